@@ -5,7 +5,12 @@
 
 use std::error::Error;
 
+use chappe_crypto::dh::DhError;
+use chappe_crypto::factorize::FactorizeError;
+use chappe_crypto::message::OpenError;
+use chappe_crypto::secret_chat::MessageError;
 use chappe_framing::{FrameError, MalformedFrame, WriteError};
+use chappe_handshake::{ApiMisuse, InvalidAnswer, QueryRefusal, RefusalReason};
 use chappe_session::UnpackError;
 use chappe_session::client::{ReceiveError, SendError};
 use chappe_session::server::{RespondError, ServerError};
@@ -38,10 +43,28 @@ fn unencodable() -> EncodeError {
 }
 
 #[test]
+fn crypto() {
+    assert_prints_each_text_once(&MessageError::Open(OpenError::MsgKeyMismatch), 1);
+}
+
+#[test]
 fn framing() {
     assert_prints_each_text_once(&MalformedFrame::Tl(unreadable()), 2);
     assert_prints_each_text_once(&FrameError::from(unreadable()), 2);
     assert_prints_each_text_once(&WriteError::Encode(unencodable()), 2);
+}
+
+#[test]
+fn handshake() {
+    use chappe_handshake::Error;
+
+    assert_prints_each_text_once(&Error::Frame(unreadable().into()), 3);
+    assert_prints_each_text_once(&InvalidAnswer::Pq(FactorizeError::TooLarge), 2);
+    assert_prints_each_text_once(&InvalidAnswer::DhParams(DhError::NotPrime), 2);
+    assert_prints_each_text_once(&Error::from(InvalidAnswer::DhParams(DhError::NotPrime)), 2);
+    assert_prints_each_text_once(&ApiMisuse::Encode(unencodable()), 2);
+    assert_prints_each_text_once(&Error::from(unencodable()), 2);
+    assert_prints_each_text_once(&QueryRefusal::from(RefusalReason::Frame(unreadable().into())), 3);
 }
 
 #[test]

@@ -8,7 +8,7 @@
 //!
 //! Spec: <https://core.telegram.org/mtproto/description#message-identifier-msg-id>.
 
-use crate::time::UnixTime;
+use crate::UnixTime;
 
 /// Identifier of a message within a session.
 ///

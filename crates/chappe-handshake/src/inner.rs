@@ -4,7 +4,7 @@
 //! encrypted = AES-256-IGE(tmp_aes_key, tmp_aes_iv, SHA1(object) 20 | object | padding 0..=15)
 //! ```
 //!
-//! **Invariant:** no field of an object is acted on before its hash was compared (SEC-27, SEC-52).
+//! **Invariant:** no field of an object is used before its hash is compared (SEC-27, SEC-52).
 //!
 //! Spec: <https://core.telegram.org/mtproto/auth_key#server-responds-in-two-ways>.
 
@@ -25,11 +25,11 @@ const BLOCK: usize = 16;
 pub(crate) enum InnerError {
     /// The ciphertext is empty, not made of whole blocks, or too short to hold a hash.
     Length,
-    /// The object, its hash or its padding is wrong. Which of them is not told.
+    /// The object, its hash or its padding is wrong. One variant for all causes, so that the error is no oracle.
     Content,
 }
 
-/// Encrypts an object with its hash in front and 0 to 15 random bytes behind.
+/// Encrypts an object with its hash in front and 0 to 15 random bytes after it.
 pub(crate) fn seal(
     object: &impl Serializable,
     key: &AesKeyIv,
@@ -49,7 +49,7 @@ pub(crate) fn seal(
 
 /// Decrypts an object and checks its hash and the length of its padding.
 pub(crate) fn open<T: Deserializable>(encrypted: &[u8], key: &AesKeyIv) -> Result<T, InnerError> {
-    // The answer is kept by the caller for comparison with repeats, so it is decrypted in a copy.
+    // The caller keeps the encrypted bytes to recognise repeats, so a copy is decrypted.
     let mut data = Zeroizing::new(encrypted.to_vec());
     if data.len() <= HASH_LEN {
         return Err(InnerError::Length);

@@ -1,11 +1,10 @@
-//! Creation of MTProto auth keys: the client's and the server's half, and the binding of temporary
-//! keys.
+//! Creation of MTProto auth keys: the client's half, the server's half, and the binding of temporary keys.
 //!
-//! An exchange takes three questions and three answers, all in plain frames. Both halves are given
-//! time and randomness by their caller and do no I/O. Here they talk to each other in memory:
+//! An exchange has three queries and three answers, all in plain frames. Both halves take time and randomness as arguments
+//! and do no I/O. This example runs both in memory:
 //!
 //! ```
-//! use chappe_framing::{FrameBuf, UnixTime};
+//! use chappe_framing::{FrameBuf, MonoTime, Now, UnixTime};
 //! use chappe_handshake::{
 //!     ClientHandshake, ClientOptions, DcId, KeyKind, Peer, Progress, Reply, ServerHandshakes, ServerOptions,
 //! };
@@ -14,13 +13,13 @@
 //! # let mut rng = ChaCha20Rng::from_seed([7; 32]);
 //! # let private = PrivateKey::generate(&mut rng)?;
 //!
-//! // The client trusts one key; the server owns it.
+//! // The client trusts one public key; the server has the private key.
 //! let mut keys = KeyRing::empty();
 //! keys.add(private.public_key().clone());
 //! let options = ClientOptions { keys, dc: DcId::production(2), kind: KeyKind::Permanent };
 //! let mut server = ServerHandshakes::new(ServerOptions::strict(vec![private], vec![DcId::production(2)]))?;
 //!
-//! let now = UnixTime::from_secs(1_707_425_104);
+//! let now = Now::new(MonoTime::ZERO, UnixTime::from_secs(1_707_425_104));
 //! let mut client = ClientHandshake::begin(options, now, &mut rng)?;
 //! let (mut question, mut answer) = (FrameBuf::new(), FrameBuf::new());
 //! let mut created = None;
@@ -50,7 +49,7 @@
 //! | the server | [`ServerHandshakes`] |
 //! | binding a temporary key | [`bind`] |
 //!
-//! Not here: sockets, transports, and which keys are kept.
+//! Not here: sockets, transports, and the storage of keys.
 //!
 //! Spec: <https://core.telegram.org/mtproto/auth_key>; rows SEC-09 to SEC-60 of the checklist.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -64,7 +63,6 @@ mod client;
 mod error;
 mod inner;
 mod nonces;
-mod rule;
 mod server;
 mod steps;
 
@@ -73,10 +71,10 @@ pub use client::{
     ClientHandshake, ClientOptions, ExpectDhGen, ExpectResPq, ExpectServerDhParams, Finished,
     HANDSHAKE_TIMEOUT, MAX_RETRIES, Outcome, Progress, Retry,
 };
-pub use error::Error;
+pub use error::{ApiMisuse, Error, InvalidAnswer};
 pub use server::{
-    Candidate, ConfigError, CreatedKey, DcPolicy, Faults, Peer, QueryRefusal, RateLimit, RefusalReason,
-    Reply, ServerHandshakes, ServerOptions, Tolerance,
+    Candidate, ConfigError, CreatedKey, DcPolicy, Peer, QueryRefusal, RateLimit, RefusalReason, Reply,
+    ServerHandshakes, ServerOptions, Tolerance,
 };
 pub use steps::{Step1, Step2, Step3, finish_with, step1_with, step2_with, step3_with};
 #[cfg(all(feature = "std", feature = "getrandom"))]

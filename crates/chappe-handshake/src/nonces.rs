@@ -8,13 +8,13 @@ use chappe_framing::ServerSalt;
 use nonce::HashNumber;
 use zeroize::Zeroizing;
 
-use crate::Error;
+use crate::{Error, InvalidAnswer};
 
-/// Says that the peer repeated our nonces. Only [`Nonces::check`] makes one.
+/// Proof that the peer repeated both nonces. Only [`Nonces::check`] makes one.
 #[derive(Debug)]
 pub(crate) struct NoncesEqual(());
 
-/// The nonces of an exchange in which all three are chosen.
+/// The nonces of an exchange after all three are chosen.
 #[derive(Clone)]
 pub(crate) struct Nonces {
     pub(crate) nonce: [u8; 16],
@@ -23,23 +23,23 @@ pub(crate) struct Nonces {
 }
 
 impl Nonces {
-    /// Compares the nonces a message repeats, in constant time (SEC-14, SEC-15, SEC-16).
+    /// Compares the nonces in a message, in constant time (SEC-14, SEC-15, SEC-16).
     pub(crate) fn check(&self, nonce: &[u8; 16], server_nonce: &[u8; 16]) -> Result<NoncesEqual, Error> {
         if !ct::eq(nonce, &self.nonce) {
-            return Err(Error::InvalidNonce { got: *nonce, expected: self.nonce });
+            return Err(InvalidAnswer::Nonce { got: *nonce, expected: self.nonce }.into());
         }
         if !ct::eq(server_nonce, &self.server_nonce) {
-            return Err(Error::InvalidServerNonce { got: *server_nonce, expected: self.server_nonce });
+            return Err(InvalidAnswer::ServerNonce { got: *server_nonce, expected: self.server_nonce }.into());
         }
         Ok(NoncesEqual(()))
     }
 
-    /// Returns the key under which both inner objects travel; each starts from this IV (SEC-40).
+    /// Returns the key and the IV of both inner objects (SEC-40).
     pub(crate) fn tmp_aes(&self) -> AesKeyIv {
         nonce::tmp_aes(&self.new_nonce, &self.server_nonce)
     }
 
-    /// Returns the salt that is valid first: `new_nonce[0..8] ^ server_nonce[0..8]` (SEC-41).
+    /// Returns the first salt: `new_nonce[0..8] ^ server_nonce[0..8]` (SEC-41).
     pub(crate) fn first_salt(&self) -> ServerSalt {
         ServerSalt::from_raw(nonce::first_salt(&self.new_nonce, &self.server_nonce))
     }
@@ -61,8 +61,7 @@ impl fmt::Debug for Nonces {
     }
 }
 
-/// Returns the number by which `set_client_DH_params` names the attempt before it: the auxiliary
-/// hash of the key that was rejected.
+/// Returns the `retry_id` of `set_client_DH_params` after a rejected attempt: the auxiliary hash of the rejected key.
 pub(crate) fn retry_id(rejected: &AuthKey) -> i64 {
     i64::from_le_bytes(rejected.aux_hash())
 }

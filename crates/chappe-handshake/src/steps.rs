@@ -1,8 +1,7 @@
 //! The exchange as four function calls.
 //!
-//! The short forms use the operating system's randomness and clock, the published production keys
-//! and datacenter 2; the `*_with` forms take all of these from the caller. Both are the typed states
-//! of this crate under shorter names.
+//! The short forms use the operating system's randomness and clock, the published production keys and datacenter 2. The
+//! `*_with` forms take these as arguments. Both are shorter names for the typed states of this crate.
 
 use chappe_crypto::dh::PrimeCache;
 use chappe_framing::UnixTime;
@@ -11,11 +10,11 @@ use rand_core::CryptoRng;
 
 use crate::{ClientOptions, Error, ExpectDhGen, ExpectResPq, ExpectServerDhParams, Finished, Outcome};
 
-/// What [`step1`] leaves behind for [`step2`].
+/// State between [`step1`] and [`step2`].
 pub type Step1 = ExpectResPq;
-/// What [`step2`] leaves behind for [`step3`].
+/// State between [`step2`] and [`step3`].
 pub type Step2 = ExpectServerDhParams;
-/// What [`step3`] leaves behind for [`finish`].
+/// State between [`step3`] and [`finish`].
 pub type Step3 = ExpectDhGen;
 
 /// Builds `req_pq_multi`, with the caller's randomness.
@@ -58,7 +57,7 @@ pub fn step3_with(
 /// # Errors
 ///
 /// Those of [`ExpectDhGen::handle`], and [`Error::DhGenRetry`] with the next request and state if
-/// the server wants another attempt.
+/// the server asks for another attempt.
 pub fn finish_with(
     state: Step3,
     response: enums::SetClientDhParamsAnswer,
@@ -86,7 +85,7 @@ mod with_system {
     ///
     /// # Errors
     ///
-    /// [`Error::NoRandomness`] if the operating system has none (SEC-01).
+    /// [`Error::NoRandomness`] if the operating system has no randomness (SEC-01).
     pub fn step1() -> Result<(functions::ReqPqMulti, Step1), Error> {
         Ok(step1_with(&mut system_rng()?))
     }
@@ -116,12 +115,12 @@ mod with_system {
         step3_with(state, response, UnixTime::now(), &mut primes, &mut system_rng()?)
     }
 
-    /// Checks the last answer and gives the key.
+    /// Checks the last answer and returns the key.
     ///
     /// # Errors
     ///
-    /// Those of [`ExpectDhGen::handle`](crate::ExpectDhGen::handle). [`Error::DhGenRetry`] carries the next request and state:
-    /// send the one, call again with the other.
+    /// Those of [`ExpectDhGen::handle`](crate::ExpectDhGen::handle). [`Error::DhGenRetry`] carries the next request and
+    /// state: send the request and call this function again with the state.
     pub fn finish(state: Step3, response: enums::SetClientDhParamsAnswer) -> Result<Finished, Error> {
         finish_with(state, response, &mut system_rng()?)
     }

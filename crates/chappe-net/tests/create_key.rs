@@ -11,7 +11,7 @@ use std::time::Duration;
 use chappe_crypto::AuthKey;
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::{KeyRing, PrivateKey};
-use chappe_framing::{FrameBuf, UnixTime};
+use chappe_framing::{FrameBuf, Now};
 use chappe_handshake::{
     ClientHandshake, ClientOptions, DcId, KeyKind, Peer, Reply, ServerHandshakes, ServerOptions,
 };
@@ -104,7 +104,7 @@ fn serve_one(
                 }
                 Deed::Answer => {}
             }
-            match server.handle_frame(UnixTime::now(), Peer(1), payload, &mut answer, &mut rng) {
+            match server.handle_frame(Now::from_system(), Peer(1), payload, &mut answer, &mut rng) {
                 Reply::Answer => {}
                 Reply::Key(candidate) => {
                     let key = candidate.accept().auth_key.clone();
@@ -184,9 +184,9 @@ fn sec_043_a_silent_server_is_given_up_at_the_deadline() {
     let (address, _) = serve(|_| Deed::Ignore);
     let mut rng = Drbg::from_os().expect("randomness");
     let mut stream = blocking::dial(address, &dialling(), &mut rng).expect("a connection");
-    let now = UnixTime::now();
+    let now = Now::from_system();
     let handshake = ClientHandshake::begin(options(), now, &mut rng).expect("valid options");
-    let mut handshake = handshake.with_deadline(now.saturating_add(Duration::from_millis(50)));
+    let mut handshake = handshake.with_deadline(now.mono + Duration::from_millis(50));
     let error = blocking::create_key(&mut stream, &mut handshake, &mut rng, |_| {}).expect_err("no key");
     assert!(matches!(error, CreateKeyError::Handshake(chappe_handshake::Error::TimedOut)), "{error:?}");
     assert!(handshake.is_over());

@@ -211,7 +211,7 @@ impl ServerConnection {
 
     fn on_plain(&mut self, now: Now, payload: &[u8], rng: &mut Drbg) {
         let mut answer = FrameBuf::new();
-        match self.engine.handshake(now.unix, self.peer, payload, &mut answer, rng) {
+        match self.engine.handshake(now, self.peer, payload, &mut answer, rng) {
             Ok(()) => self.waiting.push_back(Waiting::Frame(answer)),
             Err(refusal) => {
                 tracing::debug!(connection = self.number, %refusal, "handshake refused");

@@ -124,7 +124,7 @@ impl Engine {
     /// Answers a plain frame into `out`.
     pub(crate) fn handshake(
         &self,
-        now: UnixTime,
+        now: Now,
         peer: Peer,
         frame: &[u8],
         out: &mut FrameBuf,
@@ -140,8 +140,12 @@ impl Engine {
                     return Ok(());
                 }
                 let created = candidate.accept();
-                let salt_until = now.saturating_add(FIRST_SALT_LIFETIME);
-                keys.insert(Arc::new(KeyState::created(created, salt_until)), self.options.max_keys, now);
+                let salt_until = now.unix.saturating_add(FIRST_SALT_LIFETIME);
+                keys.insert(
+                    Arc::new(KeyState::created(created, salt_until)),
+                    self.options.max_keys,
+                    now.unix,
+                );
                 Ok(())
             }
         }

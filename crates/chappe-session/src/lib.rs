@@ -50,15 +50,13 @@ mod rare;
 mod salts;
 pub mod server;
 mod service;
-#[cfg(feature = "std")]
-mod system_clock;
-mod time;
 mod transmit;
 mod unpack;
 mod window;
 
 pub use chappe_framing::{
-    FrameBuf, MsgId, Padding, SeqNo, ServerSalt, SessionId, TransportTail, UnixTime, WriteError,
+    FrameBuf, MonoTime, MsgId, Now, Padding, SeqNo, ServerSalt, SessionId, TransportTail, UnixTime,
+    WriteError,
 };
 pub use chappe_types::{BadMsgCode, BindError, RpcErrorRef, Rule, TransportErrorCode};
 pub use clock::ServerClock;
@@ -70,9 +68,12 @@ pub use message::Message;
 pub use plain::Session;
 pub use salts::TimedSalt;
 pub use service::{HttpWait, KeyDestruction};
-pub use time::{MonoTime, Now};
 pub use transmit::Transmit;
 pub use window::AgeLimits;
 
 /// Silence after which a session frees its buffers: a server or a farm of clients keeps many idle sessions.
 const QUIET: core::time::Duration = core::time::Duration::from_secs(30);
+
+mod time {
+    pub(crate) use chappe_framing::{MonoTime, Now};
+}

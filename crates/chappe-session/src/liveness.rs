@@ -9,7 +9,7 @@
 
 use core::time::Duration;
 
-use crate::time::{MonoTime, saturating_nanos};
+use crate::time::MonoTime;
 
 /// When to ping and when to give up. All times have a floor and grow with the round trip.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,12 +63,14 @@ impl LivenessPolicy {
     /// In nanoseconds, as is the round trip.
     #[inline]
     fn busy_ping(&self, rtt: u64) -> u64 {
-        saturating_nanos(self.busy_ping).max(rtt.saturating_mul(self.busy_ping_rtts.into()))
+        MonoTime::from_duration(self.busy_ping).as_nanos().max(rtt.saturating_mul(self.busy_ping_rtts.into()))
     }
 
     /// In nanoseconds, as is the round trip.
     fn dead_after(&self, rtt: u64) -> u64 {
-        saturating_nanos(self.dead_after).max(rtt.saturating_mul(self.dead_after_rtts.into()))
+        MonoTime::from_duration(self.dead_after)
+            .as_nanos()
+            .max(rtt.saturating_mul(self.dead_after_rtts.into()))
     }
 }
 
@@ -160,10 +162,9 @@ impl Liveness {
     pub fn deadline(&self, policy: &LivenessPolicy, is_waiting: bool) -> MonoTime {
         let idle = self.heard_at + policy.idle_ping;
         match self.ping {
-            Some(ping) => ping.sent_at.max(self.heard_at).after(policy.dead_after(self.rtt)),
-            None if is_waiting => {
-                idle.min(self.heard_at.max(self.waiting_since).after(policy.busy_ping(self.rtt)))
-            }
+            Some(ping) => ping.sent_at.max(self.heard_at).saturating_add_nanos(policy.dead_after(self.rtt)),
+            None if is_waiting => idle
+                .min(self.heard_at.max(self.waiting_since).saturating_add_nanos(policy.busy_ping(self.rtt))),
             None => idle,
         }
     }

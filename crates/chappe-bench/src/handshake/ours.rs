@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use chappe_crypto::{rng::Drbg, rsa::KeyRing};
-use chappe_framing::{FrameBuf, UnixTime};
+use chappe_framing::{FrameBuf, Now};
 use chappe_handshake::{ClientHandshake, ClientOptions, DcId, KeyKind, Progress};
 
 use super::{Costs, Server};
@@ -12,7 +12,7 @@ pub fn exchange(server: &mut Server, costs: &mut Costs) -> Result<[u8; 256]> {
     let mut keys = KeyRing::empty();
     keys.add(server.public_key().clone());
     let options = ClientOptions { keys, dc: DcId::production(2), kind: KeyKind::Permanent };
-    let (now, mut rng) = (UnixTime::now(), Drbg::from_os()?);
+    let (now, mut rng) = (Now::from_system(), Drbg::from_os()?);
     let mut question = FrameBuf::new();
     let mut client = costs.at_client(0, || ClientHandshake::begin(options, now, &mut rng))?;
     for step in 0..3 {

@@ -6,7 +6,7 @@ use chappe_crypto::{
     rng::Drbg,
     rsa::{PrivateKey, PublicKey},
 };
-use chappe_framing::{FrameBuf, MsgIdGenerator, MsgOrigin, PlainMessage, UnixTime, plain};
+use chappe_framing::{FrameBuf, MsgIdGenerator, MsgOrigin, Now, PlainMessage, UnixTime, plain};
 use chappe_handshake::{Peer, Reply, ServerHandshakes, ServerOptions};
 
 use super::Costs;
@@ -62,7 +62,7 @@ impl Server {
 
     /// Answers a frame with a frame.
     pub fn handle_frame(&mut self, frame: &[u8], costs: &mut Costs) -> Result<&[u8]> {
-        let now = UnixTime::now();
+        let now = Now::from_system();
         let Self { handshakes, rng, answer, accepted, .. } = self;
         costs.at_server(|| match handshakes.handle_frame(now, Peer(1), frame, answer, rng) {
             Reply::Answer => Ok(()),

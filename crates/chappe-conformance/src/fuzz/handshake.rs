@@ -13,7 +13,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use chappe_crypto::dh::PrimeCache;
 use chappe_crypto::rsa::{KeyRing, PrivateKey};
 use chappe_crypto::{AuthKey, hash, ige, nonce};
-use chappe_framing::{FrameBuf, UnixTime};
+use chappe_framing::{FrameBuf, MonoTime, Now, UnixTime};
 use chappe_handshake::{
     ClientHandshake, ClientOptions, DcId, KeyKind, Peer, Progress, Reply, ServerHandshakes, ServerOptions,
 };
@@ -33,7 +33,7 @@ pub(super) const PAIR: Target = Target {
     max_len: 512,
 };
 
-const NOW: UnixTime = UnixTime::from_secs(1_707_425_105);
+const NOW: Now = Now::new(MonoTime::ZERO, UnixTime::from_secs(1_707_425_105));
 const PEER: Peer = Peer(1);
 /// Length of a plain envelope's header.
 const HEADER: usize = 20;
@@ -122,18 +122,16 @@ fn pair(input: &[u8]) {
     };
     options.rate = None;
     options.max_exchanges = 8;
-    options.faults.factors = Some((65_537, 65_539));
-    options.faults.retries = script.retries % 3;
     let mut server = ServerHandshakes::new(options).expect("the options are in order");
     let kind = if script.is_temporary { KeyKind::Temporary { expires_in: 3600 } } else { KeyKind::Permanent };
     let seed = u64::from(script.seed % SEEDS);
-    let attacked = exchange(&mut server, &script.fates, kind, seed);
+    let attacked = exchange(&mut server, &script.fates, kind, script.retries % 3, seed);
     if let Some((client, served)) = attacked {
         assert!(served.contains(&client), "the client has a key that the server did not make");
     }
     let honest = u64::from(SEEDS);
     if input.iter().fold(0, |sum: u8, byte| sum.wrapping_mul(31).wrapping_add(*byte)) % 8 == 0 {
-        let made = exchange(&mut server, &[], KeyKind::Permanent, honest);
+        let made = exchange(&mut server, &[], KeyKind::Permanent, 0, honest);
         let (client, served) = made.expect("an honest exchange succeeds");
         assert_eq!(served, [client]);
     } else {
@@ -174,6 +172,7 @@ fn exchange(
     server: &mut ServerHandshakes,
     fates: &[Fate],
     kind: KeyKind,
+    mut retries: u8,
     seed: u64,
 ) -> Option<(AuthKey, Vec<AuthKey>)> {
     let (mut client_rng, mut server_rng) = (Seeded::rng(2 * seed), Seeded::rng(2 * seed + 1));
@@ -193,6 +192,11 @@ fn exchange(
             let mut out = FrameBuf::new();
             let is_answered = match server.handle_frame(NOW, PEER, &question, &mut out, &mut server_rng) {
                 Reply::Answer => true,
+                Reply::Key(candidate) if retries > 0 => {
+                    retries -= 1;
+                    candidate.retry();
+                    true
+                }
                 Reply::Key(candidate) => {
                     made.push(candidate.accept().auth_key);
                     true

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use chappe_framing::{FrameBuf, UnixTime};
+use chappe_framing::{FrameBuf, Now, UnixTime};
 use chappe_handshake::{
     ClientHandshake, ClientOptions, CreatedKey, DcId, Error, Finished, KeyKind, Peer, Progress, Reply,
     ServerHandshakes, ServerOptions,
@@ -10,7 +10,7 @@ use chappe_handshake::{
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use crate::{client_options, server, server_options};
+use crate::{at, client_options, server, server_options};
 
 /// What a link does to the next frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,18 +25,28 @@ struct World {
     client: ClientHandshake,
     server: ServerHandshakes,
     rng: ChaCha20Rng,
-    now: UnixTime,
+    now: Now,
     created: Vec<CreatedKey>,
     /// The connection; a new one is made whenever something was lost.
     peer: Peer,
+    /// How many keys the server still rejects.
+    retries: u8,
 }
 
 impl World {
     fn new(seed: u64, client: ClientOptions, server_options: ServerOptions) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
-        let now = UnixTime::from_secs(1_707_425_105);
+        let now = at(UnixTime::from_secs(1_707_425_105));
         let client = ClientHandshake::begin(client, now, &mut rng).expect("the options are in order");
-        Self { client, server: server(server_options), rng, now, created: Vec::new(), peer: Peer(0) }
+        Self {
+            client,
+            server: server(server_options),
+            rng,
+            now,
+            created: Vec::new(),
+            peer: Peer(0),
+            retries: 0,
+        }
     }
 
     /// Gives a frame to the server; returns its answer.
@@ -44,28 +54,42 @@ impl World {
         let mut out = FrameBuf::new();
         match self.server.handle_frame(self.now, self.peer, question, &mut out, &mut self.rng) {
             Reply::Answer => {}
+            Reply::Key(candidate) if self.retries > 0 => {
+                self.retries -= 1;
+                candidate.retry();
+            }
             Reply::Key(candidate) => self.created.push(candidate.accept()),
             Reply::Refuse(refusal) => panic!("{refusal}"),
         }
         out.as_slice().to_vec()
     }
 
+    /// Lets both clocks run.
+    fn pass(&mut self, time: Duration) {
+        self.now = Now::new(self.now.mono + time, self.now.unix.saturating_add(time));
+    }
+
     /// Runs the exchange to its end; `fate` decides over each frame.
     fn run(&mut self, mut fate: impl FnMut(&mut ChaCha20Rng) -> Fate) -> Result<Finished, Error> {
+        self.run_with(|world| fate(&mut world.rng))
+    }
+
+    /// Runs the exchange to its end; `fate` decides over each frame and may change the world.
+    fn run_with(&mut self, mut fate: impl FnMut(&mut Self) -> Fate) -> Result<Finished, Error> {
         let mut question = FrameBuf::new();
         loop {
             if !self.client.poll_transmit(self.now, &mut question) {
                 // Nothing came back: a new connection, the same bytes.
-                self.now = self.now.saturating_add(Duration::from_millis(100));
+                self.pass(Duration::from_millis(100));
                 self.peer = Peer(self.peer.0 + 1);
                 self.client.handle_timeout(self.now)?;
                 self.client.resend();
                 continue;
             }
             let mut answers = Vec::new();
-            for _ in 0..copies(fate(&mut self.rng)) {
+            for _ in 0..copies(fate(self)) {
                 let answer = self.ask(question.as_slice());
-                answers.extend((0..copies(fate(&mut self.rng))).map(|_| answer.clone()));
+                answers.extend((0..copies(fate(self))).map(|_| answer.clone()));
             }
             for answer in answers {
                 if let Progress::Done(finished) =
@@ -98,9 +122,8 @@ fn both_halves_agree_for_many_seeds() {
     for seed in 0..40 {
         let kind = if seed % 2 == 0 { KeyKind::Permanent } else { KeyKind::Temporary { expires_in: 86_400 } };
         let client = ClientOptions { kind, ..client_options() };
-        let mut options = server_options();
-        options.faults.retries = (seed % 3) as u8;
-        let mut world = World::new(seed, client, options);
+        let mut world = World::new(seed, client, server_options());
+        world.retries = (seed % 3) as u8;
         let finished = world.run(|_| Fate::Delivered).unwrap_or_else(|error| panic!("{seed}: {error}"));
         world.check(&finished);
         assert_eq!(finished.time_offset, 0);
@@ -125,9 +148,8 @@ fn losing_or_repeating_any_single_frame_does_no_harm() {
     for fate in [Fate::Lost, Fate::Twice] {
         // Three questions and three answers, and one pair more for a retry.
         for victim in 0..8 {
-            let mut options = server_options();
-            options.faults.retries = 1;
-            let mut world = World::new(99, client_options(), options);
+            let mut world = World::new(99, client_options(), server_options());
+            world.retries = 1;
             let mut frame = 0;
             let finished = world.run(|_| {
                 frame += 1;
@@ -144,11 +166,29 @@ fn a_link_that_delivers_nothing_ends_at_the_deadline() {
     let started_at = world.now;
     let result = world.run(|_| Fate::Lost);
     assert!(matches!(result, Err(Error::TimedOut)), "{result:?}");
-    let elapsed = world.now.saturating_since(started_at);
+    let elapsed = world.now.mono.since(started_at.mono);
     assert!(
         elapsed >= chappe_handshake::HANDSHAKE_TIMEOUT && elapsed < Duration::from_secs(31),
         "{elapsed:?}"
     );
+}
+
+#[test]
+fn sec_177_a_step_of_the_wall_clock_ends_no_exchange() {
+    for step in [31, 700, 1 << 31] {
+        for forward in [true, false] {
+            let mut world = World::new(3, client_options(), server_options());
+            let finished = world.run_with(|world| {
+                let unix = world.now.unix;
+                let step = Duration::from_secs(step);
+                world.now.unix = if forward { unix.saturating_add(step) } else { unix.saturating_sub(step) };
+                world.client.handle_timeout(world.now).expect("no time has passed");
+                world.server.handle_timeout(world.now);
+                Fate::Delivered
+            });
+            world.check(&finished.unwrap_or_else(|error| panic!("{step} {forward}: {error}")));
+        }
+    }
 }
 
 #[test]
@@ -162,7 +202,7 @@ fn an_undecided_candidate_comes_again() {
             continue;
         }
         answer.clear();
-        let World { server, client, rng, now, created, peer } = &mut world;
+        let World { server, client, rng, now, created, peer, .. } = &mut world;
         match server.handle_frame(*now, *peer, question.as_slice(), &mut answer, rng) {
             Reply::Key(candidate) if undecided == 0 => {
                 undecided += 1;
@@ -188,7 +228,7 @@ fn two_exchanges_at_once_do_not_disturb_each_other() {
     let (mut question, mut answer) = (FrameBuf::new(), FrameBuf::new());
     let mut keys = Vec::new();
     while keys.len() < 2 {
-        let World { server, client, rng, now, created, peer } = &mut world;
+        let World { server, client, rng, now, created, peer, .. } = &mut world;
         for client in [client, &mut other] {
             if !client.poll_transmit(*now, &mut question) {
                 continue;
@@ -214,7 +254,7 @@ fn the_time_offset_is_the_difference_of_the_clocks() {
         [(1_707_425_105_u64, 0), (1_707_425_205, -100), (1_707_420_105, 5_000), (0, 1_707_425_105)]
     {
         let mut rng = ChaCha20Rng::seed_from_u64(1);
-        let (local, remote) = (UnixTime::from_secs(local), UnixTime::from_secs(1_707_425_105));
+        let (local, remote) = (at(UnixTime::from_secs(local)), at(UnixTime::from_secs(1_707_425_105)));
         let mut server = server(server_options());
         let mut client = ClientHandshake::begin(client_options(), local, &mut rng).unwrap();
         let (mut question, mut answer) = (FrameBuf::new(), FrameBuf::new());
@@ -231,7 +271,7 @@ fn the_time_offset_is_the_difference_of_the_clocks() {
             }
         };
         assert_eq!(finished.time_offset, expected);
-        assert_eq!(finished.server_time(), remote);
+        assert_eq!(finished.server_time(), remote.unix);
     }
 }
 
@@ -249,8 +289,13 @@ fn the_short_forms_carry_out_an_exchange() {
     let mut created = None;
     let mut ask = |request: Vec<u8>| {
         let mut out = FrameBuf::new();
-        let now = UnixTime::now();
-        match server.handle_frame(now, Peer(1), &crate::from_client(&request), &mut out, &mut rng) {
+        match server.handle_frame(
+            Now::from_system(),
+            Peer(1),
+            &crate::from_client(&request),
+            &mut out,
+            &mut rng,
+        ) {
             Reply::Answer => {}
             Reply::Key(candidate) => created = Some(candidate.accept()),
             Reply::Refuse(refusal) => panic!("{refusal}"),

@@ -2,12 +2,14 @@
 
 use chappe_crypto::dh::PrimeCache;
 use chappe_framing::{FrameBuf, UnixTime};
-use chappe_handshake::{ClientHandshake, Error, Finished, Progress, Reply, Step3, finish_with};
-use chappe_handshake::{ExpectResPq, step1_with, step2_with, step3_with};
+use chappe_handshake::{
+    ClientHandshake, Error, ExpectResPq, Finished, Progress, Reply, Step3, finish_with, step1_with,
+    step2_with, step3_with,
+};
 use chappe_tl::{Deserializable, Serializable};
 use chappe_tl_mtproto::enums;
 
-use crate::{PEER, Run, from_client, from_server, object_of, server};
+use crate::{PEER, Run, at, from_client, from_server, object_of, server};
 
 const RUNS: [&str; 6] = [
     "permanent_key_dc2",
@@ -22,15 +24,15 @@ const RUNS: [&str; 6] = [
 fn play_client(run: &Run) -> Result<Finished, Error> {
     let now = UnixTime::from_secs(1_707_425_100);
     let mut rng = run.client_script();
-    let mut client = ClientHandshake::begin(run.client_options(), now, &mut rng)?;
+    let mut client = ClientHandshake::begin(run.client_options(), at(now), &mut rng)?;
     let mut buf = FrameBuf::new();
     let mut answers = run.bodies("s2c").into_iter();
     for request in run.bodies("c2s") {
-        assert!(client.poll_transmit(now, &mut buf));
+        assert!(client.poll_transmit(at(now), &mut buf));
         assert_eq!(object_of(buf.as_slice()), request, "{}", run.common.name());
-        assert!(!client.poll_transmit(now, &mut buf), "one request at a time");
+        assert!(!client.poll_transmit(at(now), &mut buf), "one request at a time");
         let answer = from_server(&answers.next().expect("each request has an answer"));
-        if let Progress::Done(finished) = client.handle_frame(now, &answer, &mut rng)? {
+        if let Progress::Done(finished) = client.handle_frame(at(now), &answer, &mut rng)? {
             assert!(rng.is_used_up());
             return Ok(finished);
         }
@@ -60,24 +62,40 @@ fn the_client_repeats_every_run_byte_for_byte() {
     }
 }
 
+/// Removes from `resPQ` the key that the vectors announce and nobody has: a server announces its own.
+fn without_foreign_keys(answer: Vec<u8>) -> Vec<u8> {
+    let Ok(enums::ResPq::ResPq(mut res_pq)) = enums::ResPq::from_bytes(&answer) else { return answer };
+    res_pq.server_public_key_fingerprints.retain(|key| *key != 0x0101_0101_0101_0101);
+    enums::ResPq::ResPq(res_pq).to_bytes()
+}
+
 #[test]
 fn the_server_repeats_every_run_byte_for_byte() {
     for name in RUNS {
         let run = Run::load(name);
-        let mut options = run.server_options();
-        options.faults.retries = if name == "two_retries_then_ok" { 2 } else { 0 };
-        options.faults.fail = run.result.is_none();
-        let mut server = server(options);
+        let mut retries = if name == "two_retries_then_ok" { 2 } else { 0 };
+        let mut server = server(run.server_options());
         let mut rng = run.server_script();
         let mut buf = FrameBuf::new();
         let mut created = None;
         for (question, answer) in run.bodies("c2s").into_iter().zip(run.bodies("s2c")) {
-            match server.handle_frame(run.server_time(), PEER, &from_client(&question), &mut buf, &mut rng) {
+            match server.handle_frame(
+                at(run.server_time()),
+                PEER,
+                &from_client(&question),
+                &mut buf,
+                &mut rng,
+            ) {
                 Reply::Answer => {}
+                Reply::Key(candidate) if retries > 0 => {
+                    retries -= 1;
+                    candidate.retry();
+                }
+                Reply::Key(candidate) if run.result.is_none() => candidate.fail(),
                 Reply::Key(candidate) => created = Some(candidate.accept()),
                 Reply::Refuse(refusal) => panic!("{name}: {refusal}"),
             }
-            assert_eq!(object_of(buf.as_slice()), answer, "{name}");
+            assert_eq!(object_of(buf.as_slice()), without_foreign_keys(answer), "{name}");
         }
         assert!(rng.is_used_up(), "{name}");
         assert_eq!(created.is_some(), run.result.is_some(), "{name}");

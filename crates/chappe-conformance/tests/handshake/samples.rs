@@ -4,11 +4,13 @@ use chappe_conformance::script::Script;
 use chappe_conformance::vectors::{self, Entry};
 use chappe_crypto::dh::{DhError, PrimeCache};
 use chappe_framing::UnixTime;
-use chappe_handshake::{ClientHandshake, ClientOptions, Error, Progress, step1_with, step2_with, step3_with};
+use chappe_handshake::{
+    ClientHandshake, ClientOptions, Error, InvalidAnswer, Progress, step1_with, step2_with, step3_with,
+};
 use chappe_tl::{Deserializable, Serializable};
 use chappe_tl_mtproto::{enums, types};
 
-use crate::{from_server, object_of};
+use crate::{at, from_server, object_of};
 
 /// Appends random bytes to an object until it has the length that the transcript documents.
 fn with_documented_tail(message: &Entry) -> Vec<u8> {
@@ -30,7 +32,7 @@ fn the_transcript_of_2024_is_repeated() {
     script.extend(sample.bytes("client_padding"));
     let mut rng = Script::new(script);
 
-    let now = UnixTime::from_secs(sample.number("server_time"));
+    let now = at(UnixTime::from_secs(sample.number("server_time")));
     let mut client = ClientHandshake::begin(ClientOptions::production(2), now, &mut rng).unwrap();
     assert_eq!(client.last_request(), messages[0].bytes("body"));
     let res_pq = from_server(&with_documented_tail(&messages[1]));
@@ -81,5 +83,8 @@ fn the_transcript_of_2013_is_understood_and_its_generator_refused() {
     let now = UnixTime::from_secs(sample.number("server_time"));
     let refused = step3_with(state, answer, now, &mut PrimeCache::default(), &mut rng).map(|_| ());
     let expected = DhError::GeneratorNotResidue { generator: 2 };
-    assert!(matches!(refused, Err(Error::InvalidDhParams(error)) if error == expected), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::InvalidAnswer(InvalidAnswer::DhParams(error))) if error == expected),
+        "{refused:?}"
+    );
 }

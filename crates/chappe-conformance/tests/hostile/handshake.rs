@@ -7,7 +7,7 @@ use chappe_conformance::fuzz::Seeded;
 use chappe_conformance::vectors;
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::KeyRing;
-use chappe_framing::{FrameBuf, MsgId, PlainMessage, UnixTime, plain};
+use chappe_framing::{FrameBuf, MonoTime, MsgId, Now, PlainMessage, UnixTime, plain};
 use chappe_handshake::{
     ClientHandshake, ClientOptions, DcId, KeyKind, Peer, Progress, Reply, ServerHandshakes, ServerOptions,
     TransportErrorCode,
@@ -17,7 +17,7 @@ use chappe_tl_mtproto::{enums, functions, types};
 
 use crate::{WORDS, private_key};
 
-const NOW: UnixTime = UnixTime::from_secs(1_707_425_105);
+const NOW: Now = Now::new(MonoTime::ZERO, UnixTime::from_secs(1_707_425_105));
 const PEER: Peer = Peer(1);
 
 /// What a refused message may cost at most while it is worked on, in bytes.
@@ -34,7 +34,6 @@ fn server() -> ServerHandshakes {
     let mut options = ServerOptions::strict(vec![private_key()], vec![DcId::production(2)]);
     options.rate = None;
     options.max_exchanges = 16;
-    options.faults.factors = Some((0x5a30_0d4b, 0x6a26_db65));
     ServerHandshakes::new(options).unwrap()
 }
 

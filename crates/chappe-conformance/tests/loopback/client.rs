@@ -5,7 +5,7 @@ use core::time::Duration;
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::KeyRing;
 use chappe_crypto::{AuthKey, QuickAckToken};
-use chappe_framing::{FrameBuf, MsgId, RpcOutcome, RpcResult, UnixTime, constructor_id};
+use chappe_framing::{FrameBuf, MsgId, Now, RpcOutcome, RpcResult, UnixTime, constructor_id};
 use chappe_handshake::{ClientHandshake, ClientOptions, DcId, Finished, KeyKind, Progress};
 use chappe_loopback::Loopback;
 use chappe_net::blocking::{Stream, dial};
@@ -42,11 +42,11 @@ pub(crate) fn make_key(dc: &Loopback, stream: &mut Stream, kind: KeyKind, rng: &
     let mut keys = KeyRing::empty();
     keys.add(dc.public_key().clone());
     let options = ClientOptions { keys, dc: DcId::production(dc.dc_id() as u16), kind };
-    let mut handshake = ClientHandshake::begin(options, UnixTime::now(), rng).expect("good options");
+    let mut handshake = ClientHandshake::begin(options, Now::from_system(), rng).expect("good options");
     let mut frame = FrameBuf::new();
     loop {
         frame.clear();
-        while handshake.poll_transmit(UnixTime::now(), &mut frame) {
+        while handshake.poll_transmit(Now::from_system(), &mut frame) {
             stream.send(&mut frame, AckRequest::No, rng).expect("the datacenter reads");
         }
         let answer = stream.receive(PATIENCE, |incoming| match incoming {
@@ -54,7 +54,7 @@ pub(crate) fn make_key(dc: &Loopback, stream: &mut Stream, kind: KeyKind, rng: &
             other => panic!("{other:?} instead of an answer"),
         });
         let answer = answer.expect("the datacenter answers");
-        let progress = handshake.handle_frame(UnixTime::now(), &answer, rng).expect("a good answer");
+        let progress = handshake.handle_frame(Now::from_system(), &answer, rng).expect("a good answer");
         if let Progress::Done(finished) = progress {
             return finished;
         }

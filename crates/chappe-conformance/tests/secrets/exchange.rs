@@ -4,7 +4,7 @@ use chappe_crypto::AuthKey;
 use chappe_crypto::dh::PrimeCache;
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::KeyRing;
-use chappe_framing::{FrameBuf, MsgId, SessionId, UnixTime, plain};
+use chappe_framing::{FrameBuf, MonoTime, MsgId, Now, SessionId, UnixTime, plain};
 use chappe_handshake::bind::{BindContext, BindTempAuthKey};
 use chappe_handshake::{
     ClientHandshake, ClientOptions, DcId, ExpectResPq, KeyKind, Outcome, Peer, Progress, Reply, Retry,
@@ -18,7 +18,7 @@ use crate::texts::{START, private_key};
 
 /// The client's half over frames, and the server's.
 fn exchange_over_frames(options: ClientOptions, server_options: ServerOptions, kept: &mut Kept) {
-    let time = UnixTime::from_secs(START);
+    let time = Now::new(MonoTime::ZERO, UnixTime::from_secs(START));
     let Kept { client_rng, server_rng, texts, .. } = kept;
     let mut client = ClientHandshake::begin(options, time, client_rng).unwrap();
     client_rng.blocks.clear();
@@ -47,9 +47,9 @@ fn exchange_over_frames(options: ClientOptions, server_options: ServerOptions, k
 }
 
 /// The client's half step by step, with one further attempt.
-fn exchange_by_steps(options: &ClientOptions, mut server_options: ServerOptions, kept: &mut Kept) {
-    let time = UnixTime::from_secs(START);
-    server_options.faults.retries = 1;
+fn exchange_by_steps(options: &ClientOptions, server_options: ServerOptions, kept: &mut Kept) {
+    let time = Now::new(MonoTime::ZERO, UnixTime::from_secs(START));
+    let mut retries = 1;
     let Kept { client_rng, server_rng, texts, .. } = kept;
     let mut server = ServerHandshakes::new(server_options).unwrap();
     let mut ask = |question: &[u8]| {
@@ -57,6 +57,10 @@ fn exchange_by_steps(options: &ClientOptions, mut server_options: ServerOptions,
         plain::write_bytes(&mut frame, MsgId::from_raw(4), question).unwrap();
         match server.handle_frame(time, Peer(1), frame.as_slice(), &mut answer, server_rng) {
             Reply::Answer => {}
+            Reply::Key(candidate) if retries > 0 => {
+                retries -= 1;
+                candidate.retry();
+            }
             Reply::Key(candidate) => drop(candidate.accept()),
             Reply::Refuse(refusal) => panic!("{refusal}"),
         }
@@ -70,7 +74,7 @@ fn exchange_by_steps(options: &ClientOptions, mut server_options: ServerOptions,
     texts.push(show("chappe_handshake::ExpectServerDhParams", &state));
     let answer = enums::ServerDhParams::from_bytes(&ask(&request.to_bytes())).unwrap();
     let (mut request, mut state) =
-        state.handle(answer, time, &mut PrimeCache::default(), client_rng).unwrap();
+        state.handle(answer, time.unix, &mut PrimeCache::default(), client_rng).unwrap();
     loop {
         texts.push(show("chappe_handshake::ExpectDhGen", &state));
         let answer = enums::SetClientDhParamsAnswer::from_bytes(&ask(&request.to_bytes())).unwrap();

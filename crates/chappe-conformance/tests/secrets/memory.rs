@@ -100,7 +100,7 @@ fn handshake(client_rng: &mut Recorder, server_rng: &mut Recorder) -> (Box<Finis
     let mut keys = KeyRing::empty();
     keys.add(key.public_key().clone());
     let options = ClientOptions { keys, dc: DcId::production(2), kind: KeyKind::Permanent };
-    let time = UnixTime::from_secs(START);
+    let time = Now::new(MonoTime::ZERO, UnixTime::from_secs(START));
     let mut client = ClientHandshake::begin(options, time, client_rng).unwrap();
     let options = ServerOptions { rate: None, ..ServerOptions::strict(vec![key], vec![DcId::production(2)]) };
     let mut server = ServerHandshakes::new(options).unwrap();

@@ -14,6 +14,7 @@ use rsa::{
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{DecryptError, KeyError, PublicKey, pad};
+use crate::rng::Drbg;
 
 /// A server's private RSA key of 2048 bits. It is wiped when dropped, and `Debug` shows the fingerprint alone.
 ///
@@ -149,8 +150,12 @@ impl PrivateKey {
             return Err(DecryptError);
         }
         let number = BoxedUint::from_be_slice(encrypted, 2048).map_err(|_| DecryptError)?;
-        let mut message =
-            hazmat::rsa_decrypt_and_check(&self.secret, Some(rng), &number).map_err(|_| DecryptError)?;
+        // How many bytes blinding draws is up to the `rsa` crate; 32 bytes are drawn from the caller whatever it does.
+        let mut seed = Zeroizing::new([0; 32]);
+        rng.fill_bytes(&mut *seed);
+        let mut blinding = Drbg::from_seed(*seed);
+        let mut message = hazmat::rsa_decrypt_and_check(&self.secret, Some(&mut blinding), &number)
+            .map_err(|_| DecryptError)?;
         let bytes = Zeroizing::new(message.to_be_bytes());
         message.zeroize();
         let mut result = Zeroizing::new([0; 256]);

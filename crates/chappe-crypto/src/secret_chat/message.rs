@@ -206,7 +206,8 @@ impl fmt::Display for MessageError {
 impl core::error::Error for MessageError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
-            Self::Open(error) => Some(error),
+            // The text of this variant is that of the inner error.
+            Self::Open(error) => error.source(),
             _ => None,
         }
     }

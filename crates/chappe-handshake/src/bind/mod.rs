@@ -1,15 +1,15 @@
 //! Binding of a temporary key to a permanent one.
 //!
-//! The client proves that it has both: a small object, encrypted under the **permanent** key with
-//! MTProto 1.0, travels in `auth.bindTempAuthKey` under the **temporary** one.
+//! The client proves that it has both keys: `auth.bindTempAuthKey`, sent under the **temporary** key, contains a small
+//! object that is encrypted under the **permanent** key with MTProto 1.0.
 //!
 //! ```text
 //! encrypted_message = perm_auth_key_id 8 | msg_key 16 | IGE_v1(
 //!     random 16 | msg_id 8 | seqno 4 = 0 | length 4 = 40 | bind_auth_key_inner 40 | padding 8)
 //! ```
 //!
-//! Not here: the table of keys, and sending the request again when its `msg_id` or salt was refused:
-//! it must be built anew then.
+//! Not here: the table of keys, and the repetition of a request whose `msg_id` or salt was refused: it must be built
+//! again.
 //!
 //! Spec: <https://core.telegram.org/method/auth.bindTempAuthKey>.
 

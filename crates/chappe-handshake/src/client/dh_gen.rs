@@ -1,4 +1,4 @@
-//! Third step: `set_client_DH_params`, and what `dh_gen_*` answers.
+//! Third step: `set_client_DH_params`, answered by `dh_gen_*`.
 
 use alloc::boxed::Box;
 use core::fmt;
@@ -11,11 +11,14 @@ use chappe_tl_mtproto::{enums, functions, types};
 use rand_core::CryptoRng;
 
 use super::Finished;
-use crate::Error;
 use crate::inner;
 use crate::nonces::{Nonces, NoncesEqual, retry_id};
+use crate::{Error, InvalidAnswer};
 
-/// How often a server may ask for another attempt before the exchange is given up (SEC-38).
+/// Most further attempts that a server may ask for (SEC-38).
+///
+/// A server asks only if the id of the key is taken, which practically never happens. A limit ends a loop with a hostile
+/// server.
 pub const MAX_RETRIES: u8 = 5;
 
 /// Waiting for `dh_gen_ok`, `dh_gen_retry` or `dh_gen_fail`, the answers to `set_client_DH_params`.
@@ -26,38 +29,35 @@ pub struct ExpectDhGen {
     retries: u8,
 }
 
-/// What all attempts have in common.
+/// Values that all attempts share.
 pub(super) struct DhParams {
     pub(super) nonces: Nonces,
     pub(super) group: Group,
     pub(super) g_a: PublicValue,
-    /// What the server's clock said in its answer.
+    /// Time of the server's clock in its answer.
     pub(super) server_time: UnixTime,
-    /// What our clock said when that answer arrived.
+    /// Time of the local clock when that answer arrived.
     pub(super) now: UnixTime,
     pub(super) expires_in: Option<i32>,
 }
 
-/// What an authenticated answer led to.
+/// The effect of an authenticated answer.
 #[derive(Debug)]
 #[must_use]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one per exchange, and the usual variant is the large one"
-)]
+#[expect(clippy::large_enum_variant, reason = "almost every value is the large variant")]
 pub enum Outcome {
-    /// There is a key.
+    /// The exchange created a key.
     Done(Finished),
-    /// The server wants another attempt.
+    /// The server asks for another attempt.
     Retry(Box<Retry>),
 }
 
-/// A further attempt: send the request, and give the answer to the state.
+/// A further attempt: send the request and pass the answer to the state.
 #[must_use = "the exchange ends here unless the request is sent"]
 pub struct Retry {
     /// `set_client_DH_params` with a new exponent.
     pub request: functions::SetClientDhParams,
-    /// Waits for the answer to it.
+    /// Waits for the answer to the request.
     pub state: ExpectDhGen,
 }
 
@@ -87,14 +87,14 @@ impl ExpectDhGen {
         Ok((request, Self { params, auth_key, retries }))
     }
 
-    /// Checks the answer: the exchange is done, or goes on with a new exponent.
+    /// Checks the answer: the exchange is done or continues with a new exponent.
     ///
     /// # Errors
     ///
-    /// * [`Error::InvalidNonce`], [`Error::InvalidServerNonce`], [`Error::InvalidNewNonceHash`] if the
+    /// * [`InvalidAnswer::Nonce`], [`InvalidAnswer::ServerNonce`], [`InvalidAnswer::NewNonceHash`] if the
     ///   answer is not the server's (SEC-37 to SEC-39).
-    /// * [`Error::DhGenFail`] if the server gave up.
-    /// * [`Error::TooManyRetries`] if it asked for more than [`MAX_RETRIES`] further attempts.
+    /// * [`Error::DhGenFail`] if the server refused every key.
+    /// * [`InvalidAnswer::TooManyRetries`] if it asked for more than [`MAX_RETRIES`] further attempts.
     #[expect(clippy::needless_pass_by_value, reason = "an answer is handled once, as in every state")]
     pub fn handle(
         self,
@@ -124,13 +124,13 @@ impl ExpectDhGen {
     /// Checks that the server knows the new nonce and the key of this attempt.
     fn check_hash(&self, number: HashNumber, got: [u8; 16], _: &NoncesEqual) -> Result<(), Error> {
         let expected = self.params.nonces.answer_hash(number, &self.auth_key);
-        if ct::eq(&got, &expected) { Ok(()) } else { Err(Error::InvalidNewNonceHash { got }) }
+        if ct::eq(&got, &expected) { Ok(()) } else { Err(InvalidAnswer::NewNonceHash { got }.into()) }
     }
 
     fn retry(self, rng: &mut (impl CryptoRng + ?Sized)) -> Result<Outcome, Error> {
         let retries = self.retries + 1;
         if retries > MAX_RETRIES {
-            return Err(Error::TooManyRetries);
+            return Err(InvalidAnswer::TooManyRetries.into());
         }
         let (request, state) = Self::attempt(self.params, retry_id(&self.auth_key), retries, rng)?;
         Ok(Outcome::Retry(Box::new(Retry { request, state })))

@@ -1,4 +1,4 @@
-//! Second step: `req_DH_params`, and what `server_DH_params` answers.
+//! Second step: `req_DH_params`, answered by `server_DH_params`.
 
 use core::fmt;
 
@@ -9,9 +9,9 @@ use chappe_tl_mtproto::{enums, functions, types};
 use rand_core::CryptoRng;
 
 use super::dh_gen::{DhParams, ExpectDhGen};
-use crate::Error;
 use crate::inner::{self, InnerError};
 use crate::nonces::{Nonces, NoncesEqual};
+use crate::{Error, InvalidAnswer};
 
 /// Waiting for `server_DH_params_ok`, the answer to `req_DH_params`.
 #[must_use = "the exchange ends here unless the answer is handled"]
@@ -27,18 +27,18 @@ impl ExpectServerDhParams {
 
     /// Decrypts and checks the answer, chooses an exponent and builds `set_client_DH_params`.
     ///
-    /// `now` is the local time at which the answer arrived; `primes` remembers which primes were
-    /// found safe, since testing one takes long.
+    /// `now` is the local time at which the answer arrived. `primes` keeps the primes that were found safe, because a test
+    /// takes tens of milliseconds.
     ///
     /// # Errors
     ///
-    /// * [`Error::InvalidNonce`], [`Error::InvalidServerNonce`] if a nonce is not ours, outside or
+    /// * [`InvalidAnswer::Nonce`], [`InvalidAnswer::ServerNonce`] if a nonce is not the client's, outside or
     ///   inside the encryption (SEC-15, SEC-16, SEC-29).
-    /// * [`Error::EncryptedResponseNotPadded`], [`Error::InvalidDhInnerData`] if the encrypted part
-    ///   is not in order (SEC-26 to SEC-28).
-    /// * [`Error::InvalidDhParams`] if the parameters are not safe (SEC-30 to SEC-34).
-    /// * [`Error::DhParamsFail`] if the server refused, [`Error::InvalidNewNonceHash`] if somebody
-    ///   else pretends so (SEC-39).
+    /// * [`InvalidAnswer::NotPadded`], [`InvalidAnswer::DhInnerData`] if the encrypted part
+    ///   is malformed (SEC-26 to SEC-28).
+    /// * [`InvalidAnswer::DhParams`] if the parameters are not safe (SEC-30 to SEC-34).
+    /// * [`Error::DhParamsFail`] if the server refused, [`InvalidAnswer::NewNonceHash`] if the
+    ///   refusal is not the server's (SEC-39).
     pub fn handle(
         self,
         answer: enums::ServerDhParams,
@@ -60,23 +60,23 @@ impl ExpectServerDhParams {
         ExpectDhGen::first_attempt(params, rng)
     }
 
-    /// Decrypts the inner object; its hash is right when this returns.
+    /// Decrypts the inner object and checks its hash.
     fn decrypt(&self, encrypted: &[u8], _: &NoncesEqual) -> Result<types::ServerDhInnerData, Error> {
         let inner = inner::open(encrypted, &self.nonces.tmp_aes()).map_err(|error| match error {
-            InnerError::Length => Error::EncryptedResponseNotPadded { len: encrypted.len() },
-            InnerError::Content => Error::InvalidDhInnerData,
+            InnerError::Length => InvalidAnswer::NotPadded { len: encrypted.len() },
+            InnerError::Content => InvalidAnswer::DhInnerData,
         })?;
         let enums::ServerDhInnerData::ServerDhInnerData(inner) = inner;
         Ok(inner)
     }
 
-    /// Tells a refusal of the server from one of somebody on the way.
+    /// Checks that a refusal is the server's (SEC-39); anyone on the path can send one without proof.
     fn refused(self, answer: &types::ServerDhParamsFail) -> Error {
         if let Err(error) = self.nonces.check(&answer.nonce, &answer.server_nonce) {
             return error;
         }
         if !ct::eq(&answer.new_nonce_hash, &self.nonces.fail_hash()) {
-            return Error::InvalidNewNonceHash { got: answer.new_nonce_hash };
+            return InvalidAnswer::NewNonceHash { got: answer.new_nonce_hash }.into();
         }
         Error::DhParamsFail
     }
@@ -89,8 +89,8 @@ fn check_group(
     rng: &mut (impl CryptoRng + ?Sized),
     _: &NoncesEqual,
 ) -> Result<(Group, PublicValue), Error> {
-    let group = Group::check(&inner.dh_prime, inner.g, primes, rng).map_err(Error::InvalidDhParams)?;
-    let g_a = group.check_public(&inner.g_a).map_err(Error::InvalidDhParams)?;
+    let group = Group::check(&inner.dh_prime, inner.g, primes, rng).map_err(InvalidAnswer::DhParams)?;
+    let g_a = group.check_public(&inner.g_a).map_err(InvalidAnswer::DhParams)?;
     Ok((group, g_a))
 }
 

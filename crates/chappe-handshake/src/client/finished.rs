@@ -1,4 +1,4 @@
-//! What a finished exchange leaves behind.
+//! The result of an exchange.
 
 use core::fmt;
 use core::time::Duration;
@@ -7,16 +7,16 @@ use chappe_crypto::{AuthKey, ct};
 use chappe_framing::{ServerSalt, UnixTime};
 use zeroize::Zeroize;
 
-/// The result of an exchange: a key, the first salt and the difference of the clocks.
+/// The result of an exchange: a key, the first salt and the offset of the clocks.
 ///
 /// Wiped when dropped; `Debug` does not show the key.
 #[derive(Clone)]
 pub struct Finished {
-    /// The key: 256 bytes, leading zeros kept. [`key`](Self::key) gives it with its id.
+    /// The key: 256 bytes, leading zeros included. [`key`](Self::key) returns it with its id.
     pub auth_key: [u8; 256],
     /// Seconds by which the server's clock is ahead of ours; negative if it is behind.
     pub time_offset: i32,
-    /// The salt that is valid first, on both sides at once (SEC-41).
+    /// The first salt, which both sides compute (SEC-41).
     pub first_salt: i64,
     server_time: UnixTime,
     expires_at: Option<UnixTime>,
@@ -31,7 +31,7 @@ impl Finished {
         expires_in: Option<i32>,
     ) -> Self {
         let offset = i128::from(server_time.as_secs()) - i128::from(now.as_secs());
-        // A wild difference is no error, but it must fit the field.
+        // A wrong local clock is no error, however wrong, but the offset must fit the field.
         let time_offset = offset.clamp(i128::from(i32::MIN), i128::from(i32::MAX)) as i32;
         let lifetime = |seconds: i32| Duration::from_secs(u64::from(seconds.unsigned_abs()));
         Self {
@@ -48,17 +48,17 @@ impl Finished {
         AuthKey::from_bytes(self.auth_key)
     }
 
-    /// Returns the salt that is valid first.
+    /// Returns the first salt.
     pub const fn salt(&self) -> ServerSalt {
         ServerSalt::from_raw(self.first_salt)
     }
 
-    /// Returns what the server's clock said during the exchange.
+    /// Returns the server's time during the exchange.
     pub const fn server_time(&self) -> UnixTime {
         self.server_time
     }
 
-    /// Returns when the key expires by the server's clock, or `None` if it is permanent.
+    /// Returns when the key expires, by the server's clock, or `None` if it is permanent.
     pub const fn expires_at(&self) -> Option<UnixTime> {
         self.expires_at
     }

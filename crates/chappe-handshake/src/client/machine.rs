@@ -1,9 +1,10 @@
-//! The client's half as a machine over frames: requests out, answers in, one deadline.
+//! The client's half of an exchange, over frames: requests out, answers in, one deadline.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use chappe_framing::{
-    FrameBuf, FrameError, MalformedFrame, MsgIdGenerator, MsgOrigin, PlainMessage, UnixTime, plain,
+    FrameBuf, FrameError, MalformedFrame, MonoTime, MsgIdGenerator, MsgOrigin, Now, PlainMessage, UnixTime,
+    plain,
 };
 use core::fmt;
 use core::mem;
@@ -17,21 +18,26 @@ use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
 use super::{ClientOptions, ExpectDhGen, ExpectResPq, ExpectServerDhParams, Finished, Outcome, Retry};
-use crate::Error;
+use crate::{ApiMisuse, Error, InvalidAnswer};
 
-/// How long an exchange may take from the first request on, unless the caller sets another limit.
+/// Time limit of an exchange, counted from the first request, unless the caller sets another one (SEC-43).
+///
+/// The server forgets an exchange after ten minutes. 30 seconds is enough for six messages over a slow network and for the
+/// test of an unknown prime.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// One exchange on the client's side, for a driver that moves frames.
+/// One exchange on the client's side, for a driver that carries frames.
 ///
 /// * Getters: [`last_request`](Self::last_request), [`is_over`](Self::is_over),
 ///   [`primes`](Self::primes).
 /// * Input: [`handle_frame`](Self::handle_frame), [`handle_timeout`](Self::handle_timeout).
 /// * Commands: [`resend`](Self::resend), after the connection was lost.
-/// * Output: [`poll_transmit`](Self::poll_transmit), [`poll_timeout`](Self::poll_timeout). Poll both
-///   after each input and command.
+/// * Output: [`poll_transmit`](Self::poll_transmit), [`poll_timeout`](Self::poll_timeout). Poll both after each input
+///   and command.
 ///
 /// After an error the exchange is over and its secrets are wiped.
+///
+/// Deadlines use the monotonic clock, so a step of the wall clock neither ends an exchange nor keeps it alive (SEC-177).
 pub struct ClientHandshake {
     options: ClientOptions,
     primes: PrimeCache,
@@ -40,7 +46,7 @@ pub struct ClientHandshake {
     request: Vec<u8>,
     is_request_waiting: bool,
     last_answer: Option<[u8; 32]>,
-    deadline: UnixTime,
+    deadline: MonoTime,
 }
 
 enum State {
@@ -50,35 +56,32 @@ enum State {
     Over,
 }
 
-/// How far a frame brought the exchange.
+/// The effect of a frame on the exchange.
 #[derive(Debug)]
 #[must_use]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one key per exchange, and it is not kept in this type"
-)]
+#[expect(clippy::large_enum_variant, reason = "an exchange returns one value of the large variant")]
 pub enum Progress {
-    /// `resPQ` was in order, `pq` is factored; `req_DH_params` waits to be sent.
+    /// `resPQ` was accepted and `pq` is factored. `req_DH_params` waits to be sent.
     ServerKnown,
-    /// `server_DH_params_ok` was in order; `set_client_DH_params` waits to be sent.
+    /// `server_DH_params_ok` was accepted. `set_client_DH_params` waits to be sent.
     ParamsAgreed,
-    /// The server wants another attempt; `set_client_DH_params` waits to be sent.
+    /// The server asked for another attempt. `set_client_DH_params` waits to be sent.
     RetryAsked,
-    /// There is a key.
+    /// The exchange created a key.
     Done(Finished),
-    /// The same answer came a second time and was ignored.
+    /// The same answer arrived a second time and was ignored.
     Repeated,
 }
 
 impl ClientHandshake {
-    /// Begins an exchange; its first request waits to be sent.
+    /// Begins an exchange. Its first request waits to be sent.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidExpiry`] if the options ask for an impossible lifetime.
+    /// [`ApiMisuse::InvalidExpiry`] if the options ask for an impossible lifetime.
     pub fn begin(
         options: ClientOptions,
-        now: UnixTime,
+        now: Now,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Self, Error> {
         options.expires_in()?;
@@ -91,19 +94,19 @@ impl ClientHandshake {
             request: request.try_to_bytes()?,
             is_request_waiting: true,
             last_answer: None,
-            deadline: now.saturating_add(HANDSHAKE_TIMEOUT),
+            deadline: now.mono + HANDSHAKE_TIMEOUT,
         })
     }
 
-    /// Takes over what is known about primes from an earlier exchange.
+    /// Takes over the tested primes of an earlier exchange.
     #[must_use]
     pub fn with_primes(self, primes: PrimeCache) -> Self {
         Self { primes, ..self }
     }
 
-    /// Sets the time by which the exchange must be done (SEC-43).
+    /// Sets the time at which the exchange ends if it is not done (SEC-43).
     #[must_use]
-    pub fn with_deadline(self, deadline: UnixTime) -> Self {
+    pub fn with_deadline(self, deadline: MonoTime) -> Self {
         Self { deadline, ..self }
     }
 
@@ -112,12 +115,12 @@ impl ClientHandshake {
         &self.request
     }
 
-    /// Says whether the exchange gave its key or failed.
+    /// Returns whether the exchange returned its key or failed.
     pub const fn is_over(&self) -> bool {
         matches!(self.state, State::Over)
     }
 
-    /// Returns what is known about primes, for later exchanges.
+    /// Returns the tested primes, for later exchanges.
     pub const fn primes(&self) -> &PrimeCache {
         &self.primes
     }
@@ -126,42 +129,43 @@ impl ClientHandshake {
     ///
     /// # Errors
     ///
-    /// Any error but [`Error::Over`] ends the exchange: close the connection. [`Error::is_fatal`]
-    /// says whether starting over makes sense.
+    /// Every error ends the exchange: close the connection. [`Error::is_fatal`] returns whether starting over would fail the
+    /// same way.
     pub fn handle_frame(
         &mut self,
-        now: UnixTime,
+        now: Now,
         frame: &[u8],
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Progress, Error> {
         let progress = self.advance(now, frame, rng);
-        // A request that was not sent yet belongs to an exchange that is over.
+        // After an error, a request that was not sent yet belongs to an exchange that is over.
         self.is_request_waiting &= progress.is_ok();
         progress
     }
 
     fn advance(
         &mut self,
-        now: UnixTime,
+        now: Now,
         frame: &[u8],
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Progress, Error> {
-        // On failure the state stays taken out: its secrets are gone with it.
+        // On failure the state is dropped here, which wipes its secrets.
         let state = mem::replace(&mut self.state, State::Over);
         if matches!(state, State::Over) {
-            return Err(Error::Over);
+            return Err(ApiMisuse::Over.into());
         }
         let message = PlainMessage::new_checked(frame, Side::Server)?;
         let answer = hash::sha256(&[message.body()]);
+        // A resent request makes the server repeat its answer (SEC-42); the second copy must not fail the exchange.
         if self.last_answer == Some(answer) {
             self.state = state;
             return Ok(Progress::Repeated);
         }
         let progress = match state {
             State::ResPq(state) => self.on_res_pq(state, &message, rng),
-            State::ServerDhParams(state) => self.on_server_dh_params(state, &message, now, rng),
+            State::ServerDhParams(state) => self.on_server_dh_params(state, &message, now.unix, rng),
             State::DhGen(state) => self.on_dh_gen(*state, &message, rng),
-            State::Over => Err(Error::Over),
+            State::Over => Err(ApiMisuse::Over.into()),
         }?;
         self.last_answer = Some(answer);
         Ok(progress)
@@ -171,9 +175,9 @@ impl ClientHandshake {
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`] if it has.
-    pub fn handle_timeout(&mut self, now: UnixTime) -> Result<(), Error> {
-        if self.is_over() || now < self.deadline {
+    /// [`Error::TimedOut`] if it has passed.
+    pub fn handle_timeout(&mut self, now: Now) -> Result<(), Error> {
+        if self.is_over() || now.mono < self.deadline {
             return Ok(());
         }
         self.state = State::Over;
@@ -181,24 +185,25 @@ impl ClientHandshake {
         Err(Error::TimedOut)
     }
 
-    /// Lets the last request be sent once more, byte for byte (SEC-42): the connection was lost, or
-    /// no answer came. The server repeats its answer, on whatever connection it is asked.
+    /// Schedules the last request to be sent again, byte for byte (SEC-42).
+    ///
+    /// Call it when the connection was lost or no answer arrived. The server repeats its answer on any connection.
     pub const fn resend(&mut self) {
         self.is_request_waiting = !self.is_over();
     }
 
-    /// Writes the request that waits, if any, into `buf`; says whether there was one.
-    pub fn poll_transmit(&mut self, now: UnixTime, buf: &mut FrameBuf) -> bool {
+    /// Writes the request that waits into `buf`. Returns whether there was one.
+    pub fn poll_transmit(&mut self, now: Now, buf: &mut FrameBuf) -> bool {
         if !mem::take(&mut self.is_request_waiting) {
             return false;
         }
-        let msg_id = self.msg_ids.next(now, MsgOrigin::Client);
+        let msg_id = self.msg_ids.next(now.unix, MsgOrigin::Client);
         plain::write_bytes(buf, msg_id, &self.request).expect("requests are a few hundred bytes long");
         true
     }
 
-    /// Returns when [`handle_timeout`](Self::handle_timeout) wants to be called.
-    pub const fn poll_timeout(&self) -> Option<UnixTime> {
+    /// Returns when [`handle_timeout`](Self::handle_timeout) must be called.
+    pub const fn poll_timeout(&self) -> Option<MonoTime> {
         if self.is_over() { None } else { Some(self.deadline) }
     }
 
@@ -256,14 +261,14 @@ impl ClientHandshake {
     }
 }
 
-/// Reads the awaited answer; another object of the handshake is told apart from damaged bytes.
+/// Reads the awaited answer. Another object of the handshake is [`InvalidAnswer::Unexpected`], not damaged bytes.
 fn read<T: chappe_tl::Deserializable>(message: &PlainMessage<'_>) -> Result<T, Error> {
     use chappe_tl::deserialize::Error as TlError;
     match message.object() {
         Err(FrameError::Malformed(MalformedFrame::Tl(TlError::UnexpectedConstructor { id, .. })))
             if id == message.constructor_id() =>
         {
-            Err(Error::UnexpectedAnswer { id })
+            Err(InvalidAnswer::Unexpected { id }.into())
         }
         other => Ok(other?),
     }

@@ -1,4 +1,4 @@
-//! The client's half of the exchange: one type per awaited message, each consumed by its answer.
+//! The client's half of the exchange: one type per awaited message. The answer consumes the type.
 //!
 //! [`ExpectResPq`] → [`ExpectServerDhParams`] → [`ExpectDhGen`] → [`Finished`].
 //!

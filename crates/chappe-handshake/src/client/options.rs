@@ -1,29 +1,28 @@
-//! What a client asks for.
+//! Options of the client.
 
 use chappe_crypto::rsa::KeyRing;
 
-use crate::Error;
+use crate::{ApiMisuse, Error};
 use chappe_types::{DcId, KeyKind};
 
-/// What a client asks for, and whom it trusts.
+/// The key that a client asks for, and the servers it trusts.
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
-    /// The server's public keys that are known. Production, test and CDN keys do not belong into
-    /// one ring (SEC-18).
+    /// The known public keys of servers. Production, test and CDN keys must not share a ring (SEC-18).
     pub keys: KeyRing,
-    /// The datacenter that is dialled.
+    /// The datacenter to which the client connects.
     pub dc: DcId,
-    /// Whether the key is to last.
+    /// How long the key lasts.
     pub kind: KeyKind,
 }
 
 impl ClientOptions {
-    /// Asks for a permanent key of a public datacenter, and trusts the published keys.
+    /// Asks for a permanent key of a public datacenter and trusts the published keys.
     pub fn production(dc: u16) -> Self {
         Self { keys: KeyRing::production(), dc: DcId::production(dc), kind: KeyKind::Permanent }
     }
 
-    /// Asks for a permanent key of a datacenter of the test environment, and trusts its keys.
+    /// Asks for a permanent key of a datacenter of the test environment and trusts its keys.
     pub fn test(dc: u16) -> Self {
         Self { keys: KeyRing::test(), dc: DcId::test(dc), kind: KeyKind::Permanent }
     }
@@ -42,7 +41,7 @@ impl ClientOptions {
             KeyKind::Permanent => Ok(None),
             KeyKind::Temporary { expires_in: seconds } => match i32::try_from(seconds) {
                 Ok(seconds) if seconds > 0 => Ok(Some(seconds)),
-                _ => Err(Error::InvalidExpiry { seconds }),
+                _ => Err(ApiMisuse::InvalidExpiry { seconds }.into()),
             },
         }
     }

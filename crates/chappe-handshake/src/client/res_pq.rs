@@ -1,4 +1,4 @@
-//! First step: `req_pq_multi`, and what `resPQ` answers.
+//! First step: `req_pq_multi`, answered by `resPQ`.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -11,8 +11,8 @@ use rand_core::CryptoRng;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{ClientOptions, ExpectServerDhParams};
-use crate::Error;
 use crate::nonces::{Nonces, NoncesEqual};
+use crate::{Error, InvalidAnswer};
 
 /// Waiting for `resPQ`, the answer to `req_pq_multi`.
 #[must_use = "the exchange ends here unless the answer is handled"]
@@ -32,10 +32,10 @@ impl ExpectResPq {
     ///
     /// # Errors
     ///
-    /// * [`Error::InvalidNonce`] if the nonce is not ours (SEC-14).
+    /// * [`InvalidAnswer::Nonce`] if the nonce is not the client's (SEC-14).
     /// * [`Error::UnknownFingerprints`] if no key is known (SEC-17).
-    /// * [`Error::InvalidPq`] if `pq` is not a product of two distinct primes (SEC-21).
-    /// * [`Error::InvalidExpiry`] if the options ask for an impossible lifetime.
+    /// * [`InvalidAnswer::Pq`] if `pq` is not a product of two distinct primes (SEC-21).
+    /// * [`ApiMisuse::InvalidExpiry`] if the options ask for an impossible lifetime.
     pub fn handle(
         self,
         answer: enums::ResPq,
@@ -43,12 +43,12 @@ impl ExpectResPq {
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(functions::ReqDhParams, ExpectServerDhParams), Error> {
         let enums::ResPq::ResPq(answer) = answer;
-        // Its own server_nonce is the one that all later messages must repeat.
+        // All later messages must repeat the server_nonce of this first answer.
         let server_nonce = answer.server_nonce;
         let mut nonces = Nonces { nonce: self.nonce, server_nonce, new_nonce: Zeroizing::new([0; 32]) };
         let proof = nonces.check(&answer.nonce, &server_nonce)?;
         let key = select_key(&answer, options, &proof)?;
-        let (p, q) = factorize::from_bytes(&answer.pq).map_err(Error::InvalidPq)?;
+        let (p, q) = factorize::from_bytes(&answer.pq).map_err(InvalidAnswer::Pq)?;
         let expires_in = options.expires_in()?;
         rng.fill_bytes(&mut nonces.new_nonce[..]);
 
@@ -79,7 +79,7 @@ struct Factors {
     q: Vec<u8>,
 }
 
-/// Picks the first of our keys that the server offers.
+/// Returns the first known key that the server offers.
 fn select_key<'k>(
     answer: &types::ResPq,
     options: &'k ClientOptions,

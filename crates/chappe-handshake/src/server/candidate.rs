@@ -1,4 +1,4 @@
-//! A key that both sides can compute, and what the server says to it.
+//! A key that both sides can compute, before the server accepts it.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -14,11 +14,11 @@ use super::exchange::{Asked, Exchange, QueryHash, State};
 use super::handshakes::Answering;
 use crate::nonces::{Nonces, retry_id};
 
-/// A key that both sides can compute now.
+/// A key that both sides can compute, before the server accepts it.
 ///
-/// The server decides: [`accept`](Self::accept) it, ask for another with [`retry`](Self::retry)
-/// because its id is taken (SEC-56), or [`fail`](Self::fail). Dropped undecided, the exchange stays
-/// as it was and the client's next repeat of its query gives the candidate again.
+/// The caller [accepts](Self::accept) it, asks for [another](Self::retry) because its id is taken (SEC-56), or
+/// [refuses](Self::fail) all keys. If the candidate is dropped, the exchange keeps its state, and the client's next repeat
+/// of its query returns the candidate again.
 #[must_use = "the client waits for `accept`, `retry` or `fail`"]
 pub struct Candidate<'t> {
     pub(super) exchange: &'t mut Exchange,
@@ -27,39 +27,39 @@ pub struct Candidate<'t> {
     pub(super) key: AgreedKey,
 }
 
-/// What both sides agreed on.
+/// The result of the agreement.
 pub(super) struct AgreedKey {
     pub(super) auth_key: AuthKey,
     pub(super) nonces: Nonces,
     pub(super) asked: Asked,
 }
 
-/// A key that was accepted.
+/// An accepted key.
 #[derive(Clone, Debug)]
 pub struct CreatedKey {
     /// The key.
     pub auth_key: AuthKey,
-    /// The salt that is valid first, on both sides at once (SEC-41).
+    /// The first salt, which both sides compute (SEC-41).
     pub first_salt: ServerSalt,
     /// When the key was accepted.
     pub created_at: UnixTime,
-    /// When a temporary key must be forgotten (SEC-127); `None` if the key is permanent.
+    /// When a temporary key expires and must be deleted (SEC-127). `None` if the key is permanent.
     pub expires_at: Option<UnixTime>,
-    /// The datacenter the client asked for, as it wrote it; `None` if it is an old client.
+    /// The number of the datacenter that the client asked for. `None` for an old client, which names none.
     pub dc: Option<i32>,
 }
 
 impl Candidate<'_> {
-    /// Returns the key, for its id to be looked up among those in use.
+    /// Returns the key, so that the caller can look up its id.
     pub const fn auth_key(&self) -> &AuthKey {
         &self.key.auth_key
     }
 
-    /// Takes the key: `dh_gen_ok` is written into the buffer given to `handle_frame`.
+    /// Accepts the key. Writes `dh_gen_ok` into the buffer given to `handle_frame`.
     pub fn accept(mut self) -> CreatedKey {
         self.answer(HashNumber::Ok, State::Over);
         let AgreedKey { auth_key, nonces, asked } = self.key;
-        let created_at = self.answering.now;
+        let created_at = self.answering.now.unix;
         let expiry = |seconds: u32| created_at.saturating_add(Duration::from_secs(u64::from(seconds)));
         CreatedKey {
             auth_key,
@@ -70,18 +70,17 @@ impl Candidate<'_> {
         }
     }
 
-    /// Asks for another key: `dh_gen_retry` is written into the buffer given to `handle_frame`.
+    /// Asks for another key. Writes `dh_gen_retry` into the buffer given to `handle_frame`.
     pub fn retry(mut self) {
-        // The exponent and the nonces stay; only the client chooses anew.
+        // The nonces and the exponent of the server stay; the client chooses a new exponent.
         let mut state = core::mem::replace(&mut self.exchange.state, State::Over);
         if let State::DhParamsSent(params) = &mut state {
             params.retry_id = retry_id(&self.key.auth_key);
-            params.retries = params.retries.saturating_add(1);
         }
         self.answer(HashNumber::Retry, state);
     }
 
-    /// Gives up: `dh_gen_fail` is written into the buffer given to `handle_frame`.
+    /// Refuses all keys. Writes `dh_gen_fail` into the buffer given to `handle_frame`.
     pub fn fail(mut self) {
         self.answer(HashNumber::Fail, State::Over);
     }

@@ -1,4 +1,4 @@
-//! One exchange in the table: how far it is, and which queries were answered how.
+//! One exchange in the table: its state, and the answers it gave.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -6,13 +6,13 @@ use core::fmt;
 
 use chappe_crypto::dh::Exponent;
 use chappe_crypto::hash;
-use chappe_framing::UnixTime;
+use chappe_framing::MonoTime;
 use chappe_tl_mtproto::types;
 
 use super::primes::Factors;
 use crate::nonces::Nonces;
 
-/// What an exchange is known by.
+/// The name of an exchange: the two nonces that every query after the first repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Name {
     pub(super) nonce: [u8; 16],
@@ -21,8 +21,8 @@ pub(super) struct Name {
 
 pub(super) struct Exchange {
     pub(super) state: State,
-    pub(super) started_at: UnixTime,
-    /// Queries that were answered, by their hash, with the object of the answer (SEC-58).
+    pub(super) started_at: MonoTime,
+    /// Answered queries, by hash, with the object of the answer (SEC-58).
     answers: Vec<(QueryHash, Vec<u8>)>,
 }
 
@@ -31,7 +31,7 @@ pub(super) enum State {
     ResPqSent(Factors),
     /// `server_DH_params_ok` was sent; `set_client_DH_params` is awaited.
     DhParamsSent(Box<DhParamsSent>),
-    /// A last answer was sent; only repeats are answered.
+    /// The last answer was sent. Only repeats are answered.
     Over,
 }
 
@@ -39,12 +39,11 @@ pub(super) struct DhParamsSent {
     pub(super) nonces: Nonces,
     pub(super) exponent: Exponent,
     pub(super) asked: Asked,
-    /// What `retry_id` must be: 0, or the auxiliary hash of the key that was rejected (SEC-53).
+    /// The expected `retry_id`: 0, or the auxiliary hash of the rejected key (SEC-53).
     pub(super) retry_id: i64,
-    pub(super) retries: u8,
 }
 
-/// What the client asked for in its encrypted inner data.
+/// The request of the client in its encrypted inner data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) dc: Option<i32>,
@@ -64,7 +63,7 @@ impl QueryHash {
 
 impl Exchange {
     /// Starts an exchange with its first answer.
-    pub(super) fn new(factors: Factors, now: UnixTime, query: QueryHash, answer: Vec<u8>) -> Self {
+    pub(super) fn new(factors: Factors, now: MonoTime, query: QueryHash, answer: Vec<u8>) -> Self {
         let mut answers = Vec::with_capacity(3);
         answers.push((query, answer));
         Self { state: State::ResPqSent(factors), started_at: now, answers }
@@ -75,7 +74,7 @@ impl Exchange {
         self.answers.iter().find(|(hash, _)| *hash == query).map(|(_, answer)| answer.as_slice())
     }
 
-    /// Remembers an answer and the state after it.
+    /// Stores an answer and the state after it.
     pub(super) fn advance(&mut self, query: QueryHash, answer: Vec<u8>, state: State) {
         self.answers.push((query, answer));
         self.state = state;

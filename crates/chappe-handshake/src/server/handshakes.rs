@@ -5,22 +5,22 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use chappe_crypto::{AuthKey, Side, dh};
-use chappe_framing::{FrameBuf, MsgIdGenerator, MsgOrigin, PlainMessage, UnixTime, plain};
+use chappe_framing::{FrameBuf, MonoTime, MsgIdGenerator, MsgOrigin, Now, PlainMessage, plain};
 use chappe_tl::{Identifiable, Serializable};
 use chappe_tl_mtproto::{enums, functions, types};
 use rand_core::CryptoRng;
 
 use super::candidate::AgreedKey;
-use super::exchange::{Asked, DhParamsSent, Exchange, Name, QueryHash, State};
+use super::exchange::{DhParamsSent, Exchange, Name, QueryHash, State};
 use super::inner_data::{self, CheckedInnerData};
-use super::limits::Meter;
 use super::primes::Factors;
+use super::rate_limit::Meter;
 use super::table::Table;
 use super::{Candidate, ConfigError, Peer, QueryRefusal, RefusalReason, ServerOptions};
 use crate::inner;
 use crate::nonces::Nonces;
 
-/// All unfinished exchanges of a server.
+/// The exchanges of a server.
 ///
 /// * Getters: [`len`](Self::len), [`options`](Self::options).
 /// * Input: [`handle_frame`](Self::handle_frame), which writes the answer into the caller's buffer;
@@ -33,29 +33,29 @@ pub struct ServerHandshakes {
     msg_ids: MsgIdGenerator,
 }
 
-/// What became of a frame.
+/// The result of a frame.
 #[derive(Debug)]
 #[must_use]
 pub enum Reply<'t> {
     /// The buffer holds the frame to send.
     Answer,
-    /// The exchange came to its last step: decide, then send what the buffer holds.
+    /// The exchange reached its last step: decide, then send the content of the buffer.
     Key(Candidate<'t>),
-    /// Nothing is answered but perhaps a transport error.
+    /// No answer, except a transport error if the refusal has a code.
     Refuse(QueryRefusal),
 }
 
-/// Where an answer goes.
+/// The destination of an answer.
 pub(super) struct Answering<'t> {
     pub(super) msg_ids: &'t mut MsgIdGenerator,
     pub(super) out: &'t mut FrameBuf,
-    pub(super) now: UnixTime,
+    pub(super) now: Now,
 }
 
 impl Answering<'_> {
     /// Writes the object of an answer as a plain message.
     pub(super) fn write(&mut self, object: &[u8]) {
-        let msg_id = self.msg_ids.next(self.now, MsgOrigin::Response);
+        let msg_id = self.msg_ids.next(self.now.unix, MsgOrigin::Response);
         plain::write_bytes(self.out, msg_id, object).expect("answers are a few hundred bytes long");
     }
 }
@@ -73,32 +73,29 @@ impl ServerHandshakes {
         if options.max_exchanges == 0 {
             return Err(ConfigError::NoRoom);
         }
-        if options.faults.factors.is_some_and(|(p, q)| Factors::fixed(p, q).is_none()) {
-            return Err(ConfigError::BadFactors);
-        }
         let (table, meter) = (Table::default(), Meter::default());
         Ok(Self { options, table, meter, msg_ids: MsgIdGenerator::new() })
     }
 
-    /// Returns the number of exchanges remembered, finished ones included.
+    /// Returns the number of exchanges in memory, finished ones included.
     pub fn len(&self) -> usize {
         self.table.len()
     }
 
-    /// Says whether no exchange is remembered.
+    /// Returns whether no exchange is in memory.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Returns how the server's half was set up.
+    /// Returns the options.
     pub const fn options(&self) -> &ServerOptions {
         &self.options
     }
 
-    /// Handles a plain frame of `peer`. The answer, if there is one, is written into `out`.
+    /// Handles a plain frame of `peer`. Writes the answer, if there is one, into `out`.
     pub fn handle_frame<'t>(
         &'t mut self,
-        now: UnixTime,
+        now: Now,
         peer: Peer,
         frame: &[u8],
         out: &'t mut FrameBuf,
@@ -122,20 +119,20 @@ impl ServerHandshakes {
         }
     }
 
-    /// Forgets exchanges that are older than the lifetime in the options.
-    pub fn handle_timeout(&mut self, now: UnixTime) {
-        self.table.expire(now, self.options.lifetime);
+    /// Removes exchanges that are older than the lifetime in the options.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.table.expire(now.mono, self.options.lifetime);
     }
 
-    /// Returns when [`handle_timeout`](Self::handle_timeout) wants to be called.
-    pub fn poll_timeout(&self) -> Option<UnixTime> {
+    /// Returns when [`handle_timeout`](Self::handle_timeout) must be called.
+    pub fn poll_timeout(&self) -> Option<MonoTime> {
         self.table.next_expiry(self.options.lifetime)
     }
 
-    /// `req_pq_multi` or `req_pq`: starts an exchange, or repeats how it was started.
+    /// `req_pq_multi` or `req_pq`: starts an exchange, or repeats its first answer.
     fn on_req_pq(
         &mut self,
-        now: UnixTime,
+        now: Now,
         peer: Peer,
         message: &PlainMessage<'_>,
         out: &mut FrameBuf,
@@ -155,19 +152,18 @@ impl ServerHandshakes {
         charge(&mut self.meter, &self.options, now, peer)?;
         let mut server_nonce = [0; 16];
         rng.fill_bytes(&mut server_nonce);
-        let factors = self.options.faults.factors.and_then(|(p, q)| Factors::fixed(p, q));
-        let factors = factors.unwrap_or_else(|| Factors::random(rng));
+        let factors = Factors::random(rng);
         let answer = res_pq(nonce, server_nonce, factors, &self.options)?;
         answering.write(&answer);
-        let exchange = Exchange::new(factors, now, query, answer);
+        let exchange = Exchange::new(factors, now.mono, query, answer);
         self.table.insert(Name { nonce, server_nonce }, exchange, self.options.max_exchanges);
         Ok(())
     }
 
-    /// `req_DH_params`: decrypts, checks, and answers with our public value.
+    /// `req_DH_params`: decrypts, checks, and answers with the server's public value.
     fn on_req_dh_params(
         &mut self,
-        now: UnixTime,
+        now: Now,
         peer: Peer,
         message: &PlainMessage<'_>,
         out: &mut FrameBuf,
@@ -195,10 +191,10 @@ impl ServerHandshakes {
         }
     }
 
-    /// `set_client_DH_params`: computes the key and lets the caller decide about it.
+    /// `set_client_DH_params`: computes the key. The caller decides whether to accept it.
     fn on_set_client_dh_params<'t>(
         &'t mut self,
-        now: UnixTime,
+        now: Now,
         message: &PlainMessage<'_>,
         out: &'t mut FrameBuf,
     ) -> Reply<'t> {
@@ -223,40 +219,27 @@ impl ServerHandshakes {
                 answering.write(exchange.answer_to(hash).expect("this query was answered before"));
                 Reply::Answer
             }
-            (Ok(Some((key, retries))), Ok(exchange)) => {
+            (Ok(Some(key)), Ok(exchange)) => {
                 let candidate = Candidate { exchange, answering, query: hash, key };
-                decide_faults(candidate, retries, &self.options)
+                // Key id zero marks plain messages on the wire, so no key may have it (SEC-56).
+                if candidate.auth_key().id().is_zero() {
+                    candidate.retry();
+                    return Reply::Answer;
+                }
+                Reply::Key(candidate)
             }
         }
     }
 }
 
-/// Lets the faults of the options, and a key whose id is zero (SEC-56), decide before the caller.
-fn decide_faults<'t>(candidate: Candidate<'t>, retries: u8, options: &ServerOptions) -> Reply<'t> {
-    if candidate.auth_key().id().is_zero() || retries < options.faults.retries {
-        candidate.retry();
-        return Reply::Answer;
-    }
-    if options.faults.fail {
-        candidate.fail();
-        return Reply::Answer;
-    }
-    Reply::Key(candidate)
-}
-
-fn charge(
-    meter: &mut Meter,
-    options: &ServerOptions,
-    now: UnixTime,
-    peer: Peer,
-) -> Result<(), RefusalReason> {
+fn charge(meter: &mut Meter, options: &ServerOptions, now: Now, peer: Peer) -> Result<(), RefusalReason> {
     match &options.rate {
-        Some(limit) if !meter.charge(limit, now, peer) => Err(RefusalReason::TooOften),
+        Some(limit) if !meter.charge(limit, now.mono, peer) => Err(RefusalReason::TooOften),
         _ => Ok(()),
     }
 }
 
-/// Serialises `resPQ`, with the fingerprints of all our keys.
+/// Serialises `resPQ`, with the fingerprints of all keys.
 fn res_pq(
     nonce: [u8; 16],
     server_nonce: [u8; 16],
@@ -264,7 +247,7 @@ fn res_pq(
     options: &ServerOptions,
 ) -> Result<Vec<u8>, RefusalReason> {
     let own = options.keys.iter().map(|key| key.public_key().fingerprint().to_raw());
-    let fingerprints = options.faults.foreign_fingerprints.iter().copied().chain(own).collect();
+    let fingerprints = own.collect();
     let answer = enums::ResPq::ResPq(types::ResPq {
         nonce,
         server_nonce,
@@ -274,12 +257,12 @@ fn res_pq(
     answer.try_to_bytes().map_err(|_| RefusalReason::Internal)
 }
 
-/// Checks `req_DH_params`, chooses our exponent, and serialises `server_DH_params_ok`.
+/// Checks `req_DH_params`, chooses the server's exponent and serialises `server_DH_params_ok`.
 fn server_dh_params(
     query: &functions::ReqDhParams,
     state: &State,
     options: &ServerOptions,
-    now: UnixTime,
+    now: Now,
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Result<(Vec<u8>, DhParamsSent), RefusalReason> {
     let State::ResPqSent(factors) = *state else {
@@ -291,7 +274,7 @@ fn server_dh_params(
     let CheckedInnerData { new_nonce, asked } = inner_data::decrypt(query, factors, options, rng)?;
     let functions::ReqDhParams { nonce, server_nonce, .. } = *query;
     let nonces = Nonces { nonce, server_nonce, new_nonce };
-    // Redraws until our own value passes the client's checks (SEC-55).
+    // Draws again until the public value passes the client's checks (SEC-55).
     let (exponent, g_a) = options.group.key_pair(rng).map_err(|_| RefusalReason::Internal)?;
     let inner = enums::ServerDhInnerData::ServerDhInnerData(types::ServerDhInnerData {
         nonce,
@@ -299,25 +282,25 @@ fn server_dh_params(
         g: options.group.generator(),
         dh_prime: options.group.prime().to_vec(),
         g_a: g_a.as_bytes().to_vec(),
-        server_time: now.to_tl_int(),
+        server_time: now.unix.to_tl_int(),
     });
     let encrypted_answer =
         inner::seal(&inner, &nonces.tmp_aes(), rng).map_err(|_| RefusalReason::Internal)?;
     let answer = enums::ServerDhParams::Ok(types::ServerDhParamsOk { nonce, server_nonce, encrypted_answer });
     let answer = answer.try_to_bytes().map_err(|_| RefusalReason::Internal)?;
-    Ok((answer, DhParamsSent { nonces, exponent, asked, retry_id: 0, retries: 0 }))
+    Ok((answer, DhParamsSent { nonces, exponent, asked, retry_id: 0 }))
 }
 
-/// Checks `set_client_DH_params` and computes the key; returns it and the number of retries so far.
+/// Checks `set_client_DH_params` and computes the key.
 fn agreed_key(
     query: &functions::SetClientDhParams,
     state: &State,
     group: &dh::Group,
-) -> Result<(AgreedKey, u8), RefusalReason> {
+) -> Result<AgreedKey, RefusalReason> {
     let State::DhParamsSent(params) = state else {
         return Err(RefusalReason::UnknownExchange);
     };
-    let DhParamsSent { nonces, exponent, asked, retry_id, retries } = &**params;
+    let DhParamsSent { nonces, exponent, asked, retry_id } = &**params;
     let inner =
         inner::open(&query.encrypted_data, &nonces.tmp_aes()).map_err(|_| RefusalReason::BadClientData)?;
     let enums::ClientDhInnerData::ClientDhInnerData(inner) = inner;
@@ -329,8 +312,7 @@ fn agreed_key(
     }
     let g_b = group.check_public(&inner.g_b).map_err(|_| RefusalReason::BadPublicValue)?;
     let auth_key = AuthKey::from_bytes(*group.shared_secret(exponent, &g_b));
-    let asked: Asked = *asked;
-    Ok((AgreedKey { auth_key, nonces: nonces.clone(), asked }, *retries))
+    Ok(AgreedKey { auth_key, nonces: nonces.clone(), asked: *asked })
 }
 
 impl fmt::Debug for ServerHandshakes {

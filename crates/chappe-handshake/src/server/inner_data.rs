@@ -1,4 +1,4 @@
-//! What is inside `req_DH_params`: decryption and checks.
+//! The encrypted inner data of `req_DH_params`: decryption and checks.
 //!
 //! Spec: <https://core.telegram.org/mtproto/auth_key#presenting-proof-of-work-server-authentication>.
 
@@ -16,7 +16,7 @@ use super::{RefusalReason, ServerOptions, Tolerance};
 
 const SHA1_LEN: usize = 20;
 
-/// Inner data whose numbers were compared with the outer message.
+/// Inner data that matches the outer message.
 pub(super) struct CheckedInnerData {
     pub(super) new_nonce: Zeroizing<[u8; 32]>,
     pub(super) asked: Asked,
@@ -47,7 +47,7 @@ pub(super) fn decrypt(
     Inner::new(inner).check(query, factors, options)
 }
 
-/// Reads the object at the start of the data; returns it and its length. Random bytes follow.
+/// Reads the object at the start of the data. Returns it and its length; random bytes follow.
 fn parse(data: &[u8]) -> Result<(enums::PQInnerData, usize), RefusalReason> {
     let mut cursor = Cursor::from_slice(data);
     let inner =
@@ -58,7 +58,7 @@ fn parse(data: &[u8]) -> Result<(enums::PQInnerData, usize), RefusalReason> {
 /// Reads the object of the old form and compares the hash in front of it.
 fn parse_hashed(data: &[u8]) -> Result<enums::PQInnerData, RefusalReason> {
     let (claimed, rest) = data.split_at(SHA1_LEN);
-    // Without its hash being right, what is inside is noise: the same failure as any other (SEC-47).
+    // Without a right hash the content is noise, so this failure must look like any other (SEC-47).
     let (inner, len) = parse(rest).map_err(|_| RefusalReason::Undecryptable)?;
     if ct::eq(&hash::sha1(&[&rest[..len]]), claimed) { Ok(inner) } else { Err(RefusalReason::Undecryptable) }
 }

@@ -1,14 +1,13 @@
 //! The server's half of the exchange: a table of unfinished exchanges and the answers to queries.
 //!
 //! ```text
-//! req_pq_multi → resPQ            the exchange gets its name, (nonce, server_nonce)
+//! req_pq_multi → resPQ            the name of the exchange is (nonce, server_nonce)
 //! req_DH_params → server_DH_params_ok
 //! set_client_DH_params → Candidate → dh_gen_ok | dh_gen_retry | dh_gen_fail
 //! ```
 //!
-//! An exchange belongs to its name, not to a connection: a client whose connection broke goes on
-//! over another one. **Invariant:** after any failed check the exchange is forgotten, so whatever
-//! names it afterwards fails as well (SEC-57).
+//! An exchange belongs to its name, not to a connection: a client whose connection broke continues over another one.
+//! **Invariant:** after any failed check the exchange is removed, so every later query with its name fails (SEC-57).
 //!
 //! Spec: <https://core.telegram.org/mtproto/auth_key>.
 
@@ -16,14 +15,14 @@ mod candidate;
 mod exchange;
 mod handshakes;
 mod inner_data;
-mod limits;
 mod options;
 mod primes;
+mod rate_limit;
 mod refusal;
 mod table;
 
 pub use candidate::{Candidate, CreatedKey};
 pub use handshakes::{Reply, ServerHandshakes};
-pub use limits::{Peer, RateLimit};
-pub use options::{ConfigError, DcPolicy, Faults, ServerOptions, Tolerance};
+pub use options::{ConfigError, DcPolicy, ServerOptions, Tolerance};
+pub use rate_limit::{Peer, RateLimit};
 pub use refusal::{QueryRefusal, RefusalReason};

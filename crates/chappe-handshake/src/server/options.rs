@@ -1,4 +1,4 @@
-//! How a server's half is set up.
+//! Options of the server.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -10,11 +10,10 @@ use chappe_crypto::rsa::PrivateKey;
 use super::RateLimit;
 use crate::DcId;
 
-/// How a server's half is set up. Start from [`ServerOptions::strict`] or
-/// [`ServerOptions::lenient`].
+/// Options of the server. Start from [`ServerOptions::strict`] or [`ServerOptions::lenient`].
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
-    /// The private keys; all are announced, in this order.
+    /// The private keys. The server announces all of them, in this order.
     pub keys: Vec<PrivateKey>,
     /// The Diffie-Hellman group. The type proves that it passes a client's checks (SEC-55).
     pub group: Group,
@@ -22,16 +21,14 @@ pub struct ServerOptions {
     pub dcs: DcPolicy,
     /// Whether old forms of messages are accepted.
     pub tolerance: Tolerance,
-    /// Most exchanges remembered at once, finished ones included; the oldest make room (SEC-60).
+    /// Most exchanges in memory at once, finished ones included. A new exchange replaces the oldest (SEC-60). Default 4096.
     pub max_exchanges: usize,
-    /// How long an exchange and its answers are remembered: 10 minutes by the specification.
+    /// How long an exchange and its answers are kept (SEC-58). Default 10 minutes, as in the specification.
     pub lifetime: Duration,
-    /// Longest lifetime of a temporary key, in seconds (SEC-51).
+    /// Longest lifetime of a temporary key, in seconds (SEC-51). Default 30 days.
     pub max_expires_in: u32,
-    /// How often a peer may start an exchange or make us decrypt (SEC-59); `None` for no limit.
+    /// How often a peer may start an exchange or make the server decrypt (SEC-59). `None` sets no limit.
     pub rate: Option<RateLimit>,
-    /// Misbehaviour for tests; nothing by default.
-    pub faults: Faults,
 }
 
 /// Which datacenters clients may ask for (SEC-50).
@@ -39,41 +36,27 @@ pub struct ServerOptions {
 pub enum DcPolicy {
     /// Any.
     Any,
-    /// These alone; others are answered with the transport error -444.
+    /// Only these. Others are answered with the transport error -444.
     Only(Vec<DcId>),
 }
 
-/// Whether forms of messages that only old clients write are accepted.
+/// Whether the server accepts forms of messages that only old clients write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tolerance {
-    /// `RSA_PAD` and inner data with a datacenter alone.
+    /// Only `RSA_PAD`, and inner data with a datacenter.
     Strict,
-    /// Also the RSA form with SHA-1 in front, and inner data without a datacenter: what half of the
-    /// world's clients send.
+    /// Also the RSA form with SHA-1 in front, and inner data without a datacenter. Many clients in use send these.
     Lenient,
 }
 
-/// Misbehaviour for tests of clients.
-#[derive(Clone, Debug, Default)]
-pub struct Faults {
-    /// How often `dh_gen_retry` is answered before a key is accepted.
-    pub retries: u8,
-    /// Whether every attempt ends in `dh_gen_fail`, once the retries are used up.
-    pub fail: bool,
-    /// Fingerprints announced in front of our own, of keys that nobody has.
-    pub foreign_fingerprints: Vec<i64>,
-    /// Fixed factors of `pq` instead of random ones.
-    pub factors: Option<(u32, u32)>,
-}
-
 impl ServerOptions {
-    /// Accepts what the specification demands of clients and nothing else, for these datacenters.
+    /// Accepts only what the specification requires of clients, for these datacenters.
     pub fn strict(keys: Vec<PrivateKey>, dcs: Vec<DcId>) -> Self {
         let options = Self::lenient(keys);
         Self { dcs: DcPolicy::Only(dcs), tolerance: Tolerance::Strict, ..options }
     }
 
-    /// Accepts what real clients send, for any datacenter.
+    /// Accepts what clients in use send, for any datacenter.
     pub fn lenient(keys: Vec<PrivateKey>) -> Self {
         Self {
             keys,
@@ -84,13 +67,12 @@ impl ServerOptions {
             lifetime: Duration::from_secs(600),
             max_expires_in: 30 * 24 * 60 * 60,
             rate: Some(RateLimit::default()),
-            faults: Faults::default(),
         }
     }
 }
 
 impl DcPolicy {
-    /// Says whether a client may ask for this value of `dc`.
+    /// Returns whether a client may ask for this value of `dc`.
     pub(super) fn accepts(&self, raw: i32) -> bool {
         match self {
             Self::Any => true,
@@ -99,7 +81,7 @@ impl DcPolicy {
     }
 }
 
-/// Why a server's half cannot start.
+/// Why the server cannot start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -107,8 +89,6 @@ pub enum ConfigError {
     NoKeys,
     /// The table has no room for a single exchange.
     NoRoom,
-    /// The fixed factors of `pq` are not two different primes.
-    BadFactors,
 }
 
 impl fmt::Display for ConfigError {
@@ -116,7 +96,6 @@ impl fmt::Display for ConfigError {
         f.write_str(match self {
             Self::NoKeys => "there is no private key",
             Self::NoRoom => "the table of exchanges has no room",
-            Self::BadFactors => "the fixed factors are not two different primes",
         })
     }
 }

@@ -16,7 +16,7 @@ pub(super) struct Factors {
 }
 
 impl Factors {
-    /// Draws two different primes of 31 bits, so that `pq` has 8 bytes, which some clients rely on.
+    /// Draws two different primes of 31 bits. `pq` then has 8 bytes, which some clients require.
     pub(super) fn random(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
         let p = random_prime(rng);
         loop {
@@ -27,18 +27,12 @@ impl Factors {
         }
     }
 
-    /// Takes two given primes, if they are such.
-    pub(super) fn fixed(p: u32, q: u32) -> Option<Self> {
-        let usable = p != q && p > 2 && q > 2 && is_prime(p) && is_prime(q);
-        usable.then_some(Self { p: p.min(q), q: p.max(q) })
-    }
-
-    /// Returns `pq` as it travels: big-endian, without leading zeros.
+    /// Returns `pq` as on the wire: big-endian, without leading zeros.
     pub(super) fn pq_bytes(self) -> Vec<u8> {
         minimal_bytes(u64::from(self.p) * u64::from(self.q))
     }
 
-    /// Says whether these are the factors, smaller first and without leading zeros (SEC-45).
+    /// Returns whether these are the factors, smaller first and without leading zeros (SEC-45).
     pub(super) fn are(self, p: &[u8], q: &[u8]) -> bool {
         p == minimal_bytes(u64::from(self.p)) && q == minimal_bytes(u64::from(self.q))
     }
@@ -54,7 +48,7 @@ fn random_prime(rng: &mut (impl CryptoRng + ?Sized)) -> u32 {
     }
 }
 
-/// Miller-Rabin with bases that leave no composite below 2^32 undetected: 2, 7 and 61 (Jaeschke 1993).
+/// Miller-Rabin with the bases 2, 7 and 61, which is exact below 2^32 (Jaeschke 1993).
 fn is_prime(n: u32) -> bool {
     const BASES: [u32; 3] = [2, 7, 61];
     if n < 2 || BASES.contains(&n) {

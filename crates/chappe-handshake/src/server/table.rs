@@ -1,18 +1,18 @@
-//! The exchanges that are remembered: bounded in number and in time (SEC-58, SEC-60).
+//! The table of exchanges, bounded in number and in time (SEC-58, SEC-60).
 
 use alloc::collections::{BTreeMap, VecDeque};
 use core::time::Duration;
 
-use chappe_framing::UnixTime;
+use chappe_framing::MonoTime;
 
 use super::exchange::{Exchange, Name};
 
 #[derive(Debug, Default)]
 pub(super) struct Table {
     exchanges: BTreeMap<Name, Exchange>,
-    /// Names in the order in which their exchanges started; some may be gone already.
-    order: VecDeque<(UnixTime, Name)>,
-    /// The exchange that a client's nonce started, for repeated first queries.
+    /// Names in the order in which their exchanges started. Some may be removed already.
+    order: VecDeque<(MonoTime, Name)>,
+    /// The exchange that a client's nonce started, to recognise a repeated first query.
     by_nonce: BTreeMap<[u8; 16], Name>,
 }
 
@@ -29,7 +29,7 @@ impl Table {
         self.exchanges.len()
     }
 
-    /// Adds an exchange; the oldest make room if there are already `most`.
+    /// Adds an exchange. Removes the oldest if there are already `most`.
     pub(super) fn insert(&mut self, name: Name, exchange: Exchange, most: usize) {
         while self.exchanges.len() >= most && self.forget_oldest() {}
         self.order.push_back((exchange.started_at, name));
@@ -38,7 +38,7 @@ impl Table {
         self.compact();
     }
 
-    /// Forgets an exchange at once; its secrets are wiped.
+    /// Removes an exchange and wipes its secrets.
     pub(super) fn forget(&mut self, name: &Name) {
         self.exchanges.remove(name);
         if self.by_nonce.get(&name.nonce) == Some(name) {
@@ -46,19 +46,19 @@ impl Table {
         }
     }
 
-    /// Forgets what is older than `lifetime`.
-    pub(super) fn expire(&mut self, now: UnixTime, lifetime: Duration) {
+    /// Removes exchanges that are older than `lifetime`.
+    pub(super) fn expire(&mut self, now: MonoTime, lifetime: Duration) {
         while let Some((started_at, _)) = self.order.front() {
-            if now.saturating_since(*started_at) < lifetime {
+            if now.since(*started_at) < lifetime {
                 break;
             }
             self.forget_oldest();
         }
     }
 
-    /// Returns when the oldest exchange has lived for `lifetime`.
-    pub(super) fn next_expiry(&self, lifetime: Duration) -> Option<UnixTime> {
-        self.order.front().map(|(started_at, _)| started_at.saturating_add(lifetime))
+    /// Returns when the oldest exchange expires.
+    pub(super) fn next_expiry(&self, lifetime: Duration) -> Option<MonoTime> {
+        self.order.front().map(|(started_at, _)| *started_at + lifetime)
     }
 
     fn forget_oldest(&mut self) -> bool {
@@ -69,7 +69,7 @@ impl Table {
         oldest.is_some()
     }
 
-    /// Keeps names of exchanges that are gone from piling up.
+    /// Removes names of removed exchanges, so that `order` stays proportional to the table.
     fn compact(&mut self) {
         const SLACK: usize = 64;
         if self.order.len() > 2 * self.exchanges.len() + SLACK {

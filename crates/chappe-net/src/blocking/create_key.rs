@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use chappe_crypto::rng::Drbg;
-use chappe_framing::{FrameBuf, UnixTime};
+use chappe_framing::{FrameBuf, Now};
 use chappe_handshake::{ClientHandshake, ClientOptions, Finished};
 use chappe_transport::AckRequest;
 
@@ -29,7 +29,7 @@ pub fn dial_with_new_key(
     mut show: impl FnMut(Step),
 ) -> Result<(Stream, Finished), CreateKeyError> {
     let mut stream = dial(address, dialling, rng)?;
-    let mut handshake = ClientHandshake::begin(options, UnixTime::now(), rng)?;
+    let mut handshake = ClientHandshake::begin(options, Now::from_system(), rng)?;
     let mut connections = 1;
     loop {
         match create_key(&mut stream, &mut handshake, rng, &mut show) {
@@ -37,7 +37,7 @@ pub fn dial_with_new_key(
             Err(error) if error.can_resume() && connections < MAX_CONNECTIONS => {
                 connections += 1;
                 tracing::debug!(%address, %error, "handshake goes on over a new connection");
-                handshake.handle_timeout(UnixTime::now())?;
+                handshake.handle_timeout(Now::from_system())?;
                 stream = dial(address, dialling, rng)?;
             }
             Err(error) => return Err(error),
@@ -56,7 +56,7 @@ pub fn dial_with_new_key(
 /// let mut rng = Drbg::from_os()?;
 /// let options = DialOptions::new(Connector::plain(Framing::Abridged));
 /// let mut stream = blocking::dial("149.154.167.51:443".parse()?, &options, &mut rng)?;
-/// let now = chappe_framing::UnixTime::now();
+/// let now = chappe_framing::Now::from_system();
 /// let mut handshake = ClientHandshake::begin(ClientOptions::production(2), now, &mut rng)?;
 /// let key = blocking::create_key(&mut stream, &mut handshake, &mut rng, |step| println!("{step:?}"))?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())

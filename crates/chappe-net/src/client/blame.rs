@@ -363,7 +363,10 @@ mod tests {
         assert_eq!(call(420, "FLOOD_WAIT_9").wait(), Some(Duration::from_secs(9)));
         assert_eq!(call(303, "USER_MIGRATE_4").migrate_to(), Some(4));
         assert_eq!(call(400, "PEER_ID_INVALID").blame(), Blame::Call);
-        let nonce = chappe_handshake::Error::InvalidNonce { got: [0; 16], expected: [1; 16] };
+        let nonce = chappe_handshake::Error::InvalidAnswer(chappe_handshake::InvalidAnswer::Nonce {
+            got: [0; 16],
+            expected: [1; 16],
+        });
         assert_eq!(ConnectError::Handshake(nonce).blame(), Blame::Protocol { rule: Some(Rule::new(14)) });
         let silent = ConnectError::Handshake(chappe_handshake::Error::TimedOut);
         assert_eq!(silent.blame(), Blame::Network);

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use chappe_crypto::rng::Drbg;
-use chappe_framing::{FrameBuf, UnixTime};
+use chappe_framing::{FrameBuf, Now};
 use chappe_handshake::{ClientHandshake, Finished, Progress};
 use chappe_transport::Incoming;
 
@@ -24,7 +24,7 @@ impl<'h> Exchange<'h> {
 
     /// Writes the question that waits, if any, and says whether there was one.
     pub(crate) fn poll_transmit(&mut self, frame: &mut FrameBuf) -> bool {
-        let is_waiting = self.handshake.poll_transmit(UnixTime::now(), frame);
+        let is_waiting = self.handshake.poll_transmit(Now::from_system(), frame);
         if is_waiting {
             self.asked = Instant::now();
         }
@@ -33,11 +33,11 @@ impl<'h> Exchange<'h> {
 
     /// Returns how long the driver may wait; an error once the deadline has passed.
     pub(crate) fn patience(&mut self) -> Result<Duration, CreateKeyError> {
-        let now = UnixTime::now();
+        let now = Now::from_system();
         self.handshake.handle_timeout(now)?;
         match self.handshake.poll_timeout() {
-            Some(deadline) => Ok(deadline.saturating_since(now)),
-            None => Err(chappe_handshake::Error::Over.into()),
+            Some(deadline) => Ok(deadline.since(now.mono)),
+            None => Err(chappe_handshake::Error::Misuse(chappe_handshake::ApiMisuse::Over).into()),
         }
     }
 
@@ -55,7 +55,7 @@ impl<'h> Exchange<'h> {
             Incoming::QuickAck(_) => return Ok(None),
         };
         let arrived = Instant::now();
-        let progress = self.handshake.handle_frame(UnixTime::now(), frame, rng)?;
+        let progress = self.handshake.handle_frame(Now::from_system(), frame, rng)?;
         if let Some(stage) = Stage::after(&progress) {
             show(Step { stage, waited: arrived - self.asked, worked: arrived.elapsed() });
         }

@@ -1,7 +1,7 @@
 //! Creation of an `auth_key` over a tokio connection.
 
 use chappe_crypto::rng::Drbg;
-use chappe_framing::{FrameBuf, UnixTime};
+use chappe_framing::{FrameBuf, Now};
 use chappe_handshake::{ClientHandshake, ClientOptions, Finished};
 use chappe_transport::AckRequest;
 use tokio::net::ToSocketAddrs;
@@ -28,7 +28,7 @@ pub async fn dial_with_new_key(
     mut show: impl FnMut(Step),
 ) -> Result<(Reader, Writer, Finished), CreateKeyError> {
     let (mut reader, mut writer) = dial(address, dialling, rng).await?;
-    let mut handshake = ClientHandshake::begin(options, UnixTime::now(), rng)?;
+    let mut handshake = ClientHandshake::begin(options, Now::from_system(), rng)?;
     let mut connections = 1;
     loop {
         match create_key(&mut reader, &mut writer, &mut handshake, rng, &mut show).await {
@@ -36,7 +36,7 @@ pub async fn dial_with_new_key(
             Err(error) if error.can_resume() && connections < MAX_CONNECTIONS => {
                 connections += 1;
                 tracing::debug!(%error, "handshake goes on over a new connection");
-                handshake.handle_timeout(UnixTime::now())?;
+                handshake.handle_timeout(Now::from_system())?;
                 (reader, writer) = dial(address, dialling, rng).await?;
             }
             Err(error) => return Err(error),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use chappe::authentication::{ClientHandshake, ClientOptions, Finished};
 use chappe::crypto::rng::Drbg;
-use chappe::framing::UnixTime;
+use chappe::framing::Now;
 use chappe::net::blocking::{self, Stream};
 use chappe::net::{Stage, Step};
 
@@ -37,9 +37,9 @@ pub(crate) fn create(
     rng: &mut Drbg,
 ) -> Result<(Stream, Finished)> {
     println!("{name}");
-    let (now, begun) = (UnixTime::now(), Instant::now());
+    let (now, begun) = (Now::from_system(), Instant::now());
     let handshake = ClientHandshake::begin(options, now, rng)?;
-    let mut handshake = handshake.with_deadline(now.saturating_add(args.patience()));
+    let mut handshake = handshake.with_deadline(now.mono + args.patience());
     let finished = blocking::create_key(&mut stream, &mut handshake, rng, show).context("no key was made")?;
     let told = format!("{} bytes, id {}, clock {:+} s", 256, id(&finished), finished.time_offset);
     println!("  {:<20} {told:<70} {:>9}", "done", shown(begun.elapsed()));

@@ -4,12 +4,12 @@ use alloc::vec;
 
 use chappe_crypto::AuthKey;
 use chappe_crypto::rsa::{KeyRing, PrivateKey};
-use chappe_framing::{FrameBuf, ServerSalt, UnixTime};
+use chappe_framing::{FrameBuf, MonoTime, Now, ServerSalt, UnixTime};
 use chappe_handshake::{
     ClientHandshake, ClientOptions, DcId, KeyKind, Peer, Progress, Reply, ServerHandshakes, ServerOptions,
 };
 use chappe_session::server::{SaltSchedule, ServerConfig, ServerEvent, ServerSession};
-use chappe_session::{EncryptedSession, MonoTime, Now, TransportTail};
+use chappe_session::{EncryptedSession, TransportTail};
 use chappe_tl::Deserializable as _;
 use chappe_tl_mtproto::{enums, functions::Ping};
 
@@ -19,7 +19,7 @@ use super::rng;
 const SERVER_KEY: &str = include_str!("server-key.pem");
 
 /// A time within the life of the protocol.
-const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
+const NOW: Now = Now::new(MonoTime::ZERO, UnixTime::from_secs(1_700_000_000));
 
 /// What both ends have after an exchange.
 struct Agreed {
@@ -66,11 +66,11 @@ fn agreed() -> Option<(Agreed, Agreed)> {
 
 /// Sends a ping through a client's and a server's session and returns the number in the pong.
 fn pong_for(client: &Agreed, server: &Agreed, ping_id: i64) -> Option<i64> {
-    let now = Now::new(MonoTime::ZERO, NOW);
+    let now = NOW;
     let mut rng = rng(11);
     let mut frame = FrameBuf::new();
     let mut pinging = EncryptedSession::with_rng(client.auth_key.clone(), client.salt.to_raw(), 0, &mut rng);
-    pinging.pack_into(&Ping { ping_id }, NOW, &mut rng, &mut frame).ok()?;
+    pinging.pack_into(&Ping { ping_id }, NOW.unix, &mut rng, &mut frame).ok()?;
     let salts = SaltSchedule::new([7; 32]);
     let until = UnixTime::from_secs(1_700_001_800);
     let session_id = pinging.session_id();
@@ -86,7 +86,7 @@ fn pong_for(client: &Agreed, server: &Agreed, ping_id: i64) -> Option<i64> {
     while answering.poll_transmit(now, &mut rng, &mut frame).is_some() {
         let read = |body: &[u8]| enums::Pong::from_bytes(body).ok();
         let mut keep = |body: &[u8]| pong = pong.take().or_else(|| read(body));
-        pinging.unpack_each(NOW, frame.as_mut_slice(), |message| keep(message.body)).ok()?;
+        pinging.unpack_each(NOW.unix, frame.as_mut_slice(), |message| keep(message.body)).ok()?;
     }
     pong.map(|enums::Pong::Pong(pong)| pong.ping_id)
 }

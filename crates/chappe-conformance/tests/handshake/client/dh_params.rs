@@ -2,7 +2,7 @@
 
 use chappe_crypto::dh::{DhError, KNOWN_PRIME, PrimeCache};
 use chappe_crypto::nonce::HashNumber;
-use chappe_handshake::{Error, Outcome, step3_with};
+use chappe_handshake::{Error, InvalidAnswer, Outcome, step3_with};
 use chappe_tl::Serializable;
 use chappe_tl_mtproto::enums;
 
@@ -15,8 +15,9 @@ fn sec_026_an_answer_that_is_not_whole_blocks_is_refused() {
         let mut rng = rng();
         let (server, state) = Server::meet(&client_options(), &mut rng);
         let answer = server.params_of(vec![1; len]);
-        let refused = step3_with(state, answer, NOW, &mut PrimeCache::default(), &mut rng).map(|_| ());
-        let expected = matches!(refused, Err(Error::EncryptedResponseNotPadded { len: got }) if got == len);
+        let refused = step3_with(state, answer, NOW.unix, &mut PrimeCache::default(), &mut rng).map(|_| ());
+        let expected =
+            matches!(refused, Err(Error::InvalidAnswer(InvalidAnswer::NotPadded { len: got })) if got == len);
         assert!(expected, "{len}: {refused:?}");
     }
 }
@@ -34,8 +35,11 @@ fn sec_027_the_hash_of_the_answer_must_be_right() {
         };
         answer.encrypted_answer[at] ^= 1;
         let answer = enums::ServerDhParams::Ok(answer);
-        let refused = step3_with(state, answer, NOW, &mut PrimeCache::default(), &mut rng).map(|_| ());
-        assert!(matches!(refused, Err(Error::InvalidDhInnerData)), "{at}: {refused:?}");
+        let refused = step3_with(state, answer, NOW.unix, &mut PrimeCache::default(), &mut rng).map(|_| ());
+        assert!(
+            matches!(refused, Err(Error::InvalidAnswer(InvalidAnswer::DhInnerData))),
+            "{at}: {refused:?}"
+        );
     }
 }
 
@@ -47,10 +51,13 @@ fn sec_028_at_most_15_bytes_follow_the_inner_object() {
         let object = enums::ServerDhInnerData::ServerDhInnerData(server.inner_data()).to_bytes();
         assert_eq!(object.len(), 564);
         let answer = server.params_of(server.encrypt(&object, padding));
-        let result = step3_with(state, answer, NOW, &mut PrimeCache::default(), &mut rng).map(|_| ());
+        let result = step3_with(state, answer, NOW.unix, &mut PrimeCache::default(), &mut rng).map(|_| ());
         match padding {
             8 => assert!(result.is_ok(), "{result:?}"),
-            _ => assert!(matches!(result, Err(Error::InvalidDhInnerData)), "{padding}: {result:?}"),
+            _ => assert!(
+                matches!(result, Err(Error::InvalidAnswer(InvalidAnswer::DhInnerData))),
+                "{padding}: {result:?}"
+            ),
         }
     }
 }
@@ -58,17 +65,21 @@ fn sec_028_at_most_15_bytes_follow_the_inner_object() {
 #[test]
 fn sec_029_the_nonces_inside_must_be_ours() {
     let refused = answer_params(|inner| inner.nonce[3] ^= 1);
-    let Err(Error::InvalidNonce { got, expected }) = refused else { panic!("{refused:?}") };
+    let Err(Error::InvalidAnswer(InvalidAnswer::Nonce { got, expected })) = refused else {
+        panic!("{refused:?}")
+    };
     assert_eq!(got[3], expected[3] ^ 1);
     let refused = answer_params(|inner| inner.server_nonce[3] ^= 1);
-    let Err(Error::InvalidServerNonce { got, expected }) = refused else { panic!("{refused:?}") };
+    let Err(Error::InvalidAnswer(InvalidAnswer::ServerNonce { got, expected })) = refused else {
+        panic!("{refused:?}")
+    };
     assert_eq!((got[3], expected), (0x50, SERVER_NONCE));
     assert!(answer_params(|_| {}).is_ok());
 }
 
 fn dh_error(result: Result<(), Error>) -> DhError {
     match result {
-        Err(Error::InvalidDhParams(error)) => error,
+        Err(Error::InvalidAnswer(InvalidAnswer::DhParams(error))) => error,
         other => panic!("{other:?}"),
     }
 }

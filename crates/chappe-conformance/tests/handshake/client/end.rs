@@ -3,7 +3,7 @@
 use chappe_crypto::dh::PrimeCache;
 use chappe_crypto::nonce::HashNumber;
 use chappe_crypto::{AuthKey, nonce};
-use chappe_handshake::{Error, MAX_RETRIES, Outcome, Retry, step3_with};
+use chappe_handshake::{Error, InvalidAnswer, MAX_RETRIES, Outcome, Retry, step3_with};
 use chappe_tl_mtproto::{enums, types};
 
 use super::{NOW, SERVER_NONCE, Server, meet_at_the_end, rng};
@@ -33,7 +33,10 @@ fn sec_037_dh_gen_ok_must_prove_knowledge_of_the_key() {
             _ => server.hash(HashNumber::Ok, &AuthKey::from_bytes([1; 256])),
         };
         let refused = state.handle(server.ok(hash), &mut rng).map(|_| ());
-        assert!(matches!(refused, Err(Error::InvalidNewNonceHash { got }) if got == hash), "{refused:?}");
+        assert!(
+            matches!(refused, Err(Error::InvalidAnswer(InvalidAnswer::NewNonceHash { got })) if got == hash),
+            "{refused:?}"
+        );
     }
 }
 
@@ -43,7 +46,7 @@ fn sec_038_retries_are_authenticated_chained_and_limited() {
     let (server, request, state) = meet_at_the_end(&mut rng);
     let (_, key) = server.agree(&request);
     let forged = state.handle(server.retry(server.hash(HashNumber::Ok, &key)), &mut rng).map(|_| ());
-    assert!(matches!(forged, Err(Error::InvalidNewNonceHash { .. })), "{forged:?}");
+    assert!(matches!(forged, Err(Error::InvalidAnswer(InvalidAnswer::NewNonceHash { .. }))), "{forged:?}");
 
     let (server, mut request, mut state) = meet_at_the_end(&mut rng);
     let mut expected_id = 0;
@@ -58,7 +61,7 @@ fn sec_038_retries_are_authenticated_chained_and_limited() {
     let (inner, key) = server.agree(&request);
     assert_eq!(inner.retry_id, expected_id);
     let sixth = state.handle(server.retry(server.hash(HashNumber::Retry, &key)), &mut rng).map(|_| ());
-    assert!(matches!(sixth, Err(Error::TooManyRetries)), "{sixth:?}");
+    assert!(matches!(sixth, Err(Error::InvalidAnswer(InvalidAnswer::TooManyRetries))), "{sixth:?}");
 }
 
 #[test]
@@ -67,7 +70,7 @@ fn sec_039_failures_are_believed_only_with_their_hash() {
     let (server, request, state) = meet_at_the_end(&mut rng);
     let (_, key) = server.agree(&request);
     let forged = state.handle(server.fail(server.hash(HashNumber::Ok, &key)), &mut rng).map(|_| ());
-    assert!(matches!(forged, Err(Error::InvalidNewNonceHash { .. })), "{forged:?}");
+    assert!(matches!(forged, Err(Error::InvalidAnswer(InvalidAnswer::NewNonceHash { .. }))), "{forged:?}");
     let (server, request, state) = meet_at_the_end(&mut rng);
     let (_, key) = server.agree(&request);
     let genuine = state.handle(server.fail(server.hash(HashNumber::Fail, &key)), &mut rng).map(|_| ());
@@ -82,9 +85,9 @@ fn sec_039_failures_are_believed_only_with_their_hash() {
             new_nonce_hash: hash,
         };
         let answer = enums::ServerDhParams::Fail(answer);
-        match step3_with(state, answer, NOW, &mut PrimeCache::default(), &mut rng).map(|_| ()) {
+        match step3_with(state, answer, NOW.unix, &mut PrimeCache::default(), &mut rng).map(|_| ()) {
             Err(Error::DhParamsFail) if genuine => {}
-            Err(Error::InvalidNewNonceHash { .. }) if !genuine => {}
+            Err(Error::InvalidAnswer(InvalidAnswer::NewNonceHash { .. })) if !genuine => {}
             other => panic!("{other:?}"),
         }
     }

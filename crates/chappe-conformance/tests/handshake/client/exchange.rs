@@ -1,11 +1,13 @@
 //! The course of an exchange: what comes when, what is ignored, and what ends it.
 
+use core::time::Duration;
+
 use chappe_conformance::script::Script;
 use chappe_crypto::dh::{Group, PrimeCache};
 use chappe_crypto::nonce::HashNumber;
-use chappe_framing::{FrameBuf, FrameError, MalformedFrame, PeerMisbehaved, UnixTime};
+use chappe_framing::{FrameBuf, FrameError, MalformedFrame, Now, PeerMisbehaved};
 use chappe_handshake::{
-    ClientHandshake, Error, HANDSHAKE_TIMEOUT, Progress, step1_with, step2_with, step3_with,
+    ClientHandshake, Error, HANDSHAKE_TIMEOUT, InvalidAnswer, Progress, step1_with, step2_with, step3_with,
 };
 use chappe_tl::Serializable;
 use chappe_tl_mtproto::{enums, types};
@@ -40,7 +42,10 @@ fn sec_013_an_answer_of_another_state_is_refused() {
         let result = client.handle_frame(NOW, &from_server(&object(nonce)[early]), &mut rng);
         let answer = object(nonce)[early].clone();
         let id = u32::from_le_bytes(answer[..4].try_into().unwrap());
-        assert!(matches!(result, Err(Error::UnexpectedAnswer { id: got }) if got == id), "{result:?}");
+        assert!(
+            matches!(result, Err(Error::InvalidAnswer(InvalidAnswer::Unexpected { id: got })) if got == id),
+            "{result:?}"
+        );
         assert!(client.is_over());
         assert!(!client.poll_transmit(NOW, &mut FrameBuf::new()), "nothing more is asked");
         let other = ClientHandshake::begin(client_options(), NOW, &mut rng).unwrap();
@@ -55,14 +60,15 @@ fn types_bytes(object: &impl Serializable) -> Vec<u8> {
 #[test]
 fn sec_043_an_exchange_has_a_deadline() {
     let mut client = ClientHandshake::begin(client_options(), NOW, &mut rng()).unwrap();
-    let deadline = NOW.saturating_add(HANDSHAKE_TIMEOUT);
+    let deadline = NOW.mono + HANDSHAKE_TIMEOUT;
+    let late = Now::new(deadline, NOW.unix);
     assert_eq!(client.poll_timeout(), Some(deadline));
     assert!(client.handle_timeout(NOW).is_ok());
-    assert!(matches!(client.handle_timeout(deadline), Err(Error::TimedOut)));
+    assert!(matches!(client.handle_timeout(late), Err(Error::TimedOut)));
     assert!(client.is_over());
-    assert!(!client.poll_transmit(deadline, &mut FrameBuf::new()));
-    assert!(client.handle_timeout(deadline).is_ok(), "it is told once");
-    let sooner = UnixTime::from_secs(NOW.as_secs() + 1);
+    assert!(!client.poll_transmit(late, &mut FrameBuf::new()));
+    assert!(client.handle_timeout(late).is_ok(), "it is told once");
+    let sooner = NOW.mono + Duration::from_secs(1);
     let client = ClientHandshake::begin(client_options(), NOW, &mut rng()).unwrap().with_deadline(sooner);
     assert_eq!(client.poll_timeout(), Some(sooner));
 }
@@ -89,7 +95,7 @@ fn sec_001_a_source_that_repeats_itself_ends_the_exchange() {
     });
     let server = Server { nonce: request.nonce, new_nonce, inner, exponent, group };
     let params = server.params(server.inner_data());
-    let refused = step3_with(state, params, NOW, &mut PrimeCache::default(), &mut broken).map(|_| ());
+    let refused = step3_with(state, params, NOW.unix, &mut PrimeCache::default(), &mut broken).map(|_| ());
     assert!(matches!(refused, Err(Error::NoRandomness)), "{refused:?}");
 }
 

@@ -10,7 +10,7 @@ use chappe_crypto::dh::{Exponent, Group, KNOWN_PRIME, PrimeCache};
 use chappe_crypto::kdf::AesKeyIv;
 use chappe_crypto::nonce::HashNumber;
 use chappe_crypto::{AuthKey, hash, ige, nonce};
-use chappe_framing::UnixTime;
+use chappe_framing::{Now, UnixTime};
 use chappe_handshake::{
     ClientOptions, Error, ExpectDhGen, ExpectResPq, ExpectServerDhParams, step1_with, step2_with, step3_with,
 };
@@ -19,9 +19,9 @@ use chappe_tl_mtproto::{enums, functions, types};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use crate::{client_options, private_key, public_key};
+use crate::{at, client_options, private_key, public_key};
 
-const NOW: UnixTime = UnixTime::from_secs(1_707_425_105);
+const NOW: Now = at(UnixTime::from_secs(1_707_425_105));
 const PQ: u64 = 0x5a30_0d4b * 0x6a26_db65;
 const SERVER_NONCE: [u8; 16] = [0x51; 16];
 
@@ -84,7 +84,7 @@ impl Server {
             g: 3,
             dh_prime: KNOWN_PRIME.to_vec(),
             g_a: g_a.as_bytes().to_vec(),
-            server_time: NOW.to_tl_int(),
+            server_time: NOW.unix.to_tl_int(),
         }
     }
 
@@ -151,14 +151,14 @@ fn answer_params(change: impl FnOnce(&mut types::ServerDhInnerData)) -> Result<(
     let (server, state) = Server::meet(&client_options(), &mut rng);
     let mut inner = server.inner_data();
     change(&mut inner);
-    step3_with(state, server.params(inner), NOW, &mut PrimeCache::default(), &mut rng).map(|_| ())
+    step3_with(state, server.params(inner), NOW.unix, &mut PrimeCache::default(), &mut rng).map(|_| ())
 }
 
 /// Brings a client to where it waits for the last answer.
 fn meet_at_the_end(rng: &mut ChaCha20Rng) -> (Server, functions::SetClientDhParams, ExpectDhGen) {
     let (server, state) = Server::meet(&client_options(), rng);
     let params = server.params(server.inner_data());
-    let (request, state) =
-        step3_with(state, params, NOW, &mut PrimeCache::default(), rng).expect("the parameters are honest");
+    let (request, state) = step3_with(state, params, NOW.unix, &mut PrimeCache::default(), rng)
+        .expect("the parameters are honest");
     (server, request, state)
 }

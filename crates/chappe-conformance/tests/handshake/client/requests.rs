@@ -1,7 +1,9 @@
 //! What the client sends, and when again.
 
 use chappe_framing::FrameBuf;
-use chappe_handshake::{ClientHandshake, ClientOptions, DcId, Error, KeyKind, step1_with, step2_with};
+use chappe_handshake::{
+    ApiMisuse, ClientHandshake, ClientOptions, DcId, Error, KeyKind, step1_with, step2_with,
+};
 use chappe_tl::Serializable;
 use chappe_tl_mtproto::enums;
 use rand_chacha::ChaCha20Rng;
@@ -47,7 +49,9 @@ fn an_impossible_lifetime_is_refused_before_anything_is_sent() {
     for expires_in in [0, 1 << 31, u32::MAX] {
         let options = client_options().temporary(expires_in);
         let refused = ClientHandshake::begin(options, NOW, &mut rng()).map(|_| ());
-        assert!(matches!(refused, Err(Error::InvalidExpiry { seconds }) if seconds == expires_in));
+        assert!(
+            matches!(refused, Err(Error::Misuse(ApiMisuse::InvalidExpiry { seconds })) if seconds == expires_in)
+        );
     }
 }
 

@@ -4,7 +4,7 @@ use chappe_crypto::dh::PrimeCache;
 use chappe_crypto::factorize;
 use chappe_crypto::nonce::HashNumber;
 use chappe_crypto::rsa::KeyRing;
-use chappe_handshake::{ClientOptions, Error, step1_with, step2_with, step3_with};
+use chappe_handshake::{ClientOptions, Error, InvalidAnswer, step1_with, step2_with, step3_with};
 use chappe_tl_mtproto::enums;
 
 use super::{NOW, SERVER_NONCE, Server, answer_res_pq, meet_at_the_end, res_pq, rng};
@@ -18,7 +18,9 @@ fn sec_014_the_nonce_of_res_pq_must_be_ours() {
             answer.nonce[byte] ^= 1;
             sent = answer.nonce;
         });
-        let Err(Error::InvalidNonce { got, mut expected }) = refused else { panic!("{refused:?}") };
+        let Err(Error::InvalidAnswer(InvalidAnswer::Nonce { got, mut expected })) = refused else {
+            panic!("{refused:?}")
+        };
         expected[byte] ^= 1;
         assert_eq!((got, expected), (sent, sent));
     }
@@ -34,8 +36,10 @@ fn sec_015_the_server_nonce_must_stay_the_same() {
     };
     answer.server_nonce[15] ^= 1;
     let answer = enums::ServerDhParams::Ok(answer);
-    let refused = step3_with(state, answer, NOW, &mut PrimeCache::default(), &mut rng).map(|_| ());
-    let Err(Error::InvalidServerNonce { got, expected }) = refused else { panic!("{refused:?}") };
+    let refused = step3_with(state, answer, NOW.unix, &mut PrimeCache::default(), &mut rng).map(|_| ());
+    let Err(Error::InvalidAnswer(InvalidAnswer::ServerNonce { got, expected })) = refused else {
+        panic!("{refused:?}")
+    };
     assert_eq!((got[..15].to_vec(), got[15], expected), (vec![0x51; 15], 0x50, SERVER_NONCE));
 
     let (server, request, state) = meet_at_the_end(&mut rng);
@@ -46,7 +50,7 @@ fn sec_015_the_server_nonce_must_stay_the_same() {
     };
     answer.server_nonce[0] ^= 1;
     let refused = state.handle(enums::SetClientDhParamsAnswer::DhGenOk(answer), &mut rng);
-    assert!(matches!(refused, Err(Error::InvalidServerNonce { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(Error::InvalidAnswer(InvalidAnswer::ServerNonce { .. }))), "{refused:?}");
 }
 
 #[test]
@@ -58,8 +62,10 @@ fn sec_016_the_nonce_of_later_messages_must_be_ours() {
     };
     answer.nonce[0] ^= 1;
     let answer = enums::ServerDhParams::Ok(answer);
-    let refused = step3_with(state, answer, NOW, &mut PrimeCache::default(), &mut rng).map(|_| ());
-    let Err(Error::InvalidNonce { got, expected }) = refused else { panic!("{refused:?}") };
+    let refused = step3_with(state, answer, NOW.unix, &mut PrimeCache::default(), &mut rng).map(|_| ());
+    let Err(Error::InvalidAnswer(InvalidAnswer::Nonce { got, expected })) = refused else {
+        panic!("{refused:?}")
+    };
     assert_eq!(expected, server.nonce);
     assert_eq!((got[0], &got[1..]), (expected[0] ^ 1, &expected[1..]));
 }
@@ -111,7 +117,7 @@ fn sec_021_pq_must_be_a_product_of_two_distinct_primes() {
         vec![1; 9],
     ] {
         let refused = answer_res_pq(|answer| answer.pq.clone_from(&pq));
-        assert!(matches!(refused, Err(Error::InvalidPq(_))), "{pq:?} {refused:?}");
+        assert!(matches!(refused, Err(Error::InvalidAnswer(InvalidAnswer::Pq(_)))), "{pq:?} {refused:?}");
     }
     let request = answer_res_pq(|_| {}).unwrap();
     assert_eq!((request.p, request.q), (vec![0x5a, 0x30, 0x0d, 0x4b], vec![0x6a, 0x26, 0xdb, 0x65]));

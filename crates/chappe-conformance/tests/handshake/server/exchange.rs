@@ -11,8 +11,8 @@ use chappe_tl_mtproto::{enums, functions};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use super::{Answer, NOW, Rig, assert_not_found, lenient, strict};
-use crate::{PEER, client_options, server_options};
+use super::{Answer, NOW, assert_not_found, lenient, strict};
+use crate::{PEER, client_options};
 
 #[test]
 fn an_honest_exchange_by_hand_gives_a_key() {
@@ -20,7 +20,7 @@ fn an_honest_exchange_by_hand_gives_a_key() {
     let (first, _) = rig.meet();
     let query = rig.last_query(&first, 12, |_| {});
     let Ok(Answer::Key(created, _)) = rig.ask(&query.to_bytes()) else { panic!("there is a key") };
-    assert_eq!((created.dc, created.expires_at, created.created_at), (Some(2), None, NOW));
+    assert_eq!((created.dc, created.expires_at, created.created_at), (Some(2), None, NOW.unix));
 }
 
 #[test]
@@ -46,9 +46,8 @@ fn sec_053_the_first_attempt_has_retry_id_zero_and_the_next_that_of_the_rejected
     assert_not_found(&rig.refused(&query), &RefusalReason::WrongRetryId);
 
     for honest in [true, false] {
-        let mut options = server_options();
-        options.faults.retries = 1;
-        let mut rig = Rig::new(options);
+        let mut rig = strict();
+        rig.retries = 1;
         let (first, inner) = rig.meet();
         let group = rig.server.options().group.clone();
         let (exponent, g_b) = group.key_pair(&mut rig.rng).unwrap();
@@ -170,9 +169,8 @@ fn a_client_of_ours_gets_a_key_from_strict_and_lenient_servers_and_no_other_data
 
 #[test]
 fn a_server_that_gives_up_says_so_with_proof() {
-    let mut options = server_options();
-    options.faults.fail = true;
-    let mut rig = Rig::new(options);
+    let mut rig = strict();
+    rig.refuses = true;
     let mut client = ClientHandshake::begin(client_options(), NOW, &mut rig.rng).unwrap();
     let error = loop {
         let request = client.last_request().to_vec();

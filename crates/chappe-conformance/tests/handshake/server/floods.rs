@@ -1,14 +1,20 @@
 //! Queries repeated, too often, or by too many.
 
-use chappe_types::TransportErrorCode;
 use core::time::Duration;
 
-use chappe_handshake::{Peer, RateLimit, RefusalReason, ServerOptions};
+use chappe_framing::Now;
+use chappe_handshake::{Peer, RateLimit, RefusalReason, ServerOptions, TransportErrorCode};
 use chappe_tl::Serializable;
 use chappe_tl_mtproto::{enums, functions};
 
 use super::{Answer, NOW, Rig, assert_not_found, strict};
 use crate::server_options;
+
+/// Returns a reading of both clocks this long after the start.
+fn after(seconds: u64) -> Now {
+    let time = Duration::from_secs(seconds);
+    Now::new(NOW.mono + time, NOW.unix.saturating_add(time))
+}
 
 #[test]
 fn sec_058_identical_queries_get_identical_answers_and_others_none() {
@@ -43,10 +49,10 @@ fn sec_058_answers_are_remembered_for_ten_minutes() {
     let first = rig.start();
     let query = rig.params_query(&first, enums::PQInnerData::Dc);
     rig.object(&query);
-    assert_eq!(rig.server.poll_timeout(), Some(NOW.saturating_add(Duration::from_secs(600))));
-    rig.now = NOW.saturating_add(Duration::from_secs(599));
+    assert_eq!(rig.server.poll_timeout(), Some(after(600).mono));
+    rig.now = after(599);
     rig.object(&query);
-    rig.now = NOW.saturating_add(Duration::from_secs(600));
+    rig.now = after(600);
     assert_not_found(&rig.refused(&query), &RefusalReason::UnknownExchange);
     assert!(rig.server.is_empty());
     assert_eq!(rig.server.poll_timeout(), None);
@@ -71,7 +77,7 @@ fn sec_059_a_peer_that_asks_too_often_is_told_so() {
     );
     let other = rig.ask_as(Peer(2), &functions::ReqPqMulti { nonce: [9; 16] }.to_bytes());
     assert!(matches!(other, Ok(Answer::Object(_))), "others are served");
-    rig.now = NOW.saturating_add(Duration::from_secs(1));
+    rig.now = after(1);
     rig.start();
 }
 
@@ -82,7 +88,7 @@ fn sec_059_too_often_does_not_destroy_the_exchange() {
     let first = rig.start();
     let query = rig.params_query(&first, enums::PQInnerData::Dc);
     assert_eq!(rig.refused(&query).reason, RefusalReason::TooOften);
-    rig.now = NOW.saturating_add(Duration::from_secs(1));
+    rig.now = after(1);
     rig.object(&query);
 }
 

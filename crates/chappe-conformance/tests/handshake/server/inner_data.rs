@@ -200,6 +200,6 @@ fn sec_051_the_lifetime_of_a_temporary_key_is_bounded() {
         let query = rig.last_query(&first, 12, |_| {});
         let Ok(Answer::Key(created, _)) = rig.ask(&query.to_bytes()) else { panic!("there is a key") };
         let lifetime = Duration::from_secs(u64::from(expires_in.unsigned_abs()));
-        assert_eq!(created.expires_at, Some(NOW.saturating_add(lifetime)));
+        assert_eq!(created.expires_at, Some(NOW.unix.saturating_add(lifetime)));
     }
 }

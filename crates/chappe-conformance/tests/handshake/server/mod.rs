@@ -6,7 +6,7 @@ mod halves;
 mod inner_data;
 
 use chappe_crypto::{hash, ige, nonce};
-use chappe_framing::{FrameBuf, UnixTime};
+use chappe_framing::{FrameBuf, Now, UnixTime};
 use chappe_handshake::{
     CreatedKey, Peer, QueryRefusal, RefusalReason, Reply, ServerHandshakes, ServerOptions, TransportErrorCode,
 };
@@ -16,9 +16,9 @@ use chappe_tl_mtproto::{enums, functions, types};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use crate::{PEER, from_client, object_of, private_key, public_key, server, server_options};
+use crate::{PEER, at, from_client, object_of, private_key, public_key, server, server_options};
 
-const NOW: UnixTime = UnixTime::from_secs(1_707_425_105);
+const NOW: Now = at(UnixTime::from_secs(1_707_425_105));
 
 /// What a server answered.
 enum Answer {
@@ -30,12 +30,22 @@ enum Answer {
 struct Rig {
     server: ServerHandshakes,
     rng: ChaCha20Rng,
-    now: UnixTime,
+    now: Now,
+    /// How many keys the server still rejects.
+    retries: u8,
+    /// Whether the server refuses every key.
+    refuses: bool,
 }
 
 impl Rig {
     fn new(options: ServerOptions) -> Self {
-        Self { server: server(options), rng: ChaCha20Rng::from_seed([0x31; 32]), now: NOW }
+        Self {
+            server: server(options),
+            rng: ChaCha20Rng::from_seed([0x31; 32]),
+            now: NOW,
+            retries: 0,
+            refuses: false,
+        }
     }
 
     fn ask(&mut self, object: &[u8]) -> Result<Answer, QueryRefusal> {
@@ -47,6 +57,15 @@ impl Rig {
         let created =
             match self.server.handle_frame(self.now, peer, &from_client(object), &mut out, &mut self.rng) {
                 Reply::Answer => None,
+                Reply::Key(candidate) if self.retries > 0 => {
+                    self.retries -= 1;
+                    candidate.retry();
+                    None
+                }
+                Reply::Key(candidate) if self.refuses => {
+                    candidate.fail();
+                    None
+                }
                 Reply::Key(candidate) => Some(candidate.accept()),
                 Reply::Refuse(refusal) => return Err(refusal),
             };

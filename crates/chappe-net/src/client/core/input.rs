@@ -191,7 +191,10 @@ impl Core {
                 self.put_in_use(now, link, tail);
             }
             Ok(ResPq::ResPq(answer)) => {
-                let error = chappe_handshake::Error::InvalidNonce { got: answer.nonce, expected: nonce };
+                let error = chappe_handshake::Error::InvalidAnswer(chappe_handshake::InvalidAnswer::Nonce {
+                    got: answer.nonce,
+                    expected: nonce,
+                });
                 self.lose(now, link, ConnectError::Handshake(error));
             }
             Err(error) => self.lose(now, link, ConnectError::Handshake(error.into())),

@@ -2,7 +2,7 @@
 
 use chappe_crypto::dh::PrimeCache;
 use chappe_crypto::rng::Drbg;
-use chappe_framing::{FrameBuf, FrameError, PeerMisbehaved, UnixTime};
+use chappe_framing::{FrameBuf, FrameError, PeerMisbehaved};
 use chappe_handshake::{ClientHandshake, ClientOptions, Error, Finished, KeyKind, Progress};
 use chappe_session::{MonoTime, Now};
 
@@ -35,7 +35,7 @@ impl KeyWork {
             return Ok(());
         }
         let options = ClientOptions { kind, ..options.clone() };
-        let handshake = ClientHandshake::begin(options, now.unix, rng)?.with_primes(self.primes.clone());
+        let handshake = ClientHandshake::begin(options, now, rng)?.with_primes(self.primes.clone());
         self.exchange = Some(Exchange { handshake, kind, connections: 1 });
         Ok(())
     }
@@ -56,7 +56,7 @@ impl KeyWork {
     }
 
     pub(super) fn poll_transmit(&mut self, now: Now, out: &mut FrameBuf) -> bool {
-        self.exchange.as_mut().is_some_and(|exchange| exchange.handshake.poll_transmit(now.unix, out))
+        self.exchange.as_mut().is_some_and(|exchange| exchange.handshake.poll_transmit(now, out))
     }
 
     /// Takes a plain frame; returns the key, and what kind it is, when it is made.
@@ -73,7 +73,7 @@ impl KeyWork {
             .exchange
             .as_mut()
             .ok_or(Error::Frame(FrameError::Misbehaved(PeerMisbehaved::PlainNotAllowed)))?;
-        match exchange.handshake.handle_frame(now.unix, frame, rng) {
+        match exchange.handshake.handle_frame(now, frame, rng) {
             Ok(Progress::Done(finished)) => {
                 let kind = exchange.kind;
                 self.primes = exchange.handshake.primes().clone();
@@ -92,11 +92,10 @@ impl KeyWork {
         let Some(exchange) = self.exchange.as_mut() else {
             return Ok(());
         };
-        exchange.handshake.handle_timeout(now.unix).inspect_err(|_| self.exchange = None)
+        exchange.handshake.handle_timeout(now).inspect_err(|_| self.exchange = None)
     }
 
-    pub(super) fn poll_timeout(&self, now: Now) -> Option<MonoTime> {
-        let deadline: UnixTime = self.exchange.as_ref()?.handshake.poll_timeout()?;
-        Some(now.mono + deadline.saturating_since(now.unix))
+    pub(super) fn poll_timeout(&self) -> Option<MonoTime> {
+        self.exchange.as_ref()?.handshake.poll_timeout()
     }
 }

@@ -54,7 +54,7 @@ pub(crate) enum Prompted {
 impl Core {
     /// Says what to do next; an envelope to send is written into `out`. To be called until it says to wait.
     pub(crate) fn poll_output(&mut self, now: Now, out: &mut FrameBuf) -> Output {
-        if self.poll_timeout(now).is_some_and(|at| at <= now.mono) {
+        if self.poll_timeout().is_some_and(|at| at <= now.mono) {
             self.handle_timeout(now);
         }
         loop {
@@ -81,7 +81,7 @@ impl Core {
                 self.end(now);
                 continue;
             }
-            self.turn.asleep_until = self.poll_timeout(now).map(|at| at.max(now.mono + LEAST_WAIT));
+            self.turn.asleep_until = self.poll_timeout().map(|at| at.max(now.mono + LEAST_WAIT));
             return Output::Errand(Errand::Wait(self.turn.asleep_until));
         }
     }
@@ -95,7 +95,7 @@ impl Core {
         if let Some((link, ack)) = self.poll_frame(now, out) {
             return Prompted::Frame { link, ack };
         }
-        match (self.poll_timeout(now), self.turn.asleep_until) {
+        match (self.poll_timeout(), self.turn.asleep_until) {
             (Some(at), Some(until)) if at < until => Prompted::NeedsDriver,
             (Some(_), None) => Prompted::NeedsDriver,
             _ => Prompted::Nothing,
@@ -162,7 +162,7 @@ impl Core {
         }
     }
 
-    fn poll_timeout(&mut self, now: Now) -> Option<MonoTime> {
+    fn poll_timeout(&mut self) -> Option<MonoTime> {
         let session =
             self.session.as_deref_mut().and_then(chappe_session::client::ClientSession::poll_timeout);
         let links = self.links.iter().filter_map(|link| match link.stage {
@@ -179,7 +179,7 @@ impl Core {
         let dial = self.is_disconnected().then(|| self.race.earliest()).or_else(|| self.race.poll_timeout());
         let poll = self.polls.as_ref().and_then(|polls| polls.front()).map(|asked| *asked + poll_patience());
         let store = self.store.as_ref().and_then(StoreSchedule::poll_timeout);
-        let others = [session, life, dial, poll, store, self.keys.poll_timeout(now)];
+        let others = [session, life, dial, poll, store, self.keys.poll_timeout()];
         links.chain(others.into_iter().flatten()).min()
     }
 }

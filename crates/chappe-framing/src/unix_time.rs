@@ -1,16 +1,17 @@
-//! Points in time, as arguments.
+//! Readings of a wall clock.
 //!
-//! No function below the drivers reads a clock: each takes a [`UnixTime`] from its caller, so a day
-//! of protocol life runs in milliseconds in a test.
+//! No function below the drivers reads a clock; each takes the time as an argument, so a test runs through a day of
+//! protocol time in milliseconds.
 //!
-//! Not here: correcting a wrong clock by what the server says; the session keeps that offset.
+//! Not here: the offset to the server's clock, which the session keeps.
 
 use core::time::Duration;
 
+use crate::mono_time::saturating_nanos;
+
 /// A point in time: nanoseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
 ///
-/// Reaches to the year 2554. Arithmetic saturates at both ends, so no clock, however wrong, can
-/// make the protocol code overflow.
+/// The last year is 2554. Arithmetic saturates at both ends, so a wrong clock cannot make the protocol code overflow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixTime(u64);
 
@@ -48,7 +49,7 @@ impl UnixTime {
 
     /// Returns the seconds as the `int` that TL fields such as `server_time` hold.
     ///
-    /// The field wraps in 2038; readers that treat it as unsigned get on until 2106.
+    /// The field wraps in 2038; readers that treat it as unsigned work until 2106.
     pub const fn to_tl_int(self) -> i32 {
         self.as_secs() as u32 as i32
     }
@@ -97,10 +98,6 @@ impl UnixTime {
 }
 
 const NANOS_PER_SEC: u64 = 1_000_000_000;
-
-const fn saturating_nanos(duration: Duration) -> u64 {
-    duration.as_secs().saturating_mul(NANOS_PER_SEC).saturating_add(duration.subsec_nanos() as u64)
-}
 
 #[cfg(test)]
 mod tests {

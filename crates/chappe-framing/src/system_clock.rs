@@ -1,26 +1,25 @@
 //! The clocks of the operating system, for [`Now::from_system`].
 //!
-//! Reading a clock takes some 25 ns, a twentieth of what a short message costs, and a driver does it for each frame.
-//! So the wall clock, which serves for first guesses only, is read ten times a second at most; in between it is
-//! taken to run with the monotonic one.
+//! Reading a clock takes about 25 ns, a twentieth of the cost of a short message, and a driver reads it for each frame.
+//! The wall clock serves for first guesses only, so it is read at most ten times a second; between two readings it is
+//! assumed to run with the monotonic clock.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::OnceLock;
 use std::time::{Instant, SystemTime};
 
-use chappe_framing::UnixTime;
-
-use crate::time::{MonoTime, Now, saturating_nanos};
+use crate::mono_time::saturating_nanos;
+use crate::{MonoTime, Now, UnixTime};
 
 /// Nanoseconds after which the wall clock is read again.
 const FRESH: u64 = 100_000_000;
 
-/// Both clocks, and what is known of the second.
+/// Both clocks, and the last reading of the wall clock.
 struct Clocks {
     origin: Instant,
     /// Nanoseconds from the origin to the last reading of the wall clock.
     read_at: AtomicU64,
-    /// What the wall clock was ahead then, modulo 2^64.
+    /// Nanoseconds by which the wall clock was ahead then, modulo 2^64.
     ahead: AtomicU64,
 }
 

@@ -1,19 +1,11 @@
-//! The two clocks a session is told about.
-//!
-//! A session needs a clock that never jumps, for timers and for measuring round trips, and the wall
-//! clock, to guess the server's time before the server has said it. [`Now`] carries both readings; no
-//! type in this crate reads a clock by itself.
-//!
-//! Not here: what the server's time is ([`crate::clock`]).
+//! Readings of a monotonic clock.
 
 use core::ops::Add;
 use core::time::Duration;
 
-use chappe_framing::UnixTime;
-
 /// Reading of a monotonic clock, in nanoseconds since an origin that the caller chooses.
 ///
-/// The origin must stay the same for the life of a session. 64 bits last for 584 years.
+/// The origin must stay the same for the life of a session. The range is 584 years. Arithmetic saturates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MonoTime(u64);
 
@@ -41,14 +33,15 @@ impl MonoTime {
         Duration::from_nanos(self.0)
     }
 
-    /// Returns how long ago `earlier` was, zero if it lies in the future.
+    /// Returns the time that passed since `earlier`, or zero if `earlier` is later.
     #[inline]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
     /// Adds nanoseconds.
-    pub(crate) const fn after(self, nanos: u64) -> Self {
+    #[must_use]
+    pub const fn saturating_add_nanos(self, nanos: u64) -> Self {
         Self(self.0.saturating_add(nanos))
     }
 }
@@ -59,31 +52,6 @@ impl Add<Duration> for MonoTime {
     #[inline]
     fn add(self, after: Duration) -> Self {
         Self(self.0.saturating_add(saturating_nanos(after)))
-    }
-}
-
-/// One reading of both clocks, taken at the same moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Now {
-    /// Monotonic clock: timers, round trips, and the server's time once it is known (SEC-177).
-    pub mono: MonoTime,
-    /// Wall clock: only the first guess of the server's time, and what is told to the caller.
-    pub unix: UnixTime,
-}
-
-impl Now {
-    /// Joins the readings of both clocks.
-    pub const fn new(mono: MonoTime, unix: UnixTime) -> Self {
-        Self { mono, unix }
-    }
-
-    /// Reads the clocks of the operating system.
-    ///
-    /// The origin of the monotonic reading is the first call in this process. The wall clock is read ten times a
-    /// second at most; in between it is taken to run with the monotonic clock.
-    #[cfg(feature = "std")]
-    pub fn from_system() -> Self {
-        crate::system_clock::now()
     }
 }
 

@@ -1,22 +1,22 @@
-//! How often a peer may ask (SEC-59).
+//! Limit on the queries of one peer (SEC-59).
 
 use alloc::collections::BTreeMap;
 use core::time::Duration;
 
-use chappe_framing::UnixTime;
+use chappe_framing::MonoTime;
 
-/// Whom a limit counts: what the caller makes of a peer's address, such as a keyed hash of its IP.
+/// Identifies a peer for the rate limit, for example by a keyed hash of its IP address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Peer(pub u64);
 
-/// How often a peer may start an exchange or make the server decrypt; a whole exchange counts two.
+/// How often a peer may start an exchange or make the server decrypt. A whole exchange counts as two requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
-    /// Time in which one request is earned.
+    /// Time between two requests on average.
     pub interval: Duration,
-    /// Requests that may come at once.
+    /// Requests that may arrive at once.
     pub burst: u32,
-    /// Peers remembered; beyond, the one that asked least is forgotten.
+    /// Most peers in the table. A new peer replaces the one with the least debt.
     pub max_peers: usize,
 }
 
@@ -27,29 +27,29 @@ impl Default for RateLimit {
     }
 }
 
-/// Counts requests by peer: remembers for each when it will have earned what it spent.
+/// Counts requests by peer: for each, the time at which its debt is paid.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
-    earned_at: BTreeMap<Peer, UnixTime>,
+    earned_at: BTreeMap<Peer, MonoTime>,
 }
 
 impl Meter {
-    /// Charges one request, or says that the peer has none left.
-    pub(super) fn charge(&mut self, limit: &RateLimit, now: UnixTime, peer: Peer) -> bool {
+    /// Charges one request. Returns whether the peer had one left.
+    pub(super) fn charge(&mut self, limit: &RateLimit, now: MonoTime, peer: Peer) -> bool {
         let earned_at = self.earned_at.get(&peer).copied().unwrap_or(now).max(now);
         let allowance = limit.interval.saturating_mul(limit.burst.saturating_sub(1));
-        if earned_at.saturating_since(now) > allowance {
+        if earned_at.since(now) > allowance {
             return false;
         }
         if !self.earned_at.contains_key(&peer) && self.earned_at.len() >= limit.max_peers {
             self.make_room(now);
         }
-        self.earned_at.insert(peer, earned_at.saturating_add(limit.interval));
+        self.earned_at.insert(peer, earned_at + limit.interval);
         true
     }
 
-    /// Forgets peers that owe nothing, or else the one that owes least.
-    fn make_room(&mut self, now: UnixTime) {
+    /// Removes peers without debt, or else the one with the least debt.
+    fn make_room(&mut self, now: MonoTime) {
         let before = self.earned_at.len();
         self.earned_at.retain(|_, earned_at| *earned_at > now);
         if self.earned_at.len() == before {
@@ -70,17 +70,17 @@ mod tests {
     #[test]
     fn sec_059_a_burst_is_allowed_and_then_one_per_interval() {
         let mut meter = Meter::default();
-        let now = UnixTime::from_secs(1000);
+        let now = MonoTime::from_duration(Duration::from_secs(1000));
         let mut charge = |now| meter.charge(&LIMIT, now, Peer(1));
         assert_eq!([charge(now), charge(now), charge(now), charge(now)], [true, true, true, false]);
-        let later = now.saturating_add(Duration::from_secs(1));
+        let later = now + Duration::from_secs(1);
         assert_eq!([charge(later), charge(later)], [true, false]);
     }
 
     #[test]
     fn peers_are_counted_apart_and_their_number_is_bounded() {
         let mut meter = Meter::default();
-        let now = UnixTime::from_secs(1000);
+        let now = MonoTime::from_duration(Duration::from_secs(1000));
         for peer in 0..1000 {
             assert!(meter.charge(&LIMIT, now, Peer(peer)));
             assert!(meter.earned_at.len() <= 2);
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn a_flood_of_others_does_not_wipe_the_debt_of_the_worst() {
         let mut meter = Meter::default();
-        let now = UnixTime::from_secs(1000);
+        let now = MonoTime::from_duration(Duration::from_secs(1000));
         while meter.charge(&LIMIT, now, Peer(7)) {}
         for peer in 100..1000 {
             meter.charge(&LIMIT, now, Peer(peer));
