@@ -1,17 +1,16 @@
 //! One buffer for one outgoing frame.
 //!
-//! [`FrameBuf`] keeps room in front of its content, so each layer writes its header there instead
-//! of shifting what is behind it.
+//! [`FrameBuf`] reserves room in front of its content, so each layer writes its header without moving the body.
 
 use alloc::vec::Vec;
 use core::fmt;
 
 use chappe_tl::Sink;
 
-/// Bytes of one frame, with room in front for the headers that lower layers add.
+/// The bytes of one frame, with room in front for the headers of lower layers.
 ///
-/// Fill it from [`clear`](Self::clear) on, hand it down, write [`as_slice`](Self::as_slice) to the
-/// socket, and reuse it: once it has grown to the size of the largest frame, nothing is allocated.
+/// Start with [`clear`](Self::clear), fill the buffer, pass it to the lower layers, write [`as_slice`](Self::as_slice) to
+/// the socket, and reuse the buffer. Once it has the size of the largest frame, it allocates nothing.
 #[derive(Clone)]
 pub struct FrameBuf {
     /// `bytes[..start]` is free room, `bytes[start..]` the content.
@@ -19,9 +18,9 @@ pub struct FrameBuf {
     start: usize,
 }
 
-/// Room that a cleared [`FrameBuf`] has in front of its content.
+/// Bytes of room in front of the content of a cleared [`FrameBuf`].
 ///
-/// Both headers of the encrypted envelope take 24 + 32 bytes; a transport has the rest.
+/// The headers of the encrypted envelope take 24 + 32 bytes. The rest is for a transport.
 pub const HEADROOM: usize = 96;
 
 impl FrameBuf {
@@ -30,7 +29,7 @@ impl FrameBuf {
         Self::with_capacity(0)
     }
 
-    /// Makes an empty buffer with room for `body` bytes, besides its headroom.
+    /// Makes an empty buffer with room for `body` bytes after its headroom.
     pub fn with_capacity(body: usize) -> Self {
         let mut bytes = Vec::with_capacity(HEADROOM.saturating_add(body));
         bytes.resize(HEADROOM, 0);
@@ -43,7 +42,7 @@ impl FrameBuf {
         &self.bytes[self.start..]
     }
 
-    /// Returns the content, to be changed in place.
+    /// Returns the content for changes in place.
     #[inline]
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
         &mut self.bytes[self.start..]
@@ -55,17 +54,17 @@ impl FrameBuf {
         self.bytes.len() - self.start
     }
 
-    /// Says whether there is no content.
+    /// Returns whether there is no content.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Returns how many bytes can be prepended before content has to move.
+    /// Returns how many bytes can be prepended without moving the content.
     pub const fn headroom(&self) -> usize {
         self.start
     }
 
-    /// Drops the content and restores the headroom; memory is kept.
+    /// Drops the content and restores the headroom. Keeps the memory.
     #[inline]
     pub fn clear(&mut self) {
         self.bytes.resize(HEADROOM, 0);
@@ -82,13 +81,13 @@ impl FrameBuf {
         self.bytes[self.start..][..header.len()].copy_from_slice(header);
     }
 
-    /// Writes bytes behind the content.
+    /// Writes bytes after the content.
     #[inline]
     pub fn append(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Writes `count` zero bytes behind the content and returns them, to be filled.
+    /// Writes `count` zero bytes after the content and returns them.
     #[inline]
     pub fn append_zeroed(&mut self, count: usize) -> &mut [u8] {
         let end = self.bytes.len();
@@ -96,23 +95,23 @@ impl FrameBuf {
         &mut self.bytes[end..]
     }
 
-    /// Makes sure that `additional` bytes can be appended without another allocation.
+    /// Reserves memory for `additional` bytes after the content.
     pub fn reserve(&mut self, additional: usize) {
         self.bytes.reserve(additional);
     }
 
-    /// Shortens the content to its first `len` bytes; longer ones stay as they are.
+    /// Shortens the content to its first `len` bytes. Does nothing if it is shorter.
     #[inline]
     pub fn truncate(&mut self, len: usize) {
         self.bytes.truncate(self.start.saturating_add(len));
     }
 
-    /// Gives memory back if one big frame made the buffer larger than `body` bytes of content.
+    /// Releases memory beyond `body` bytes of content, which one large frame may have made the buffer grow to.
     pub fn shrink_to(&mut self, body: usize) {
         self.bytes.shrink_to(HEADROOM.saturating_add(body));
     }
 
-    /// Moves the content back. Happens only if layers prepend more than [`HEADROOM`] together.
+    /// Moves the content back. Needed only if the layers together prepend more than [`HEADROOM`].
     #[cold]
     fn grow_front(&mut self, needed: usize) {
         let missing = needed - self.start + HEADROOM;
@@ -163,7 +162,7 @@ impl AsRef<[u8]> for FrameBuf {
 }
 
 impl fmt::Debug for FrameBuf {
-    /// Tells sizes only: before sealing, the content is plaintext.
+    /// Prints only sizes, because the content is plaintext before it is sealed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FrameBuf")
             .field("len", &self.len())

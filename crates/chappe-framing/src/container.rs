@@ -1,32 +1,32 @@
 //! `msg_container`: several messages in one envelope.
 //!
-//! [`ContainerWriter`] writes one into a [`FrameBuf`]; [`Container::new_checked`] walks one once,
-//! checks everything, and only then hands out messages: a container is accepted or refused whole.
+//! [`ContainerWriter`] writes a container into a [`FrameBuf`]. [`Container::new_checked`] checks a whole container before
+//! it returns any message, so a container is accepted or refused as a whole.
 //!
-//! Not here: duplicates among the inner ids, which are skipped one by one by the session's window.
+//! Not here: duplicate inner ids, which the session's window skips one by one.
 //!
 //! Spec: <https://core.telegram.org/mtproto/service_messages#containers>.
 
-use crate::{FrameBuf, FrameError, MalformedFrame, MsgId, MsgOrigin, PeerMisbehaved, WriteError};
 use core::iter::FusedIterator;
 
 use chappe_crypto::Side;
 
 use crate::message::{MessageHeader, checked_body_len, constructor_id};
+use crate::{FrameBuf, FrameError, MalformedFrame, MsgId, MsgOrigin, PeerMisbehaved, WriteError};
 
 /// Constructor id of `msg_container`.
 pub const MSG_CONTAINER: u32 = 0x73f1_f8dc;
 
-/// Most messages that are put into a container to be sent. Official clients stay below 1024 as well.
+/// Most messages in a container that is sent. Official clients stay below [`MAX_MESSAGES_ACCEPTED`] as well.
 pub const MAX_MESSAGES_SENT: usize = 1020;
 
-/// Most messages of a container that are accepted.
+/// Most messages in a container that is accepted (SEC-93).
 pub const MAX_MESSAGES_ACCEPTED: usize = 1024;
 
 /// Length of the constructor id and the count, in front of the first message.
 pub const CONTAINER_HEADER_LEN: usize = 8;
 
-/// Writes a container behind what a [`FrameBuf`] holds.
+/// Writes a container after the content of a [`FrameBuf`].
 ///
 /// ```
 /// use chappe_framing::{ContainerWriter, FrameBuf, MessageHeader, MsgId, SeqNo};
@@ -50,7 +50,7 @@ pub struct ContainerWriter<'a> {
 }
 
 impl<'a> ContainerWriter<'a> {
-    /// Starts an empty container. An empty one is valid, and HTTP uses it.
+    /// Starts an empty container. An empty container is valid; HTTP uses it.
     pub fn begin(buf: &'a mut FrameBuf) -> Self {
         let start = buf.len();
         buf.append(&MSG_CONTAINER.to_le_bytes());
@@ -58,22 +58,22 @@ impl<'a> ContainerWriter<'a> {
         Self { buf, start, count: 0, highest: None }
     }
 
-    /// Returns the number of messages so far.
+    /// Returns the number of messages.
     pub const fn len(&self) -> usize {
         self.count
     }
 
-    /// Says whether there is no message yet.
+    /// Returns whether there is no message.
     pub const fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// Returns the length of the container so far, in bytes.
+    /// Returns the length of the container in bytes.
     pub fn byte_len(&self) -> usize {
         self.buf.len() - self.start
     }
 
-    /// Returns the highest id so far; the container's own id must be above it (SEC-95).
+    /// Returns the highest id. The id of the container must be above it (SEC-95).
     pub const fn highest(&self) -> Option<MsgId> {
         self.highest
     }
@@ -100,7 +100,7 @@ impl<'a> ContainerWriter<'a> {
         Ok(())
     }
 
-    /// Appends a message whose body `write` appends to the buffer, without a copy in between.
+    /// Appends a message whose body `write` appends to the buffer, without a copy.
     ///
     /// # Errors
     ///
@@ -150,7 +150,7 @@ impl<'a> ContainerWriter<'a> {
     }
 }
 
-/// A container that was walked once and found in order.
+/// A container that passed all checks.
 #[derive(Clone, Copy, Debug)]
 pub struct Container<'a> {
     messages: &'a [u8],
@@ -167,8 +167,7 @@ pub struct InnerMessage<'a> {
 }
 
 impl<'a> Container<'a> {
-    /// Checks a whole container that `from` sent as message `msg_id`; `object` starts with its
-    /// constructor id.
+    /// Checks a whole container that `from` sent as message `msg_id`. `object` starts with the constructor id.
     ///
     /// # Errors
     ///
@@ -204,12 +203,12 @@ impl<'a> Container<'a> {
         self.count
     }
 
-    /// Says whether there is no message.
+    /// Returns whether there is no message.
     pub const fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// Returns the messages in the order in which they stand.
+    /// Returns the messages in wire order.
     pub const fn iter(&self) -> Messages<'a> {
         Messages { rest: self.messages }
     }
@@ -244,7 +243,7 @@ impl<'a> Iterator for Messages<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<InnerMessage<'a>> {
-        // The walk in `new_checked` has seen every message; at the end nothing is left to split.
+        // `new_checked` has checked every message, so the split fails only at the end.
         split_message(&mut self.rest).ok()
     }
 }

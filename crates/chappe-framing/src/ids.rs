@@ -2,8 +2,8 @@
 
 use rand_core::CryptoRng;
 
-/// Random number of the server that each message to it must carry, so that old messages cannot be
-/// replayed and a client's clock can be corrected.
+/// Random number of the server that each message of a client must carry. It prevents the replay of old messages and allows
+/// the server to correct a client's clock.
 ///
 /// On the wire: 8 bytes, little endian.
 /// <https://core.telegram.org/mtproto/description#server-salt>
@@ -22,9 +22,9 @@ impl ServerSalt {
     }
 }
 
-/// Random number chosen by the client that tells its sessions under one `auth_key` apart.
+/// Random number of the client that distinguishes its sessions under one `auth_key`.
 ///
-/// On the wire: 8 bytes, little endian. Zero is refused by servers (SEC-69).
+/// On the wire: 8 bytes, little endian. Servers refuse zero (SEC-69).
 /// <https://core.telegram.org/mtproto/description#session>
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(i64);
@@ -40,7 +40,7 @@ impl SessionId {
         self.0
     }
 
-    /// Says whether this is the one value that names no session.
+    /// Returns whether this is zero, which names no session.
     pub const fn is_zero(self) -> bool {
         self.0 == 0
     }

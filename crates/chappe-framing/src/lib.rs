@@ -1,8 +1,8 @@
 //! Plain and encrypted MTProto envelopes, message ids, containers and gzip, over one buffer.
 //!
-//! Everything between the bytes of one frame, as a transport delivers it, and the bytes of one TL
-//! object. Each outgoing frame is written into a [`FrameBuf`], each incoming one is decrypted in
-//! place and read through views whose checks happen once, when the view is made.
+//! This crate converts between the bytes of one frame, as a transport delivers it, and the bytes of one TL object. An
+//! outgoing frame is written into a [`FrameBuf`]. An incoming frame is decrypted in place and read through views, which
+//! check the bytes once, when they are made.
 //!
 //! ```
 //! use chappe_crypto::{AuthKey, Side};
@@ -48,8 +48,8 @@
 //! | answers to queries | [`RpcResult`], [`write_rpc_result_header`] |
 //! | numbers | [`MsgId`], [`SeqNo`], [`ServerSalt`], [`SessionId`], [`UnixTime`] |
 //!
-//! Not here: what a session makes of all this (which ids, salts and numbers are in use, what was
-//! received before), and the splitting of a byte stream into frames.
+//! Not here: the state of a session (ids, salts and numbers in use, received messages), and the splitting of a byte stream
+//! into frames.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(any(test, feature = "std")), no_std)]
 #![forbid(unsafe_code)]

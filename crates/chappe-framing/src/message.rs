@@ -1,4 +1,4 @@
-//! The header that stands in front of every message body, alone or in a container.
+//! The header in front of every message body, alone or in a container.
 //!
 //! Spec: <https://core.telegram.org/mtproto/service_messages#simple-container>.
 
@@ -11,7 +11,7 @@ mod field {
     pub(super) const BODY_LEN: Range<usize> = SEQ_NO.end..16;
 }
 
-/// Name and place of a message in its session.
+/// Identifier and number of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MessageHeader {
     /// Identifier of the message.
@@ -35,8 +35,8 @@ impl MessageHeader {
         Self::encode(self.msg_id, self.seq_no, body_len)
     }
 
-    /// [`to_bytes`](Self::to_bytes) of the fields one by one: to read a header as a whole that was just written field by
-    /// field makes the processor wait.
+    /// [`to_bytes`](Self::to_bytes) of the single fields. Reading a whole header right after its fields were written one by
+    /// one stalls the processor (store forwarding).
     #[inline]
     pub(crate) fn encode(
         msg_id: MsgId,
@@ -53,7 +53,7 @@ impl MessageHeader {
         Ok(bytes)
     }
 
-    /// Reads a header; the length of the body is what the field says, unchecked.
+    /// Reads a header. The length of the body is unchecked.
     #[inline]
     pub(crate) fn from_bytes(bytes: &[u8; Self::LEN]) -> (Self, i32) {
         let msg_id = MsgId::from_bytes(array(&bytes[field::MSG_ID]));
@@ -62,11 +62,11 @@ impl MessageHeader {
     }
 }
 
-/// Longest body that can be sent: with headers and padding it stays within the 2^24 - 1 bytes that
-/// every transport can frame.
+/// Longest body that can be sent. With headers and padding it stays within the 2^24 - 1 bytes that every transport can
+/// frame.
 pub const MAX_BODY_LEN: usize = (1 << 24) - 4096;
 
-/// Checks a length field against what is there: at least 4, a multiple of 4, inside `available`.
+/// Checks a length field: at least 4, a multiple of 4, at most `available`.
 #[inline]
 pub(crate) fn checked_body_len(claimed: i32, available: usize) -> Result<usize, FrameError> {
     match usize::try_from(claimed) {
@@ -79,7 +79,7 @@ pub(crate) fn checked_body_len(claimed: i32, available: usize) -> Result<usize, 
 ///
 /// # Errors
 ///
-/// [`MalformedFrame::TooShort`] if there are not even four bytes.
+/// [`MalformedFrame::TooShort`] if there are fewer than four bytes.
 #[inline]
 pub fn constructor_id(object: &[u8]) -> Result<u32, FrameError> {
     let id = object.first_chunk().ok_or(MalformedFrame::TooShort { len: object.len(), min: 4 })?;

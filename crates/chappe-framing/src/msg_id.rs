@@ -1,10 +1,8 @@
 //! Message identifiers and their generation.
 //!
-//! [`MsgIdGenerator`] makes ids from a time the caller gives, strictly increasing whatever that
-//! clock does.
+//! [`MsgIdGenerator`] makes ids from the caller's time. They increase strictly, even if the clock steps back.
 //!
-//! Not here: the window of ids already received and the limits on their age, which are the
-//! session's.
+//! Not here: the session's window of received ids and its limits on their age.
 //!
 //! Spec: <https://core.telegram.org/mtproto/description#message-identifier-msg-id>.
 
@@ -12,22 +10,22 @@ use crate::UnixTime;
 
 /// Identifier of a message within a session.
 ///
-/// The upper 32 bits are the sender's Unix time in seconds, the lower 32 the fraction of that
-/// second; the two lowest bits say who wrote the message. On the wire: 8 bytes, little endian.
+/// The upper 32 bits are the sender's Unix time in seconds, the lower 32 bits the fraction of that second. The two lowest
+/// bits name the writer of the message. On the wire: 8 bytes, little endian.
 ///
 /// Ids compare as unsigned numbers, so that their order survives 2038.
 /// <https://core.telegram.org/mtproto/description#message-identifier-msg-id>
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MsgId(u64);
 
-/// Who wrote a message, as the two lowest bits of its [`MsgId`] tell.
+/// The writer of a message, from the two lowest bits of its [`MsgId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MsgOrigin {
     /// A client: the id is divisible by 4.
     Client,
     /// A server that answers a message of the client: the id is 1 modulo 4.
     Response,
-    /// A server that speaks unasked: the id is 3 modulo 4.
+    /// A server that sends a message that answers none: the id is 3 modulo 4.
     Notification,
 }
 
@@ -52,7 +50,7 @@ impl MsgId {
         self.0.to_le_bytes()
     }
 
-    /// Makes the id that belongs to a time, without regard to ids made before.
+    /// Makes the id of a time, without regard to earlier ids.
     ///
     /// The low 32 bits are never all zero: "the lower 32 bits must not be empty".
     pub const fn at(time: UnixTime, origin: MsgOrigin) -> Self {
@@ -103,7 +101,7 @@ impl MsgOrigin {
         }
     }
 
-    /// Says whether a server wrote the message.
+    /// Returns whether a server wrote the message.
     pub const fn is_server(self) -> bool {
         matches!(self, Self::Response | Self::Notification)
     }
@@ -111,22 +109,22 @@ impl MsgOrigin {
 
 /// Makes the ids of one direction of one session: each is greater than all before (SEC-83).
 ///
-/// A clock that stands still or steps back yields ids just above the last one. Seconds beyond
-/// 2106 do not fit an id; from then on the generator only counts up.
+/// If the clock stands still or steps back, the next id is just above the last one. Seconds after 2106 do not fit an id;
+/// from then on the generator only counts up.
 #[derive(Clone, Debug, Default)]
 pub struct MsgIdGenerator {
     last: u64,
-    /// The time that the last id was asked for.
+    /// The time of the last call.
     asked_at: UnixTime,
 }
 
 impl MsgIdGenerator {
-    /// Starts a session: no id was given out yet.
+    /// Starts without a last id.
     pub const fn new() -> Self {
         Self { last: 0, asked_at: UnixTime::EPOCH }
     }
 
-    /// Returns the last id given out, or `None` before the first.
+    /// Returns the last id, or `None` before the first.
     pub const fn last(&self) -> Option<MsgId> {
         if self.last == 0 { None } else { Some(MsgId(self.last)) }
     }
@@ -135,7 +133,7 @@ impl MsgIdGenerator {
     #[inline]
     pub const fn next(&mut self, now: UnixTime, origin: MsgOrigin) -> MsgId {
         let after_last = ((self.last & !LOW_BITS) | origin.low_bits()).wrapping_add(STEP);
-        // The messages of one packet have one time, and need only one of these divisions.
+        // The messages of one packet have the same time and need one division together.
         let is_same_time = now.as_nanos() == self.asked_at.as_nanos();
         let by_clock = if is_same_time { 0 } else { timestamp(now) | origin.low_bits() };
         self.asked_at = now;
@@ -155,7 +153,7 @@ const fn timestamp(time: UnixTime) -> u64 {
     (seconds << 32) | (fraction & !LOW_BITS)
 }
 
-/// Keeps the low 32 bits from being zero, which would make the id look like a bare second count.
+/// Avoids zero in the low 32 bits, which the specification forbids: such an id is only a count of seconds.
 const fn with_fraction(id: u64) -> u64 {
     if id as u32 == 0 { id | STEP } else { id }
 }

@@ -1,11 +1,11 @@
 //! Plain messages: the envelope of the handshake, before there is a key.
 //!
-//! [`write()`] puts the header in front of an object, [`PlainMessage::new_checked`] reads it back.
-//! Real servers, and one official client, append random bytes behind the object inside the
-//! declared length; here and nowhere else such a tail is tolerated (SEC-12).
+//! [`write()`] writes the header in front of an object, [`PlainMessage::new_checked`] reads it. The public datacenters and
+//! one official client append random bytes to the object, inside the declared length. Only this module accepts such a tail
+//! (SEC-12).
 //!
 //! Not here: the handshake itself.
-//! **Invariant:** only objects of the handshake pass in plain form (SEC-09).
+//! **Invariant:** only objects of the handshake are accepted in plain form (SEC-09).
 //!
 //! Spec: <https://core.telegram.org/mtproto/description#unencrypted-message>.
 
@@ -27,7 +27,7 @@ mod field {
 /// Length of the plain header: `auth_key_id` = 0 (8 bytes), `msg_id` (8), length of the body (4).
 pub const PLAIN_HEADER_LEN: usize = field::BODY_LEN.end;
 
-/// Writes an object as a plain message; what `buf` held before is dropped.
+/// Writes an object as a plain message. Drops the content of `buf`.
 ///
 /// # Errors
 ///
@@ -42,7 +42,7 @@ pub fn write(
     seal(buf, msg_id)
 }
 
-/// Writes bytes of an object, serialised before, as a plain message; what `buf` held is dropped.
+/// Writes the bytes of a serialised object as a plain message. Drops the content of `buf`.
 ///
 /// # Errors
 ///
@@ -53,7 +53,7 @@ pub fn write_bytes(buf: &mut FrameBuf, msg_id: MsgId, object: &[u8]) -> Result<(
     seal(buf, msg_id)
 }
 
-/// Puts the plain header in front of the object that `buf` holds.
+/// Writes the plain header in front of the object in `buf`.
 fn seal(buf: &mut FrameBuf, msg_id: MsgId) -> Result<(), WriteError> {
     let len = buf.len();
     if !(4..=crate::MAX_BODY_LEN).contains(&len) {
@@ -66,7 +66,7 @@ fn seal(buf: &mut FrameBuf, msg_id: MsgId) -> Result<(), WriteError> {
     Ok(())
 }
 
-/// A plain message whose header was checked and whose object belongs to the handshake.
+/// A plain message with a checked header and an object of the handshake.
 #[derive(Clone, Copy, Debug)]
 pub struct PlainMessage<'a> {
     msg_id: MsgId,
@@ -76,9 +76,9 @@ pub struct PlainMessage<'a> {
 impl<'a> PlainMessage<'a> {
     /// Checks the header and the kind of object of a frame that `from` wrote.
     ///
-    /// Bytes behind the declared length are padding of the transport and ignored. The time in the
-    /// `msg_id` is not checked, since neither side's clock is known yet; nor are its low bits when
-    /// a client wrote it, as some clients send zero.
+    /// Bytes after the declared length are padding of the transport and are ignored. The time in the `msg_id` is not checked,
+    /// because neither side's clock is known yet. The low bits of a client's `msg_id` are not checked, because some clients
+    /// send zero.
     ///
     /// # Errors
     ///
@@ -106,12 +106,12 @@ impl<'a> PlainMessage<'a> {
         Ok(Self { msg_id, body })
     }
 
-    /// Returns the identifier of the message. Its time proves nothing.
+    /// Returns the identifier of the message. Its time is unauthenticated.
     pub const fn msg_id(&self) -> MsgId {
         self.msg_id
     }
 
-    /// Returns the object and, behind it, whatever tail the writer appended.
+    /// Returns the object and the tail that the writer appended.
     pub const fn body(&self) -> &'a [u8] {
         self.body
     }
@@ -144,14 +144,14 @@ impl<'a> PlainMessage<'a> {
 
 fn declared_body(len: [u8; 4], rest: &[u8]) -> Result<&[u8], FrameError> {
     let claimed = i32::from_le_bytes(len);
-    // Unlike everywhere else, tails of any length occur here, so a multiple of 4 is not asked for.
+    // Tails of any length occur here, so the length need not be a multiple of 4, unlike in encrypted messages.
     match usize::try_from(claimed) {
         Ok(len) if len >= 4 && len <= rest.len() => Ok(&rest[..len]),
         _ => Err(MalformedFrame::BadBodyLen { claimed, available: rest.len() }.into()),
     }
 }
 
-/// Says whether an object belongs to the handshake and is one that this side writes.
+/// Returns whether an object belongs to the handshake and `from` writes it.
 const fn is_handshake_object(id: u32, from: Side) -> bool {
     match from {
         Side::Client => matches!(

@@ -1,6 +1,6 @@
 //! `rpc_result` and `rpc_error`, read as views and written without a copy.
 //!
-//! `rpc_result` has no generated type, since only the request says what the result is.
+//! `rpc_result` has no generated type, because the type of the result follows from the request.
 //!
 //! Not here: which request a `req_msg_id` belongs to, and the type of its result.
 //!
@@ -27,10 +27,10 @@ pub const RPC_RESULT: u32 = 0xf35c_6d01;
 /// Constructor id of `rpc_error`.
 pub const RPC_ERROR: u32 = 0x2144_ca19;
 
-/// Length of what stands in front of the result: constructor id 4, `req_msg_id` 8.
+/// Length of the header in front of the result: constructor id 4, `req_msg_id` 8.
 pub const RPC_RESULT_HEADER_LEN: usize = field::REQ_MSG_ID.end;
 
-/// Writes what stands in front of the result of a request; append the object behind it.
+/// Writes the header of a result. The caller appends the object.
 pub fn write_rpc_result_header(out: &mut (impl Sink + ?Sized), req_msg_id: MsgId) {
     out.put(&RPC_RESULT.to_le_bytes());
     out.put(&req_msg_id.to_bytes());
@@ -43,7 +43,7 @@ pub struct RpcResult<'a> {
     result: &'a [u8],
 }
 
-/// What an [`RpcResult`] carries.
+/// The content of an [`RpcResult`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum RpcOutcome<'a> {
     /// The result, starting with its constructor id.
@@ -59,7 +59,7 @@ impl<'a> RpcResult<'a> {
     ///
     /// # Errors
     ///
-    /// * [`MalformedFrame::TooShort`] if there is no whole header or no result behind it.
+    /// * [`MalformedFrame::TooShort`] if there is no whole header or no result after it.
     /// * [`MalformedFrame::UnexpectedConstructor`] if it is another object.
     /// * [`PeerMisbehaved::ZeroRequest`] if it names message zero (SEC-98).
     #[inline]
@@ -80,17 +80,17 @@ impl<'a> RpcResult<'a> {
         Ok(Self { req_msg_id, result })
     }
 
-    /// Returns the message that is answered.
+    /// Returns the id of the answered message.
     pub const fn req_msg_id(&self) -> MsgId {
         self.req_msg_id
     }
 
-    /// Returns the bytes of the result, whatever it is.
+    /// Returns the bytes of the result.
     pub const fn result(&self) -> &'a [u8] {
         self.result
     }
 
-    /// Tells a plain result from a compressed one and from an error.
+    /// Distinguishes a plain result, a compressed one and an error.
     ///
     /// # Errors
     ///
@@ -102,7 +102,7 @@ impl<'a> RpcResult<'a> {
 }
 
 impl<'a> RpcOutcome<'a> {
-    /// Reads the object that stands in an `rpc_result`.
+    /// Reads the object in an `rpc_result`.
     ///
     /// # Errors
     ///

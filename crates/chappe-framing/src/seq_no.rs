@@ -1,11 +1,11 @@
 //! Sequence numbers of messages.
 //!
-//! Not here: the check that a peer's numbers fit the order of its ids; the session keeps that order.
+//! Not here: the session's check that a peer's numbers follow the order of its ids.
 //!
 //! Spec: <https://core.telegram.org/mtproto/description#message-sequence-number-msg-seqno>.
 
-/// Sequence number of a message: twice the number of content-related messages the sender wrote
-/// before it in this session, plus one if the message is content-related itself.
+/// Sequence number of a message: twice the number of content-related messages that the sender wrote before it in this
+/// session, plus one if the message itself is content-related.
 ///
 /// On the wire: 4 bytes, little endian.
 /// <https://core.telegram.org/mtproto/description#message-sequence-number-msg-seqno>
@@ -23,7 +23,7 @@ impl SeqNo {
         self.0
     }
 
-    /// Says whether the message demands an acknowledgement.
+    /// Returns whether the message requires an acknowledgement.
     pub const fn is_content_related(self) -> bool {
         self.0 & 1 == 1
     }

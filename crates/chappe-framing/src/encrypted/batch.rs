@@ -61,8 +61,7 @@ impl<'a> SealFrame<'a> {
         Self { key, from, buf, done: None }
     }
 
-    /// Returns the token by which the peer may acknowledge the frame; seals it now if [`seal_many`]
-    /// has not.
+    /// Returns the token of a quick acknowledgement. Seals the frame now if [`seal_many`] did not.
     pub fn finish(self) -> QuickAckToken {
         match self.done {
             Some(token) => token,
@@ -102,7 +101,7 @@ pub struct OpenFrame<'a> {
     key: &'a AuthKey,
     from: Side,
     frame: &'a mut [u8],
-    /// Length of the frame without the tail, or why it is not even worth decrypting.
+    /// Length of the frame without the tail, or why it is refused before decryption.
     len: Result<usize, FrameError>,
     done: Option<Result<QuickAckToken, FrameError>>,
 }
@@ -129,7 +128,7 @@ impl<'a> OpenFrame<'a> {
     }
 
     fn as_crypto_job(&mut self) -> message::OpenJob<'_> {
-        // A frame that was refused takes part with no bytes, so that the others keep their places.
+        // A refused frame takes part with no bytes, so that the other jobs keep their positions.
         let (msg_key, ciphertext) = match self.len {
             Ok(len) => split_frame(self.frame, len),
             Err(_) => (MsgKey::from_bytes([0; 16]), &mut [][..]),

@@ -1,6 +1,6 @@
 //! Encrypted messages, sealed and opened in one buffer.
 //!
-//! [`EncryptedWriter`] takes the body, puts both headers in front and encrypts in place.
+//! [`EncryptedWriter`] takes the body, writes both headers in front and encrypts in place.
 //! [`open`] decrypts in place and returns a view of the same bytes. With the feature `batch`, `seal_many` and
 //! `open_many` process several frames together.
 //!
@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Not here: choosing `msg_id`, `seq_no` or the salt; splitting a stream into frames.
-//! **Invariant:** no decrypted byte is looked at before `msg_key` was compared (SEC-65).
+//! **Invariant:** no decrypted byte is used before `msg_key` is compared (SEC-65).
 //!
 //! Spec: <https://core.telegram.org/mtproto/description#encrypted-message>.
 
@@ -54,12 +54,12 @@ mod inner {
 
 const BLOCK: usize = 16;
 
-/// Reads for which key a frame is; zero means that it is a plain one.
+/// Returns the id of the key of a frame. Zero marks a plain frame.
 ///
 /// # Errors
 ///
-/// [`MalformedFrame::TooShort`] if there are not even eight bytes. Payloads below 16 bytes are errors
-/// or acknowledgements of the transport, which knows them.
+/// [`MalformedFrame::TooShort`] if there are fewer than eight bytes. The transport handles payloads below 16
+/// bytes, which are its errors and acknowledgements.
 pub fn auth_key_id(frame: &[u8]) -> Result<AuthKeyId, FrameError> {
     let id = frame
         .get(outer::AUTH_KEY_ID)

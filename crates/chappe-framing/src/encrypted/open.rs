@@ -1,8 +1,5 @@
 //! Reading encrypted messages.
 
-use crate::{
-    FrameError, MalformedFrame, MessageHeader, MsgId, MsgOrigin, PeerMisbehaved, SeqNo, ServerSalt, SessionId,
-};
 use core::ops::Range;
 
 use chappe_crypto::{AuthKey, MsgKey, QuickAckToken, Side, message};
@@ -10,25 +7,28 @@ use chappe_crypto::{AuthKey, MsgKey, QuickAckToken, Side, message};
 use super::padding::ACCEPTED;
 use super::{BLOCK, INNER_HEADER_LEN, MIN_FRAME_LEN, OUTER_HEADER_LEN, auth_key_id, inner, outer};
 use crate::message::{array, checked_body_len};
+use crate::{
+    FrameError, MalformedFrame, MessageHeader, MsgId, MsgOrigin, PeerMisbehaved, SeqNo, ServerSalt, SessionId,
+};
 
-/// Whether the transport may have left bytes of its own behind a frame.
+/// Whether the transport may append bytes to a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TransportTail {
     /// The frame ends where the message ends: abridged, intermediate, full, HTTP, WebSocket.
     None,
-    /// Up to 15 random bytes follow: padded intermediate. The encrypted part is cut to whole blocks.
+    /// Up to 15 random bytes follow: padded intermediate. [`open`] cuts the encrypted part to whole blocks.
     Padded,
 }
 
 /// Decrypts, in place, a frame that `from` wrote.
 ///
 /// Checks, in this order (SEC-61 to SEC-67): length of the frame, `auth_key_id`, whole blocks,
-/// `msg_key`, length of the body, length of the padding. When `msg_key` does not match, what was
-/// decrypted is wiped. Who may write what `session_id` and `msg_id` is asked of [`Opened`].
+/// `msg_key`, length of the body, length of the padding. If `msg_key` does not match, the decrypted bytes are wiped.
+/// [`Opened`] has the checks of `session_id` and `msg_id`.
 ///
 /// # Errors
 ///
-/// Any error means: discard the frame, use nothing of it, close the connection. For
+/// On any error discard the frame, use nothing of it, and close the connection. For
 /// [`PeerMisbehaved::UnknownAuthKey`] a server answers with the transport error -404 instead.
 pub fn open<'a>(
     key: &AuthKey,
@@ -44,7 +44,7 @@ pub fn open<'a>(
     }
 }
 
-/// Checks what can be checked without the key's bytes; returns the length without the tail.
+/// Checks the frame before decryption. Returns its length without the tail.
 pub(super) fn checked_len(key: &AuthKey, tail: TransportTail, frame: &[u8]) -> Result<usize, FrameError> {
     if frame.len() < MIN_FRAME_LEN {
         return Err(MalformedFrame::TooShort { len: frame.len(), min: MIN_FRAME_LEN }.into());
@@ -70,7 +70,7 @@ pub(super) fn split_frame(frame: &mut [u8], len: usize) -> (MsgKey, &mut [u8]) {
     (MsgKey::from_bytes(array(&header[outer::MSG_KEY])), ciphertext)
 }
 
-/// A message that was decrypted and found in order, as a view of the frame's own bytes.
+/// A decrypted and checked message, as a view of the frame's bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Opened<'a> {
     salt: ServerSalt,
@@ -81,7 +81,7 @@ pub struct Opened<'a> {
 }
 
 impl<'a> Opened<'a> {
-    /// Checks lengths; called only with bytes whose `msg_key` was right.
+    /// Checks lengths. The caller has compared `msg_key`.
     pub(super) fn new_checked(plaintext: &'a [u8], quick_ack: QuickAckToken) -> Result<Self, FrameError> {
         let (header, rest) = plaintext
             .split_first_chunk::<INNER_HEADER_LEN>()
@@ -100,12 +100,12 @@ impl<'a> Opened<'a> {
         })
     }
 
-    /// Returns the salt the peer used.
+    /// Returns the salt of the message.
     pub const fn salt(&self) -> ServerSalt {
         self.salt
     }
 
-    /// Returns the session the message names.
+    /// Returns the session of the message.
     pub const fn session_id(&self) -> SessionId {
         self.session_id
     }
@@ -125,18 +125,18 @@ impl<'a> Opened<'a> {
         self.message.seq_no
     }
 
-    /// Returns the object, which lives as long as the frame.
+    /// Returns the object.
     pub const fn body(&self) -> &'a [u8] {
         self.body
     }
 
-    /// Returns where in the frame the object stands.
+    /// Returns the range of the object in the frame.
     pub const fn body_range(&self) -> Range<usize> {
         const START: usize = OUTER_HEADER_LEN + INNER_HEADER_LEN;
         START..START + self.body.len()
     }
 
-    /// Returns the token with which the frame may be acknowledged quickly.
+    /// Returns the token of a quick acknowledgement of this frame.
     pub const fn quick_ack(&self) -> QuickAckToken {
         self.quick_ack
     }
@@ -153,7 +153,7 @@ impl<'a> Opened<'a> {
         Err(PeerMisbehaved::ForeignSession { got: self.session_id }.into())
     }
 
-    /// Checks that the message names a session at all (SEC-69); a server answers zero with -404.
+    /// Checks that the message names a session (SEC-69). A server answers session zero with -404.
     ///
     /// # Errors
     ///

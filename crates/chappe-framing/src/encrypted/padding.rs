@@ -1,4 +1,4 @@
-//! How much random padding stands behind a body.
+//! The length of the random padding after a body.
 //!
 //! Spec: <https://core.telegram.org/mtproto/description#defining-aes-key-and-initialization-vector>:
 //! 12 to 1024 bytes, "such that the resulting message length be divisible by 16 bytes".
@@ -12,10 +12,10 @@ use super::{BLOCK, INNER_HEADER_LEN};
 /// Lengths of padding that may be sent and are accepted (SEC-67, SEC-72).
 pub(super) const ACCEPTED: RangeInclusive<usize> = 12..=1024;
 
-/// How to choose the length of the padding. Its bytes are random in any case.
+/// How to choose the length of the padding. Its bytes are always random.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Padding {
-    /// 12 to 27 bytes: as few as the cipher allows. Shows the length of the body to within 16 bytes.
+    /// 12 to 27 bytes: as few as the cipher allows. Reveals the length of the body to within 16 bytes.
     Minimum,
     /// The minimum and 0 to 15 further blocks of 16 bytes, drawn at random.
     #[default]
@@ -26,7 +26,7 @@ pub enum Padding {
 }
 
 impl Padding {
-    /// Returns the length of the padding behind a body of `body_len` bytes, a multiple of 4.
+    /// Returns the length of the padding after a body of `body_len` bytes, a multiple of 4.
     #[inline]
     pub(super) fn choose(self, body_len: usize, rng: &mut (impl CryptoRng + ?Sized)) -> usize {
         let filled = INNER_HEADER_LEN + body_len;

@@ -6,7 +6,7 @@ use rand_core::CryptoRng;
 use super::{INNER_HEADER_LEN, Padding, inner};
 use crate::{FrameBuf, MessageHeader, ServerSalt, SessionId, WriteError};
 
-/// What stands in front of the body of an encrypted message.
+/// The fields in front of the body of an encrypted message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EncryptedHeader {
     /// The server's salt.
@@ -28,19 +28,19 @@ pub struct EncryptedWriter<'a> {
 }
 
 impl<'a> EncryptedWriter<'a> {
-    /// Clears the buffer; its headroom is where both headers will stand.
+    /// Clears the buffer. Its headroom is the place of both headers.
     #[inline]
     pub fn begin(buf: &'a mut FrameBuf) -> Self {
         buf.clear();
         Self { buf }
     }
 
-    /// Returns the buffer, for the body to be appended.
+    /// Returns the buffer. The caller appends the body.
     pub fn body(&mut self) -> &mut FrameBuf {
         self.buf
     }
 
-    /// Puts the inner header in front of the body and random padding behind it.
+    /// Writes the inner header in front of the body and random padding after it.
     ///
     /// # Errors
     ///
@@ -66,9 +66,9 @@ impl<'a> EncryptedWriter<'a> {
         Ok(Prepared { buf })
     }
 
-    /// Writes both headers, pads, and encrypts in place; the buffer then holds the whole frame.
+    /// Writes both headers, pads and encrypts in place. The buffer then holds the whole frame.
     ///
-    /// Returns the token by which the peer may acknowledge the frame quickly.
+    /// Returns the token of a quick acknowledgement of this frame.
     ///
     /// # Errors
     ///
@@ -86,7 +86,7 @@ impl<'a> EncryptedWriter<'a> {
     }
 }
 
-/// A message with its inner header and padding that waits for encryption.
+/// A message with its inner header and padding, before encryption.
 #[derive(Debug)]
 #[must_use = "nothing is encrypted before `seal`"]
 pub struct Prepared<'a> {
@@ -94,7 +94,7 @@ pub struct Prepared<'a> {
 }
 
 impl Prepared<'_> {
-    /// Encrypts in place and puts the outer header in front.
+    /// Encrypts in place and writes the outer header in front.
     #[inline]
     pub fn seal(self, key: &AuthKey, from: Side) -> QuickAckToken {
         let sealed = message::seal(key, from, self.buf.as_mut_slice()).expect(ALIGNED);
@@ -102,7 +102,7 @@ impl Prepared<'_> {
     }
 }
 
-/// Puts the outer header in front of the ciphertext.
+/// Writes the outer header in front of the ciphertext.
 #[inline]
 pub(super) fn finish(buf: &mut FrameBuf, key: &AuthKey, sealed: &message::Sealed) -> QuickAckToken {
     buf.prepend(sealed.msg_key.as_bytes());

@@ -1,6 +1,5 @@
 //! Unpacking within a limit.
 
-use crate::{FrameError, MalformedFrame, PeerMisbehaved};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
@@ -10,21 +9,22 @@ use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
 
 use super::{GZIP_PACKED, GzipPacked, stream};
 use crate::message::constructor_id;
+use crate::{FrameError, MalformedFrame, PeerMisbehaved};
 
 /// Which formats are accepted as the content of `gzip_packed`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum AcceptedFormat {
-    /// gzip (RFC 1952), as the specification demands.
+    /// gzip (RFC 1952), as the specification requires.
     #[default]
     Gzip,
-    /// Also zlib (RFC 1950), which some widespread clients send. For servers.
+    /// Also zlib (RFC 1950), which some clients in use send. For servers.
     GzipOrZlib,
 }
 
 /// Unpacks `gzip_packed` objects into memory that it keeps for the next one.
 pub struct Inflater {
     state: Box<DecompressorOxide>,
-    /// Grown as needed and never cleared; only what an object filled is handed out.
+    /// Grows as needed and is never cleared. Callers see only the bytes of the last object.
     scratch: Vec<u8>,
     accepted: AcceptedFormat,
 }
@@ -35,19 +35,18 @@ impl Inflater {
         Self { state: Box::default(), scratch: Vec::new(), accepted }
     }
 
-    /// Unpacks an object; the result lives in this unpacker's memory.
+    /// Unpacks an object into the memory of this unpacker.
     ///
-    /// Memory grows with what is really unpacked, whatever the stream claims, and never beyond
-    /// `limit`.
+    /// Memory grows with the unpacked bytes, not with the length that the stream claims, and never beyond `limit`.
     ///
     /// # Errors
     ///
     /// * [`MalformedFrame::BadCompression`] if the stream is damaged, cut short, or of another format.
     /// * [`MalformedFrame::BadChecksum`] if CRC-32 or length do not match.
-    /// * [`MalformedFrame::TrailingBytes`] if something follows the stream.
+    /// * [`MalformedFrame::TrailingBytes`] if bytes follow the stream.
     /// * [`PeerMisbehaved::UnpackedTooLarge`] if there are more than `limit` bytes.
-    /// * [`MalformedFrame::TooShort`] if what was unpacked is not even a constructor id.
-    /// * [`PeerMisbehaved::Nested`] if what was unpacked is `gzip_packed` again.
+    /// * [`MalformedFrame::TooShort`] if the unpacked object is shorter than a constructor id.
+    /// * [`PeerMisbehaved::Nested`] if the unpacked object is `gzip_packed` again.
     pub fn unpack(&mut self, object: &GzipPacked<'_>, limit: usize) -> Result<&[u8], FrameError> {
         let packed = object.packed_data();
         let len = if stream::is_gzip(packed) {
@@ -64,7 +63,7 @@ impl Inflater {
         }
     }
 
-    /// Gives memory back if one big object made the scratch larger than `len` bytes.
+    /// Releases memory beyond `len` bytes, which one large object may have made the scratch grow to.
     pub fn shrink_to(&mut self, len: usize) {
         self.scratch.truncate(len);
         self.scratch.shrink_to(len);
@@ -94,8 +93,8 @@ impl Inflater {
         }
     }
 
-    /// Unpacks raw deflate data (or zlib, by `flags`) into the scratch; returns the number of bytes
-    /// and the input behind the data.
+    /// Unpacks raw deflate data (or zlib, by `flags`) into the scratch. Returns the number of bytes and the input after the
+    /// data.
     fn inflate<'p>(
         &mut self,
         packed: &'p [u8],
@@ -103,7 +102,7 @@ impl Inflater {
         limit: usize,
         flags: u32,
     ) -> Result<(usize, &'p [u8]), FrameError> {
-        // One byte more than allowed tells "exactly the limit" from "more".
+        // One byte more than the limit distinguishes "exactly the limit" from "more".
         let most = limit.saturating_add(1);
         self.make_room(first_guess(claimed, packed.len()).min(most));
         self.state.init();
@@ -135,7 +134,7 @@ impl Inflater {
     }
 }
 
-/// How much room to start with: what the stream claims if deflate could reach it at all.
+/// Returns the initial room: the length that the stream claims, as far as deflate can reach it.
 fn first_guess(claimed: usize, packed: usize) -> usize {
     const HIGHEST_RATIO: usize = 1032;
     const LEAST: usize = 1024;

@@ -1,10 +1,9 @@
 //! `gzip_packed`: an object in compressed form.
 //!
-//! [`GzipPacked`] is the view of one, [`Inflater`] unpacks it within a limit, [`Deflater`] makes
-//! one if that pays. Both keep their memory for the next object.
+//! [`GzipPacked`] is a view of such an object, [`Inflater`] unpacks it within a limit, [`Deflater`] makes one if it is
+//! smaller. Both keep their memory for the next object.
 //!
-//! Not here: which objects may be compressed, and unpacking of what was unpacked: one level is all
-//! there may be (SEC-97).
+//! Not here: which objects may be compressed. Only one level of packing is allowed (SEC-97).
 //!
 //! Spec: <https://core.telegram.org/mtproto/service_messages#packed-object>.
 
@@ -21,7 +20,7 @@ use crate::{FrameError, MalformedFrame};
 /// Constructor id of `gzip_packed`.
 pub const GZIP_PACKED: u32 = 0x3072_cfa1;
 
-/// A view of a `gzip_packed` object: its compressed bytes, not looked at yet.
+/// A view of a `gzip_packed` object. Its compressed bytes are unchecked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GzipPacked<'a> {
     packed_data: &'a [u8],
@@ -59,7 +58,7 @@ impl<'a> GzipPacked<'a> {
 
 /// Reads the length of a TL `bytes` value: returns the length of its header and of its content.
 ///
-/// Read by hand because the codec would copy the content, which may be megabytes.
+/// Read by hand, because the codec would copy the content, which may be megabytes.
 fn tl_bytes_header(field: &[u8]) -> Result<(usize, usize), FrameError> {
     match *field {
         [254, a, b, c, ..] => Ok((4, u32::from_le_bytes([a, b, c, 0]) as usize)),

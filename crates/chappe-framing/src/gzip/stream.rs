@@ -1,4 +1,4 @@
-//! What stands around the deflate data of a gzip stream.
+//! Header and trailer of a gzip stream.
 //!
 //! Spec: RFC 1952, section 2.3.
 
@@ -10,18 +10,18 @@ pub(super) const HEADER_LEN: usize = 10;
 /// CRC-32 4, length modulo 2^32 4.
 pub(super) const TRAILER_LEN: usize = 8;
 
-/// A header that says nothing about file, time or system.
+/// A header without file name, time or system.
 pub(super) const PLAIN_HEADER: [u8; HEADER_LEN] = [0x1f, 0x8b, DEFLATE, 0, 0, 0, 0, 0, 0, UNKNOWN_SYSTEM];
 
 const DEFLATE: u8 = 8;
 const UNKNOWN_SYSTEM: u8 = 255;
 
-/// Says whether the bytes start as a gzip stream does.
+/// Returns whether the bytes start with the magic of gzip.
 pub(super) const fn is_gzip(bytes: &[u8]) -> bool {
     matches!(bytes, [0x1f, 0x8b, ..])
 }
 
-/// Says whether the bytes start as a zlib stream does (RFC 1950, section 2.2).
+/// Returns whether the bytes start with a zlib header (RFC 1950, section 2.2).
 pub(super) const fn is_zlib(bytes: &[u8]) -> bool {
     match *bytes {
         [cmf, flg, ..] => cmf & 0x0f == DEFLATE && ((cmf as u16) << 8 | flg as u16).is_multiple_of(31),
@@ -29,7 +29,7 @@ pub(super) const fn is_zlib(bytes: &[u8]) -> bool {
     }
 }
 
-/// Returns what stands between the header, with all optional fields it announces, and the end.
+/// Skips the header with all optional fields that it announces.
 pub(super) fn skip_header(stream: &[u8]) -> Result<&[u8], FrameError> {
     let (header, mut rest) =
         stream.split_first_chunk::<HEADER_LEN>().ok_or(MalformedFrame::BadCompression)?;

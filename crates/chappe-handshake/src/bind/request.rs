@@ -18,13 +18,13 @@ pub const ENCRYPTED_MESSAGE_LEN: usize = field::ENCRYPTED + field::inner::PADDIN
 
 /// `auth.bindTempAuthKey#cdd42a05 perm_auth_key_id:long nonce:long expires_at:int encrypted_message:bytes = Bool`
 ///
-/// Content-related, sent under the temporary key, not compressed, in a message whose `msg_id` is the
-/// one it was built for.
+/// The message is content-related, uncompressed, sent under the temporary key, and has the `msg_id` that the request was
+/// built for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BindTempAuthKey {
     /// Id of the permanent key.
     pub perm_auth_key_id: i64,
-    /// A random number, repeated inside the encryption.
+    /// A random number, which the encrypted object repeats.
     pub nonce: i64,
     /// Unix time at which the binding ends, in seconds.
     pub expires_at: i32,
@@ -33,14 +33,13 @@ pub struct BindTempAuthKey {
 }
 
 impl BindTempAuthKey {
-    /// Builds the request for one message: it is valid under this `msg_id`, in this session alone
-    /// (SEC-119).
+    /// Builds the request for one message. It is valid only under this `msg_id` and in this session (SEC-119).
     ///
     /// `expires_at` is the time, by the server's clock, at which the temporary key expires.
     ///
     /// # Errors
     ///
-    /// Fails only if an object cannot be encoded, which no input causes.
+    /// Fails only if an object cannot be encoded, which no argument causes.
     pub fn new(
         permanent: &AuthKey,
         temporary: AuthKeyId,

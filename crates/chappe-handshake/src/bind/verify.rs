@@ -12,32 +12,32 @@ use zeroize::Zeroizing;
 
 use super::{BindTempAuthKey, ENCRYPTED_MESSAGE_LEN, OBJECT_LEN, field};
 
-/// What the server knows about the message that carries the request.
+/// The message with the request, and the keys that the server knows.
 #[derive(Clone, Copy, Debug)]
 pub struct BindContext<'a> {
     /// Its `msg_id`.
     pub msg_id: MsgId,
     /// Its session.
     pub session_id: SessionId,
-    /// The key it was encrypted with.
+    /// The key that encrypted it.
     pub key_id: AuthKeyId,
     /// When that key expires; `None` if it is permanent.
     pub key_expires_at: Option<UnixTime>,
-    /// To which permanent key it is bound already.
+    /// The permanent key that it is already bound to.
     pub bound_to: Option<AuthKeyId>,
-    /// The permanent key that the request names, if the server has one of that id and it is permanent.
+    /// The permanent key that the request names, if the server has a permanent key of that id.
     pub permanent: Option<&'a AuthKey>,
 }
 
-/// How much later than the key itself a binding may claim to end: clocks differ.
+/// How much later than the key a binding may end. The client computes the end by its own clock, which may be ahead.
 const SLACK: Duration = Duration::from_secs(300);
 
 impl BindTempAuthKey {
-    /// Checks the request and everything inside it; returns the permanent key's id.
+    /// Checks the request and its encrypted object. Returns the id of the permanent key.
     ///
     /// # Errors
     ///
-    /// Answer the error as an `rpc_error`, and leave the key unbound.
+    /// The caller answers with the error as an `rpc_error` and leaves the key unbound.
     pub fn verify(&self, now: UnixTime, context: &BindContext<'_>) -> Result<AuthKeyId, BindError> {
         let key_expires_at = context.key_expires_at.ok_or(BindError::TempAuthKeyEmpty)?;
         if key_expires_at <= now {
@@ -81,7 +81,7 @@ impl BindTempAuthKey {
         Ok(inner)
     }
 
-    /// Says whether what is inside repeats what is outside.
+    /// Returns whether the encrypted object repeats the outer fields.
     fn fits(&self, inner: &types::BindAuthKeyInner, permanent: AuthKeyId, context: &BindContext<'_>) -> bool {
         inner.nonce == self.nonce
             && inner.expires_at == self.expires_at
