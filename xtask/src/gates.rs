@@ -13,6 +13,7 @@ mod features;
 mod fmt;
 pub(crate) mod interop;
 mod layers;
+mod limits;
 mod links;
 mod main_job;
 mod msrv;
@@ -61,6 +62,7 @@ pub(crate) const ALL: &[Gate] = &[
     gate("book", "The book renders, and each of its links leads somewhere", crate::book::run),
     gate("codegen", "Generated code is what the schemas say", codegen::run),
     gate("conformance", "Every rule of the checklist has its test or its reason", conformance::run),
+    gate("limits", "The page of bounds is what the sources define", limits::run),
     gate("clippy", "No target of any package has a warning", clippy::run),
     gate("msrv", "The oldest supported Rust compiles the workspace, or the lint for it is quiet", msrv::run),
     gate("test", "All tests pass", tests::run),

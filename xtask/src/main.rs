@@ -11,6 +11,7 @@ mod conformance;
 mod fuzz;
 mod gates;
 mod instrument;
+mod limits;
 mod plots;
 mod progress;
 mod proof;
@@ -45,6 +46,8 @@ enum Task {
     Codegen(codegen::Codegen),
     /// Writes docs/conformance.md from the tests of the workspace, or compares it.
     Conformance(conformance::Conformance),
+    /// Writes docs/limits.md from the sources, or compares it.
+    Limits(limits::Limits),
     /// Lets clients by other people reach the embedded datacenter.
     Interop(gates::interop::Interop),
     /// Takes each layer of the API in turn into a copy of the repository, and builds and tests it there.
@@ -89,6 +92,7 @@ fn run() -> Result<()> {
         Task::Book(book) => book.run(),
         Task::Codegen(codegen) => codegen.run(),
         Task::Conformance(conformance) => conformance.run(),
+        Task::Limits(limits) => limits.run(),
         Task::Interop(interop) => interop.run(),
         Task::LayersProof(proof) => proof.run(),
         Task::Schema(schema) => schema.run(),

@@ -6,7 +6,7 @@
 //! ```
 //! use chappe_framing::{FrameBuf, MonoTime, Now, UnixTime};
 //! use chappe_handshake::{
-//!     ClientHandshake, ClientOptions, DcId, KeyKind, Peer, Progress, Reply, ServerHandshakes, ServerOptions,
+//!     ClientHandshake, ClientOptions, DcId, Peer, Progress, Reply, ServerHandshakes, ServerOptions,
 //! };
 //! # use chappe_crypto::rsa::{KeyRing, PrivateKey};
 //! # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
@@ -16,7 +16,7 @@
 //! // The client trusts one public key; the server has the private key.
 //! let mut keys = KeyRing::empty();
 //! keys.add(private.public_key().clone());
-//! let options = ClientOptions { keys, dc: DcId::production(2), kind: KeyKind::Permanent };
+//! let options = ClientOptions::new(keys, DcId::production(2));
 //! let mut server = ServerHandshakes::new(ServerOptions::strict(vec![private], vec![DcId::production(2)]))?;
 //!
 //! let now = Now::new(MonoTime::ZERO, UnixTime::from_secs(1_707_425_104));

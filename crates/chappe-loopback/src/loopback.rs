@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::{KeyRing, PublicKey};
-use chappe_handshake::{ClientOptions, DcId, KeyKind};
+use chappe_handshake::{ClientOptions, DcId};
 use chappe_net::{ConnectOptions, DialOptions};
 use chappe_server::tokio::Server;
 use chappe_server::{Engine, EngineOptions, ServerCounters};
@@ -110,7 +110,7 @@ impl Loopback {
         keys.add(self.public_key.clone());
         // The server takes every number, so one that names no datacenter does no harm.
         let dc = DcId::from_raw(self.dc_id).unwrap_or(DcId::production(2));
-        let handshake = ClientOptions { keys, dc, kind: KeyKind::Permanent };
+        let handshake = ClientOptions::new(keys, dc);
         ConnectOptions::at(self.address, DialOptions::new(Connector::plain(Framing::Intermediate)), handshake)
     }
 

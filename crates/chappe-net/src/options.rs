@@ -9,6 +9,7 @@ use chappe_transport::Connector;
 
 /// How a client makes connections.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct DialOptions {
     /// Framing, obfuscation and the secret of an `MTProxy`.
     pub connector: Connector,
@@ -27,6 +28,19 @@ pub struct DialOptions {
     pub hello_timeout: Duration,
     /// How long the peer may accept no bytes. Default 20 s.
     pub write_timeout: Duration,
+}
+
+impl DialOptions {
+    chappe_types::setters! {
+        with_connector => connector: Connector,
+        with_carrier => carrier: Carrier,
+        with_proxy => proxy: Option<Proxy>,
+        with_connect_timeout => connect_timeout: Duration,
+        with_proxy_timeout => proxy_timeout: Duration,
+        with_carrier_timeout => carrier_timeout: Duration,
+        with_hello_timeout => hello_timeout: Duration,
+        with_write_timeout => write_timeout: Duration,
+    }
 }
 
 impl DialOptions {

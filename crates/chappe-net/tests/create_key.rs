@@ -12,9 +12,7 @@ use chappe_crypto::AuthKey;
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::{KeyRing, PrivateKey};
 use chappe_framing::{FrameBuf, Now};
-use chappe_handshake::{
-    ClientHandshake, ClientOptions, DcId, KeyKind, Peer, Reply, ServerHandshakes, ServerOptions,
-};
+use chappe_handshake::{ClientHandshake, ClientOptions, DcId, Peer, Reply, ServerHandshakes, ServerOptions};
 use chappe_net::{CreateKeyError, DialOptions, LinkError, Stage, Step, blocking};
 use chappe_transport::{
     AcceptConfig, AcceptContext, AcceptStep, Acceptor, AckRequest, ConnectionLimits, Connector, Framing,
@@ -42,7 +40,7 @@ fn private_key() -> &'static PrivateKey {
 fn options() -> ClientOptions {
     let mut keys = KeyRing::empty();
     keys.add(private_key().public_key().clone());
-    ClientOptions { keys, dc: DcId::production(2), kind: KeyKind::Permanent }
+    ClientOptions::new(keys, DcId::production(2))
 }
 
 fn dialling() -> DialOptions {
@@ -171,7 +169,7 @@ fn a_transport_error_is_told_from_a_failed_check() {
     assert!(matches!(error, CreateKeyError::Refused(TransportErrorCode::UnknownAuthKey)), "{error:?}");
 
     let (address, _) = serve(|_| Deed::Answer);
-    let stranger = ClientOptions { keys: KeyRing::empty(), ..options() };
+    let stranger = options().with_keys(KeyRing::empty());
     let error =
         blocking::dial_with_new_key(address, &dialling(), stranger, &mut rng, |_| {}).expect_err("no key");
     let CreateKeyError::Handshake(chappe_handshake::Error::UnknownFingerprints { .. }) = error else {

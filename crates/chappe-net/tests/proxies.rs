@@ -184,7 +184,7 @@ async fn socks5_and_http_connect_carry_a_stream() {
     for proxy in proxies() {
         for framing in [Framing::Abridged, Framing::Full] {
             let plain = DialOptions::new(Connector::plain(framing));
-            goes_through(target, &DialOptions { proxy: Some(proxy.clone()), ..plain }).await;
+            goes_through(target, &plain.with_proxy(Some(proxy.clone()))).await;
         }
     }
 }
@@ -197,18 +197,16 @@ async fn mtproxy_with_every_kind_of_secret_is_spoken_directly_and_through_anothe
     for secret in &secrets {
         let direct = DialOptions::new(Connector::proxy(secret, DcId::production(2)));
         goes_through(target, &direct).await;
-        goes_through(target, &DialOptions { proxy: Some(socks5.clone()), ..direct }).await;
+        goes_through(target, &direct.with_proxy(Some(socks5.clone()))).await;
     }
 }
 
 #[tokio::test]
 async fn what_a_proxy_does_wrong_is_blamed_on_it() {
     let target = echo_server(AcceptConfig::data_centre());
-    let plain = DialOptions {
-        proxy_timeout: Duration::from_millis(30),
-        ..DialOptions::new(Connector::plain(Framing::Intermediate))
-    };
-    let through = |proxy: Proxy| DialOptions { proxy: Some(proxy), ..plain.clone() };
+    let plain = DialOptions::new(Connector::plain(Framing::Intermediate))
+        .with_proxy_timeout(Duration::from_millis(30));
+    let through = |proxy: Proxy| plain.clone().with_proxy(Some(proxy));
 
     let credentials = Credentials::new("me", "KEY");
     let wrong = Proxy::socks5(socks5_proxy().to_string()).with_credentials(credentials);

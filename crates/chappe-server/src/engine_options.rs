@@ -7,6 +7,7 @@ use chappe_session::server::ServerConfig;
 
 /// Settings of an [`Engine`](crate::Engine).
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct EngineOptions {
     /// How keys are made: private keys, datacenters, tolerance.
     pub handshake: ServerOptions,
@@ -18,6 +19,16 @@ pub struct EngineOptions {
     pub max_sessions_per_key: usize,
     /// Secret that all salts follow from, for servers that share their keys; drawn if absent.
     pub salt_secret: Option<[u8; 32]>,
+}
+
+impl EngineOptions {
+    chappe_types::setters! {
+        with_handshake => handshake: ServerOptions,
+        with_session => session: ServerConfig,
+        with_max_keys => max_keys: usize,
+        with_max_sessions_per_key => max_sessions_per_key: usize,
+        with_salt_secret => salt_secret: Option<[u8; 32]>,
+    }
 }
 
 impl EngineOptions {

@@ -6,6 +6,7 @@ use chappe_transport::AcceptConfig;
 
 /// How a server takes connections.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ListenOptions {
     /// Which transports and secrets are served, and their limits.
     pub accept: AcceptConfig,
@@ -23,6 +24,19 @@ pub struct ListenOptions {
     pub max_connections_per_address: usize,
     /// Obfuscation headers remembered against replays, for proxies; 0 remembers none. Default 0 (`SEC-145`).
     pub remembered_headers: usize,
+}
+
+impl ListenOptions {
+    chappe_types::setters! {
+        with_accept => accept: AcceptConfig,
+        with_first_bytes_timeout => first_bytes_timeout: Duration,
+        with_frame_timeout => frame_timeout: Duration,
+        with_write_timeout => write_timeout: Duration,
+        with_idle_timeout => idle_timeout: Duration,
+        with_max_connections => max_connections: usize,
+        with_max_connections_per_address => max_connections_per_address: usize,
+        with_remembered_headers => remembered_headers: usize,
+    }
 }
 
 impl ListenOptions {

@@ -13,6 +13,7 @@ use crate::time::MonoTime;
 
 /// When to ping and when to give up. All times have a floor and grow with the round trip.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LivenessPolicy {
     /// Silence after which a ping goes out while nothing is awaited.
     pub idle_ping: Duration,
@@ -27,6 +28,17 @@ pub struct LivenessPolicy {
     /// The server is asked to close the connection when it hears nothing for this long
     /// (`ping_delay_disconnect`). Must exceed `idle_ping`.
     pub disconnect_delay: Duration,
+}
+
+impl LivenessPolicy {
+    chappe_types::setters! {
+        with_idle_ping => idle_ping: Duration,
+        with_busy_ping => busy_ping: Duration,
+        with_busy_ping_rtts => busy_ping_rtts: u32,
+        with_dead_after => dead_after: Duration,
+        with_dead_after_rtts => dead_after_rtts: u32,
+        with_disconnect_delay => disconnect_delay: Duration,
+    }
 }
 
 impl LivenessPolicy {

@@ -145,11 +145,19 @@ impl<S> DuplicateWindow<S> {
 
 /// How far the time of a message may be from ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AgeLimits {
     /// Oldest acceptable message.
     pub past: Duration,
     /// Farthest acceptable message from the future.
     pub future: Duration,
+}
+
+impl AgeLimits {
+    chappe_types::setters! {
+        with_past => past: Duration,
+        with_future => future: Duration,
+    }
 }
 
 impl AgeLimits {

@@ -26,6 +26,7 @@ mod dc_id;
 mod key_kind;
 mod rpc_error;
 mod rule;
+mod setters;
 mod transport_error_code;
 
 pub use bad_msg_code::BadMsgCode;

@@ -11,7 +11,7 @@
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use chappe::authentication::{ClientOptions, DcId, KeyKind, ServerOptions};
+use chappe::authentication::{ClientOptions, DcId, ServerOptions};
 use chappe::crypto::rng::Drbg;
 use chappe::crypto::rsa::{KeyRing, PrivateKey};
 use chappe::framing::{FrameBuf, RpcOutcome, RpcResult, UnixTime, constructor_id};
@@ -117,8 +117,8 @@ fn main() -> Result<()> {
         ("HTTP", Connector::plain(Framing::Full), Carrier::Http(Endpoint::http(&*host)), Call::Now),
     ];
     for (name, connector, carrier, call) in calls {
-        let dialling = DialOptions { carrier, ..DialOptions::new(connector) };
-        let client = ClientOptions { keys: keys.clone(), dc: DcId::production(2), kind: KeyKind::Permanent };
+        let dialling = DialOptions::new(connector).with_carrier(carrier);
+        let client = ClientOptions::new(keys.clone(), DcId::production(2));
         let (stream, finished) = dial_with_new_key(server.local_addr(), &dialling, client, &mut rng, |_| {})?;
         let (key, salt) = (finished.key(), finished.first_salt);
         let session = EncryptedSession::with_rng(key, salt, finished.time_offset, &mut rng);

@@ -11,7 +11,7 @@ use super::{Costs, Server};
 pub fn exchange(server: &mut Server, costs: &mut Costs) -> Result<[u8; 256]> {
     let mut keys = KeyRing::empty();
     keys.add(server.public_key().clone());
-    let options = ClientOptions { keys, dc: DcId::production(2), kind: KeyKind::Permanent };
+    let options = ClientOptions::new(keys, DcId::production(2));
     let (now, mut rng) = (Now::from_system(), Drbg::from_os()?);
     let mut question = FrameBuf::new();
     let mut client = costs.at_client(0, || ClientHandshake::begin(options, now, &mut rng))?;

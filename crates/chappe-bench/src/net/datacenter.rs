@@ -40,7 +40,7 @@ impl Datacenter {
 fn options(server: &Loopback) -> ConnectOptions {
     let mut keys = KeyRing::empty();
     keys.add(server.public_key().clone());
-    let handshake = ClientOptions { keys, dc: DcId::production(2), kind: KeyKind::Permanent };
+    let handshake = ClientOptions::new(keys, DcId::production(2));
     // The framing that grammers uses.
     let dialling = DialOptions::new(Connector::plain(Framing::Full));
     ConnectOptions::at(server.address(), dialling, handshake)

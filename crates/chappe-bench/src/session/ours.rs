@@ -22,13 +22,8 @@ pub struct Ours {
 
 impl Ours {
     pub fn new(pending: usize) -> Self {
-        let limits = SessionLimits { ask_state_after: Duration::from_secs(1 << 30), ..SessionLimits::default() };
-        let config = ClientConfig {
-            limits,
-            padding: Padding::Minimum,
-            forward_secrecy: ForwardSecrecy::Off,
-            ..ClientConfig::default()
-        };
+        let limits = SessionLimits::default().with_ask_state_after(Duration::from_secs(1 << 30));
+        let config = ClientConfig::default().with_limits(limits).with_padding(Padding::Minimum).with_forward_secrecy(ForwardSecrecy::Off);
         let now = Now::from_system();
         let key = KeyMaterial::from_handshake(AuthKey::from_bytes(KEY), 42, 0, now.unix.as_secs() as i64);
         let mut client = ClientSession::new(config, key, now);

@@ -156,7 +156,7 @@ fn greet(server: &mut ServerHandshakes, seed: u64) {
 fn client_options(kind: KeyKind) -> ClientOptions {
     let mut keys = KeyRing::empty();
     keys.add(private_key().public_key().clone());
-    ClientOptions { keys, dc: DcId::production(2), kind }
+    ClientOptions::new(keys, DcId::production(2)).with_kind(kind)
 }
 
 /// Draws what a client of this sequence draws first: its nonce, then `new_nonce`.

@@ -135,7 +135,7 @@ struct World {
 }
 
 fn limits() -> SessionLimits {
-    SessionLimits { pending_calls: 64, events: 4096, unpacked_bytes: 1 << 20, ..SessionLimits::default() }
+    SessionLimits::default().with_pending_calls(64).with_events(4096).with_unpacked_bytes(1 << 20)
 }
 
 impl World {
@@ -144,7 +144,7 @@ impl World {
         let salts = SaltSchedule::new([9; 32]);
         let first = salts.current(key().id(), now.unix).to_raw();
         let material = KeyMaterial::from_handshake(key().clone(), first, 0, START as i64);
-        let config = ClientConfig { limits: limits(), ..ClientConfig::default() };
+        let config = ClientConfig::default().with_limits(limits());
         let mut client = ClientSession::new(config, material, now);
         client.handle_connected(now, TransportTail::None);
         Self {
@@ -171,13 +171,11 @@ impl World {
     fn server(&mut self, session_id: SessionId) -> &mut ServerSession {
         let fits = self.server.as_ref().is_some_and(|server| server.session_id() == session_id);
         if !fits {
-            let config = ServerConfig {
-                policy: Policy::Strict,
-                unacked_messages: 256,
-                running_queries: 128,
-                unpacked_bytes: 1 << 20,
-                ..ServerConfig::default()
-            };
+            let config = ServerConfig::default()
+                .with_policy(Policy::Strict)
+                .with_unacked_messages(256)
+                .with_running_queries(128)
+                .with_unpacked_bytes(1 << 20);
             let unique_id = self.rng.next_u64() as i64;
             let salts = SaltSchedule::new([9; 32]);
             self.queries.clear();
@@ -324,7 +322,7 @@ impl World {
                 let last =
                     self.calls.last().copied().filter(|call| after_last && self.client.is_pending(*call));
                 let after = last.into_iter().collect();
-                self.call(usize::from(len), SendOptions { repeat, after, ..SendOptions::default() });
+                self.call(usize::from(len), SendOptions::default().with_repeat(repeat).with_after(after));
             }
             Op::Cancel => {
                 if let Some(call) = self.calls.last().copied() {

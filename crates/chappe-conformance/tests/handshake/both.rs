@@ -121,7 +121,7 @@ const fn copies(fate: Fate) -> usize {
 fn both_halves_agree_for_many_seeds() {
     for seed in 0..40 {
         let kind = if seed % 2 == 0 { KeyKind::Permanent } else { KeyKind::Temporary { expires_in: 86_400 } };
-        let client = ClientOptions { kind, ..client_options() };
+        let client = client_options().with_kind(kind);
         let mut world = World::new(seed, client, server_options());
         world.retries = (seed % 3) as u8;
         let finished = world.run(|_| Fate::Delivered).unwrap_or_else(|error| panic!("{seed}: {error}"));
@@ -282,10 +282,8 @@ fn the_short_forms_carry_out_an_exchange() {
     use chappe_tl_mtproto::enums;
 
     let mut rng = ChaCha20Rng::seed_from_u64(1);
-    let mut server = server(ServerOptions {
-        rate: None,
-        ..ServerOptions::strict(vec![crate::private_key()], vec![DcId::production(2)])
-    });
+    let mut server =
+        server(ServerOptions::strict(vec![crate::private_key()], vec![DcId::production(2)]).with_rate(None));
     let mut created = None;
     let mut ask = |request: Vec<u8>| {
         let mut out = FrameBuf::new();

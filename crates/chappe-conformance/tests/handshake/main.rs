@@ -32,13 +32,13 @@ fn public_key() -> PublicKey {
 fn client_options() -> ClientOptions {
     let mut keys = KeyRing::empty();
     keys.add(public_key());
-    ClientOptions { keys, dc: DcId::production(2), kind: KeyKind::Permanent }
+    ClientOptions::new(keys, DcId::production(2))
 }
 
 /// Owns the key of the vectors and serves datacenter 2 by the letter.
 fn server_options() -> ServerOptions {
     let options = ServerOptions::strict(vec![private_key()], vec![DcId::production(2)]);
-    ServerOptions { rate: None, ..options }
+    options.with_rate(None)
 }
 
 /// Returns a reading of two clocks that agree.
@@ -108,7 +108,7 @@ impl Run {
         } else {
             KeyKind::Permanent
         };
-        ClientOptions { dc: self.dc(), kind, ..client_options() }
+        client_options().with_dc(self.dc()).with_kind(kind)
     }
 
     fn server_options(&self) -> ServerOptions {

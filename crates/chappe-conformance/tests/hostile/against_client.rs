@@ -384,7 +384,7 @@ fn frames_cut_or_damaged_anywhere_are_refused() {
 #[test]
 fn answers_to_nothing_and_malformed_results_answer_nothing() {
     let mut pen = Pen::new();
-    let call = pen.call_with(SendOptions { repeat: Repeat::Never, ..SendOptions::default() });
+    let call = pen.call_with(SendOptions::default().with_repeat(Repeat::Never));
     let query = pen.queries().remove(0).msg_id;
     for other in [query.to_raw() + 4, query.to_raw() - 4, 1, -4, i64::MIN] {
         assert_eq!(pen.answer(MsgId::from_raw(other), &ANSWER).unwrap(), [], "{other:#x}");

@@ -40,7 +40,7 @@ fn no_code_of_bad_msg_notification_makes_an_endless_loop() {
     for code in [16, 17, 18, 19, 20, 32, 33, 34, 35, 48, 64].into_iter().chain(odd) {
         for repeat in [Repeat::Freely, Repeat::AfterAsking, Repeat::Never] {
             let mut pen = Pen::new();
-            let call = pen.call_with(SendOptions { repeat, ..SendOptions::default() });
+            let call = pen.call_with(SendOptions::default().with_repeat(repeat));
             let mut sent_times = 0;
             let mut ended = Vec::new();
             for _ in 0..ROUNDS {
@@ -122,7 +122,7 @@ fn transport_errors_by_a_stranger_never_cost_a_key() {
 #[test]
 fn quick_acknowledgements_of_nothing_are_ignored() {
     let mut pen = Pen::new();
-    pen.call_with(SendOptions { quick_ack: true, ..SendOptions::default() });
+    pen.call_with(SendOptions::default().with_quick_ack(true));
     pen.sent();
     let now = pen.now();
     for token in 0..5_000 {
@@ -184,7 +184,7 @@ fn a_server_that_never_stops_talking_fills_nothing() {
 
 #[test]
 fn events_that_nobody_fetches_stop_the_session_and_not_the_machine() {
-    let limits = SessionLimits { events: 100, ..SessionLimits::default() };
+    let limits = SessionLimits::default().with_events(100);
     let mut pen = Pen::with(limits);
     // The frames carry updates, and then a fault, so that nobody gets to see them.
     let broken = [&0x3072_cfa1_u32.to_le_bytes()[..], &[4, 0x1f, 0x8b, 8, 0, 0, 0, 0]].concat();
@@ -207,7 +207,7 @@ fn events_that_nobody_fetches_stop_the_session_and_not_the_machine() {
 fn a_call_that_is_never_answered_ends_by_its_own_time() {
     let mut pen = Pen::new();
     let timeout = Some(core::time::Duration::from_secs(5));
-    let call = pen.call_with(SendOptions { timeout, ..SendOptions::default() });
+    let call = pen.call_with(SendOptions::default().with_timeout(timeout));
     let mut seen = Vec::new();
     for _ in 0..20 {
         pen.sent();

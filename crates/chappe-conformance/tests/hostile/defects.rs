@@ -8,10 +8,10 @@ use crate::{QUERY, gzip_packed};
 
 #[test]
 fn a_call_as_large_as_a_container_may_be_is_sent_and_holds_nothing_up() {
-    let limits = SessionLimits { container_bytes: 4096, ..SessionLimits::default() };
+    let limits = SessionLimits::default().with_container_bytes(4096);
     for len in (4096 - 64..=4096 + 64).step_by(4) {
         let mut pen = Pen::with(limits.clone());
-        let options = || SendOptions { packing: Packing::Never, ..SendOptions::default() };
+        let options = || SendOptions::default().with_packing(Packing::Never);
         let small = pen.call();
         let mut body = QUERY.to_vec();
         body.resize(len, 0x55);

@@ -9,7 +9,7 @@ use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::KeyRing;
 use chappe_framing::{FrameBuf, MonoTime, MsgId, Now, PlainMessage, UnixTime, plain};
 use chappe_handshake::{
-    ClientHandshake, ClientOptions, DcId, KeyKind, Peer, Progress, Reply, ServerHandshakes, ServerOptions,
+    ClientHandshake, ClientOptions, DcId, Peer, Progress, Reply, ServerHandshakes, ServerOptions,
     TransportErrorCode,
 };
 use chappe_tl::{Deserializable, Serializable};
@@ -26,7 +26,7 @@ const COST: u64 = 1 << 20;
 fn client(rng: &mut Drbg) -> ClientHandshake {
     let mut keys = KeyRing::empty();
     keys.add(private_key().public_key().clone());
-    let options = ClientOptions { keys, dc: DcId::production(2), kind: KeyKind::Permanent };
+    let options = ClientOptions::new(keys, DcId::production(2));
     ClientHandshake::begin(options, NOW, rng).unwrap()
 }
 

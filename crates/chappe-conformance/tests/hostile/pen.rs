@@ -59,8 +59,7 @@ impl Pen {
         let now = Now::new(MonoTime::ZERO, UnixTime::from_secs(START));
         let mut material = KeyMaterial::from_handshake(key.clone(), 42, 0, START as i64);
         material.clock = chappe_session::client::ClockTrust::Measured;
-        let mut client =
-            ClientSession::new(ClientConfig { limits, ..ClientConfig::default() }, material, now);
+        let mut client = ClientSession::new(ClientConfig::default().with_limits(limits), material, now);
         client.handle_connected(now, TransportTail::None);
         let rng = Drbg::from_seed([3; 32]);
         let mut pen = Self {

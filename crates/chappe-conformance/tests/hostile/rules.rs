@@ -194,7 +194,7 @@ fn sec_177_timers_follow_the_monotonic_clock_and_jumps_of_the_wall_clock_are_sur
     client.handle_connected(steady, chappe_framing::TransportTail::None);
     let mut rng = chappe_conformance::fuzz::Seeded::rng(1);
     let mut out = chappe_framing::FrameBuf::new();
-    let options = SendOptions { timeout: Some(Duration::from_secs(60)), ..SendOptions::default() };
+    let options = SendOptions::default().with_timeout(Some(Duration::from_secs(60)));
     let call = client.send_bytes(steady, &QUERY, options).unwrap();
     while client.poll_transmit(steady, &mut rng, &mut out).is_some() {}
     let mut last = client.msg_id(call).unwrap();

@@ -41,7 +41,7 @@ pub(crate) fn connect(dc: &Loopback, connector: Connector, rng: &mut Drbg) -> St
 pub(crate) fn make_key(dc: &Loopback, stream: &mut Stream, kind: KeyKind, rng: &mut Drbg) -> Finished {
     let mut keys = KeyRing::empty();
     keys.add(dc.public_key().clone());
-    let options = ClientOptions { keys, dc: DcId::production(dc.dc_id() as u16), kind };
+    let options = ClientOptions::new(keys, DcId::production(dc.dc_id() as u16)).with_kind(kind);
     let mut handshake = ClientHandshake::begin(options, Now::from_system(), rng).expect("good options");
     let mut frame = FrameBuf::new();
     loop {

@@ -37,7 +37,7 @@ fn websocket_and_http_on_the_same_port_make_a_key_and_get_their_configuration() 
     let carriers =
         [Carrier::WebSocket(Endpoint::websocket("localhost")), Carrier::Http(Endpoint::http("localhost"))];
     for carrier in carriers {
-        let options = DialOptions { carrier, ..DialOptions::new(hidden.clone()) };
+        let options = DialOptions::new(hidden.clone()).with_carrier(carrier);
         let mut rng = Drbg::from_os().expect("the system has randomness");
         let mut stream = dial(dc.address(), &options, &mut rng).expect("the datacenter listens");
         let finished = make_key(&dc, &mut stream, KeyKind::Permanent, &mut rng);

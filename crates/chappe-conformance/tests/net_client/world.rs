@@ -10,7 +10,7 @@ use std::thread;
 
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::{KeyRing, PrivateKey};
-use chappe_handshake::{ClientOptions, DcId, KeyKind};
+use chappe_handshake::{ClientOptions, DcId};
 use chappe_loopback::{FaultScript, Loopback, Options};
 use chappe_net::{ConnectOptions, DialOptions};
 use chappe_server::KeyState;
@@ -92,7 +92,7 @@ impl World {
     pub(crate) fn handshake(&self) -> ClientOptions {
         let mut keys = KeyRing::empty();
         keys.add(self.key.public_key().clone());
-        ClientOptions { keys, dc: DcId::production(2), kind: KeyKind::Permanent }
+        ClientOptions::new(keys, DcId::production(2))
     }
 }
 

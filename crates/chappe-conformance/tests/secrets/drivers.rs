@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chappe_crypto::rng::Drbg;
 use chappe_framing::{FrameBuf, TransportTail};
-use chappe_handshake::{ClientOptions, DcId, KeyKind, ServerOptions};
+use chappe_handshake::{ClientOptions, DcId, ServerOptions};
 use chappe_loopback::api::{Account, Api, Endpoint};
 use chappe_loopback::schema::functions;
 use chappe_loopback::{FaultScript, Loopback, Options};
@@ -79,7 +79,7 @@ pub(crate) fn sec_005_no_debug_of_a_client_or_a_datacenter_shows_a_key() {
 
     let mut keys = chappe_crypto::rsa::KeyRing::empty();
     keys.add(private_key().public_key().clone());
-    let handshake = ClientOptions { keys, dc: DcId::production(2), kind: KeyKind::Permanent };
+    let handshake = ClientOptions::new(keys, DcId::production(2));
     let dialling = DialOptions::new(Connector::plain(Framing::Intermediate));
     let mut options = ConnectOptions::at(running.address(), dialling.clone(), handshake);
     options = options.with_store(Arc::new(MemoryStore::new()));

@@ -7,7 +7,7 @@ use chappe_crypto::rsa::KeyRing;
 use chappe_framing::{FrameBuf, MonoTime, MsgId, Now, SessionId, UnixTime, plain};
 use chappe_handshake::bind::{BindContext, BindTempAuthKey};
 use chappe_handshake::{
-    ClientHandshake, ClientOptions, DcId, ExpectResPq, KeyKind, Outcome, Peer, Progress, Reply, Retry,
+    ClientHandshake, ClientOptions, DcId, ExpectResPq, Outcome, Peer, Progress, Reply, Retry,
     ServerHandshakes, ServerOptions,
 };
 use chappe_tl::{Deserializable as _, Serializable as _};
@@ -132,9 +132,8 @@ pub(crate) fn sec_005_no_state_of_an_exchange_shows_a_secret() {
     let mut keys = KeyRing::empty();
     let rsa = private_key();
     keys.add(rsa.public_key().clone());
-    let options = ClientOptions { keys, dc: DcId::production(2), kind: KeyKind::Permanent };
-    let server_options =
-        ServerOptions { rate: None, ..ServerOptions::strict(vec![rsa], vec![DcId::production(2)]) };
+    let options = ClientOptions::new(keys, DcId::production(2));
+    let server_options = ServerOptions::strict(vec![rsa], vec![DcId::production(2)]).with_rate(None);
     let drawn = |seed| Drawn { rng: Drbg::from_seed([seed; 32]), blocks: Vec::new() };
     let texts = vec![
         show("chappe_handshake::ClientOptions", &options),

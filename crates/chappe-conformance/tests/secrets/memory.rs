@@ -18,8 +18,8 @@ use chappe_crypto::rsa::{KeyRing, PrivateKey};
 use chappe_crypto::{AuthKey, nonce};
 use chappe_framing::{FrameBuf, SessionId, TransportTail, UnixTime};
 use chappe_handshake::{
-    ClientHandshake, ClientOptions, CreatedKey, DcId, Finished, KeyKind, Peer, Progress, Reply,
-    ServerHandshakes, ServerOptions,
+    ClientHandshake, ClientOptions, CreatedKey, DcId, Finished, Peer, Progress, Reply, ServerHandshakes,
+    ServerOptions,
 };
 use chappe_net::store::{FileStore, KeyStore, MemoryStore, Slot, Zeroizing, load_state};
 use chappe_session::client::{ClientConfig, ClientSession, KeyMaterial, SendOptions};
@@ -99,10 +99,10 @@ fn handshake(client_rng: &mut Recorder, server_rng: &mut Recorder) -> (Box<Finis
     let key = PrivateKey::from_pem(key.text("pem_pkcs1_private")).unwrap();
     let mut keys = KeyRing::empty();
     keys.add(key.public_key().clone());
-    let options = ClientOptions { keys, dc: DcId::production(2), kind: KeyKind::Permanent };
+    let options = ClientOptions::new(keys, DcId::production(2));
     let time = Now::new(MonoTime::ZERO, UnixTime::from_secs(START));
     let mut client = ClientHandshake::begin(options, time, client_rng).unwrap();
-    let options = ServerOptions { rate: None, ..ServerOptions::strict(vec![key], vec![DcId::production(2)]) };
+    let options = ServerOptions::strict(vec![key], vec![DcId::production(2)]).with_rate(None);
     let mut server = ServerHandshakes::new(options).unwrap();
     let mut created = None;
     let (mut question, mut answer) = (FrameBuf::new(), FrameBuf::new());

@@ -151,7 +151,7 @@ pub(crate) fn sec_005_no_debug_of_a_session_shows_its_key() {
     secrets.hidden_by("chappe_session::server::ServerSession", &server);
     let plain = EncryptedSession::with_rng(secret::<256>(), 1, 0, &mut Drbg::from_seed([1; 32]));
     secrets.hidden_by("chappe_session::EncryptedSession", &plain);
-    let info = ClientInfo { api_id: 1, ..ClientInfo::default() };
+    let info = ClientInfo::default().with_api_id(1);
     secrets.hidden_by("chappe_session::client::InitConnection", &InitConnection::new(1, &info).unwrap());
     let mut frame = FrameBuf::new();
     let mut writer = EncryptedWriter::begin(&mut frame);
@@ -169,8 +169,7 @@ pub(crate) fn sec_005_no_debug_of_a_session_shows_its_key() {
     let mut job = OpenFrame::new(&auth_key, Side::Client, TransportTail::None, frame.as_mut_slice());
     open_many(core::slice::from_mut(&mut job));
     secrets.hidden_by("chappe_framing::OpenFrame", &job);
-    let config =
-        ClientConfig { init: Some(InitConnection::new(1, &info).unwrap()), ..ClientConfig::default() };
+    let config = ClientConfig::default().with_init(Some(InitConnection::new(1, &info).unwrap()));
     secrets.hidden_by("chappe_session::client::ClientConfig", &config);
 }
 

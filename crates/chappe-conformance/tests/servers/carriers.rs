@@ -16,7 +16,7 @@ fn hidden() -> Connector {
 }
 
 fn over(carrier: Carrier) -> DialOptions {
-    DialOptions { carrier, ..DialOptions::new(hidden()) }
+    DialOptions::new(hidden()).with_carrier(carrier)
 }
 
 fn http() -> DialOptions {

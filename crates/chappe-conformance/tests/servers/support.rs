@@ -11,7 +11,7 @@ use chappe_crypto::rsa::KeyRing;
 use chappe_crypto::rsa::PrivateKey;
 use chappe_framing::{FrameBuf, MsgId, RpcResult, UnixTime};
 use chappe_handshake::ServerOptions;
-use chappe_handshake::{ClientOptions, DcId, KeyKind};
+use chappe_handshake::{ClientOptions, DcId};
 use chappe_net::{DialOptions, LinkError, blocking};
 use chappe_server::{
     Attached, Context, Engine, EngineOptions, Handler, KeyState, KeyStatus, ListenOptions, ServerCounters,
@@ -118,7 +118,7 @@ pub(crate) fn key_material() -> KeyMaterial {
 
 /// How such a client would make a key, which it need not.
 pub(crate) fn handshake() -> ClientOptions {
-    ClientOptions { keys: KeyRing::empty(), dc: DcId::production(2), kind: KeyKind::Permanent }
+    ClientOptions::new(KeyRing::empty(), DcId::production(2))
 }
 
 /// Starts a server of each kind.

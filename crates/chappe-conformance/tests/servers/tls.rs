@@ -84,7 +84,7 @@ fn trusting() -> TlsOptions {
 
 fn over(carrier: Carrier) -> DialOptions {
     let connector = Connector::obfuscated(Framing::Abridged, None).expect("abridged has a tag");
-    DialOptions { carrier, ..DialOptions::new(connector) }
+    DialOptions::new(connector).with_carrier(carrier)
 }
 
 #[test]

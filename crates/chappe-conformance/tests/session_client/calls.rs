@@ -70,9 +70,9 @@ fn a_dead_connection_is_noticed_while_idle_and_while_waiting() {
 
 #[test]
 fn the_layer_is_told_until_a_call_has_been_answered() {
-    let info = ClientInfo { api_id: 7, device_model: b"x".to_vec(), ..ClientInfo::default() };
+    let info = ClientInfo::default().with_api_id(7).with_device_model(b"x".to_vec());
     let init = InitConnection::new(214, &info).unwrap();
-    let mut pair = Pair::with(ClientConfig { init: Some(init.clone()), ..ClientConfig::default() }, 0);
+    let mut pair = Pair::with(ClientConfig::default().with_init(Some(init.clone())), 0);
     let wrapped = [init.as_bytes(), &GET_CONFIG].concat();
     pair.call();
     let first = pair.queries().remove(0);
@@ -95,7 +95,7 @@ fn the_layer_is_told_until_a_call_has_been_answered() {
 fn a_chain_names_the_ids_its_predecessors_were_last_sent_under() {
     let mut pair = Pair::new();
     let first = pair.call();
-    let second = pair.call_with(SendOptions { after: vec![first], ..SendOptions::default() });
+    let second = pair.call_with(SendOptions::default().with_after(vec![first]));
     let queries = pair.queries();
     let wrapper = |id: MsgId| [&0xcb9f_372d_u32.to_le_bytes()[..], &id.to_bytes(), &GET_CONFIG].concat();
     assert_eq!(queries[1].body, wrapper(queries[0].msg_id));
@@ -158,7 +158,7 @@ fn cancelling_ends_a_call_in_each_of_its_ways() {
 #[test]
 fn a_call_may_have_a_deadline() {
     let mut pair = Pair::new();
-    let options = SendOptions { timeout: Some(Duration::from_secs(5)), ..SendOptions::default() };
+    let options = SendOptions::default().with_timeout(Some(Duration::from_secs(5)));
     let call = pair.call_with(options);
     let query = pair.queries()[0].msg_id;
     assert_eq!(pair.pass(4), []);
@@ -170,7 +170,7 @@ fn a_call_may_have_a_deadline() {
 #[test]
 fn sec_133_quick_acknowledgements_name_own_packets() {
     let mut pair = Pair::new();
-    let call = pair.call_with(SendOptions { quick_ack: true, ..SendOptions::default() });
+    let call = pair.call_with(SendOptions::default().with_quick_ack(true));
     let mut out = FrameBuf::new();
     let now = pair.now();
     let transmit = pair.client.poll_transmit(now, &mut pair.rng, &mut out).unwrap();
@@ -184,9 +184,8 @@ fn sec_133_quick_acknowledgements_name_own_packets() {
 
 #[test]
 fn a_container_holds_no_more_than_its_limits() {
-    let limits =
-        SessionLimits { container_messages: 1020, container_bytes: 1 << 20, ..SessionLimits::default() };
-    let mut pair = Pair::with(ClientConfig { limits, ..ClientConfig::default() }, 0);
+    let limits = SessionLimits::default().with_container_messages(1020).with_container_bytes(1 << 20);
+    let mut pair = Pair::with(ClientConfig::default().with_limits(limits), 0);
     for _ in 0..2500 {
         pair.call();
     }
@@ -198,7 +197,7 @@ fn a_container_holds_no_more_than_its_limits() {
     assert!(count.len() == 3 && count.values().all(|count| *count <= 1020), "{count:?}");
     let mut pair = Pair::new();
     let body = [&GET_CONFIG[..], &[0x77; 9_996]].concat();
-    let options = SendOptions { packing: Packing::Never, ..SendOptions::default() };
+    let options = SendOptions::default().with_packing(Packing::Never);
     for _ in 0..10 {
         pair.client.send_bytes(pair.now(), &body, options.clone()).unwrap();
     }
@@ -217,7 +216,7 @@ fn a_large_body_that_does_not_shrink_in_the_middle_is_not_packed() {
     pair.rng.fill_bytes(&mut body[20_000..44_000]);
     body[..4].copy_from_slice(&GET_CONFIG);
     for (options, is_packed) in [(Packing::Auto, false), (Packing::Never, false)] {
-        let options = SendOptions { packing: options, ..SendOptions::default() };
+        let options = SendOptions::default().with_packing(options);
         pair.client.send_bytes(pair.now(), &body, options).unwrap();
         assert_eq!(pair.client.counters().gzip_in > 0, is_packed);
     }
@@ -258,7 +257,7 @@ fn acknowledgements_go_by_count_and_by_deadline() {
 #[test]
 fn padding_follows_the_policy() {
     let lens = |padding: Padding| {
-        let mut pair = Pair::with(ClientConfig { padding, ..ClientConfig::default() }, 0);
+        let mut pair = Pair::with(ClientConfig::default().with_padding(padding), 0);
         let mut out = FrameBuf::new();
         let mut lens = BTreeSet::new();
         for _ in 0..200 {

@@ -11,8 +11,8 @@ fn packed(object: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_frame_beyond_the_limit_is_refused_unread() {
-    let limits = SessionLimits { received_bytes: 200, ..SessionLimits::default() };
-    let mut pair = Pair::with(ClientConfig { limits, ..ClientConfig::default() }, 0);
+    let limits = SessionLimits::default().with_received_bytes(200);
+    let mut pair = Pair::with(ClientConfig::default().with_limits(limits), 0);
     pair.call();
     pair.sent();
     let update = [0x1111_2222_u32.to_le_bytes().to_vec(), vec![0; 200]].concat();
@@ -77,7 +77,7 @@ fn an_answer_overcomes_what_was_counted_against_the_server() {
 #[test]
 fn only_a_call_that_told_the_layer_proves_that_the_server_knows_it() {
     let init = InitConnection::new(214, &ClientInfo::default()).unwrap();
-    let mut pair = Pair::with(ClientConfig { init: Some(init.clone()), ..ClientConfig::default() }, 0);
+    let mut pair = Pair::with(ClientConfig::default().with_init(Some(init.clone())), 0);
     let told = |sent: &Sent| sent.body.starts_with(init.as_bytes());
     pair.call();
     let first = pair.queries().remove(0);
@@ -95,7 +95,7 @@ fn only_a_call_that_told_the_layer_proves_that_the_server_knows_it() {
 #[test]
 fn a_server_that_never_has_enough_of_the_layer_is_not_told_for_ever() {
     let init = InitConnection::new(214, &ClientInfo::default()).unwrap();
-    let mut pair = Pair::with(ClientConfig { init: Some(init), ..ClientConfig::default() }, 0);
+    let mut pair = Pair::with(ClientConfig::default().with_init(Some(init)), 0);
     let call = pair.call();
     for attempt in 1..100 {
         let query = pair.queries().remove(0);
@@ -164,7 +164,7 @@ fn sec_088_salts_in_answer_to_another_message_are_not_taken() {
 fn an_acknowledged_container_stands_for_what_is_in_it() {
     for is_acked in [false, true] {
         let mut pair = Pair::new();
-        let freely = SendOptions { repeat: Repeat::Freely, ..SendOptions::default() };
+        let freely = SendOptions::default().with_repeat(Repeat::Freely);
         pair.call_with(freely.clone());
         pair.call_with(freely);
         let container = pair.queries()[0].container.unwrap();
@@ -195,7 +195,7 @@ fn only_a_cancelled_call_ends_as_dropped() {
 fn sec_107_what_certainly_did_not_arrive_is_sent_again_whatever_it_is() {
     for (status, is_sent_again) in [(1, false), (2, true), (3, true)] {
         let mut pair = Pair::new();
-        let call = pair.call_with(SendOptions { repeat: Repeat::Never, ..SendOptions::default() });
+        let call = pair.call_with(SendOptions::default().with_repeat(Repeat::Never));
         let query = pair.queries().remove(0);
         let now = pair.now();
         pair.client.handle_disconnected(now);

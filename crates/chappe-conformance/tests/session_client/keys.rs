@@ -38,7 +38,7 @@ fn sec_134_transport_errors_alone_never_end_a_key() {
 
 /// A client with forward secrecy whose first temporary key has been installed and bound.
 pub fn pair_under_temporary_key(byte: u8) -> (Pair, CallId) {
-    let config = ClientConfig { forward_secrecy: ForwardSecrecy::On, ..ClientConfig::default() };
+    let config = ClientConfig::default().with_forward_secrecy(ForwardSecrecy::On);
     let mut pair = Pair::with(config, 0);
     let call = pair.call();
     assert_eq!(pair.sent(), [], "SEC-73: nothing travels under the permanent key");
@@ -75,11 +75,8 @@ fn sec_073_and_sec_120_calls_wait_for_a_bound_temporary_key() {
 #[test]
 fn sec_121_the_layer_is_told_again_under_every_key() {
     let init = InitConnection::new(214, &ClientInfo::default()).unwrap();
-    let config = ClientConfig {
-        forward_secrecy: ForwardSecrecy::On,
-        init: Some(init.clone()),
-        ..ClientConfig::default()
-    };
+    let config =
+        ClientConfig::default().with_forward_secrecy(ForwardSecrecy::On).with_init(Some(init.clone()));
     let mut pair = Pair::with(config, 0);
     for byte in [1, 2] {
         install(&mut pair, byte, 86_400);
@@ -109,7 +106,7 @@ fn sec_122_a_transport_error_under_a_temporary_key_costs_that_key_only() {
 #[test]
 fn sec_123_a_binding_refused_gives_up_a_permanent_key_older_than_a_minute_and_no_other() {
     for (age, is_terminal) in [(30, false), (90, true)] {
-        let config = ClientConfig { forward_secrecy: ForwardSecrecy::On, ..ClientConfig::default() };
+        let config = ClientConfig::default().with_forward_secrecy(ForwardSecrecy::On);
         let mut pair = Pair::with(config, 0);
         pair.second = age;
         install(&mut pair, 1, 86_400);

@@ -56,7 +56,7 @@ fn a_wrong_salt_is_replaced_and_what_it_hit_sent_once_more() {
 fn sec_086_a_server_that_refuses_every_session_does_not_get_an_endless_loop() {
     for code in [18, 19, 32, 33, 34, 35] {
         let mut pair = Pair::new();
-        let call = pair.call_with(SendOptions { repeat: Repeat::Freely, ..SendOptions::default() });
+        let call = pair.call_with(SendOptions::default().with_repeat(Repeat::Freely));
         let mut rounds = 0;
         let end = loop {
             rounds += 1;
@@ -127,7 +127,7 @@ fn sec_107_code_20_fails_what_may_not_be_repeated() {
     for (repeat, is_repeated) in [(Repeat::Freely, true), (Repeat::AfterAsking, true), (Repeat::Never, false)]
     {
         let mut pair = Pair::new();
-        let call = pair.call_with(SendOptions { repeat, ..SendOptions::default() });
+        let call = pair.call_with(SendOptions::default().with_repeat(repeat));
         let query = pair.queries().remove(0);
         let seen = pair.complain(query.container.unwrap_or(query.msg_id), 20);
         assert_eq!(seen.contains(&failed(call, CallFailure::Uncertain)), !is_repeated);
@@ -305,7 +305,7 @@ fn codes_that_speak_of_a_broken_session_begin_a_new_one() {
         let mut pair = Pair::new();
         let hit = pair.call();
         let queries = pair.queries();
-        let beside = pair.call_with(SendOptions { repeat: Repeat::Never, ..SendOptions::default() });
+        let beside = pair.call_with(SendOptions::default().with_repeat(Repeat::Never));
         pair.sent();
         let before = pair.session;
         let container = queries[0].container.unwrap();
@@ -395,9 +395,8 @@ fn a_bound_key_leaves_no_timer_of_the_key_before() {
 fn a_complaint_about_one_call_of_a_container_is_about_no_other() {
     for code in [16, 20, 48, 64, 99] {
         let mut pair = Pair::new();
-        let calls: Vec<CallId> = (0..2)
-            .map(|_| pair.call_with(SendOptions { repeat: Repeat::Never, ..SendOptions::default() }))
-            .collect();
+        let calls: Vec<CallId> =
+            (0..2).map(|_| pair.call_with(SendOptions::default().with_repeat(Repeat::Never))).collect();
         let queries = pair.queries();
         assert!(queries.iter().all(|query| query.container.is_some()), "both travel in one");
         let seen = pair.complain(queries[1].msg_id, code);

@@ -42,7 +42,7 @@ pub struct Sent {
 
 impl Pair {
     pub fn new(policy: Policy) -> Self {
-        Self::with(ServerConfig { policy, ..ServerConfig::default() })
+        Self::with(ServerConfig::default().with_policy(policy))
     }
 
     pub fn with(config: ServerConfig) -> Self {

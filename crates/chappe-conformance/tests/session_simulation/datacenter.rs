@@ -104,7 +104,7 @@ impl Datacenter {
         };
         let name = (id, opened.session_id());
         let session = self.sessions.entry(name).or_insert_with(|| {
-            let config = ServerConfig { policy: self.policy, ..ServerConfig::default() };
+            let config = ServerConfig::default().with_policy(self.policy);
             ServerSession::new(config, key, name.1, self.salts.clone(), rng.next() as i64)
         });
         if !self.attached.contains(&name) {

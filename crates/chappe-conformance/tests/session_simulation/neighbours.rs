@@ -65,7 +65,7 @@ impl House {
             Datacenter::new(if seed.is_multiple_of(2) { Policy::Strict } else { Policy::Lenient });
         datacenter.add_key(key.clone(), KeyStatus::Permanent, now(0));
         let neighbours = [0, 1].map(|place| {
-            let config = ClientConfig { forward_secrecy: ForwardSecrecy::On, ..ClientConfig::default() };
+            let config = ClientConfig::default().with_forward_secrecy(ForwardSecrecy::On);
             let material = KeyMaterial {
                 auth_key: key.clone(),
                 created_at: (START / SECOND) as i64 - 86_400,
@@ -131,7 +131,7 @@ impl House {
         if side.number < side.last && side.next_call <= self.time {
             side.number += 1;
             let repeat = if self.rng.chance(500) { Repeat::AfterAsking } else { Repeat::Freely };
-            let options = SendOptions { repeat, ..SendOptions::default() };
+            let options = SendOptions::default().with_repeat(repeat);
             let call = side.client.send_bytes(now, &query(side.number, 1, 3), options).unwrap();
             side.app.called(call, side.number, repeat);
             // Often enough at once that calls are under way whenever the key changes.

@@ -318,7 +318,11 @@ impl World {
         // The datacenter of this simulation does not look for packed queries inside wrappers.
         let packing = if after.is_empty() { Packing::Auto } else { Packing::Never };
         let timeout = self.rng.chance(50).then(|| Duration::from_secs(1 + self.rng.below(20)));
-        let options = SendOptions { repeat, after, packing, timeout, ..SendOptions::default() };
+        let options = SendOptions::default()
+            .with_repeat(repeat)
+            .with_after(after)
+            .with_packing(packing)
+            .with_timeout(timeout);
         let (kind, padding) = (self.rng.below(9) as u32, self.rng.below(400) as usize);
         let now = self.now();
         let id = self.client.send_bytes(now, &query(self.number, kind, padding), options).unwrap();
@@ -473,10 +477,10 @@ fn take<'a>(
 }
 
 fn limits() -> SessionLimits {
-    SessionLimits { pending_calls: 2000, ..SessionLimits::default() }
+    SessionLimits::default().with_pending_calls(2000)
 }
 
 fn config(temporary: bool) -> ClientConfig {
     let forward_secrecy = if temporary { ForwardSecrecy::On } else { ForwardSecrecy::Off };
-    ClientConfig { limits: limits(), forward_secrecy, ..ClientConfig::default() }
+    ClientConfig::default().with_limits(limits()).with_forward_secrecy(forward_secrecy)
 }

@@ -29,7 +29,7 @@ pub struct BindContext<'a> {
     pub permanent: Option<&'a AuthKey>,
 }
 
-/// How much later than the key a binding may end. The client computes the end by its own clock, which may be ahead.
+/// How much later than the key a binding may end (SEC-126). The client computes the end by its own clock, which may be ahead.
 const SLACK: Duration = Duration::from_secs(300);
 
 impl BindTempAuthKey {
@@ -58,7 +58,7 @@ impl BindTempAuthKey {
         }
     }
 
-    /// Decrypts the proof and checks its frame.
+    /// Decrypts the proof and checks its header. Only the holder of the permanent key can make one (SEC-128).
     fn decrypt(&self, permanent: &AuthKey, msg_id: MsgId) -> Result<types::BindAuthKeyInner, BindError> {
         let invalid = BindError::EncryptedMessageInvalid;
         let message: &[u8; ENCRYPTED_MESSAGE_LEN] =
@@ -81,7 +81,7 @@ impl BindTempAuthKey {
         Ok(inner)
     }
 
-    /// Returns whether the encrypted object repeats the outer fields.
+    /// Returns whether the encrypted object repeats the outer fields and names the keys and the session (SEC-125).
     fn fits(&self, inner: &types::BindAuthKeyInner, permanent: AuthKeyId, context: &BindContext<'_>) -> bool {
         inner.nonce == self.nonce
             && inner.expires_at == self.expires_at

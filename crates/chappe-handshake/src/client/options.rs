@@ -7,6 +7,7 @@ use chappe_types::{DcId, KeyKind};
 
 /// The key that a client asks for, and the servers it trusts.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ClientOptions {
     /// The known public keys of servers. Production, test and CDN keys must not share a ring (SEC-18).
     pub keys: KeyRing,
@@ -17,6 +18,19 @@ pub struct ClientOptions {
 }
 
 impl ClientOptions {
+    chappe_types::setters! {
+        with_keys => keys: KeyRing,
+        with_dc => dc: DcId,
+        with_kind => kind: KeyKind,
+    }
+}
+
+impl ClientOptions {
+    /// Asks for a permanent key of `dc` and trusts `keys`.
+    pub const fn new(keys: KeyRing, dc: DcId) -> Self {
+        Self { keys, dc, kind: KeyKind::Permanent }
+    }
+
     /// Asks for a permanent key of a public datacenter and trusts the published keys.
     pub fn production(dc: u16) -> Self {
         Self { keys: KeyRing::production(), dc: DcId::production(dc), kind: KeyKind::Permanent }

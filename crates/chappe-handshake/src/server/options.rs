@@ -12,6 +12,7 @@ use crate::DcId;
 
 /// Options of the server. Start from [`ServerOptions::strict`] or [`ServerOptions::lenient`].
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ServerOptions {
     /// The private keys. The server announces all of them, in this order.
     pub keys: Vec<PrivateKey>,
@@ -29,6 +30,19 @@ pub struct ServerOptions {
     pub max_expires_in: u32,
     /// How often a peer may start an exchange or make the server decrypt (SEC-59). `None` sets no limit.
     pub rate: Option<RateLimit>,
+}
+
+impl ServerOptions {
+    chappe_types::setters! {
+        with_keys => keys: Vec<PrivateKey>,
+        with_group => group: Group,
+        with_dcs => dcs: DcPolicy,
+        with_tolerance => tolerance: Tolerance,
+        with_max_exchanges => max_exchanges: usize,
+        with_lifetime => lifetime: Duration,
+        with_max_expires_in => max_expires_in: u32,
+        with_rate => rate: Option<RateLimit>,
+    }
 }
 
 /// Which datacenters clients may ask for (SEC-50).

@@ -11,6 +11,7 @@ pub struct Peer(pub u64);
 
 /// How often a peer may start an exchange or make the server decrypt. A whole exchange counts as two requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RateLimit {
     /// Time between two requests on average.
     pub interval: Duration,
@@ -18,6 +19,14 @@ pub struct RateLimit {
     pub burst: u32,
     /// Most peers in the table. A new peer replaces the one with the least debt.
     pub max_peers: usize,
+}
+
+impl RateLimit {
+    chappe_types::setters! {
+        with_interval => interval: Duration,
+        with_burst => burst: u32,
+        with_max_peers => max_peers: usize,
+    }
 }
 
 impl Default for RateLimit {

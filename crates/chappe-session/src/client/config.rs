@@ -14,6 +14,7 @@ use crate::salts::TimedSalt;
 
 /// What a client's session needs to know that does not change.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct ClientConfig {
     /// The bounds of all tables.
     pub limits: SessionLimits,
@@ -25,6 +26,16 @@ pub struct ClientConfig {
     pub init: Option<InitConnection>,
     /// Whether temporary keys are used. The key given at the start is then never used for calls (SEC-73).
     pub forward_secrecy: ForwardSecrecy,
+}
+
+impl ClientConfig {
+    chappe_types::setters! {
+        with_limits => limits: SessionLimits,
+        with_liveness => liveness: LivenessPolicy,
+        with_padding => padding: Padding,
+        with_init => init: Option<InitConnection>,
+        with_forward_secrecy => forward_secrecy: ForwardSecrecy,
+    }
 }
 
 /// Whether calls travel under temporary keys.
@@ -105,6 +116,7 @@ pub struct InitConnection {
 
 /// What `initConnection` tells the server about the application.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ClientInfo {
     /// Number of the application.
     pub api_id: i32,
@@ -120,6 +132,18 @@ pub struct ClientInfo {
     pub lang_pack: Vec<u8>,
     /// Language of the application, as in ISO 639-1.
     pub lang_code: Vec<u8>,
+}
+
+impl ClientInfo {
+    chappe_types::setters! {
+        with_api_id => api_id: i32,
+        with_device_model => device_model: Vec<u8>,
+        with_system_version => system_version: Vec<u8>,
+        with_app_version => app_version: Vec<u8>,
+        with_system_lang_code => system_lang_code: Vec<u8>,
+        with_lang_pack => lang_pack: Vec<u8>,
+        with_lang_code => lang_code: Vec<u8>,
+    }
 }
 
 const INVOKE_WITH_LAYER: u32 = 0xda9b_0d0d;

@@ -19,6 +19,7 @@ pub enum Policy {
 
 /// The settings and bounds of a server's session.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ServerConfig {
     /// How strict the session is.
     pub policy: Policy,
@@ -54,6 +55,27 @@ pub struct ServerConfig {
     pub disconnect_delay: Duration,
     /// Complaints (`bad_msg_notification`) per ten seconds. Default 100.
     pub complaints: u16,
+}
+
+impl ServerConfig {
+    chappe_types::setters! {
+        with_policy => policy: Policy,
+        with_padding => padding: Padding,
+        with_received_ids => received_ids: usize,
+        with_age => age: AgeLimits,
+        with_running_queries => running_queries: usize,
+        with_unacked_messages => unacked_messages: usize,
+        with_unacked_bytes => unacked_bytes: usize,
+        with_unpacked_bytes => unpacked_bytes: usize,
+        with_container_messages => container_messages: usize,
+        with_container_bytes => container_bytes: usize,
+        with_gzip_from => gzip_from: usize,
+        with_large_answer => large_answer: usize,
+        with_ack_delay => ack_delay: Duration,
+        with_resend_after => resend_after: Duration,
+        with_disconnect_delay => disconnect_delay: Duration,
+        with_complaints => complaints: u16,
+    }
 }
 
 impl Default for ServerConfig {

@@ -28,11 +28,19 @@ const MAX_IMITATION: usize = 4096;
 
 /// How far a client's clock may be off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TimeWindow {
     /// Seconds it may be ahead.
     pub ahead: u32,
     /// Seconds it may be behind.
     pub behind: u32,
+}
+
+impl TimeWindow {
+    chappe_types::setters! {
+        with_ahead => ahead: u32,
+        with_behind => behind: u32,
+    }
 }
 
 impl TimeWindow {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
-use chappe::authentication::{ClientOptions, DcId, KeyKind};
+use chappe::authentication::{ClientOptions, DcId};
 use chappe::crypto::rsa::{KeyRing, PublicKey};
 use chappe::loopback::Loopback;
 use chappe::net::{Carrier, DialOptions, Endpoint};
@@ -129,7 +129,7 @@ impl Args {
             _ => Carrier::Tcp,
         };
         let options = DialOptions::new(connector);
-        Ok(DialOptions { carrier, connect_timeout: patience, write_timeout: patience, ..options })
+        Ok(options.with_carrier(carrier).with_connect_timeout(patience).with_write_timeout(patience))
     }
 
     /// Returns how long any answer may take.
@@ -158,7 +158,7 @@ impl Target {
 
     /// Returns what to ask for: a permanent key.
     pub(crate) fn client_options(&self) -> ClientOptions {
-        ClientOptions { keys: self.keys.clone(), dc: self.dc, kind: KeyKind::Permanent }
+        ClientOptions::new(self.keys.clone(), self.dc)
     }
 }
 

@@ -28,7 +28,7 @@ const API_HASH: &str = "0123456789abcdef0123456789abcdef";
 async fn main() -> Result<()> {
     let telegram = telegram::Telegram::start()?;
     // Every connection begins by telling the layer and the application, until the datacenter has acknowledged both.
-    let application = ClientInfo { api_id: API_ID, app_version: b"1.0".into(), ..ClientInfo::default() };
+    let application = ClientInfo::default().with_api_id(API_ID).with_app_version(b"1.0".into());
     let init = InitConnection::new(LAYER, &application)?;
     let account = DataCenters::new(move |dc| telegram.options(dc).with_init(init.clone()));
 

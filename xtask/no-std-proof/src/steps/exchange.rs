@@ -6,7 +6,7 @@ use chappe_crypto::AuthKey;
 use chappe_crypto::rsa::{KeyRing, PrivateKey};
 use chappe_framing::{FrameBuf, MonoTime, Now, ServerSalt, UnixTime};
 use chappe_handshake::{
-    ClientHandshake, ClientOptions, DcId, KeyKind, Peer, Progress, Reply, ServerHandshakes, ServerOptions,
+    ClientHandshake, ClientOptions, DcId, Peer, Progress, Reply, ServerHandshakes, ServerOptions,
 };
 use chappe_session::server::{SaltSchedule, ServerConfig, ServerEvent, ServerSession};
 use chappe_session::{EncryptedSession, TransportTail};
@@ -40,7 +40,7 @@ fn agreed() -> Option<(Agreed, Agreed)> {
     let private = PrivateKey::from_pem(SERVER_KEY).ok()?;
     let mut keys = KeyRing::empty();
     keys.add(private.public_key().clone());
-    let options = ClientOptions { keys, dc: DcId::production(2), kind: KeyKind::Permanent };
+    let options = ClientOptions::new(keys, DcId::production(2));
     let options_of_server = ServerOptions::strict(vec![private], vec![DcId::production(2)]);
     let mut server = ServerHandshakes::new(options_of_server).ok()?;
     let (mut theirs, mut ours) = (rng(9), rng(10));

@@ -1,9 +1,7 @@
 //! What the client sends, and when again.
 
 use chappe_framing::FrameBuf;
-use chappe_handshake::{
-    ApiMisuse, ClientHandshake, ClientOptions, DcId, Error, KeyKind, step1_with, step2_with,
-};
+use chappe_handshake::{ApiMisuse, ClientHandshake, DcId, Error, KeyKind, step1_with, step2_with};
 use chappe_tl::Serializable;
 use chappe_tl_mtproto::enums;
 use rand_chacha::ChaCha20Rng;
@@ -30,7 +28,7 @@ fn sec_023_and_sec_025_the_inner_data_names_the_datacenter() {
         [(DcId::production(2), 2), (DcId::test(2), 10_002), (DcId::production(4).media_only(), -4)]
     {
         for kind in [KeyKind::Permanent, KeyKind::Temporary { expires_in: 3600 }] {
-            let options = ClientOptions { dc, kind, ..client_options() };
+            let options = client_options().with_dc(dc).with_kind(kind);
             let (server, _) = Server::meet(&options, &mut rng);
             assert!(server.inner.to_bytes().len() <= 144);
             match (&server.inner, kind) {

@@ -4,7 +4,7 @@ use chappe_crypto::dh::PrimeCache;
 use chappe_crypto::factorize;
 use chappe_crypto::nonce::HashNumber;
 use chappe_crypto::rsa::KeyRing;
-use chappe_handshake::{ClientOptions, Error, InvalidAnswer, step1_with, step2_with, step3_with};
+use chappe_handshake::{Error, InvalidAnswer, step1_with, step2_with, step3_with};
 use chappe_tl_mtproto::enums;
 
 use super::{NOW, SERVER_NONCE, Server, answer_res_pq, meet_at_the_end, res_pq, rng};
@@ -95,7 +95,7 @@ fn sec_018_a_key_of_another_ring_is_not_used() {
         let mut answer = res_pq(request.nonce);
         answer.server_public_key_fingerprints =
             foreign.iter().map(|key| key.fingerprint().to_raw()).collect();
-        let options = ClientOptions { keys: own.clone(), ..client_options() };
+        let options = client_options().with_keys(own.clone());
         let refused = step2_with(state, enums::ResPq::ResPq(answer), &options, &mut rng).map(|_| ());
         let Err(Error::UnknownFingerprints { fingerprints }) = refused else { panic!("{refused:?}") };
         assert_eq!(fingerprints, foreign.iter().map(|key| key.fingerprint().to_raw()).collect::<Vec<_>>());

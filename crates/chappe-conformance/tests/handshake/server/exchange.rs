@@ -3,8 +3,7 @@
 use chappe_crypto::AuthKeyId;
 use chappe_framing::{FrameBuf, FrameError, MalformedFrame};
 use chappe_handshake::{
-    ClientHandshake, ClientOptions, DcId, Error, KeyKind, Progress, RefusalReason, Reply, Tolerance,
-    TransportErrorCode,
+    ClientHandshake, DcId, Error, KeyKind, Progress, RefusalReason, Reply, Tolerance, TransportErrorCode,
 };
 use chappe_tl::{Deserializable, Serializable};
 use chappe_tl_mtproto::{enums, functions};
@@ -147,8 +146,7 @@ fn arbitrary_bytes_do_not_panic_a_server() {
 #[test]
 fn a_client_of_ours_gets_a_key_from_strict_and_lenient_servers_and_no_other_datacenter_from_strict_ones() {
     for (mut rig, dc, accepted) in [(strict(), 2, true), (strict(), 3, false), (lenient(), 3, true)] {
-        let options =
-            ClientOptions { dc: DcId::production(dc), kind: KeyKind::Permanent, ..client_options() };
+        let options = client_options().with_dc(DcId::production(dc)).with_kind(KeyKind::Permanent);
         let mut client = ClientHandshake::begin(options, NOW, &mut rig.rng).unwrap();
         let result = loop {
             let request = client.last_request().to_vec();

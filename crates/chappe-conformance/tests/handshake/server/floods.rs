@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use chappe_framing::Now;
-use chappe_handshake::{Peer, RateLimit, RefusalReason, ServerOptions, TransportErrorCode};
+use chappe_handshake::{Peer, RateLimit, RefusalReason, TransportErrorCode};
 use chappe_tl::Serializable;
 use chappe_tl_mtproto::{enums, functions};
 
@@ -60,8 +60,8 @@ fn sec_058_answers_are_remembered_for_ten_minutes() {
 
 #[test]
 fn sec_059_a_peer_that_asks_too_often_is_told_so() {
-    let rate = RateLimit { interval: Duration::from_secs(1), burst: 4, max_peers: 10 };
-    let mut rig = Rig::new(ServerOptions { rate: Some(rate), ..server_options() });
+    let rate = RateLimit::default().with_interval(Duration::from_secs(1)).with_burst(4).with_max_peers(10);
+    let mut rig = Rig::new(server_options().with_rate(Some(rate)));
     let first = rig.start();
     let query = rig.params_query(&first, enums::PQInnerData::Dc);
     rig.object(&query);
@@ -83,8 +83,8 @@ fn sec_059_a_peer_that_asks_too_often_is_told_so() {
 
 #[test]
 fn sec_059_too_often_does_not_destroy_the_exchange() {
-    let rate = RateLimit { interval: Duration::from_secs(1), burst: 1, max_peers: 10 };
-    let mut rig = Rig::new(ServerOptions { rate: Some(rate), ..server_options() });
+    let rate = RateLimit::default().with_interval(Duration::from_secs(1)).with_burst(1).with_max_peers(10);
+    let mut rig = Rig::new(server_options().with_rate(Some(rate)));
     let first = rig.start();
     let query = rig.params_query(&first, enums::PQInnerData::Dc);
     assert_eq!(rig.refused(&query).reason, RefusalReason::TooOften);
@@ -94,7 +94,7 @@ fn sec_059_too_often_does_not_destroy_the_exchange() {
 
 #[test]
 fn sec_060_a_flood_of_probes_evicts_the_oldest() {
-    let mut rig = Rig::new(ServerOptions { max_exchanges: 100, ..server_options() });
+    let mut rig = Rig::new(server_options().with_max_exchanges(100));
     let first = rig.start();
     let firsts: Vec<_> = (0..1000).map(|_| rig.start()).collect();
     assert_eq!(rig.server.len(), 100);

@@ -4,7 +4,7 @@ use chappe_types::TransportErrorCode;
 use core::time::Duration;
 
 use chappe_crypto::hash;
-use chappe_handshake::{DcId, DcPolicy, RefusalReason, ServerOptions};
+use chappe_handshake::{DcId, DcPolicy, RefusalReason};
 use chappe_tl::Serializable;
 use chappe_tl_mtproto::{enums, functions, types};
 
@@ -158,7 +158,7 @@ fn sec_050_another_datacenter_is_refused_with_its_own_code() {
         rig.object(&query);
     }
     let dcs = DcPolicy::Only(vec![DcId::production(4), DcId::production(4).media_only()]);
-    let mut rig = Rig::new(ServerOptions { dcs, ..server_options() });
+    let mut rig = Rig::new(server_options().with_dcs(dcs));
     let first = rig.start();
     let query =
         rig.params_query(&first, |inner| enums::PQInnerData::Dc(types::PQInnerDataDc { dc: -4, ..inner }));

@@ -172,7 +172,7 @@ fn strict() -> Rig {
 }
 
 fn lenient() -> Rig {
-    Rig::new(ServerOptions { rate: None, ..ServerOptions::lenient(vec![private_key()]) })
+    Rig::new(ServerOptions::lenient(vec![private_key()]).with_rate(None))
 }
 
 fn assert_not_found(refusal: &QueryRefusal, reason: &RefusalReason) {

@@ -11,7 +11,7 @@ use chappe_carrier::{FrameReader, FrameWriter, LinkError, join};
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::{KeyRing, PrivateKey};
 use chappe_framing::{FrameBuf, TransportTail, UnixTime};
-use chappe_handshake::{ClientOptions, DcId, KeyKind, ServerOptions};
+use chappe_handshake::{ClientOptions, DcId, ServerOptions};
 use chappe_server::driver::{Conversation, Gate, Kit, Write};
 use chappe_server::{Context, Engine, EngineOptions, Handler, ListenOptions, NoFaults, Verdict};
 use chappe_session::server::ServerConfig;
@@ -85,7 +85,7 @@ impl World {
         let gate = Arc::new(Gate::new(ListenOptions::data_centre(), Drbg::from_seed([seed; 32])));
         let mut keys = KeyRing::empty();
         keys.add(private_key().public_key().clone());
-        let handshake = ClientOptions { keys, dc: DcId::production(2), kind: KeyKind::Permanent };
+        let handshake = ClientOptions::new(keys, DcId::production(2));
         let dialling = DialOptions::new(Connector::plain(Framing::Intermediate));
         let options = Arc::new(ConnectOptions::at(([127, 0, 0, 1], 443).into(), dialling, handshake));
         let now =

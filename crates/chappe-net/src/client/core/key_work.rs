@@ -34,7 +34,7 @@ impl KeyWork {
         if self.exchange.as_ref().is_some_and(|exchange| exchange.kind == kind) {
             return Ok(());
         }
-        let options = ClientOptions { kind, ..options.clone() };
+        let options = options.clone().with_kind(kind);
         let handshake = ClientHandshake::begin(options, now, rng)?.with_primes(self.primes.clone());
         self.exchange = Some(Exchange { handshake, kind, connections: 1 });
         Ok(())

@@ -225,16 +225,16 @@ impl Core {
     }
 
     fn start_session(&mut self, key: KeyMaterial, now: Now) {
-        let config = ClientConfig {
-            limits: self.options.limits.clone(),
-            liveness: self.options.liveness.clone(),
-            padding: self.options.padding,
-            init: self.options.init.clone(),
-            forward_secrecy: match self.options.temporary_keys {
-                Some(_) => ForwardSecrecy::On,
-                None => ForwardSecrecy::Off,
-            },
+        let forward_secrecy = match self.options.temporary_keys {
+            Some(_) => ForwardSecrecy::On,
+            None => ForwardSecrecy::Off,
         };
+        let config = ClientConfig::default()
+            .with_limits(self.options.limits.clone())
+            .with_liveness(self.options.liveness.clone())
+            .with_padding(self.options.padding)
+            .with_init(self.options.init.clone())
+            .with_forward_secrecy(forward_secrecy);
         self.session = Some(Box::new(ClientSession::new(config, key, now)));
     }
 
@@ -276,13 +276,11 @@ impl Core {
         let Some(session) = self.session.as_deref_mut() else {
             return Err(InvokeError::Send(SendError::Terminated));
         };
-        let options = SendOptions {
-            repeat: options.repeat,
-            packing: options.packing,
-            quick_ack: options.quick_ack,
-            timeout: options.timeout.or(self.options.timing.call),
-            ..SendOptions::default()
-        };
+        let options = SendOptions::default()
+            .with_repeat(options.repeat)
+            .with_packing(options.packing)
+            .with_quick_ack(options.quick_ack)
+            .with_timeout(options.timeout.or(self.options.timing.call));
         let call = send(session, now, options)?;
         let slot = Arc::<Slot>::default();
         self.sink.calls.insert(call, Arc::clone(&slot));
