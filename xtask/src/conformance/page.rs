@@ -36,7 +36,7 @@ fn line(row: &Row) -> String {
     let tests = row.tests.iter().map(|test| link(&format!("`{}`", test.name), &test.file));
     let mut proofs: Vec<String> = tests.collect();
     if proofs.is_empty() {
-        proofs.push(row.rule.reason.clone());
+        proofs.push(linked(&row.rule.reason));
     }
     let rule = &row.rule;
     format!(
@@ -54,6 +54,18 @@ fn link(text: &str, path: &str) -> String {
     format!("[{text}](../{path})")
 }
 
+/// Makes each `SEC-nn` of a reason a link to its row.
+fn linked(text: &str) -> String {
+    let mut parts = text.split("SEC-");
+    let mut result = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, rest) = part.split_at(digits);
+        _ = write!(result, "[SEC-{number}](#sec-{number}){rest}");
+    }
+    result
+}
+
 /// Leaves out of a path what is the same in all of them.
 fn shortened(path: &str) -> String {
     path.trim_start_matches("crates/chappe-").replacen("/src/", "/", 1)
@@ -62,4 +74,15 @@ fn shortened(path: &str) -> String {
 fn summary(rows: &[Row]) -> String {
     let Counts { proven, excused } = Counts::of(rows);
     format!("\n## Count\n\n{} rules: {proven} have a test, {excused} have a reason instead.\n", rows.len())
+}
+
+#[cfg(test)]
+mod checks {
+    use super::linked;
+
+    #[test]
+    fn rules_in_a_reason_are_links() {
+        assert_eq!(linked("by others (SEC-18)"), "by others ([SEC-18](#sec-18))");
+        assert_eq!(linked("for the application"), "for the application");
+    }
 }
