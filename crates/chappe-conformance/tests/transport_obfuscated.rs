@@ -89,7 +89,7 @@ fn connections_read_the_frames_of_the_vectors_byte_by_byte() {
         });
         let config = match usable {
             Some(secret) => AcceptConfig::proxy(vec![ProxySecret::plain([9; 16]), secret]),
-            None => AcceptConfig::data_centre(),
+            None => AcceptConfig::datacenter(),
         };
         let mut context = AcceptContext { config: &config, unix_time: 0, replays: None };
         let mut buf = ReadBuf::new(&config.limits);

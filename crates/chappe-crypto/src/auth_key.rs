@@ -17,8 +17,8 @@ const LEN: usize = 256;
 
 /// A 2048-bit authorization key, big-endian.
 ///
-/// Wiped when dropped, compared in constant time, absent from `Debug`. It lives on the heap, so moving it
-/// leaves no copy behind.
+/// Wiped on drop, compared in constant time and redacted in `Debug`. It is stored on the heap, so that moving it leaves no
+/// copy.
 ///
 /// ```
 /// use chappe_crypto::AuthKey;
@@ -35,9 +35,9 @@ pub struct AuthKey {
 }
 
 impl AuthKey {
-    /// Takes the 256 bytes of the key and computes its id.
+    /// Creates a key from its 256 bytes and computes its id.
     ///
-    /// The argument is a copy that the caller must wipe if it was made for this call alone.
+    /// The argument is a copy. If it was created only for this call, the caller must wipe it.
     pub fn from_bytes(mut bytes: [u8; LEN]) -> Self {
         let secret = Box::new(Zeroizing::new(bytes));
         bytes.zeroize();
@@ -46,18 +46,18 @@ impl AuthKey {
         Self { secret, id: AuthKeyId::from_bytes(id), aux_hash: [a, b, c, d, e, f, g, h] }
     }
 
-    /// Takes the key from a slice, which must hold exactly 256 bytes.
+    /// Creates a key from a slice of exactly 256 bytes.
     ///
     /// # Errors
     ///
-    /// Fails if the slice has another length. A shorter key would have lost its leading zeros; the id of
-    /// what is left is not the id of the key.
+    /// Fails if the slice has another length. A shorter key has lost leading zeros, which
+    /// changes its id.
     pub fn from_slice(bytes: &[u8]) -> Result<Self, AuthKeyError> {
         let bytes = bytes.try_into().map_err(|_| AuthKeyError::InvalidLength { len: bytes.len() })?;
         Ok(Self::from_bytes(bytes))
     }
 
-    /// Returns the secret bytes, to store them or to hand them to another implementation.
+    /// Returns the secret bytes, to store them or to pass them to another implementation.
     pub fn as_bytes(&self) -> &[u8; LEN] {
         &self.secret
     }
@@ -100,7 +100,7 @@ impl PartialEq for AuthKey {
 impl Eq for AuthKey {}
 
 impl fmt::Debug for AuthKey {
-    /// Writes the id and nothing of the secret (SEC-05).
+    /// Prints the id and redacts the secret (SEC-05).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthKey").field("id", &format_args!("{}", self.id)).finish_non_exhaustive()
     }
@@ -112,7 +112,7 @@ impl fmt::Debug for AuthKey {
 pub enum AuthKeyError {
     /// A key has 256 bytes.
     InvalidLength {
-        /// How many were given.
+        /// The number of bytes.
         len: usize,
     },
 }

@@ -1,6 +1,6 @@
-//! Parts of files from a CDN: which parts may be asked for, their decryption, the check of their hashes.
+//! Parts of files from a CDN: valid requests, decryption, and the check of hashes.
 //!
-//! A CDN is not trusted: nothing it sends may be used before the hashes, which come from the master DC, agree.
+//! A CDN is untrusted: its data must not be used before it matches the hashes from the master DC.
 //!
 //! Spec: <https://core.telegram.org/cdn>.
 
@@ -12,10 +12,10 @@ use crate::{ct, ctr::Ctr, hash};
 
 /// Offsets and limits are multiples of this many bytes.
 pub const GRANULE: u64 = 4096;
-/// A part divides this many bytes and lies within one such stretch of the file.
+/// The length of a part divides this number, and the part lies within one aligned block of this many bytes.
 pub const MAX_PART: u64 = 1024 * 1024;
 
-/// A part that may be asked for: made by [`PartRange::new`] only, so the rules hold (SEC-154).
+/// A valid part to request. Only [`PartRange::new`] creates one, after it checked the rules (SEC-154).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PartRange {
     offset: u64,
@@ -28,7 +28,7 @@ impl PartRange {
     ///
     /// # Errors
     ///
-    /// Fails if one of them is broken, or if the counter of the cipher could not count so far.
+    /// Fails if a rule is broken, or if the offset exceeds the cipher's counter.
     pub fn new(offset: u64, limit: u32) -> Result<Self, CdnError> {
         let wide = u64::from(limit);
         let fits = limit != 0
@@ -43,12 +43,12 @@ impl PartRange {
         Ok(Self { offset, limit })
     }
 
-    /// Returns where the part starts in the file.
+    /// Returns the offset of the part in the file.
     pub const fn offset(self) -> u64 {
         self.offset
     }
 
-    /// Returns how many bytes to ask for. The last part of a file may be shorter.
+    /// Returns the number of bytes to request. The last part of a file may be shorter.
     pub const fn limit(self) -> u32 {
         self.limit
     }
@@ -65,7 +65,7 @@ pub struct FileHash {
     pub hash: [u8; 32],
 }
 
-/// Key and IV of a file, from `upload.fileCdnRedirect`. Absent from `Debug`, wiped when dropped.
+/// Key and IV of a file, from `upload.fileCdnRedirect`. Absent from `Debug`, wiped on drop.
 #[derive(Clone)]
 pub struct CdnFileKey {
     key: [u8; 32],
@@ -73,7 +73,7 @@ pub struct CdnFileKey {
 }
 
 impl CdnFileKey {
-    /// Takes `encryption_key` and `encryption_iv` as the DC sent them.
+    /// Creates the key from `encryption_key` and `encryption_iv` of the DC.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ impl CdnFileKey {
 
     /// Decrypts the bytes of `upload.cdnFile` in place, which start at `offset` of the file.
     ///
-    /// What comes out must not be used before [`check_part`] or [`FileHash`] agreed with it.
+    /// The result must not be used before [`check_part`] accepted it.
     ///
     /// # Errors
     ///
@@ -102,7 +102,7 @@ impl CdnFileKey {
     ///
     /// # Errors
     ///
-    /// Fails if there are more bytes than were asked for (SEC-154).
+    /// Fails if there are more bytes than requested (SEC-154).
     pub fn decrypt_part(&self, range: PartRange, data: &mut [u8]) -> Result<(), CdnError> {
         if data.len() as u64 > u64::from(range.limit) {
             return Err(CdnError::PartTooLong { len: data.len(), limit: range.limit });
@@ -126,13 +126,13 @@ impl fmt::Debug for CdnFileKey {
 
 /// Checks decrypted bytes that start at `offset` against the hashes of the file (SEC-155).
 ///
-/// Every byte must be covered by a hash that lies wholly within the data, and every such hash must agree, so a
-/// caller collects parts until they fill what a hash covers.
+/// Every byte must be covered by a hash that lies within the data, and every such hash must match. The caller collects
+/// parts until they fill the range of a hash.
 ///
 /// # Errors
 ///
-/// Fails if a byte has no hash (ask the master DC for it, `upload.getCdnFileHashes`), or if a hash disagrees:
-/// then the data must be thrown away.
+/// Fails if a byte has no hash (request it from the master DC with `upload.getCdnFileHashes`), or if a hash does not match
+/// (discard the data).
 pub fn check_part(offset: u64, data: &[u8], hashes: &[FileHash]) -> Result<(), CdnError> {
     let mut at = 0;
     while at < data.len() {
@@ -161,7 +161,7 @@ fn part_iv(iv: &[u8; 16], offset: u64) -> Result<[u8; 16], CdnError> {
     Ok(iv)
 }
 
-/// Why a CDN part cannot be asked for, decrypted or used.
+/// Why a CDN part cannot be requested, decrypted or used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CdnError {
@@ -172,38 +172,38 @@ pub enum CdnError {
         /// Length of the IV in bytes; 16 is right.
         iv: usize,
     },
-    /// A part like this may not be asked for.
+    /// The part breaks the rules for requests.
     InvalidRange {
-        /// Where it would start.
+        /// Its offset.
         offset: u64,
-        /// How long it would be.
+        /// Its length.
         limit: u32,
     },
     /// A part starts within a block of the cipher.
     UnalignedOffset {
-        /// Where it starts.
+        /// Its offset.
         offset: u64,
     },
     /// The scheme counts blocks in 32 bits.
     OffsetTooLarge {
-        /// Where the part starts.
+        /// The offset of the part.
         offset: u64,
     },
-    /// The CDN sent more than was asked for.
+    /// The CDN sent more bytes than requested.
     PartTooLong {
-        /// How much it sent.
+        /// The number of bytes sent.
         len: usize,
-        /// How much was asked for.
+        /// The number of bytes requested.
         limit: u32,
     },
-    /// No hash is known for what starts here.
+    /// No hash is known for the bytes at this offset.
     MissingHash {
-        /// Where in the file.
+        /// Offset in the file.
         offset: u64,
     },
     /// The decrypted bytes are not those of the file.
     HashMismatch {
-        /// Where in the file the bad stretch starts.
+        /// Offset in the file of the first wrong range.
         offset: u64,
     },
 }

@@ -1,4 +1,4 @@
-//! AES-256-CTR: a keystream that survives any split of the data.
+//! AES-256-CTR: a keystream over data that arrives in pieces of any length.
 //!
 //! The IV is the first value of a 128-bit big-endian counter. Used for transport obfuscation (one stream per
 //! direction for the life of a connection) and for CDN files (random access, [`Ctr::seek`]).
@@ -10,7 +10,7 @@ use zeroize::Zeroize;
 use crate::backend::{Backend, CtrKey};
 
 const BLOCK: usize = 16;
-/// The kernels make this many bytes at a time.
+/// Number of bytes that the kernels generate at a time.
 const BATCH: usize = 8 * BLOCK;
 
 /// A keystream and the position in it.
@@ -44,7 +44,7 @@ impl Ctr {
         Self::with_backend(Backend::detect(), key, iv)
     }
 
-    /// [`new`](Self::new) with a chosen implementation.
+    /// [`new`](Self::new) with the given implementation.
     #[doc(hidden)]
     pub fn with_backend(backend: Backend, key: &[u8; 32], iv: &[u8; 16]) -> Self {
         Self {
@@ -56,7 +56,7 @@ impl Ctr {
         }
     }
 
-    /// Encrypts or decrypts `data`, which continues what came before.
+    /// Encrypts or decrypts `data`, which continues the stream.
     pub fn apply(&mut self, data: &mut [u8]) {
         let rest = self.use_left_over(data);
         let (batches, rest) = rest.as_chunks_mut();
@@ -79,7 +79,7 @@ impl Ctr {
         }
     }
 
-    /// Applies the keystream that is there, and returns the data beyond it.
+    /// Applies the keystream in the buffer, and returns the data behind it.
     fn use_left_over<'a>(&mut self, data: &'a mut [u8]) -> &'a mut [u8] {
         let len = data.len().min(BATCH - self.used);
         let (head, rest) = data.split_at_mut(len);
@@ -106,7 +106,7 @@ impl Drop for Ctr {
 }
 
 impl fmt::Debug for Ctr {
-    /// Writes nothing of key, IV or keystream (SEC-05).
+    /// Omits key, IV and keystream (SEC-05).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ctr").finish_non_exhaustive()
     }

@@ -1,8 +1,8 @@
 //! Diffie-Hellman over a safe prime of 2048 bits: the checks and the exponentiations.
 //!
-//! A [`Group`] exists only for a prime and a generator that passed every rule, a [`PublicValue`] only for a number
-//! in range; so what is computed from them needs no further check. Any safe prime is accepted, not the published
-//! one alone; [`PrimeCache`] keeps the verdicts.
+//! A [`Group`] exists only for a prime and a generator that passed every check, a [`PublicValue`] only for a number in
+//! range, so results computed from them need no further check. Any safe prime is accepted, not only the published one;
+//! [`PrimeCache`] stores the results.
 //!
 //! Exponentiation is constant time in the exponent and in the base.
 //!
@@ -42,8 +42,8 @@ use self::cache::Verdict;
 pub(crate) use self::value::left_padded;
 use crate::backend::modexp::Modulus;
 
-/// Draws of an exponent before giving up. One draw misses the range with a probability of 2^-63, so a second
-/// failure means that the source of randomness is broken.
+/// Maximum number of random exponents. One is out of range with a probability of 2^-63, so a second failure means that the
+/// source of randomness is broken.
 const MAX_DRAWS: usize = 8;
 
 /// A safe prime of 2048 bits and a generator of its subgroup of prime order, both checked.
@@ -54,7 +54,7 @@ pub struct Group {
     modulus: Modulus,
 }
 
-/// Both results of one side's computation: see [`Group::agree`].
+/// The results of [`Group::agree`].
 #[derive(Clone)]
 pub struct Agreement {
     /// The value to send: `g_b`.
@@ -66,9 +66,8 @@ pub struct Agreement {
 impl Group {
     /// Checks a prime and a generator received from a peer.
     ///
-    /// The prime may be any safe prime of 2048 bits, big-endian; leading zero bytes are ignored. The two primality
-    /// tests take tens of milliseconds, once: the verdict, good or bad, goes into `cache`. The published prime is
-    /// recognised at once. `rng` gives the bases of the tests.
+    /// The prime may be any safe prime of 2048 bits, big-endian; leading zero bytes are ignored. The two primality tests take
+    /// tens of milliseconds once: `cache` stores the result. The published prime needs no test. `rng` provides the bases.
     ///
     /// # Errors
     ///
@@ -88,7 +87,7 @@ impl Group {
         Ok(Self { modulus: Modulus::new(&prime), prime, generator })
     }
 
-    /// Takes the published prime, with a generator of the caller's choice (servers use 3).
+    /// Creates the group of the published prime with the given generator (servers use 3).
     ///
     /// # Errors
     ///
@@ -135,7 +134,7 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// Fails if several draws in a row gave no value in range, which only a broken `rng` can do.
+    /// Fails if `rng` is broken: several exponents in a row gave no value in range.
     pub fn key_pair(&self, rng: &mut (impl CryptoRng + ?Sized)) -> Result<(Exponent, PublicValue), DhError> {
         let mut result = Err(DhError::ValueOutOfSafeRange);
         for _ in 0..MAX_DRAWS {
@@ -148,12 +147,12 @@ impl Group {
         result
     }
 
-    /// Draws an exponent and computes its public value and the secret shared with `peer` together, which is much
-    /// faster than one after the other.
+    /// Draws an exponent and computes its public value and the secret shared with `peer` together. This is much
+    /// faster than two calls.
     ///
     /// # Errors
     ///
-    /// Fails if several draws in a row gave no value in range, which only a broken `rng` can do.
+    /// Fails if `rng` is broken: several exponents in a row gave no value in range.
     pub fn agree(
         &self,
         rng: &mut (impl CryptoRng + ?Sized),

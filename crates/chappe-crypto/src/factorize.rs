@@ -1,10 +1,10 @@
-//! Factorisation of `pq`, the proof of work in front of the key exchange.
+//! Factorisation of `pq`, the proof of work before the key exchange.
 //!
-//! [`factorize`] splits every product of two distinct odd primes below 2^63 and refuses everything else at once.
-//! The work is bounded for every input: an elliptic-curve search of `MAX_CURVES` curves (the average number
-//! needed is about three), then a bounded Pollard walk.
+//! [`factorize`] splits every product of two distinct odd primes below 2^63 and rejects every other number. The work is
+//! bounded indefinitelyy input: at most `MAX_CURVES` elliptic curves (three are needed on average), then a bounded Pollard
+//! walk.
 //!
-//! Not here: choosing `p` and `q` on the server's side.
+//! Not here: the choice of `p` and `q` by servers.
 //!
 //! Spec: <https://core.telegram.org/mtproto/auth_key#proof-of-work>; SEC-21, SEC-22.
 
@@ -17,12 +17,12 @@ use core::fmt;
 
 use self::montgomery::Field;
 
-/// Curves tried before the slower method has its turn.
+/// Maximum number of curves before the slower method.
 const MAX_CURVES: u64 = 200;
-/// Pollard walks tried before giving up.
+/// Maximum number of Pollard walks.
 const MAX_WALKS: u64 = 4;
 
-/// Divisors that are cheaper to try than to search for.
+/// Divisors for trial division.
 const SMALL_PRIMES: [u64; 30] = [
     3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103,
     107, 109, 113, 127,
@@ -61,7 +61,7 @@ pub fn factorize(pq: u64) -> Result<(u64, u64), FactorizeError> {
     Ok((p, q))
 }
 
-/// Splits the big-endian number `pq` as it stands in `resPQ`: 1 to 8 bytes.
+/// Splits `pq` in the form of `resPQ`: 1 to 8 big-endian bytes.
 ///
 /// # Errors
 ///

@@ -1,13 +1,14 @@
-//! The hash functions of the protocol, over several byte strings written one after the other.
+//! The protocol's hash functions, over concatenated byte strings.
 //!
-//! Which one is used where: <https://core.telegram.org/mtproto/description>. SHA-1 is what the protocol
-//! demands for key ids and for the key exchange; it secures nothing by itself.
+//! The protocol requires SHA-1 for key ids and for the key exchange. Nothing relies on its collision resistance.
+//!
+//! Spec: <https://core.telegram.org/mtproto/description>.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-/// Returns the SHA-1 of all parts one after the other.
+/// Returns the SHA-1 of the concatenated parts.
 ///
 /// ```
 /// use chappe_crypto::hash::sha1;
@@ -22,7 +23,7 @@ pub fn sha1(parts: &[&[u8]]) -> [u8; 20] {
     hash.finalize().into()
 }
 
-/// Returns the SHA-256 of all parts one after the other.
+/// Returns the SHA-256 of the concatenated parts.
 pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in parts {
@@ -31,9 +32,9 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// Returns the HMAC-SHA-256 of all parts one after the other.
+/// Returns the HMAC-SHA-256 of the concatenated parts.
 pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC accepts keys of any length");
     for part in parts {
         mac.update(part);
     }

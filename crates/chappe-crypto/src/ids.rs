@@ -36,7 +36,7 @@ impl Side {
     }
 }
 
-/// Name of an `auth_key`: the last 8 bytes of its SHA-1, in the order they have on the wire.
+/// Identifier of an `auth_key`: the last 8 bytes of its SHA-1, in wire order.
 ///
 /// Zero marks a plain (unencrypted) message. Not a secret.
 ///
@@ -48,27 +48,27 @@ impl AuthKeyId {
     /// The id that marks a plain message.
     pub const ZERO: Self = Self([0; 8]);
 
-    /// Takes the 8 bytes as they stand on the wire.
+    /// Creates the value from its 8 bytes in wire order.
     pub const fn from_bytes(bytes: [u8; 8]) -> Self {
         Self(bytes)
     }
 
-    /// Returns the 8 bytes as they stand on the wire.
+    /// Returns the 8 bytes in wire order.
     pub const fn as_bytes(&self) -> &[u8; 8] {
         &self.0
     }
 
-    /// Takes the TL `long` whose little-endian bytes are the id.
+    /// Creates the id from the TL `long` with the same bytes.
     pub const fn from_raw(raw: i64) -> Self {
         Self(raw.to_le_bytes())
     }
 
-    /// Returns the TL `long` whose little-endian bytes are the id.
+    /// Returns the TL `long` with the same bytes.
     pub const fn to_raw(self) -> i64 {
         i64::from_le_bytes(self.0)
     }
 
-    /// Says whether this is the id that marks a plain message.
+    /// Returns whether this is the id that marks a plain message.
     pub const fn is_zero(self) -> bool {
         self.to_raw() == 0
     }
@@ -87,21 +87,21 @@ impl fmt::Debug for AuthKeyId {
     }
 }
 
-/// The 16 bytes that key one message and prove its content.
+/// The 16 bytes from which a message's key is derived and by which its content is authenticated.
 ///
-/// Travels in the clear, but is compared in constant time: how far a forged one agrees must not show.
+/// It is sent unencrypted, but compared in constant time: timing must not reveal how many bytes of a forged key match.
 ///
 /// Spec: <https://core.telegram.org/mtproto/description#message-key-msg-key>.
 #[derive(Clone, Copy)]
 pub struct MsgKey([u8; 16]);
 
 impl MsgKey {
-    /// Takes the 16 bytes as they stand on the wire.
+    /// Creates the key from its 16 bytes in wire order.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// Returns the 16 bytes as they stand on the wire.
+    /// Returns the 16 bytes in wire order.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
@@ -109,7 +109,7 @@ impl MsgKey {
 
 impl ConstantTimeEq for MsgKey {
     fn ct_eq(&self, other: &Self) -> subtle::Choice {
-        // As numbers: byte by byte it would be 4 % of the time of opening a short message.
+        // Compared as numbers: a loop over bytes takes 4 % of the time of opening a short message.
         let difference = u128::from_ne_bytes(self.0) ^ u128::from_ne_bytes(other.0);
         ((difference >> 64) as u64 | difference as u64).ct_eq(&0)
     }
@@ -132,7 +132,7 @@ impl fmt::Debug for MsgKey {
     }
 }
 
-/// What a server answers at once to a message sent with the quick-ack flag: a `u32` with bit 31 set.
+/// The token with which a server acknowledges a message sent with the quick-ack flag: a `u32` with bit 31 set.
 ///
 /// The first 4 bytes of `msg_key_large`, little-endian, with the highest bit set.
 ///
@@ -141,7 +141,7 @@ impl fmt::Debug for MsgKey {
 pub struct QuickAckToken(u32);
 
 impl QuickAckToken {
-    /// Takes a token as a number; sets bit 31, without which it would be a length or an error.
+    /// Creates a token from a number and sets bit 31, which distinguishes it from a length or an error.
     pub const fn from_raw(raw: u32) -> Self {
         Self(raw | 1 << 31)
     }

@@ -10,12 +10,12 @@ use zeroize::Zeroize;
 
 use crate::{AuthKey, MsgKey, QuickAckToken, Side, backend::Backend, hash, wipe::wipe};
 
-/// An AES-256 key and the 32-byte IV of IGE mode. Wiped when dropped, absent from `Debug`.
+/// An AES-256 key and the 32-byte IV of IGE mode. Wiped on drop and redacted in `Debug`.
 #[derive(Clone)]
 pub struct AesKeyIv {
     /// The AES-256 key.
     pub key: [u8; 32],
-    /// The IV: first what stands for the previous ciphertext block, then for the previous plaintext block.
+    /// The IV: 16 bytes in place of the previous ciphertext block, then 16 in place of the previous plaintext block.
     pub iv: [u8; 32],
 }
 
@@ -32,7 +32,7 @@ impl fmt::Debug for AesKeyIv {
     }
 }
 
-/// The SHA-256 that `msg_key` and the quick-ack token are cut from.
+/// The SHA-256 that contains `msg_key` and the quick-ack token.
 #[derive(Clone)]
 pub struct MsgKeyLarge([u8; 32]);
 

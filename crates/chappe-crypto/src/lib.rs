@@ -1,20 +1,20 @@
 //! Every cryptographic primitive of Telegram's MTProto 2.0, for clients and servers.
 //!
-//! The crate stands alone: no I/O, no clock, no randomness of its own, `no_std` with `alloc`. A proxy, a
-//! session decryptor or a test tool needs nothing else.
+//! The crate has no I/O, no clock and no randomness of its own, is `no_std` with `alloc`, and depends on no other crate of
+//! the workspace. A proxy, a session decryptor or a test tool needs nothing else.
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`message`] | whole messages: [`seal`](message::seal) and [`open`](message::open), one or many, 2.0 and 1.0 |
-//! | [`kdf`], [`ige`], [`ctr`], [`hash`], [`ct`] | the parts they are made of |
-//! | [`nonce`] | what the key exchange derives from its nonces |
+//! | [`message`] | whole messages: [`seal`](message::seal) and [`open`](message::open), 2.0 and 1.0 |
+//! | [`kdf`], [`ige`], [`ctr`], [`hash`], [`ct`] | the primitives beneath |
+//! | [`nonce`] | values derived from the nonces of the key exchange |
 //! | [`rsa`], [`dh`], [`factorize`](mod@factorize) | the key exchange |
 //! | [`srp`] | two-step verification |
 //! | [`cdn`], [`secret_chat`] | file parts from a CDN, end-to-end encryption |
-//! | [`rng`] | a generator in user space, for callers who make many messages |
+//! | [`rng`] | a random generator in user space |
 //!
-//! Randomness is always an argument (the traits of `rand_core`). Secrets are wiped when dropped, compared in
-//! constant time and absent from `Debug`.
+//! Randomness is always an argument (the traits of `rand_core`). Secrets are wiped on drop, compared in constant time and
+//! redacted in `Debug`.
 //!
 //! ```
 //! use chappe_crypto::{AuthKey, Side, message};
@@ -59,7 +59,7 @@ mod backend;
 mod ids;
 mod wipe;
 
-/// Every entry point by a chosen implementation: for tests, benches and timing measurements only.
+/// Entry points with a chosen implementation, for tests, benchmarks and timing measurements. Not part of the stable API.
 #[doc(hidden)]
 pub mod kernels {
     pub use crate::{

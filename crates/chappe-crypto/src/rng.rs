@@ -1,7 +1,7 @@
 //! A generator of random bytes that makes no system call.
 //!
-//! A message needs some 12 random bytes; asking the operating system for them costs more than encrypting the
-//! message. [`Drbg`] is seeded once and then works in user space.
+//! A message needs some 12 random bytes. A system call for them costs more than encrypting the message, so [`Drbg`] is
+//! seeded once and then works in user space.
 
 use core::{convert::Infallible, fmt};
 
@@ -10,17 +10,17 @@ use zeroize::Zeroize;
 
 use crate::{ctr::Ctr, hash, wipe::wipe};
 
-/// Length of what one key generates: 32 bytes for the next key, the rest for callers.
+/// Number of bytes that one key generates: 32 for the next key, the rest for callers.
 const BUFFER: usize = 512;
 const SEED: usize = 32;
 
 /// AES-256-CTR with fast key erasure.
 ///
-/// Each key generates 512 bytes. The first 32 replace the key at once and the others are wiped as they are
-/// handed out, so what was generated cannot be computed from what is left in memory.
+/// Each key generates 512 bytes. The first 32 replace the key at once and the others are wiped when they are returned, so
+/// earlier output cannot be recomputed from memory.
 ///
-/// Not `Clone`, so that no two generators give the same bytes. A process that forks must [`reseed`](Self::reseed)
-/// the child's.
+/// Not `Clone`, so that no two generators return the same bytes. After a fork, the child must
+/// [`reseed`](Self::reseed) its copy.
 ///
 /// ```
 /// use chappe_crypto::{rand_core::Rng, rng::Drbg};
@@ -48,7 +48,7 @@ impl Drbg {
     ///
     /// # Errors
     ///
-    /// Fails if the operating system has no randomness; there is no other source to fall back to (SEC-01).
+    /// Fails if the operating system provides no randomness. There is no fallback (SEC-01).
     #[cfg(feature = "getrandom")]
     pub fn from_os() -> Result<Self, getrandom::Error> {
         let mut seed = [0; SEED];
@@ -58,7 +58,7 @@ impl Drbg {
         Ok(rng)
     }
 
-    /// Makes an independent generator, seeded from this one.
+    /// Returns an independent generator, seeded from this one.
     #[must_use]
     pub fn fork(&mut self) -> Self {
         let mut seed = [0; SEED];
@@ -68,7 +68,7 @@ impl Drbg {
         forked
     }
 
-    /// Mixes in more randomness. What is mixed in cannot make the generator worse, even if others know it.
+    /// Mixes in more randomness. Input that others know does not weaken the generator.
     pub fn reseed(&mut self, entropy: &[u8]) {
         self.key = hash::sha256(&[&self.key, entropy]);
         self.buffer.zeroize();
@@ -122,7 +122,7 @@ impl Drop for Drbg {
 }
 
 impl fmt::Debug for Drbg {
-    /// Writes nothing of the state (SEC-05).
+    /// Omits the state (SEC-05).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Drbg").finish_non_exhaustive()
     }

@@ -50,7 +50,7 @@ use zeroize::Zeroizing;
 
 use crate::dh::Group;
 
-/// Draws of an exponent before giving up; a second one is never needed unless the randomness is broken.
+/// Maximum number of random exponents. A second one is only needed if the source of randomness is broken.
 const MAX_DRAWS: usize = 8;
 
 /// What a password is bound to: the fields of `passwordKdfAlgo`.

@@ -1,7 +1,7 @@
-//! Wiping of small secrets that stand on the path of every message.
+//! Wiping of small secrets that every message uses.
 //!
-//! `Zeroize` writes byte by byte, each write volatile, which for the keys of a short message costs more than their use.
-//! Here an ordinary write, which may be a wide one, is followed by a barrier that the compiler must assume reads it.
+//! `Zeroize` uses one volatile write per byte, which for the keys of a short message costs more than their use. Here an
+//! ordinary write, which the compiler may widen, is followed by a barrier that counts as a read.
 
 use zeroize::optimization_barrier;
 

@@ -73,7 +73,7 @@ fn serve_one(
     keys: &Mutex<Vec<AuthKey>>,
 ) -> std::io::Result<()> {
     let mut rng = Drbg::from_os().expect("randomness");
-    let config = AcceptConfig::data_centre();
+    let config = AcceptConfig::datacenter();
     let mut buf = ReadBuf::new(&ConnectionLimits::DEFAULT);
     let mut acceptor = Acceptor::new();
     let mut connection = loop {

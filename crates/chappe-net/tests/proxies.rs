@@ -180,7 +180,7 @@ fn proxies() -> [Proxy; 2] {
 
 #[tokio::test]
 async fn socks5_and_http_connect_carry_a_stream() {
-    let target = echo_server(AcceptConfig::data_centre());
+    let target = echo_server(AcceptConfig::datacenter());
     for proxy in proxies() {
         for framing in [Framing::Abridged, Framing::Full] {
             let plain = DialOptions::new(Connector::plain(framing));
@@ -203,7 +203,7 @@ async fn mtproxy_with_every_kind_of_secret_is_spoken_directly_and_through_anothe
 
 #[tokio::test]
 async fn what_a_proxy_does_wrong_is_blamed_on_it() {
-    let target = echo_server(AcceptConfig::data_centre());
+    let target = echo_server(AcceptConfig::datacenter());
     let plain = DialOptions::new(Connector::plain(Framing::Intermediate))
         .with_proxy_timeout(Duration::from_millis(30));
     let through = |proxy: Proxy| plain.clone().with_proxy(Some(proxy));

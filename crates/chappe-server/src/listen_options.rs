@@ -43,7 +43,7 @@ impl ListenOptions {
     /// Makes the options of a datacenter: every transport, no secrets.
     pub const fn data_centre() -> Self {
         Self {
-            accept: AcceptConfig::data_centre(),
+            accept: AcceptConfig::datacenter(),
             first_bytes_timeout: Duration::from_secs(10),
             frame_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(30),

@@ -1,4 +1,4 @@
-//! What generated code calls. Nothing here is meant to be written by hand.
+//! The functions that generated code calls. Hand-written code does not need them.
 
 pub use alloc::boxed::Box;
 pub use alloc::string::String;
@@ -69,7 +69,7 @@ pub fn put_flags<S: Sink + ?Sized>(bits: &[(u8, bool)], out: &mut S) {
     out.put_u32(word);
 }
 
-/// Reads a value of the type that is wanted.
+/// Reads a value of type `T`.
 ///
 /// # Errors
 ///
@@ -94,7 +94,7 @@ pub fn boxed<T: Serializable, S: Sink + ?Sized>(id: u32, fields: &T, out: &mut S
 ///
 /// # Errors
 ///
-/// Never fails; it has the shape of [`boxed`].
+/// Never fails; it has the signature of [`boxed`].
 #[inline]
 pub fn unit<S: Sink + ?Sized>(id: u32, out: &mut S) -> Encoded {
     out.put_u32(id);

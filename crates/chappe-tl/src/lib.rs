@@ -1,12 +1,12 @@
 //! Run-time support for types generated from TL (Type Language) schemas.
 //!
 //! TL is the interface language of MTProto: every object is a sequence of little-endian 4-byte words. This crate
-//! holds what generated code leans on, and nothing that belongs to one schema:
+//! contains the run-time support of generated code, and nothing that belongs to one schema:
 //!
 //! * [`Serializable`] writes an object into a [`Sink`]; its exact length is known before the first byte is written.
 //! * [`Deserializable`] reads an object from a [`deserialize::Cursor`], which checks every length against what
 //!   remains before anything is allocated, and limits nesting.
-//! * [`Identifiable`] and [`RemoteCall`] tie constructors to their ids and functions to their results.
+//! * [`Identifiable`] and [`RemoteCall`] map constructors to their ids and functions to their results.
 //! * `table` decodes types of a large schema into an arena, without code of their own (feature `table`, on by default).
 //! * [`RawVec`] is a vector without constructor id, [`Blob`] an object kept as bytes.
 //!
@@ -27,7 +27,7 @@
 //! assert_eq!(bytes.len(), ids.serialized_len());
 //! assert_eq!(Vec::<i64>::from_bytes(&bytes), Ok(ids));
 //!
-//! // An object of an unknown constructor is an error that says where it begins.
+//! // An object of an unknown constructor is an error with its position.
 //! match Vec::<i64>::from_bytes(&[0xef, 0xbe, 0xad, 0xde]) {
 //!     Err(Error::UnexpectedConstructor { id, wanted, place }) => {
 //!         assert_eq!((id, place.offset, wanted), (0xdead_beef, 0, "Vector"));
@@ -76,8 +76,8 @@ pub trait Identifiable {
     const CONSTRUCTOR_ID: u32;
 }
 
-/// A function of the schema, to be called on the other side.
+/// A function of the schema, which the peer executes.
 pub trait RemoteCall: Serializable {
-    /// What the answer decodes to. For a generic wrapper this is the result of the wrapped call.
+    /// The type of the answer. For a generic wrapper it is the result of the wrapped call.
     type Return: Deserializable;
 }

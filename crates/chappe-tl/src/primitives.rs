@@ -44,7 +44,7 @@ little_endian!(
     u32: put_u32(identity),
     /// `long`: 8 bytes.
     i64: put_u64(i64::cast_unsigned),
-    /// `double`: 8 bytes, IEEE 754; every bit pattern is kept.
+    /// `double`: 8 bytes, IEEE 754. Every bit pattern is preserved.
     f64: put_u64(f64::to_bits)
 );
 

@@ -1,4 +1,4 @@
-//! Values that the schema names but this crate does not look into.
+//! Values whose content this crate does not interpret.
 
 use alloc::vec::Vec;
 
@@ -16,9 +16,9 @@ impl<T> From<Vec<T>> for RawVec<T> {
     }
 }
 
-/// One whole object, kept as it is encoded.
+/// One whole object in encoded form.
 ///
-/// Written verbatim; read up to the end of the buffer. As a [`RemoteCall`] it is a call whose answer stays raw.
+/// Written verbatim; read up to the end of the buffer. As a [`RemoteCall`], its answer is raw, too.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct Blob(pub Vec<u8>);

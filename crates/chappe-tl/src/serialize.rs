@@ -10,15 +10,15 @@ use crate::sink::Counter;
 
 /// An object that can be written in TL.
 ///
-/// A reference to an object is not one itself, nor is a `Box`: the implementation for all generated structs leaves no room
-/// for theirs. Methods are found through both.
+/// References and boxes do not implement the trait, because it is implemented for all generated structs. Method calls work
+/// through both.
 pub trait Serializable {
     /// Returns the exact number of bytes that [`serialize`](Self::serialize) writes.
     ///
-    /// Unless there is a shorter way, it is found by writing to a sink that counts.
+    /// By default it is computed by writing to a counting sink.
     fn serialized_len(&self) -> usize {
         let mut counter = Counter::default();
-        // An object without encoding has no length either; `serialize` will say so.
+        // An object without encoding has no length; `serialize` returns the error.
         let _ = self.serialize(&mut counter);
         counter.len()
     }
@@ -27,7 +27,7 @@ pub trait Serializable {
     ///
     /// # Errors
     ///
-    /// Fails if the object has no encoding; the sink then holds an unusable beginning.
+    /// Fails if the object has no encoding. The sink then contains an unusable beginning.
     fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> Result<(), EncodeError>;
 
     /// Writes the object into a new vector, with one allocation.
@@ -41,17 +41,17 @@ pub trait Serializable {
         Ok(bytes)
     }
 
-    /// Writes the object into a new vector; an object without an encoding gives an **empty** vector.
+    /// Writes the object into a new vector, which is **empty** if the object has no encoding.
     ///
-    /// Only values that no answer of a server produces have no encoding: strings longer than 2^24 - 1 bytes, vectors
-    /// longer than 2^31 - 1 elements, and flag groups of which only a part is set. Use
-    /// [`try_to_bytes`](Self::try_to_bytes) where such values can come from outside.
+    /// These values have no encoding, and no server produces them: strings longer than 2^24 - 1 bytes, vectors longer than
+    /// 2^31 - 1 elements, and flag groups of which only a part is set. Use [`try_to_bytes`](Self::try_to_bytes) if such
+    /// values can come from outside.
     fn to_bytes(&self) -> Vec<u8> {
         self.try_to_bytes().unwrap_or_default()
     }
 }
 
-/// Writes the value if there is one, as a conditional field is written.
+/// Writes a conditional field.
 impl<T: Serializable> Serializable for Option<T> {
     #[inline]
     fn serialized_len(&self) -> usize {
@@ -71,12 +71,12 @@ impl<T: Serializable> Serializable for Option<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// A string or bytes field is longer than its length prefix can say ([`MAX_STRING_LEN`](crate::MAX_STRING_LEN)).
+    /// A string or bytes field exceeds its length prefix ([`MAX_STRING_LEN`](crate::MAX_STRING_LEN)).
     StringTooLong {
         /// Its length in bytes.
         len: usize,
     },
-    /// A vector has more elements than its count can say (2^31 - 1).
+    /// A vector has more than 2^31 - 1 elements.
     VectorTooLong {
         /// The number of elements.
         len: usize,
@@ -87,7 +87,7 @@ pub enum EncodeError {
 
 /// Fields that share one flag bit.
 ///
-/// It is small, as every result of writing has room for it: the names are looked up when they are asked for.
+/// It is small, because every result of writing contains it: the names are looked up on request.
 #[derive(Clone, Copy)]
 pub struct FlagGroup {
     /// Where the names are: that of the constructor, then others, with a space between them, up to the end of the line.

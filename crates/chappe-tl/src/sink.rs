@@ -1,6 +1,6 @@
-//! Where encoded bytes go.
+//! Destinations of encoded bytes.
 //!
-//! Not here: what is written ([`Serializable`](crate::Serializable)).
+//! Not here: the values to write ([`Serializable`](crate::Serializable)).
 
 use alloc::vec::Vec;
 
@@ -11,7 +11,7 @@ pub trait Sink {
     /// Appends `bytes`.
     fn put(&mut self, bytes: &[u8]);
 
-    /// Says that `additional` bytes are about to follow, so that a growing sink can grow once.
+    /// Announces `additional` bytes, so that a growing sink grows once.
     fn reserve(&mut self, additional: usize) {
         let _ = additional;
     }
@@ -28,12 +28,12 @@ pub trait Sink {
         self.put(&number.to_le_bytes());
     }
 
-    /// Returns where the next byte goes, for [`patch_u32`](Self::patch_u32).
+    /// Returns the position of the next byte, for [`patch_u32`](Self::patch_u32).
     fn position(&self) -> usize;
 
-    /// Overwrites a word, little-endian, that was put at this [`position`](Self::position).
+    /// Overwrites a little-endian word that was written at this [`position`](Self::position).
     ///
-    /// Flags words stand before the fields they speak of: a word is put, then the fields, and then it is known.
+    /// A flags word precedes its fields, but is known only after them: it is written as zero, then overwritten.
     fn patch_u32(&mut self, position: usize, word: u32);
 }
 
@@ -145,7 +145,7 @@ impl Sink for Counter {
     fn patch_u32(&mut self, _: usize, _: u32) {}
 }
 
-/// Writes into a fixed slice and remembers whether everything found room.
+/// Writes into a fixed slice and records whether everything fitted.
 ///
 /// ```
 /// use chappe_tl::{Serializable, SliceSink};
@@ -169,7 +169,7 @@ impl<'a> SliceSink<'a> {
         Self { space, used: 0, overflow: false }
     }
 
-    /// Returns what was written, or `None` if it did not fit; then the slice holds an unusable beginning.
+    /// Returns the written bytes, or `None` if they did not fit. The slice then contains an unusable beginning.
     #[inline]
     pub fn written(&self) -> Option<&[u8]> {
         if self.overflow { None } else { self.space.get(..self.used) }

@@ -9,10 +9,10 @@ use alloc::vec::Vec;
 use crate::deserialize::{Buffer, Cursor, Deserializable, Error, Place, Result};
 use crate::{EncodeError, Serializable, Sink};
 
-/// The longest string or bytes value that can be encoded: 2^24 - 1 bytes.
+/// Maximum length of a string or bytes value: 2^24 - 1 bytes.
 pub const MAX_STRING_LEN: usize = 0x00ff_ffff;
 
-/// The longest one whose length fits the one-byte form.
+/// Maximum length in the one-byte form.
 const MAX_SHORT_LEN: usize = 253;
 /// First byte of the four-byte form; the length follows in three bytes.
 const LONG_FORM: u8 = 254;
@@ -140,12 +140,12 @@ impl<'a> Cursor<'a> {
         Ok(bytes)
     }
 
-    /// Reads a `string` value. Bytes that are not UTF-8 are replaced and counted, or refused
+    /// Reads a `string` value. Bytes that are not UTF-8 are replaced and counted, or rejected
     /// ([`DecodeOptions::utf8`](crate::deserialize::DecodeOptions::utf8)).
     ///
     /// # Errors
     ///
-    /// As for [`read_bytes`](Self::read_bytes), and if the string must be UTF-8 and is not.
+    /// Those of [`read_bytes`](Self::read_bytes). Also fails if the string must be UTF-8 and is not.
     pub fn read_string(&mut self) -> Result<String> {
         let start = self.pos();
         let bytes = self.read_bytes()?;

@@ -1,8 +1,8 @@
 //! The server's side of a new connection: every transport on one port.
 //!
-//! [`Acceptor::handle`] is called after each read until it answers with something else than
-//! [`AcceptStep::Incomplete`]. It never sends anything by itself, waits for at most one hello or HTTP head, and
-//! leaves what it does not want in the buffer, so that a proxy can hand the connection over to a real site.
+//! Call [`Acceptor::handle`] after each read until it returns something other than [`AcceptStep::Incomplete`]. It sends
+//! nothing by itself, waits for at most one hello or HTTP head, and leaves what it rejects in the buffer, so that a proxy
+//! can forward the connection to a real site.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -26,24 +26,24 @@ use crate::stream::Connection;
 use crate::websocket::Upgrade;
 use chappe_types::DcId;
 
-/// What a server accepts.
+/// The transports and clients that a server accepts.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct AcceptConfig {
-    /// Secrets of a proxy, tried one after the other. Fake TLS is spoken with those that demand it.
+    /// Secrets of a proxy, tried in order. Fake TLS is used with those that require it.
     pub secrets: Vec<ProxySecret>,
-    /// Whether clients without a secret are let in: plain framings, obfuscation, HTTP and WebSocket. A data
-    /// centre does so, a proxy does not.
+    /// Whether clients without a secret are accepted: plain framings, obfuscation, HTTP and WebSocket. Datacenters do
+    /// so, proxies do not.
     pub without_secret: bool,
-    /// How far the clocks of fake-TLS clients may be off.
+    /// Accepted clock error of fake-TLS clients.
     pub time_window: TimeWindow,
     /// Bounds of each connection.
     pub limits: ConnectionLimits,
 }
 
 impl AcceptConfig {
-    /// A data centre: every transport but fake TLS, no secrets.
-    pub const fn data_centre() -> Self {
+    /// Returns the configuration of a datacenter: every transport except fake TLS, no secrets.
+    pub const fn datacenter() -> Self {
         Self {
             secrets: Vec::new(),
             without_secret: true,
@@ -52,7 +52,7 @@ impl AcceptConfig {
         }
     }
 
-    /// A proxy: only clients that know one of the secrets.
+    /// Returns the configuration of a proxy: only clients that know one of the secrets.
     pub const fn proxy(secrets: Vec<ProxySecret>) -> Self {
         Self {
             secrets,
@@ -70,42 +70,42 @@ impl AcceptConfig {
     }
 }
 
-/// What the machine is told at each call.
+/// The input of each call besides the bytes.
 #[derive(Debug)]
 pub struct AcceptContext<'a> {
-    /// What is accepted.
+    /// The configuration.
     pub config: &'a AcceptConfig,
-    /// The time in Unix seconds, which fake TLS compares.
+    /// The time in Unix seconds, for fake TLS.
     pub unix_time: u32,
-    /// What earlier connections began with; proxies need it, data centres do not (`SEC-145`).
+    /// The beginnings of earlier connections. Proxies need them, datacenters do not (`SEC-145`).
     pub replays: Option<&'a mut ReplayFilter>,
 }
 
-/// A connection that speaks one of the transports.
+/// An accepted connection.
 #[derive(Debug)]
 pub struct Accepted {
-    /// Its two halves; what the client sent behind the header is still in the buffer.
+    /// Its two halves. Bytes that the client sent after the header are still in the buffer.
     pub connection: Connection,
-    /// Data centre named in the obfuscation header. Without a secret it may be random: do not check it.
+    /// The datacenter in the obfuscation header. Without a secret it may be random: do not check it.
     pub dc: Option<DcId>,
-    /// Place of the secret it was made with among [`AcceptConfig::secrets`].
+    /// Index of the client's secret in [`AcceptConfig::secrets`].
     pub secret: Option<usize>,
-    /// What hides the stream.
+    /// How the stream is disguised.
     pub disguise: Disguise,
 }
 
-/// What hides an accepted stream.
+/// How an accepted stream is disguised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Disguise {
-    /// Nothing.
+    /// Not at all.
     None,
-    /// Obfuscation.
+    /// By obfuscation.
     Obfuscated,
-    /// Obfuscation inside fake TLS.
+    /// By obfuscation inside fake TLS.
     FakeTls,
 }
 
-/// What to do with a connection.
+/// What to do next with a connection.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "made once for each connection and taken apart at once")]
 pub enum AcceptStep {
@@ -113,33 +113,33 @@ pub enum AcceptStep {
     Incomplete(Acceptor),
     /// Frames can be received.
     Ready(Accepted),
-    /// Send these bytes, then go on.
+    /// Send these bytes, then continue with `next`.
     Answer {
         /// A fake-TLS server's answer.
         bytes: Vec<u8>,
-        /// What comes next.
+        /// The state to continue with.
         next: Acceptor,
     },
-    /// Plain HTTP: parse requests from the buffer's raw bytes, nothing was consumed.
+    /// Plain HTTP: parse requests from the buffer's raw bytes. Nothing was consumed.
     Http,
-    /// A WebSocket upgrade, its head consumed. Send [`Upgrade::response`], then put the content of each binary
-    /// message into the buffer and go on with [`Acceptor::inside_websocket`].
+    /// A WebSocket upgrade, whose head was consumed. Send [`Upgrade::response`], then append the content of each binary
+    /// message to the buffer and continue with [`Acceptor::inside_websocket`].
     WebSocket(Upgrade),
-    /// Not for us. Nothing was consumed: hand the connection over to the real site, or close it.
+    /// The connection was rejected. Nothing was consumed: forward the connection to the real site, or close it.
     Refused(AcceptRefusal),
 }
 
-/// Why a connection is not for us.
+/// Why a connection was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AcceptRefusal {
     /// A fake-TLS hello failed a check (`SEC-149`).
     ClientHello(HelloRefusal),
-    /// The first 64 bytes are no header made with any of the secrets (`SEC-144`).
+    /// The first 64 bytes are no header for any of the secrets (`SEC-144`).
     UnknownProtocol,
-    /// The header came before (`SEC-145`).
+    /// The header was seen before (`SEC-145`).
     Replayed,
-    /// A transport that the configuration does not let in.
+    /// The configuration does not allow the transport.
     NotAllowed,
 }
 
@@ -156,7 +156,7 @@ impl fmt::Display for AcceptRefusal {
 
 impl core::error::Error for AcceptRefusal {}
 
-/// The beginning of one connection.
+/// A new connection whose transport is not known yet.
 #[derive(Debug, Default)]
 #[must_use = "the connection ends here unless its bytes are handled"]
 pub struct Acceptor {
@@ -169,27 +169,27 @@ enum State {
     FirstBytes,
     /// Inside WebSocket messages: an obfuscation header and nothing else.
     Messages,
-    /// Inside fake-TLS records, for the secret at this place.
+    /// Inside fake-TLS records, for the secret at this index.
     Records { secret: usize, reader: RecordReader },
 }
 
 impl Acceptor {
-    /// Begins a connection that was just accepted.
+    /// Starts with the first byte of a connection.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Begins the stream inside a WebSocket connection, where obfuscation is mandatory.
+    /// Starts with the stream inside a WebSocket connection, where obfuscation is mandatory.
     pub fn inside_websocket() -> Self {
         Self { state: State::Messages }
     }
 
-    /// Looks at what has arrived so far.
+    /// Processes the bytes that have arrived.
     ///
     /// # Errors
     ///
-    /// Only for what cannot be handed to a real site any more: a bad HTTP head, or what follows a fake-TLS
-    /// answer. Close the connection.
+    /// Fails where forwarding to a real site is no longer possible: for a bad HTTP head, or after a fake-TLS answer. Close
+    /// the connection.
     pub fn handle<R: CryptoRng + ?Sized>(
         self,
         buf: &mut ReadBuf,
@@ -224,7 +224,7 @@ fn first_bytes<R: CryptoRng + ?Sized>(
     }
 }
 
-/// Of all requests only a `GET` can ask for a WebSocket, and only its whole head tells.
+/// Waits for the whole head of a `GET`, which may request a WebSocket. Other methods cannot.
 fn http(buf: &mut ReadBuf, config: &AcceptConfig) -> Result<AcceptStep, TransportError> {
     if !buf.raw().starts_with(b"GET ") {
         return Ok(AcceptStep::Http);
@@ -240,7 +240,7 @@ fn http(buf: &mut ReadBuf, config: &AcceptConfig) -> Result<AcceptStep, Transpor
     Ok(AcceptStep::WebSocket(upgrade))
 }
 
-/// Tries the header without a secret, if that is let in, and with each secret (`SEC-144`).
+/// Tries the header without a secret, if that is allowed, and with each secret (`SEC-144`).
 fn obfuscated(buf: &mut ReadBuf, context: &mut AcceptContext<'_>) -> AcceptStep {
     let config = context.config;
     let Some(header) = buf.raw().first_chunk::<HEADER_LEN>().copied() else {
@@ -265,7 +265,7 @@ fn open_header(header: &[u8; HEADER_LEN], config: &AcceptConfig) -> Option<Opene
     {
         return Some((streams, framing, dc, None));
     }
-    // A secret that demands fake TLS is of no use outside of it.
+    // Outside fake TLS, a secret that requires it is not valid.
     let usable = config.secrets.iter().enumerate().filter(|(_, secret)| secret.domain().is_none());
     usable.into_iter().find_map(|(index, secret)| {
         let (streams, framing, dc) = Obfuscation::accept(header, Some(secret.key()))?;
@@ -312,7 +312,7 @@ fn client_hello<R: CryptoRng + ?Sized>(
     Ok(AcceptStep::Answer { bytes, next: Acceptor { state } })
 }
 
-/// Unwraps records until the header is there; what follows it is uncovered at once.
+/// Unwraps records until the header is complete, and decrypts the bytes behind it at once.
 fn inside_records(
     buf: &mut ReadBuf,
     context: &mut AcceptContext<'_>,

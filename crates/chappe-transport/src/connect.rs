@@ -1,7 +1,7 @@
 //! The client's side of a new connection.
 //!
-//! [`Connector::start`] gives the first bytes to send. Without fake TLS the connection then stands; with it one
-//! answer has to be awaited:
+//! [`Connector::start`] returns the first bytes to send. Without fake TLS, the connection is then ready. With fake TLS, the
+//! client waits for one answer:
 //!
 //! ```text
 //! let mut connect = connector.start(unix_time, rng, &mut out)?;        // send `out`
@@ -31,7 +31,7 @@ use crate::secret::{Domain, ProxySecret, SecretKey, SecretKind};
 use crate::stream::Connection;
 use chappe_types::DcId;
 
-/// What a client's connections look like. Make one and use it for every connection to the same place.
+/// The transport of a client's connections. One connector serves every connection to the same endpoint.
 #[derive(Clone, Debug)]
 pub struct Connector {
     framing: Framing,
@@ -46,7 +46,7 @@ enum Disguise {
     FakeTls { dc: Option<DcId>, key: SecretKey, domain: Domain, hello: HelloTemplate },
 }
 
-/// Whether the secret leaves no choice of framing.
+/// The framing that a secret requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Demand {
     AnyTagged,
@@ -54,12 +54,12 @@ enum Demand {
 }
 
 impl Connector {
-    /// Connections that are not hidden.
+    /// Returns a connector for connections without obfuscation.
     pub const fn plain(framing: Framing) -> Self {
         Self { framing, disguise: Disguise::None, limits: ConnectionLimits::DEFAULT }
     }
 
-    /// Obfuscated connections without a proxy, also what goes inside a WebSocket (`SEC-139`).
+    /// Returns a connector for obfuscated connections without a proxy, also inside a WebSocket (`SEC-139`).
     ///
     /// # Errors
     ///
@@ -72,10 +72,10 @@ impl Connector {
         Ok(Self { framing, disguise, limits: ConnectionLimits::DEFAULT })
     }
 
-    /// Connections through a proxy, or to an endpoint whose `dcOption` has a secret.
+    /// Returns a connector for connections through a proxy, or to an endpoint whose `dcOption` has a secret.
     ///
-    /// The framing is the one the secret demands, intermediate if it demands none; see
-    /// [`with_framing`](Self::with_framing). The proxy is not trusted with anything (`SEC-150`).
+    /// The framing is the one that the secret requires, or else intermediate; see [`with_framing`](Self::with_framing). The
+    /// proxy is untrusted (`SEC-150`).
     pub fn proxy(secret: &ProxySecret, dc: DcId) -> Self {
         let (key, dc) = (secret.key().clone(), Some(dc));
         let obfuscated = |key, padding| Disguise::Obfuscated { dc, key: Some(key), padding };
@@ -115,7 +115,7 @@ impl Connector {
         self
     }
 
-    /// Replaces the hello of fake TLS, if that is used; the default is [`HelloTemplate::browser`].
+    /// Replaces the hello of fake TLS, if it is used. The default is [`HelloTemplate::browser`].
     #[must_use]
     pub fn with_hello(mut self, template: HelloTemplate) -> Self {
         if let Disguise::FakeTls { hello, .. } = &mut self.disguise {
@@ -134,11 +134,10 @@ impl Connector {
         self.framing
     }
 
-    /// Begins a connection and appends to `out` what to send first, if anything.
+    /// Starts a connection and appends the first bytes to send to `out`, if there are any.
     ///
-    /// It may be sent together with the first frame. `unix_time` (seconds) is used by fake TLS alone; proxies
-    /// refuse a clock that is minutes off. What was appended must not be sent on a second connection
-    /// (`SEC-142`): call again for each.
+    /// They may be sent together with the first frame. Only fake TLS uses `unix_time` (seconds): proxies reject clocks that
+    /// are minutes off. The bytes must not be sent on a second connection (`SEC-142`): call this method for each.
     ///
     /// # Errors
     ///
@@ -183,12 +182,12 @@ impl Connector {
     }
 }
 
-/// Where the beginning of a client's connection stands.
+/// The next step of a client's new connection.
 #[derive(Debug)]
 pub enum ConnectStep {
     /// Frames can be sent.
     Ready(Connection),
-    /// The server's answer, or the rest of it, has to arrive first.
+    /// The server's answer is missing or incomplete.
     FakeTls(ExpectServerHello),
 }
 
@@ -203,11 +202,10 @@ pub struct ExpectServerHello {
 }
 
 impl ExpectServerHello {
-    /// Looks at what has arrived so far.
+    /// Processes the bytes that have arrived.
     ///
-    /// Gives itself back if that is not the whole answer, and the connection once its digest was compared, in
-    /// constant time, over exactly its bytes (`SEC-147`). The first frame sent then carries the obfuscation
-    /// header with it.
+    /// Returns itself if the answer is incomplete. Returns the connection after the digest over exactly the answer's bytes
+    /// matched in constant time (`SEC-147`). The first frame is sent together with the obfuscation header.
     ///
     /// # Errors
     ///

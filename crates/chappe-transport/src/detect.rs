@@ -1,4 +1,4 @@
-//! Telling from the first bytes of a connection what is spoken on it.
+//! Detection of the transport from the first bytes of a connection.
 //!
 //! Spec: <https://core.telegram.org/mtproto/mtproto-transports>; a server never sends a prefix of its own.
 
@@ -6,36 +6,36 @@ use crate::fake_tls::server::CLIENT_HANDSHAKE;
 use crate::framing::Framing;
 use crate::obfuscation::HEADER_LEN;
 
-/// What the first bytes belong to.
+/// The transport that the first bytes indicate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detected {
-    /// Too few bytes to tell; never more than [`HEADER_LEN`] are needed.
+    /// More bytes are needed, at most 64.
     Incomplete {
-        /// How many there must be at least.
+        /// The minimum number of bytes for the next attempt.
         needed: usize,
     },
-    /// A framing that is not hidden, behind a prefix of `prefix_len` bytes that is to be dropped.
+    /// A framing without obfuscation, after a prefix of `prefix_len` bytes to drop.
     Plain {
         /// The framing.
         framing: Framing,
         /// Length of the prefix in bytes; none for full.
         prefix_len: usize,
     },
-    /// HTTP, perhaps a WebSocket upgrade.
+    /// HTTP, which may be a WebSocket upgrade.
     Http,
     /// A TLS `ClientHello`: fake TLS, or a probe.
     ClientHello,
-    /// None of the others: the 64 bytes of an obfuscation header.
+    /// Anything else: the 64 bytes of an obfuscation header.
     Obfuscated,
 }
 
-/// Methods whose first four bytes mean HTTP.
+/// First four bytes of the methods of HTTP.
 const METHODS: [[u8; 4]; 4] = [*b"POST", *b"GET ", *b"HEAD", *b"OPTI"];
 
-/// Looks at the first bytes of a connection.
+/// Detects the transport from the first bytes of a connection.
 ///
-/// It asks for one byte, then 4, 8, 11 where TLS is likely, and 64. The caller sets a time limit, of 10 seconds
-/// say, for a peer that does not send them (`SEC-136`).
+/// Needs one byte, then 4, 8, 11 if TLS is likely, and 64. The caller limits the time to wait for them, for example to 10
+/// seconds (`SEC-136`).
 pub fn detect(input: &[u8]) -> Detected {
     let Some(&first) = input.first() else {
         return Detected::Incomplete { needed: 1 };
@@ -51,7 +51,7 @@ pub fn detect(input: &[u8]) -> Detected {
         [0xdd, 0xdd, 0xdd, 0xdd] => {
             return Detected::Plain { framing: Framing::PaddedIntermediate, prefix_len: 4 };
         }
-        // No obfuscation header begins with these, so the hello of the usual length needs no second look.
+        // No obfuscation header begins with these bytes, so a hello of the usual length needs no further check.
         [0x16, 0x03, 0x01, 0x02] => return Detected::ClientHello,
         _ if METHODS.contains(word) => return Detected::Http,
         _ => {}
@@ -68,7 +68,7 @@ pub fn detect(input: &[u8]) -> Detected {
     obfuscated(input)
 }
 
-/// A hello longer than usual begins like one obfuscation header in 2^24, so its next bytes are compared too.
+/// One obfuscation header in 2^24 begins like a hello of unusual length, so the next bytes are compared, too.
 fn long_hello(input: &[u8]) -> Detected {
     let Some(&[_, _, _, high, low, kind, top, middle, bottom, major, minor]) = input.first_chunk::<11>()
     else {

@@ -1,6 +1,6 @@
-//! What can be wrong with a stream, by blame.
+//! Errors of a stream, grouped by cause.
 //!
-//! Not here: the numbers a server sends instead of a message; those are [`TransportErrorCode`](crate::TransportErrorCode).
+//! Not here: the codes that a server sends instead of a message: [`TransportErrorCode`](crate::TransportErrorCode).
 
 use core::fmt;
 

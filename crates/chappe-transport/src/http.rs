@@ -1,10 +1,10 @@
 //! HTTP: one payload in the body of each request and each response.
 //!
-//! A client sends `POST /api`, one request at a time on a connection; the response holds one payload or none.
-//! There is no framing, no obfuscation and no quick ack here, and the status takes the place of transport errors.
+//! A client sends `POST /api`, one request at a time on a connection. The response contains one payload or none. HTTP has no
+//! framing, obfuscation or quick acks, and statuses instead of transport errors.
 //!
-//! Only what this transport needs of HTTP/1.1 is accepted: bodies have a `Content-Length`, once. Anything two
-//! parsers could read in two ways is refused.
+//! Only the part of HTTP/1.1 that this transport needs is accepted: a body has exactly one `Content-Length`. Ambiguous input,
+//! which two parsers could read differently, is rejected.
 //!
 //! Spec: <https://core.telegram.org/mtproto/transports#http>.
 
@@ -17,19 +17,19 @@ use crate::error::TransportError;
 use crate::limits::ConnectionLimits;
 use chappe_types::TransportErrorCode;
 
-/// Path that clients post to.
+/// The path of clients' requests.
 pub const PATH: &str = "/api";
 
-/// Path that web pages post to.
+/// The path of web pages' requests.
 pub const WEB_PATH: &str = "/apiw1";
 
-/// Path that web pages post to in the test environment.
+/// The path of web pages' requests in the test environment.
 pub const WEB_TEST_PATH: &str = "/apiw_test1";
 
-/// Most header fields of one head.
+/// Maximum number of header fields.
 const MAX_FIELDS: usize = 64;
 
-/// What is wrong with a message of HTTP.
+/// Why an HTTP message was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HttpError {
@@ -40,7 +40,7 @@ pub enum HttpError {
         /// Limit in bytes.
         max: usize,
     },
-    /// `Content-Length` is missing where a body must be, is not a number, or stands there twice.
+    /// `Content-Length` is missing although a body is required, is not a number, or is repeated.
     ContentLength,
     /// The body is longer than the limit.
     BodyTooLong {
@@ -49,12 +49,12 @@ pub enum HttpError {
         /// Limit in bytes.
         max: usize,
     },
-    /// The body is sent in a way other than by length.
+    /// The body has a transfer encoding instead of a length.
     TransferEncoding,
-    /// A WebSocket upgrade, or the answer to it, lacks the version, the key or the subprotocol `binary`
+    /// A WebSocket upgrade, or its answer, lacks the version, the key or the subprotocol `binary`
     /// (`SEC-139`).
     Upgrade,
-    /// Host or path to send contain bytes that cannot stand in a head.
+    /// The host or path to send contains bytes that are not allowed in a head.
     UnusableName,
 }
 
@@ -67,7 +67,7 @@ impl fmt::Display for HttpError {
             Self::BodyTooLong { len, max } => write!(f, "body of {len} bytes exceeds the limit of {max}"),
             Self::TransferEncoding => f.write_str("transfer-encoding is not accepted"),
             Self::Upgrade => f.write_str("websocket upgrade is incomplete"),
-            Self::UnusableName => f.write_str("host or path cannot stand in a head"),
+            Self::UnusableName => f.write_str("host or path contains bytes that are not allowed in a head"),
         }
     }
 }
@@ -77,13 +77,13 @@ impl core::error::Error for HttpError {}
 /// Whether the connection stays open after a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Persistence {
-    /// It does.
+    /// The connection stays open.
     KeepAlive,
-    /// It does not.
+    /// The connection is closed.
     Close,
 }
 
-/// Fields of a head that matter here.
+/// The header fields that this transport uses.
 #[derive(Clone, Copy, Debug, Default)]
 struct Fields<'a> {
     content_length: Option<u64>,
@@ -96,7 +96,7 @@ struct Fields<'a> {
     websocket_accept: Option<&'a [u8]>,
 }
 
-/// Head of a request.
+/// The head of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHead<'a> {
     method: &'a str,
@@ -107,11 +107,11 @@ pub struct RequestHead<'a> {
 }
 
 impl<'a> RequestHead<'a> {
-    /// Reads a head at the beginning of `input`; `None` means that more must arrive.
+    /// Parses the head at the beginning of `input`. Returns `None` if it is incomplete.
     ///
     /// # Errors
     ///
-    /// Says what is wrong with it; answer with status 400, if at all, and close.
+    /// Fails if it is malformed. Answer with status 400, if at all, and close the connection.
     pub fn parse(input: &'a [u8], limits: &ConnectionLimits) -> Result<Option<Self>, HttpError> {
         let Some(len) = head_len(input, limits.max_http_head)? else {
             return Ok(None);
@@ -138,24 +138,23 @@ impl<'a> RequestHead<'a> {
         self.path
     }
 
-    /// Returns the length of the head in bytes, its empty line included.
+    /// Returns the length of the head in bytes, including its empty line.
     #[allow(clippy::len_without_is_empty, reason = "a head is never empty")]
     pub const fn len(&self) -> usize {
         self.len
     }
 
-    /// Returns the page the request comes from; one that has an origin needs [`Cors::Allow`] in its response.
+    /// Returns the origin of the requesting page. A request with an origin needs [`Cors::Allow`] in its response.
     pub const fn origin(&self) -> Option<&'a [u8]> {
         self.fields.origin
     }
 
-    /// Says whether the client wants to go on using the connection.
+    /// Returns whether the client keeps the connection open.
     pub fn persistence(&self) -> Persistence {
         self.fields.persistence(self.minor)
     }
 
-    /// Says whether this is a WebSocket upgrade; whether it is complete, [`Upgrade`](crate::websocket::Upgrade)
-    /// says.
+    /// Returns whether this is a WebSocket upgrade. [`Upgrade`](crate::websocket::Upgrade) checks whether it is complete.
     pub fn asks_for_websocket(&self) -> bool {
         self.method == "GET" && has_token(self.fields.upgrade, b"websocket")
     }
@@ -169,7 +168,7 @@ impl<'a> RequestHead<'a> {
         self.fields.websocket_protocol.unwrap_or_default()
     }
 
-    /// Returns how long the body is; a `POST` must say so.
+    /// Returns the length of the body, which is mandatory for a `POST`.
     fn body_len(&self) -> Result<u64, HttpError> {
         match self.fields.content_length {
             Some(len) => Ok(len),
@@ -184,18 +183,18 @@ impl<'a> RequestHead<'a> {
 pub struct Request<'a> {
     /// Its head.
     pub head: RequestHead<'a>,
-    /// Where its body lies in the input: one payload.
+    /// The range of its body in the input: one payload.
     pub body: Range<usize>,
 }
 
 impl<'a> Request<'a> {
-    /// Reads a request at the beginning of `input`; `None` means that more must arrive.
+    /// Parses the request at the beginning of `input`. Returns `None` if it is incomplete.
     ///
-    /// Drop the bytes up to the end of the body after it. Nothing is allocated, whatever length is announced.
+    /// Drop the bytes up to the end of the body afterwards. Nothing is allocated for an announced length.
     ///
     /// # Errors
     ///
-    /// Says what is wrong with it; answer with status 400, if at all, and close.
+    /// Fails if it is malformed. Answer with status 400, if at all, and close the connection.
     pub fn parse(input: &'a [u8], limits: &ConnectionLimits) -> Result<Option<Self>, HttpError> {
         let Some(head) = RequestHead::parse(input, limits)? else {
             return Ok(None);
@@ -208,22 +207,22 @@ impl<'a> Request<'a> {
 /// A whole response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
-    /// Where the payload lies in the input, if there is one.
+    /// The range of the payload in the input, if there is one.
     pub outcome: Result<Option<Range<usize>>, TransportErrorCode>,
-    /// How much of the input to drop.
+    /// The number of input bytes to drop.
     pub used: usize,
     /// Whether the connection can be used for the next request.
     pub persistence: Persistence,
 }
 
 impl Response {
-    /// Reads a response at the beginning of `input`; `None` means that more must arrive.
+    /// Parses the response at the beginning of `input`. Returns `None` if it is incomplete.
     ///
     /// A status other than 200 is a transport error whose body is ignored (`SEC-140`).
     ///
     /// # Errors
     ///
-    /// Says what is wrong with it; close the connection.
+    /// Fails if it is malformed. Close the connection.
     pub fn parse(input: &[u8], limits: &ConnectionLimits) -> Result<Option<Self>, HttpError> {
         let Some(head) = ResponseHead::parse(input, limits)? else {
             return Ok(None);
@@ -243,17 +242,17 @@ impl Response {
     }
 }
 
-/// Head of a response.
+/// The head of a response.
 pub(crate) struct ResponseHead<'a> {
     pub(crate) status: u16,
     pub(crate) len: usize,
     minor: u8,
-    /// Not looked at where the status says everything.
+    /// Not evaluated if only the status matters.
     fields: Result<Fields<'a>, HttpError>,
 }
 
 impl<'a> ResponseHead<'a> {
-    /// Reads a head at the beginning of `input`; `None` means that more must arrive.
+    /// Parses the head at the beginning of `input`. Returns `None` if it is incomplete.
     pub(crate) fn parse(input: &'a [u8], limits: &ConnectionLimits) -> Result<Option<Self>, HttpError> {
         let Some(len) = head_len(input, limits.max_http_head)? else {
             return Ok(None);
@@ -267,7 +266,7 @@ impl<'a> ResponseHead<'a> {
         Ok(Some(Self { status, len, minor, fields: Fields::collect(response.headers) }))
     }
 
-    /// Says whether the other side goes over to WebSocket, with this `Sec-WebSocket-Accept` and subprotocol.
+    /// Returns whether the server switches to WebSocket with this `Sec-WebSocket-Accept` and subprotocol.
     pub(crate) fn opens_websocket(&self, accept: &str, protocol: &str) -> bool {
         self.status == 101
             && self.fields.as_ref().is_ok_and(|fields| {
@@ -279,12 +278,12 @@ impl<'a> ResponseHead<'a> {
     }
 }
 
-/// Reads the head of a response at the beginning of `input` and returns its status and its length in bytes;
-/// `None` means that more must arrive. For exchanges in which the status says everything, such as `CONNECT`.
+/// Parses the head of a response at the beginning of `input` and returns its status and length in bytes, or `None` if it is
+/// incomplete. For exchanges in which only the status matters, such as `CONNECT`.
 ///
 /// # Errors
 ///
-/// Says what is wrong with it; close the connection.
+/// Fails if it is malformed. Close the connection.
 pub fn status_line(input: &[u8], limits: &ConnectionLimits) -> Result<Option<(u16, usize)>, HttpError> {
     Ok(ResponseHead::parse(input, limits)?.map(|head| (head.status, head.len)))
 }
@@ -308,7 +307,7 @@ pub fn request_head_into(
     Ok(())
 }
 
-/// Refuses names that would break a head.
+/// Rejects names that would break a head.
 pub(crate) fn check_names(host: &str, path: &str) -> Result<(), HttpError> {
     let visible = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
     if visible(host) && visible(path) && path.starts_with('/') {
@@ -321,9 +320,9 @@ pub(crate) fn check_names(host: &str, path: &str) -> Result<(), HttpError> {
 /// Whether a response lets web pages of any origin read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cors {
-    /// It does, as [`WEB_PATH`] must, also in answer to `OPTIONS`.
+    /// Pages of any origin may read it, as [`WEB_PATH`] requires, also in answers to `OPTIONS`.
     Allow,
-    /// It says nothing about it.
+    /// The response has no such field.
     Omit,
 }
 
@@ -396,7 +395,7 @@ impl<'a> Fields<'a> {
         Ok(fields)
     }
 
-    /// From HTTP/1.1 on connections stay open unless someone says otherwise; before, the other way round.
+    /// With HTTP/1.1, connections stay open by default; with HTTP/1.0, they are closed.
     fn persistence(&self, minor: u8) -> Persistence {
         let close = has_token(self.connection, b"close");
         let keep = has_token(self.connection, b"keep-alive");
@@ -404,12 +403,12 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Says whether a comma-separated field holds `token`, whatever its case.
+/// Returns whether a comma-separated field contains `token` in any case.
 pub(crate) fn has_token(field: &[u8], token: &[u8]) -> bool {
     field.split(|byte| *byte == b',').any(|item| item.trim_ascii().eq_ignore_ascii_case(token))
 }
 
-/// Decimal digits and nothing else: no sign, no list, no blanks inside.
+/// Parses decimal digits. Signs, lists and inner blanks are errors.
 fn parse_len(value: &[u8]) -> Result<u64, HttpError> {
     let digits = value.trim_ascii();
     if digits.is_empty() || digits.len() > 18 || !digits.iter().all(u8::is_ascii_digit) {
@@ -418,7 +417,7 @@ fn parse_len(value: &[u8]) -> Result<u64, HttpError> {
     Ok(digits.iter().fold(0, |len, digit| len * 10 + u64::from(digit - b'0')))
 }
 
-/// Finds the empty line that ends a head, so that it is parsed once.
+/// Finds the empty line at the end of a head, so that the head is parsed only once.
 fn head_len(input: &[u8], max: usize) -> Result<Option<usize>, HttpError> {
     let within = &input[..input.len().min(max)];
     match within.windows(4).position(|end| end == b"\r\n\r\n") {

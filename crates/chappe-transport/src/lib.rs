@@ -1,19 +1,17 @@
 //! Transports of MTProto as state machines: framings, obfuscation, MTProxy, WebSocket and HTTP payloads.
 //!
-//! A transport carries payloads (plain or encrypted envelopes) over a stream of bytes. Nothing here opens a
-//! socket, waits or draws randomness by itself: a driver passes bytes, time and a generator in, and sends what
-//! comes out. Both ends of a connection are made of the same parts.
+//! A transport carries payloads (plain or encrypted envelopes) over a stream of bytes. The crate opens no sockets, does not
+//! wait and has no source of randomness: a driver passes bytes, time and a random generator in, and sends the output. Client
+//! and server use the same parts.
 //!
-//! | module | subject |
+//! | item | subject |
 //! |---|---|
-//! | [`framing`] | abridged, intermediate, padded intermediate, full; quick acks |
-//! | [`payload`] | what a payload is |
-//! | [`obfuscation`] | the 64-byte header and its two cipher streams |
-//! | [`secret`], [`link`], [`fake_tls`] | MTProxy: secrets, links, the imitation of TLS 1.3 |
-//! | [`connect`], [`accept`], [`detect`] | new connections, either side; every transport on one port |
-//! | [`stream`], [`read_buf`] | connections that stand: sending, receiving, the buffer between |
-//! | [`http`], [`websocket`] | payloads in HTTP bodies; what stands above a WebSocket library |
-//! | [`replay`], [`limits`] | what keeps a server alive |
+//! | [`Framing`] | abridged, intermediate, padded intermediate, full |
+//! | [`Connector`], [`Acceptor`] | new connections on either side; a server detects the transport |
+//! | [`Connection`], [`Sender`], [`Receiver`], [`ReadBuf`] | sending and receiving |
+//! | [`ProxySecret`], [`ProxyLink`], [`HelloTemplate`] | MTProxy: secrets, links, the imitation of TLS 1.3 |
+//! | [`http`], [`websocket`] | payloads in HTTP bodies; the WebSocket upgrade |
+//! | [`ReplayFilter`], [`ConnectionLimits`] | protection of servers |
 //!
 //! A client and a server over bytes in memory:
 //!
@@ -25,15 +23,15 @@
 //! # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 //! # let mut rng = ChaCha20Rng::from_seed([1; 32]);
 //!
-//! // The client: what to send first, then a frame.
+//! // The client sends the first bytes of the transport, then a frame.
 //! let mut wire = Vec::new();
 //! let connector = Connector::obfuscated(Framing::Intermediate, None)?;
 //! let ConnectStep::Ready(mut client) = connector.start(0, &mut rng, &mut wire)? else { unreachable!() };
 //! let envelope = [7; 40];
 //! client.sender.encode_into(&mut wire, &envelope, AckRequest::Quick, &mut rng)?;
 //!
-//! // The server: find out what is spoken, then take frames out.
-//! let config = AcceptConfig::data_centre();
+//! // The server detects the transport, then takes frames out.
+//! let config = AcceptConfig::datacenter();
 //! let mut context = AcceptContext { config: &config, unix_time: 0, replays: None };
 //! let mut buf = ReadBuf::new(&ConnectionLimits::DEFAULT);
 //! buf.extend_from_slice(&wire)?;

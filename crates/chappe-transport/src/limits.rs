@@ -1,26 +1,26 @@
-//! What one connection may make us hold.
+//! Memory bounds of one connection.
 
-/// Longest frame accepted or written by default, padding included: one byte under 16 MiB.
+/// Default maximum length of a frame, padding included: one byte below 16 MiB.
 ///
-/// Official implementations stop at 4 MiB + 1 KiB or at 16 MiB.
+/// Official implementations limit frames to 4 MiB + 1 KiB or to 16 MiB.
 pub(crate) const DEFAULT_MAX_FRAME: usize = (1 << 24) - 1;
 
-/// What is read at once, at most.
+/// Maximum number of bytes of one read.
 const ONE_READ: usize = 64 * 1024;
 
 /// Bounds of one connection (`SEC-136`, `SEC-138`).
 ///
-/// Nothing is ever allocated for an announced length: buffers grow with the bytes that arrive.
+/// Buffers grow with the bytes that arrive. Nothing is allocated for an announced length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectionLimits {
-    /// Longest frame in bytes, padding included, length fields and checksum not.
+    /// Maximum length of a frame in bytes, including padding, without length fields and checksum.
     pub max_frame: usize,
-    /// Longest HTTP head in bytes, up to and including its empty line.
+    /// Maximum length of an HTTP head in bytes, including its empty line.
     pub max_http_head: usize,
-    /// Longest fake-TLS `ClientHello` record in bytes, its 5-byte header included.
+    /// Maximum length of a fake-TLS `ClientHello` record in bytes, including its 5-byte header.
     pub max_client_hello: usize,
-    /// Longest answer of a fake-TLS server in bytes, all three records together.
+    /// Maximum length of the answer of a fake-TLS server in bytes: three records together.
     pub max_server_hello: usize,
 }
 
@@ -40,9 +40,9 @@ impl ConnectionLimits {
         self
     }
 
-    /// Most bytes a [`ReadBuf`](crate::ReadBuf) may hold under these limits.
+    /// Returns the maximum length of a [`ReadBuf`](crate::ReadBuf) with these limits.
     ///
-    /// A whole frame or HTTP body with what stands in front of it, a whole hello, and one more read fit.
+    /// It has room for a frame or an HTTP body with its header, a hello, and one more read.
     pub const fn max_buffered(&self) -> usize {
         let heads =
             self.max_http_head.saturating_add(self.max_client_hello).saturating_add(self.max_server_hello);

@@ -1,25 +1,25 @@
 //! Links to a proxy: `tg://proxy?server=…&port=…&secret=…` and its `https://t.me/proxy` form.
 //!
-//! Links come from strangers: nothing in them is trusted, and no text makes the parser panic.
+//! Links are untrusted input. No text makes the parser panic.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::secret::{ProxySecret, SecretError};
 
-/// Longest link looked at, in bytes.
+/// Maximum length of a link in bytes.
 const MAX_LINK: usize = 4096;
 
-/// Longest server name, in bytes.
+/// Maximum length of a server name in bytes.
 const MAX_SERVER: usize = 255;
 
-/// Hosts whose `/proxy` page is a link.
+/// Hosts of `/proxy` links.
 const HOSTS: [&str; 4] = ["t.me", "telegram.me", "telegram.dog", "www.t.me"];
 
-/// Where a proxy is and how to speak to it.
+/// The address and the secret of a proxy.
 #[derive(Clone, Debug)]
 pub struct ProxyLink {
-    /// Host name or address, as the link gives it.
+    /// Host name or address.
     pub server: String,
     /// TCP port.
     pub port: u16,
@@ -28,11 +28,11 @@ pub struct ProxyLink {
 }
 
 impl ProxyLink {
-    /// Reads a link.
+    /// Parses a link.
     ///
     /// # Errors
     ///
-    /// Says which part is missing or wrong.
+    /// Fails if a part is missing or wrong.
     pub fn parse(link: &str) -> Result<Self, SecretError> {
         let query = query(link)?;
         let value = |name: &str| {
@@ -52,7 +52,7 @@ impl ProxyLink {
     }
 }
 
-/// Returns what follows the question mark of a proxy link.
+/// Returns the query of a proxy link.
 fn query(link: &str) -> Result<&str, SecretError> {
     if link.len() > MAX_LINK {
         return Err(SecretError::Link);
@@ -71,7 +71,7 @@ fn query(link: &str) -> Result<&str, SecretError> {
     if known { Ok(query) } else { Err(SecretError::Link) }
 }
 
-/// Undoes `%xx`; a plus sign stays one, because base64 secrets have it.
+/// Decodes `%xx`. A plus sign is kept, because base64 secrets contain it.
 fn percent_decoded(text: &str) -> Result<String, SecretError> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();

@@ -1,14 +1,13 @@
 //! Obfuscation ("obfuscated2"): a stream without recognisable bytes.
 //!
-//! A client begins with 64 bytes that look random. Two AES-256-CTR streams come out of them, one for each
-//! direction; bytes 56..64, encrypted, name the framing and the data centre. The transport's own prefix is not
-//! sent.
+//! A client begins with 64 bytes that look random. The keys of two AES-256-CTR streams, one for each direction, are derived
+//! from them. The encrypted bytes 56..64 name the framing and the datacenter. The transport's own prefix is not sent.
 //!
-//! It hides, it does not protect: whoever reads the 64 bytes can read everything, unless a proxy secret was
-//! mixed into the keys.
+//! Obfuscation gives no confidentiality: without a proxy secret in the keys, whoever reads the 64 bytes can decrypt the
+//! stream.
 //!
-//! **Invariant:** a header is used for one connection (`SEC-142`): it is made here, from fresh randomness, and
-//! cannot be kept; a stream only moves forward.
+//! **Invariant:** a header is used for one connection (`SEC-142`). It is drawn from fresh randomness and cannot be stored,
+//! and a stream only moves forward.
 //!
 //! Spec: <https://core.telegram.org/mtproto/mtproto-transports#transport-obfuscation>.
 
@@ -25,43 +24,43 @@ use crate::error::TransportError;
 use crate::framing::Framing;
 use crate::secret::SecretKey;
 
-/// Length of the header a client begins with.
+/// Length of the header at the beginning of a client's stream.
 pub(crate) const HEADER_LEN: usize = 64;
 
 mod field {
     use core::ops::Range;
-    /// Compared with the beginnings of other transports.
+    /// Must differ from the beginnings of other transports.
     pub(super) const FIRST: Range<usize> = 0..4;
     pub(super) const SECOND: Range<usize> = FIRST.end..8;
     pub(super) const KEY: Range<usize> = SECOND.end..40;
     pub(super) const IV: Range<usize> = KEY.end..56;
     pub(super) const TAG: Range<usize> = IV.end..60;
     pub(super) const DC: Range<usize> = TAG.end..62;
-    /// What is sent encrypted; the rest is sent as drawn (`SEC-143`).
+    /// The encrypted part; the rest is sent as drawn (`SEC-143`).
     pub(super) const ENCRYPTED: Range<usize> = TAG.start..super::HEADER_LEN;
-    /// What makes two headers the same connection: everything a key depends on.
+    /// The bytes from which the keys are derived, which identify a connection.
     pub(super) const IDENTITY: Range<usize> = KEY.start..IV.end;
 }
 
-/// Beginnings that servers take for another transport (`SEC-141`).
+/// Beginnings that servers interpret as another transport (`SEC-141`).
 const FORBIDDEN_FIRST: [[u8; 4]; 7] =
     [*b"HEAD", *b"POST", *b"GET ", *b"OPTI", [0xdd; 4], [0xee; 4], [0x16, 0x03, 0x01, 0x02]];
 
 /// The two cipher streams of an obfuscated connection.
 ///
-/// Not `Clone`: a stream used twice would show the XOR of two plaintexts.
+/// Not `Clone`: a stream that is used twice reveals the XOR of two plaintexts.
 pub struct Obfuscation {
-    /// Hides what this side writes.
+    /// Encrypts this side's output.
     pub outgoing: Keystream,
-    /// Uncovers what this side reads.
+    /// Decrypts this side's input.
     pub incoming: Keystream,
 }
 
 impl Obfuscation {
-    /// Draws a header for `framing` and returns it as it must be sent, with the client's streams.
+    /// Draws a header for `framing` and returns the client's streams and the bytes to send.
     ///
-    /// With `dc` the header names the data centre, which proxies require; without it those bytes stay random.
-    /// Headers that look like another transport are drawn again (`SEC-141`).
+    /// With `dc` the header names the datacenter, which proxies require; without it these bytes are random. Headers that look
+    /// like another transport are drawn again (`SEC-141`).
     ///
     /// # Errors
     ///
@@ -81,9 +80,9 @@ impl Obfuscation {
         }
     }
 
-    /// Makes the header out of 64 given random bytes, or returns `None` if they must be drawn again.
+    /// Creates the header from 64 random bytes, or returns `None` if they must be drawn again.
     ///
-    /// The bytes must never be used for a second connection.
+    /// Do not use the bytes for a second connection.
     ///
     /// # Errors
     ///
@@ -111,10 +110,9 @@ impl Obfuscation {
         Ok(Some((Self { outgoing, incoming }, header)))
     }
 
-    /// Reads the header a client sent and returns the server's streams, or `None` if no tag comes out.
+    /// Decrypts a client's header and returns the server's streams, or `None` if it contains no tag.
     ///
-    /// With several secrets, try one after the other (`SEC-144`). The data centre may be random and must not be
-    /// checked on direct connections.
+    /// Try several secrets in turn (`SEC-144`). The datacenter may be random: do not check it on direct connections.
     pub fn accept(header: &[u8; HEADER_LEN], secret: Option<&SecretKey>) -> Option<(Self, Framing, DcId)> {
         let mut incoming = Keystream::derive(header, secret);
         let mut opened = Zeroizing::new(*header);
@@ -134,7 +132,7 @@ impl fmt::Debug for Obfuscation {
 
 /// One direction of an obfuscated connection: AES-256-CTR.
 ///
-/// The cipher is two thirds of a kilobyte that stay where they are: connections that hide nothing have no room for it.
+/// The cipher is boxed: its 680 bytes would be part of connections without obfuscation, too.
 pub struct Keystream(Box<Ctr>);
 
 impl Keystream {
@@ -149,7 +147,7 @@ impl Keystream {
         Self(Box::new(Ctr::new(&key, &iv)))
     }
 
-    /// Hides or uncovers the next bytes of the stream, in place.
+    /// Encrypts or decrypts the next bytes of the stream in place.
     pub fn apply(&mut self, bytes: &mut [u8]) {
         self.0.apply(bytes);
     }
@@ -161,7 +159,7 @@ impl fmt::Debug for Keystream {
     }
 }
 
-/// Returns the part of a header that a replay repeats: bytes 8..56, which the keys come from (`SEC-145`).
+/// Returns the part of a header that identifies a replay: bytes 8..56, from which the keys are derived (`SEC-145`).
 pub fn identity(header: &[u8; HEADER_LEN]) -> &[u8] {
     &header[field::IDENTITY]
 }

@@ -1,7 +1,7 @@
-//! What a payload is, told by its length and first bytes.
+//! The kind of a payload, determined by its length and first bytes.
 //!
-//! Short payloads are no envelopes (`SEC-132`): they are transport errors, quick acks or nothing at all. And on
-//! the padded transport the length of an envelope has to be found inside it.
+//! Short payloads are not envelopes (`SEC-132`): they are transport errors, quick acks or keep-alives. On the padded
+//! transport, the length of an envelope is determined from its content.
 //!
 //! Not here: opening the envelope.
 
@@ -11,37 +11,37 @@ use crate::error::TransportError;
 use crate::framing::Framing;
 use chappe_types::TransportErrorCode;
 
-/// The shortest plain envelope: `auth_key_id`, `msg_id`, length and one word.
+/// Length of the shortest plain envelope: `auth_key_id`, `msg_id`, length and one word.
 pub(crate) const MIN_ENVELOPE: usize = 24;
 
-/// Length of `auth_key_id` and `msg_key`, in front of what is encrypted.
+/// Length of `auth_key_id` and `msg_key` in front of the encrypted part.
 const ENCRYPTED_HEAD: usize = 24;
 
 /// Length of a plain envelope's head.
 const PLAIN_HEAD: usize = 20;
 
-/// What a payload is.
+/// The kind of a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Payload {
     /// An envelope whose `auth_key_id` is zero.
     Plain,
     /// An envelope with an `auth_key_id`.
     Encrypted,
-    /// Nothing to do: some servers send it to keep a connection open.
+    /// No operation: some servers send it to keep a connection open.
     Nop,
-    /// A quick ack of the padded transport, with its token. Unknown tokens are to be ignored (`SEC-133`).
+    /// A quick ack of the padded transport, with its token. Ignore unknown tokens (`SEC-133`).
     QuickAck(QuickAckToken),
     /// A transport error. It is unauthenticated (`SEC-134`).
     Error(TransportErrorCode),
 }
 
 impl Payload {
-    /// Tells what `payload`, written by `from` on a transport of `framing`, is.
+    /// Returns the kind of a `payload` that `from` wrote on a transport of `framing`.
     ///
     /// # Errors
     ///
-    /// [`TransportError::ShortPayload`] if it is too short for an envelope and nothing else either; a server may
-    /// answer that with [`TransportErrorCode::UnknownAuthKey`] before it closes.
+    /// [`TransportError::ShortPayload`] if it is too short for an envelope and of no other kind. A server may answer with
+    /// [`TransportErrorCode::UnknownAuthKey`] before it closes the connection.
     pub fn classify(payload: &[u8], from: Side, framing: Framing) -> Result<Self, TransportError> {
         let len = payload.len();
         let short = TransportError::ShortPayload { len };
@@ -66,11 +66,10 @@ impl Payload {
     }
 }
 
-/// Finds the length of the envelope in a frame of the padded transport, whose padding is 0 to 15 bytes.
+/// Returns the length of the envelope in a frame of the padded transport, whose padding is 0 to 15 bytes.
 ///
-/// A plain envelope says its length itself; an encrypted one ends at the last whole block. What is too short for
-/// an envelope, and a plain envelope that claims more than there is, is returned whole for the next layer to
-/// judge.
+/// A plain envelope contains its length; an encrypted one ends at the last whole block. Returns the length of the frame if it
+/// is too short for an envelope, or if a plain envelope claims more bytes than it has: the next layer rejects it.
 pub fn unpadded_len(frame: &[u8]) -> usize {
     let len = frame.len();
     if len < MIN_ENVELOPE {

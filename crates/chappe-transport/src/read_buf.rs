@@ -1,10 +1,9 @@
-//! The buffer a driver reads into.
+//! The read buffer of a driver.
 //!
-//! Its bytes are first *raw*, as they came from the socket, then *ready*, with records unwrapped and the
-//! obfuscation undone in place, then gone. Frames are handed out where they lie; bytes move only when room is
-//! short, and then at most once for each time they were read.
+//! Its bytes are first *raw*, as received, then *ready*, with records unwrapped and obfuscation decrypted in place, then
+//! dropped. Frames are ranges of the buffer. Bytes move only when room is short, and then at most once per read.
 //!
-//! **Invariant:** it grows with the bytes that arrived, never with a length that was announced (`SEC-138`).
+//! **Invariant:** the buffer grows with the bytes that arrived, never with an announced length (`SEC-138`).
 
 use alloc::vec::Vec;
 use core::{fmt, mem};
@@ -12,13 +11,13 @@ use core::{fmt, mem};
 use crate::error::TransportError;
 use crate::limits::ConnectionLimits;
 
-/// Room offered for a read at least, unless the bound is near.
+/// Minimum room for a read, unless the bound is near.
 const MIN_READ: usize = 4 * 1024;
 
-/// First allocation: most messages are smaller, and what is larger stays until the connection is idle.
+/// Size of the first allocation. Most messages are smaller; a larger buffer is kept until the connection is idle.
 const INITIAL: usize = MIN_READ;
 
-/// Bytes read and not used yet: `start..ready` is ready, `ready..end` is raw.
+/// Bytes that were read and not consumed yet: `start..ready` is ready, `ready..end` is raw.
 pub struct ReadBuf {
     bytes: Vec<u8>,
     start: usize,
@@ -28,17 +27,17 @@ pub struct ReadBuf {
 }
 
 impl ReadBuf {
-    /// Makes an empty buffer that holds at most [`ConnectionLimits::max_buffered`] bytes. Nothing is allocated yet.
+    /// Creates an empty buffer for at most [`ConnectionLimits::max_buffered`] bytes. Allocates nothing.
     pub const fn new(limits: &ConnectionLimits) -> Self {
         Self { bytes: Vec::new(), start: 0, ready: 0, end: 0, max: limits.max_buffered() }
     }
 
-    /// Returns how many bytes it holds, raw and ready.
+    /// Returns the number of raw and ready bytes.
     pub const fn len(&self) -> usize {
         self.end - self.start
     }
 
-    /// Says whether it holds none.
+    /// Returns whether it is empty.
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -47,14 +46,14 @@ impl ReadBuf {
     ///
     /// # Errors
     ///
-    /// [`TransportError::BufferFull`] if the bound is reached. Taking all frames out before each read makes that
-    /// impossible.
+    /// [`TransportError::BufferFull`] if the bound is reached. This cannot happen if
+    /// all frames are taken out before each read.
     pub fn space(&mut self) -> Result<&mut [u8], TransportError> {
         self.make_room()?;
         Ok(&mut self.bytes[self.end..])
     }
 
-    /// Says that `count` bytes were read into [`space`](Self::space); more than there was room counts as all.
+    /// Records that `count` bytes were read into [`space`](Self::space), at most its length.
     pub fn commit(&mut self, count: usize) {
         self.end = self.end.saturating_add(count).min(self.bytes.len());
     }
@@ -75,7 +74,7 @@ impl ReadBuf {
         Ok(())
     }
 
-    /// Returns the raw bytes: what came from the socket and no machine has touched.
+    /// Returns the raw bytes, as received.
     pub fn raw(&self) -> &[u8] {
         &self.bytes[self.ready..self.end]
     }
@@ -87,14 +86,14 @@ impl ReadBuf {
 
     /// Drops `count` raw bytes from the front, for a driver that reads HTTP heads itself.
     ///
-    /// Only of use while nothing is ready.
+    /// Call it only while nothing is ready.
     pub fn consume_raw(&mut self, count: usize) {
         debug_assert_eq!(self.start, self.ready, "raw bytes are behind the ready ones");
         self.start = self.ready.saturating_add(count).min(self.end);
         self.ready = self.start;
     }
 
-    /// Gives memory back if the buffer is empty and holds more than it began with.
+    /// Frees memory beyond the first allocation if the buffer is empty.
     pub fn shrink(&mut self) {
         if self.is_empty() && self.bytes.len() > INITIAL {
             self.bytes.truncate(INITIAL);
@@ -103,7 +102,7 @@ impl ReadBuf {
         }
     }
 
-    /// Gives all memory back if the buffer is empty, for a connection that is idle.
+    /// Frees all memory if the buffer is empty, for an idle connection.
     pub fn release(&mut self) {
         if self.is_empty() {
             self.bytes = Vec::new();
@@ -111,14 +110,14 @@ impl ReadBuf {
         }
     }
 
-    /// Returns how many bytes of memory it has, whether or not they hold anything.
+    /// Returns the size of its memory in bytes.
     pub const fn memory(&self) -> usize {
         self.bytes.capacity()
     }
 
-    /// Exchanges its memory for `memory` if it holds nothing, and says whether it did. What is in `memory` is lost.
+    /// Exchanges its memory for `memory` if it is empty, and returns whether it did. The content of `memory` is lost.
     ///
-    /// So a few pieces of memory serve many connections: each borrows one while it has something to read.
+    /// This lets many connections share a few buffers: each borrows one while it has bytes to process.
     pub fn exchange(&mut self, memory: &mut Vec<u8>) -> bool {
         let is_empty = self.is_empty();
         if is_empty {
@@ -143,7 +142,7 @@ impl ReadBuf {
         &mut self.bytes[start..self.start]
     }
 
-    /// Makes the raw bytes ready: `work` changes them in place and says how many are left at the front.
+    /// Makes the raw bytes ready: `work` changes them in place and returns how many remain at the front.
     pub(crate) fn make_ready(
         &mut self,
         work: impl FnOnce(&mut [u8]) -> Result<usize, TransportError>,
@@ -162,7 +161,7 @@ impl ReadBuf {
         if self.bytes.len() - self.end >= MIN_READ {
             return Ok(());
         }
-        // Moving what is held is paid for by what was consumed in front of it, unless growing is not allowed.
+        // The consumed bytes in front pay for the move, except when growing is not allowed.
         if self.start >= self.len() || self.bytes.len().saturating_mul(2) > self.max {
             self.move_to_front();
         }

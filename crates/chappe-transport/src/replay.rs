@@ -1,19 +1,19 @@
-//! Remembers what connections began with, to refuse a recording of one (`SEC-145`).
+//! A filter that rejects replayed connections (`SEC-145`).
 
 use alloc::collections::{BTreeMap, VecDeque};
 
 use chappe_crypto::hash::sha256;
 
-/// How long official proxies remember the randoms of fake-TLS hellos: two days, in seconds.
+/// How long official proxies store the randoms of fake-TLS hellos, in seconds: two days.
 pub(crate) const REMEMBER: u32 = 2 * 24 * 60 * 60;
 
-/// First half of the hash of what a connection began with.
+/// First half of the hash of a connection's beginning.
 type Key = [u8; 16];
 
-/// A bounded set of the beginnings seen lately.
+/// A bounded set of recent beginnings of connections.
 ///
-/// It holds 16 bytes of a hash for each, so that a peer cannot choose keys that make it slow, and forgets the
-/// oldest when it is full: then a recording older than everything it holds would pass.
+/// It stores 16 bytes of a hash for each, so that a peer cannot choose keys that make it slow. When it is full, it drops the
+/// oldest entry: a replay that is older than all entries passes.
 #[derive(Debug)]
 pub struct ReplayFilter {
     seen: BTreeMap<Key, u32>,
@@ -23,28 +23,28 @@ pub struct ReplayFilter {
 }
 
 impl ReplayFilter {
-    /// Makes a filter that holds up to `capacity` beginnings, at least one, for [`REMEMBER`] seconds each.
+    /// Creates a filter for up to `capacity` beginnings, at least one, which are stored for two days.
     pub const fn new(capacity: usize) -> Self {
         Self::with_memory(capacity, REMEMBER)
     }
 
-    /// Makes a filter that holds up to `capacity` beginnings for `seconds` each.
+    /// Creates a filter for up to `capacity` beginnings, which are stored for `seconds`.
     pub const fn with_memory(capacity: usize, seconds: u32) -> Self {
         let capacity = if capacity == 0 { 1 } else { capacity };
         Self { seen: BTreeMap::new(), order: VecDeque::new(), capacity, remember: seconds }
     }
 
-    /// Returns how many beginnings it holds.
+    /// Returns the number of beginnings.
     pub fn len(&self) -> usize {
         self.seen.len()
     }
 
-    /// Says whether it holds none.
+    /// Returns whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.seen.is_empty()
     }
 
-    /// Records `beginning` at `unix_time` (seconds) and says whether it is new.
+    /// Records `beginning` at `unix_time` (seconds) and returns whether it is new.
     pub fn insert(&mut self, beginning: &[u8], unix_time: u32) -> bool {
         self.forget_until(unix_time);
         let mut key = Key::default();

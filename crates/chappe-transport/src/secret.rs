@@ -1,6 +1,6 @@
-//! Secrets of MTProxy and the links that carry them.
+//! Secrets of MTProxy.
 //!
-//! Spec: <https://core.telegram.org/mtproto/mtproto-transports#transport-obfuscation>; the text forms are those
+//! Spec: <https://core.telegram.org/mtproto/mtproto-transports#transport-obfuscation>. The text forms are those
 //! of `tg://proxy` links.
 
 use alloc::string::String;
@@ -15,27 +15,27 @@ use crate::framing::Framing;
 /// Length of the key inside every secret.
 pub(crate) const KEY_LEN: usize = 16;
 
-/// Longest domain of a fake-TLS secret, in bytes.
+/// Maximum length of the domain of a fake-TLS secret in bytes.
 pub const MAX_DOMAIN_LEN: usize = 182;
 
-/// First byte of a secret that demands padded intermediate framing.
+/// First byte of a secret that requires padded intermediate framing.
 const PADDED: u8 = 0xdd;
 
-/// First byte of a secret that demands fake TLS.
+/// First byte of a secret that requires fake TLS.
 const FAKE_TLS: u8 = 0xee;
 
-/// Longest text that can hold a secret: hex of mark, key and domain.
+/// Maximum length of the text of a secret: hexadecimal mark, key and domain.
 const MAX_TEXT: usize = 2 * (1 + KEY_LEN + MAX_DOMAIN_LEN);
 
-/// Why a secret or a link was refused (`SEC-146`).
+/// Why a secret or a link was rejected (`SEC-146`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SecretError {
     /// The text is neither hexadecimal nor base64.
     Encoding,
-    /// No secret has this length, or its first byte does not fit it.
+    /// The length is invalid, or does not fit the first byte.
     Length {
-        /// Length in bytes once decoded, or of the text if that is too long to be looked at.
+        /// Decoded length in bytes, or the length of the text if it is too long to decode.
         len: usize,
     },
     /// The domain of a fake-TLS secret is empty, too long or not made of letters, digits, dots, hyphens and
@@ -51,8 +51,8 @@ impl fmt::Display for SecretError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Encoding => f.write_str("neither hexadecimal nor base64"),
-            Self::Length { len } => write!(f, "{len} bytes do not make a secret"),
-            Self::Domain => f.write_str("domain is not usable"),
+            Self::Length { len } => write!(f, "a secret cannot have {len} bytes"),
+            Self::Domain => f.write_str("domain is not a valid host name"),
             Self::Link => f.write_str("not a proxy link"),
             Self::Port => f.write_str("port is not a number from 1 to 65535"),
         }
@@ -61,12 +61,12 @@ impl fmt::Display for SecretError {
 
 impl core::error::Error for SecretError {}
 
-/// The 16 bytes that client and proxy share. Wiped on drop.
+/// The key that client and proxy share: 16 bytes, wiped on drop.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct SecretKey([u8; KEY_LEN]);
 
 impl SecretKey {
-    /// Takes the 16 bytes.
+    /// Creates a key from its 16 bytes.
     pub const fn from_bytes(bytes: [u8; KEY_LEN]) -> Self {
         Self(bytes)
     }
@@ -83,14 +83,14 @@ impl fmt::Debug for SecretKey {
     }
 }
 
-/// A secret of MTProxy, or of a `dcOption` that has one.
+/// A secret of MTProxy, or of a `dcOption`.
 #[derive(Clone)]
 pub struct ProxySecret {
     key: SecretKey,
     kind: SecretKind,
 }
 
-/// What a secret demands of the connection.
+/// The transport that a secret requires.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SecretKind {
@@ -98,9 +98,9 @@ pub enum SecretKind {
     Plain,
     /// `dd` and 16 bytes: obfuscation with padded intermediate framing.
     Padded,
-    /// `ee`, 16 bytes and a domain: the same inside fake TLS that claims to visit the domain.
+    /// `ee`, 16 bytes and a domain: the same inside fake TLS for that domain.
     FakeTls {
-        /// Name sent as SNI.
+        /// The name in the SNI extension.
         domain: Domain,
     },
 }
@@ -130,26 +130,26 @@ impl Domain {
 }
 
 impl ProxySecret {
-    /// Makes a plain secret of 16 bytes.
+    /// Returns a plain secret.
     pub const fn plain(key: [u8; KEY_LEN]) -> Self {
         Self { key: SecretKey(key), kind: SecretKind::Plain }
     }
 
-    /// Makes a secret that demands padding.
+    /// Returns a secret that requires padding.
     pub const fn padded(key: [u8; KEY_LEN]) -> Self {
         Self { key: SecretKey(key), kind: SecretKind::Padded }
     }
 
-    /// Makes a secret that demands fake TLS.
+    /// Returns a secret that requires fake TLS.
     pub const fn fake_tls(key: [u8; KEY_LEN], domain: Domain) -> Self {
         Self { key: SecretKey(key), kind: SecretKind::FakeTls { domain } }
     }
 
-    /// Reads a secret from hexadecimal digits, base64url or base64, tried in that order, padding or not.
+    /// Parses a secret from hexadecimal digits, base64url or base64, tried in this order, with or without padding.
     ///
     /// # Errors
     ///
-    /// Says whether the text or what it encodes is wrong (`SEC-146`). No text makes it panic.
+    /// Fails if the text or its decoded bytes are invalid (`SEC-146`). No text makes it panic.
     pub fn parse(text: &str) -> Result<Self, SecretError> {
         let text = text.trim_end_matches('=');
         if text.is_empty() || text.len() > MAX_TEXT {
@@ -160,7 +160,7 @@ impl ProxySecret {
         Self::from_bytes(&Zeroizing::new(decoded.ok_or(SecretError::Encoding)?))
     }
 
-    /// Reads a secret from its bytes, as `dcOption.secret` has them.
+    /// Parses the bytes of a secret, the form of `dcOption.secret`.
     ///
     /// # Errors
     ///
@@ -197,12 +197,12 @@ impl ProxySecret {
         Zeroizing::new(HEXLOWER_PERMISSIVE.encode(&self.to_bytes()))
     }
 
-    /// Returns the key that is mixed into the obfuscation.
+    /// Returns the key, which the obfuscation uses.
     pub const fn key(&self) -> &SecretKey {
         &self.key
     }
 
-    /// Returns what the secret demands.
+    /// Returns the transport that the secret requires.
     pub const fn kind(&self) -> &SecretKind {
         &self.kind
     }
@@ -215,7 +215,7 @@ impl ProxySecret {
         }
     }
 
-    /// Says whether `framing` may be used with this secret.
+    /// Returns whether `framing` may be used with this secret.
     pub const fn allows(&self, framing: Framing) -> bool {
         match self.kind {
             SecretKind::Plain => framing.tag().is_some(),

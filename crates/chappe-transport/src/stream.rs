@@ -1,6 +1,6 @@
-//! A connection once it stands: framing, obfuscation and fake TLS put together.
+//! An established connection: framing, obfuscation and fake TLS combined.
 //!
-//! Both ends use the same types. [`Sender`] and [`Receiver`] share nothing, so that two tasks may have one each.
+//! Both ends use the same types. [`Sender`] and [`Receiver`] share nothing, so that two tasks can own one each.
 
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -20,16 +20,16 @@ use chappe_types::TransportErrorCode;
 /// Both halves of a connection.
 #[derive(Debug)]
 pub struct Connection {
-    /// What this side writes.
+    /// This side's output.
     pub sender: Sender,
-    /// What this side reads.
+    /// This side's input.
     pub receiver: Receiver,
 }
 
 impl Connection {
-    /// Puts together a connection whose bytes are not hidden, for `side`.
+    /// Returns a connection without obfuscation for `side`.
     ///
-    /// The client's [`Framing::prefix`] is the caller's to send or to skip.
+    /// The caller sends or skips the client's [`Framing::prefix`].
     pub const fn plain(framing: Framing, side: Side, limits: ConnectionLimits) -> Self {
         Self {
             sender: Sender { encoder: Encoder::new(framing, side, limits), keystream: None, records: None },
@@ -41,7 +41,7 @@ impl Connection {
         }
     }
 
-    /// Puts together an obfuscated connection for `side`.
+    /// Returns an obfuscated connection for `side`.
     #[doc(hidden)]
     pub fn obfuscated(framing: Framing, side: Side, limits: ConnectionLimits, streams: Obfuscation) -> Self {
         let mut connection = Self::plain(framing, side, limits);
@@ -62,11 +62,11 @@ impl Connection {
     }
 }
 
-/// Frames and hides what one side writes.
+/// Frames and obfuscates the output of one side.
 ///
-/// The order for a caller with room around the payload: [`encode`](Self::encode), write head and tail around
-/// the payload, [`obfuscate`](Self::obfuscate) the whole frame, [`wrap`](Self::wrap) it, send. Or in one call:
-/// [`encode_into`](Self::encode_into). Frames must be sent in the order they were encoded in.
+/// A caller with room around the payload calls [`encode`](Self::encode), writes head and tail around the payload, calls
+/// [`obfuscate`](Self::obfuscate) on the whole frame and [`wrap`](Self::wrap), and sends the result.
+/// [`encode_into`](Self::encode_into) does all of it in one call. Frames must be sent in the order of encoding.
 #[derive(Debug)]
 pub struct Sender {
     encoder: Encoder,
@@ -80,16 +80,16 @@ impl Sender {
         self.encoder.framing()
     }
 
-    /// Sets how much padding to write at most; see [`Encoder::set_max_padding`].
+    /// Sets the maximum number of padding bytes, up to 15. Only the padded transport pads.
     pub fn set_max_padding(&mut self, bytes: usize) {
         self.encoder.set_max_padding(bytes);
     }
 
-    /// Returns what stands in front of `payload` and behind it; see [`Encoder::encode`].
+    /// Returns the bytes in front of `payload` and behind it. Each call counts as a sent frame.
     ///
     /// # Errors
     ///
-    /// As [`Encoder::encode`].
+    /// [`TransportError::PayloadLength`] if `payload` is empty, not a multiple of four or over the limit.
     pub fn encode<R: CryptoRng + ?Sized>(
         &mut self,
         payload: &[u8],
@@ -99,15 +99,15 @@ impl Sender {
         self.encoder.encode(payload, ack, rng)
     }
 
-    /// Hides a whole frame (head, payload and tail) in place; does nothing on a plain connection.
+    /// Obfuscates a whole frame (head, payload and tail) in place. Does nothing on a plain connection.
     pub fn obfuscate(&mut self, frame: &mut [u8]) {
         if let Some(keystream) = &mut self.keystream {
             keystream.apply(frame);
         }
     }
 
-    /// Returns what to send for a frame that was obfuscated: the frame itself, or under fake TLS its records,
-    /// which are written to `scratch`.
+    /// Returns the bytes to send for an obfuscated frame: the frame itself, or with fake TLS its records, which are written to
+    /// `scratch`.
     pub fn wrap<'a>(&mut self, frame: &'a [u8], scratch: &'a mut Vec<u8>) -> &'a [u8] {
         let Some(records) = &mut self.records else {
             return frame;
@@ -118,11 +118,11 @@ impl Sender {
         scratch
     }
 
-    /// Appends to `out` everything to be sent for `payload`.
+    /// Appends to `out` all bytes to send for `payload`.
     ///
     /// # Errors
     ///
-    /// As [`Encoder::encode`]; nothing is appended then.
+    /// Those of [`encode`](Self::encode). Nothing is appended then.
     pub fn encode_into<R: CryptoRng + ?Sized>(
         &mut self,
         out: &mut Vec<u8>,
@@ -136,7 +136,7 @@ impl Sender {
         Ok(())
     }
 
-    /// Appends a quick ack to `out`; only servers send them, and the full transport has none.
+    /// Appends a quick ack to `out`. Only servers send them. The full transport has none.
     pub fn quick_ack_into<R: CryptoRng + ?Sized>(
         &mut self,
         out: &mut Vec<u8>,
@@ -148,7 +148,7 @@ impl Sender {
         self.hide(out, from);
     }
 
-    /// Appends a transport error to `out`; only servers send them. Close the connection after it.
+    /// Appends a transport error to `out`. Only servers send them. Close the connection afterwards.
     ///
     /// # Errors
     ///
@@ -173,64 +173,64 @@ impl Sender {
     }
 }
 
-/// What a receiver found at the beginning of its input, as ranges of it.
+/// The first frame in the input of a receiver, as ranges of the input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReceivedFrame {
-    /// More must arrive.
+    /// The frame is incomplete.
     Incomplete {
-        /// Length that the input must have at least. A peer's word: no reason to allocate.
+        /// Minimum length of the input. The peer chose it: do not allocate by it.
         needed: usize,
     },
     /// A plain or encrypted envelope.
     Envelope {
-        /// Where it lies in the input, without padding of the transport.
+        /// Its range in the input, without padding of the transport.
         payload: Range<usize>,
-        /// How much of the input to drop.
+        /// The number of input bytes to drop.
         used: usize,
-        /// Whether its sender asks for a quick ack.
+        /// Whether its sender requests a quick ack.
         ack: AckRequest,
     },
     /// A quick ack.
     QuickAck {
         /// Token of the message that was received.
         token: QuickAckToken,
-        /// How much of the input to drop.
+        /// The number of input bytes to drop.
         used: usize,
     },
     /// A transport error.
     Error {
-        /// What the server says.
+        /// The code.
         code: TransportErrorCode,
-        /// How much of the input to drop.
+        /// The number of input bytes to drop.
         used: usize,
     },
-    /// A frame that means nothing.
+    /// A keep-alive without meaning.
     Nop {
-        /// How much of the input to drop.
+        /// The number of input bytes to drop.
         used: usize,
     },
 }
 
-/// What came in.
+/// A received frame, which borrows the buffer.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Incoming<'b> {
     /// A plain or encrypted envelope, without padding of the transport, to be opened in place.
     Envelope {
         /// The envelope.
         payload: &'b mut [u8],
-        /// Whether its sender asks for a quick ack.
+        /// Whether its sender requests a quick ack.
         ack: AckRequest,
     },
-    /// A quick ack; one whose token is unknown is to be ignored (`SEC-133`).
+    /// A quick ack. Ignore unknown tokens (`SEC-133`).
     QuickAck(QuickAckToken),
-    /// A transport error. It is unauthenticated (`SEC-134`); the connection is useless after it.
+    /// A transport error. It is unauthenticated (`SEC-134`). The connection cannot be used afterwards.
     Error(TransportErrorCode),
 }
 
-/// Uncovers and splits what one side reads.
+/// Decrypts and splits the input of one side.
 ///
-/// [`receive`](Self::receive) does everything over a [`ReadBuf`]. A caller with a buffer of its own passes each
-/// read once through [`feed`](Self::feed) and then looks for frames with [`next_frame`](Self::next_frame).
+/// [`receive`](Self::receive) works on a [`ReadBuf`]. A caller with another buffer passes each read once to
+/// [`feed`](Self::feed) and then takes frames with [`next_frame`](Self::next_frame).
 #[derive(Debug)]
 pub struct Receiver {
     decoder: Decoder,
@@ -244,11 +244,11 @@ impl Receiver {
         self.decoder.framing()
     }
 
-    /// Takes out the next thing that is complete, or returns `None` if more must be read.
+    /// Returns the next complete frame, or `None` if more must be read.
     ///
     /// # Errors
     ///
-    /// Says what is wrong; the connection must be closed.
+    /// Fails if the stream is malformed. Close the connection.
     pub fn receive<'b>(&mut self, buf: &'b mut ReadBuf) -> Result<Option<Incoming<'b>>, TransportError> {
         buf.make_ready(|raw| self.feed(raw))?;
         loop {
@@ -273,9 +273,9 @@ impl Receiver {
         }
     }
 
-    /// Uncovers bytes that were just read, in place, and returns how many are left at their front.
+    /// Decrypts bytes that were just read in place, and returns how many remain at the front.
     ///
-    /// All are left but under fake TLS, where the record headers go.
+    /// With fake TLS, the headers of records are removed. Otherwise all bytes remain.
     ///
     /// # Errors
     ///
@@ -289,11 +289,11 @@ impl Receiver {
         Ok(kept)
     }
 
-    /// Looks at the beginning of uncovered bytes.
+    /// Decodes the frame at the beginning of decrypted bytes.
     ///
     /// # Errors
     ///
-    /// Says what is wrong; the connection must be closed.
+    /// Fails if the stream is malformed. Close the connection.
     pub fn next_frame(&mut self, input: &[u8]) -> Result<ReceivedFrame, TransportError> {
         let (payload, used, ack) = match self.decoder.next_frame(input)? {
             Decoded::Incomplete { needed } => return Ok(ReceivedFrame::Incomplete { needed }),
@@ -313,7 +313,7 @@ impl Receiver {
         })
     }
 
-    /// Undoes the obfuscation of bytes whose records were unwrapped already.
+    /// Decrypts bytes whose records are already unwrapped.
     pub(crate) fn uncover(&mut self, bytes: &mut [u8]) {
         if let Some(keystream) = &mut self.keystream {
             keystream.apply(bytes);

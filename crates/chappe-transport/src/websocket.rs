@@ -1,9 +1,9 @@
-//! What stands above a WebSocket library.
+//! The upgrade to WebSocket, and what this transport fixes above a WebSocket library.
 //!
-//! The subprotocol is `binary`, messages are binary, and what they hold is one byte stream per direction: borders
-//! between messages mean nothing. Inside it obfuscation is mandatory, with any of the three framings that have a
-//! tag: [`Connector::obfuscated`](crate::Connector::obfuscated) on one side,
-//! [`Acceptor::inside_websocket`](crate::Acceptor::inside_websocket) on the other.
+//! The subprotocol is `binary` and messages are binary. Their content is one byte stream per direction, in which borders
+//! between messages have no meaning. Obfuscation is mandatory inside it, with any framing except full:
+//! [`Connector::obfuscated`](crate::Connector::obfuscated) on the client,
+//! [`Acceptor::inside_websocket`](crate::Acceptor::inside_websocket) on the server.
 //!
 //! Not here: the frames of WebSocket itself.
 //!
@@ -28,16 +28,16 @@ pub const PATH: &str = "/apiws";
 /// Path of the endpoint in the test environment.
 pub const TEST_PATH: &str = "/apiws_test";
 
-/// Code that connections are always closed with; the reason may be ignored.
+/// The code with which connections are always closed. Ignore the reason.
 pub const CLOSE_CODE: u16 = 1000;
 
-/// Host names of the five data centres in front of `.web.telegram.org`; `-1` follows for media.
+/// Host names of the five datacenters before `.web.telegram.org`. Those for media end in `-1`.
 const HOSTS: [&str; 5] = ["pluto", "venus", "aurora", "vesta", "flora"];
 
-/// What RFC 6455 appends to a key before hashing it.
+/// The suffix that RFC 6455 appends to a key before it is hashed.
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// What a connection to a data centre is for.
+/// The purpose of a host of a datacenter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HostPurpose {
     /// Everything.
@@ -46,7 +46,7 @@ pub enum HostPurpose {
     Media,
 }
 
-/// Returns the host of data centre `dc`, from 1 to 5.
+/// Returns the host of datacenter `dc`, from 1 to 5.
 pub fn host(dc: u8, purpose: HostPurpose) -> Option<String> {
     let name = HOSTS.get(usize::from(dc).checked_sub(1)?)?;
     let suffix = match purpose {
@@ -56,9 +56,9 @@ pub fn host(dc: u8, purpose: HostPurpose) -> Option<String> {
     Some(format!("{name}{suffix}.web.telegram.org"))
 }
 
-/// Appends a client's request to speak WebSocket; `key` is 16 random bytes, drawn for this connection.
+/// Appends a client's request for the upgrade. `key` is 16 fresh random bytes.
 ///
-/// For drivers whose library begins after the upgrade.
+/// For drivers whose library starts after the upgrade.
 ///
 /// # Errors
 ///
@@ -74,13 +74,13 @@ pub fn request_into(out: &mut Vec<u8>, host: &str, path: &str, key: &[u8; 16]) -
     Ok(())
 }
 
-/// Looks for the server's answer to [`request_into`] at the beginning of `input`.
+/// Checks the server's answer to [`request_into`] at the beginning of `input`.
 ///
-/// Returns its length, or `None` if more must arrive.
+/// Returns its length, or `None` if it is incomplete.
 ///
 /// # Errors
 ///
-/// [`HttpError::Upgrade`] unless the server goes over to WebSocket for this key and with the subprotocol `binary`
+/// [`HttpError::Upgrade`] unless the server accepts the upgrade for this key and with the subprotocol `binary`
 /// (`SEC-139`): close the connection.
 pub fn check_response(
     input: &[u8],
@@ -94,7 +94,7 @@ pub fn check_response(
     if head.opens_websocket(&accept, SUBPROTOCOL) { Ok(Some(head.len)) } else { Err(HttpError::Upgrade) }
 }
 
-/// A client's request to speak WebSocket, checked.
+/// A valid request for the upgrade.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upgrade {
     path: String,
@@ -119,12 +119,12 @@ impl Upgrade {
         Ok(Self { path: head.path().into(), accept: accept_value(key.trim_ascii()) })
     }
 
-    /// Returns the path asked for: [`PATH`] or [`TEST_PATH`].
+    /// Returns the requested path: [`PATH`] or [`TEST_PATH`].
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Returns the answer that opens the connection, to be sent before the first WebSocket frame.
+    /// Returns the answer that completes the upgrade. Send it before the first WebSocket frame.
     pub fn response(&self) -> String {
         format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\

@@ -49,7 +49,7 @@ fn every_transport_is_told_apart_on_one_port() {
         ProxySecret::padded([5; 16]),
         fake_tls_secret(),
     ];
-    let mut config = AcceptConfig::data_centre();
+    let mut config = AcceptConfig::datacenter();
     config.secrets = secrets.clone();
     for (connector, alone) in kinds() {
         let pair = connect(&connector, &config, 5, &envelope(1, 1));
@@ -82,7 +82,7 @@ fn sec_142_each_connection_has_a_header_of_its_own() {
 #[test]
 fn sec_142_the_streams_go_on_and_never_begin_again() {
     let connector = Connector::obfuscated(Framing::Intermediate, None).expect("it has a tag");
-    let mut pair = connect(&connector, &AcceptConfig::data_centre(), 1, &envelope(1, 1));
+    let mut pair = connect(&connector, &AcceptConfig::datacenter(), 1, &envelope(1, 1));
     let (mut a, mut b) = (Vec::new(), Vec::new());
     pair.client.sender.encode_into(&mut a, &envelope(8, 7), AckRequest::No, &mut rng(2)).expect("it fits");
     pair.client.sender.encode_into(&mut b, &envelope(8, 7), AckRequest::No, &mut rng(2)).expect("it fits");
@@ -218,8 +218,8 @@ fn sec_149_hellos_that_fail_a_check_get_no_answer() {
         refusal(accept(&small, None, &hello), &hello),
         AcceptRefusal::ClientHello(HelloRefusal::Malformed)
     );
-    // A data centre without secrets is no fake-TLS server either.
-    let refused = refusal(accept(&AcceptConfig::data_centre(), None, &hello), &hello);
+    // A datacenter without secrets is no fake-TLS server either.
+    let refused = refusal(accept(&AcceptConfig::datacenter(), None, &hello), &hello);
     assert_eq!(refused, AcceptRefusal::ClientHello(HelloRefusal::UnknownSecret));
 }
 
@@ -306,7 +306,7 @@ const UPGRADE: &str = "GET /apiws HTTP/1.1\r\nHost: venus.web.telegram.org\r\nUp
 
 #[test]
 fn sec_139_a_websocket_needs_the_subprotocol_and_obfuscation() {
-    let config = AcceptConfig::data_centre();
+    let config = AcceptConfig::datacenter();
     let (AcceptStep::WebSocket(upgrade), 0) = accept(&config, None, UPGRADE.as_bytes()) else {
         panic!("it is complete")
     };
@@ -341,7 +341,7 @@ fn sec_139_a_websocket_needs_the_subprotocol_and_obfuscation() {
 
 #[test]
 fn sec_139_a_client_goes_on_only_after_the_answer_to_its_own_upgrade() {
-    let (config, key) = (AcceptConfig::data_centre(), [7; 16]);
+    let (config, key) = (AcceptConfig::datacenter(), [7; 16]);
     let mut request = Vec::new();
     request_into(&mut request, "venus.web.telegram.org", websocket::PATH, &key).expect("they are usable");
     let (AcceptStep::WebSocket(upgrade), 0) = accept(&config, None, &request) else {
@@ -374,7 +374,7 @@ fn check_upgrade(upgrade: &Upgrade) {
 
 #[test]
 fn http_is_left_to_the_driver_with_every_byte() {
-    let config = AcceptConfig::data_centre();
+    let config = AcceptConfig::datacenter();
     for request in [
         "POST /api HTTP/1.1\r\n",
         "OPTIONS /apiw1 HTTP/1.1\r\n",

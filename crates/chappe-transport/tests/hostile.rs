@@ -170,7 +170,7 @@ fn sec_134_a_transport_error_is_a_value_and_nothing_more() {
 
 #[test]
 fn sec_136_a_silent_or_endless_beginning_is_bounded() {
-    let config = AcceptConfig::data_centre();
+    let config = AcceptConfig::datacenter();
     let mut rng = rng(1);
     // Nothing of these is ever accepted, and each comes to an end within its limit.
     let endless: [(&[u8], usize); 5] = [
@@ -306,7 +306,7 @@ proptest! {
     ) {
         let mut proxy = AcceptConfig::proxy(vec![fake_tls_secret()]);
         proxy.without_secret = true;
-        for config in [AcceptConfig::data_centre(), proxy] {
+        for config in [AcceptConfig::datacenter(), proxy] {
             let mut context = AcceptContext { config: &config, unix_time: NOW, replays: None };
             let (mut buf, mut rng) = (buf(), rng(1));
             let mut acceptor = Acceptor::new();

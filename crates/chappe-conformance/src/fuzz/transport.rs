@@ -125,7 +125,7 @@ fn secrets() -> Vec<ProxySecret> {
 /// Every way to begin: plain framings, obfuscated ones, with each secret.
 fn connectors() -> Vec<(Connector, AcceptConfig)> {
     let dc = DcId::production(2);
-    let datacenter = || AcceptConfig::data_centre().with_limits(LIMITS);
+    let datacenter = || AcceptConfig::datacenter().with_limits(LIMITS);
     let mut all: Vec<_> =
         Framing::ALL.iter().map(|framing| (Connector::plain(*framing), datacenter())).collect();
     for framing in [Framing::Abridged, Framing::Intermediate, Framing::PaddedIntermediate] {

@@ -16,11 +16,9 @@ use crate::{QUERY, START, key};
 
 /// Every way to connect, with what a server needs to let it in.
 fn kinds() -> Vec<(Connector, AcceptConfig)> {
-    let mut kinds: Vec<_> = Framing::ALL
-        .iter()
-        .map(|framing| (Connector::plain(*framing), AcceptConfig::data_centre()))
-        .collect();
-    kinds.push((Connector::obfuscated(Framing::Intermediate, None).unwrap(), AcceptConfig::data_centre()));
+    let mut kinds: Vec<_> =
+        Framing::ALL.iter().map(|framing| (Connector::plain(*framing), AcceptConfig::datacenter())).collect();
+    kinds.push((Connector::obfuscated(Framing::Intermediate, None).unwrap(), AcceptConfig::datacenter()));
     let tls = ProxySecret::parse("ee00112233445566778899aabbccddeeff6578616d706c652e636f6d").unwrap();
     for secret in [ProxySecret::padded([5; 16]), tls] {
         kinds.push((Connector::proxy(&secret, DcId::production(2)), AcceptConfig::proxy(vec![secret])));

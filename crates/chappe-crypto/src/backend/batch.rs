@@ -28,7 +28,7 @@ impl Drop for MessageStream<'_> {
 }
 
 impl Backend {
-    /// Encrypts several independent streams. Last partial blocks are left alone.
+    /// Encrypts several independent streams. Trailing partial blocks are left unchanged.
     pub(crate) fn ige_encrypt_many(self, streams: &mut [IgeStream<'_>]) {
         match (self.ni, self.wide) {
             (_, Some(wide)) => wide.ige_encrypt_many(streams),
@@ -37,7 +37,7 @@ impl Backend {
         }
     }
 
-    /// Decrypts several independent streams. Last partial blocks are left alone.
+    /// Decrypts several independent streams. Trailing partial blocks are left unchanged.
     pub(crate) fn ige_decrypt_many(self, streams: &mut [IgeStream<'_>]) {
         match (self.ni, self.wide) {
             (_, Some(wide)) => wide.ige_decrypt_many(streams),

@@ -1,9 +1,9 @@
-//! The work itself: portable code, and kernels for CPUs that can do better.
+//! Implementations of the primitives: portable code, and kernels for CPUs with suitable instructions.
 //!
-//! [`Backend`] is a choice made once per call: [`Backend::detect`] asks the CPU, [`Backend::portable`] asks
-//! nothing. Everything above this folder is written against its methods and contains no `unsafe`.
+//! [`Backend`] is chosen once per call: [`Backend::detect`] inspects the CPU, [`Backend::portable`] does not. The rest of
+//! the crate uses its methods and contains no `unsafe`.
 //!
-//! `--cfg chappe_portable` makes `detect` answer `portable`.
+//! With `--cfg chappe_portable`, `detect` returns `portable`.
 
 #[cfg(feature = "batch")]
 pub(crate) mod batch;
@@ -26,7 +26,7 @@ use subtle::Choice;
 use self::kernels::{Ni, Wide};
 use crate::kdf::AesKeyIv;
 
-/// Which implementation does the work. Copy it along; it is a few bytes of proof.
+/// The implementation to use: a few bytes that prove which CPU features exist.
 #[derive(Clone, Copy, Debug)]
 pub struct Backend {
     ni: Option<Ni>,
@@ -34,7 +34,7 @@ pub struct Backend {
 }
 
 impl Backend {
-    /// Takes the best that this CPU offers.
+    /// Returns the fastest implementation for this CPU.
     #[inline]
     pub fn detect() -> Self {
         if cfg!(chappe_portable) {
@@ -43,28 +43,28 @@ impl Backend {
         Self { ni: Ni::detect(), wide: Wide::detect() }
     }
 
-    /// Takes the portable code whatever the CPU offers.
+    /// Returns the portable implementation.
     pub const fn portable() -> Self {
         Self { ni: None, wide: None }
     }
 
-    /// Does without VAES and AVX-512.
+    /// Returns this implementation without VAES and AVX-512.
     #[must_use]
     pub const fn narrow(self) -> Self {
         Self { ni: self.ni, wide: None }
     }
 
-    /// Says whether this is the portable code.
+    /// Returns whether this is the portable code.
     pub const fn is_portable(self) -> bool {
         self.ni.is_none()
     }
 
-    /// Says whether VAES and AVX-512 are used.
+    /// Returns whether VAES and AVX-512 are used.
     pub const fn is_wide(self) -> bool {
         self.wide.is_some()
     }
 
-    /// Encrypts whole blocks in place with AES-256-IGE. A last partial block is left alone.
+    /// Encrypts whole blocks in place with AES-256-IGE. A trailing partial block is left unchanged.
     pub(crate) fn ige_encrypt(self, key: &[u8; 32], iv: &[u8; 32], data: &mut [u8]) {
         match self.ni {
             Some(ni) => ni.ige_encrypt(key, iv, data),
@@ -72,7 +72,7 @@ impl Backend {
         }
     }
 
-    /// Decrypts whole blocks in place with AES-256-IGE. A last partial block is left alone.
+    /// Decrypts whole blocks in place with AES-256-IGE. A trailing partial block is left unchanged.
     pub(crate) fn ige_decrypt(self, key: &[u8; 32], iv: &[u8; 32], data: &mut [u8]) {
         match self.ni {
             Some(ni) => ni.ige_decrypt(key, iv, data),
@@ -129,7 +129,7 @@ impl Backend {
     }
 }
 
-/// An expanded key for CTR mode. Wiped when dropped.
+/// An expanded key for CTR mode. Wiped on drop.
 #[derive(Clone)]
 #[allow(clippy::large_enum_variant, reason = "both variants hold a key schedule")]
 pub(crate) enum CtrKey {

@@ -1,8 +1,7 @@
 //! Exponentiation modulo an odd number of up to 2048 bits.
 //!
-//! [`Modulus`] is what the rest of the crate sees: numbers go in and come out as 256 big-endian bytes, and the
-//! fastest kernel this CPU has does the work: `ifma` where there is AVX-512 with IFMA, `scalar` elsewhere, with the
-//! inner loop of `mulx` or of `rows`.
+//! [`Modulus`] is the interface to the rest of the crate: numbers are 256 big-endian bytes, and the fastest kernel of this
+//! CPU computes. That is `ifma` with AVX-512 and IFMA, otherwise `scalar` with the inner loop of `mulx` or `rows`.
 //!
 //! **Invariant:** neither time nor memory accesses depend on a base or on an exponent, except where a function's
 //! name says that its exponent is public.
@@ -44,7 +43,7 @@ enum Kernel {
     Ifma(ifma::Modulus),
 }
 
-/// Runs the same expression with whichever kernel as `$modulus`.
+/// Evaluates the same expression with the chosen kernel as `$modulus`.
 macro_rules! with_kernel {
     ($self:ident, $modulus:ident => $work:expr) => {
         match &$self.0 {
@@ -76,7 +75,7 @@ impl Modulus {
         Self::portable(modulus)
     }
 
-    /// Prepares arithmetic modulo `modulus`, which must be odd and above 1, with the code that every CPU runs.
+    /// Prepares arithmetic modulo `modulus`, which must be odd and above 1, with portable code.
     pub fn portable(modulus: &Bytes) -> Self {
         Self(Kernel::Portable(scalar::Modulus::new(PortableRows, &limbs_from_bytes(modulus))))
     }
@@ -88,7 +87,7 @@ impl Modulus {
         bytes_from_limbs(&power)
     }
 
-    /// `base^exponent` for two bases, in constant time: faster than one after the other where the CPU allows.
+    /// `base^exponent` for two bases, in constant time. Faster than two calls on some CPUs.
     pub fn pow_two(&self, bases: [&Bytes; 2], exponent: &Bytes) -> [Bytes; 2] {
         let (bases, exponent) = (bases.map(limbs_from_bytes), limbs_from_bytes(exponent));
         let powers = with_kernel!(self, modulus => modulus.pow(bases.each_ref(), &exponent));
@@ -108,7 +107,7 @@ impl Modulus {
         powers.each_ref().map(bytes_from_limbs)
     }
 
-    /// `base^exponent` where everybody may know the exponent, given as big-endian bytes; constant time in the base.
+    /// `base^exponent` for a public exponent, given as big-endian bytes; constant time in the base.
     pub fn pow_public(&self, base: &Bytes, exponent: &[u8]) -> Bytes {
         let base = limbs_from_bytes(base);
         bytes_from_limbs(&with_kernel!(self, modulus => modulus.pow_public(&base, exponent)))

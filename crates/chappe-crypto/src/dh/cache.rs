@@ -1,10 +1,10 @@
-//! Verdicts about primes, kept so that the expensive tests run once per prime.
+//! A cache of primality results, so that the expensive tests run once per prime.
 
 use alloc::vec::Vec;
 
 use sha2::{Digest, Sha256};
 
-/// What the two primality tests said about a 2048-bit number.
+/// The result of the two primality tests of a 2048-bit number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// The number and half of it are primes.
@@ -15,13 +15,13 @@ pub(super) enum Verdict {
     NotSafe,
 }
 
-/// A bounded memory of which 2048-bit numbers are safe primes and which are not.
+/// A bounded cache of 2048-bit numbers that are safe primes, and of numbers that are not.
 ///
-/// Good and bad verdicts are kept apart, [`PrimeCache::CAPACITY`] of each, and the oldest goes first; so a peer
-/// that sends ever new bad numbers cannot drive out the good ones. An entry is the SHA-256 of the number.
+/// Good and bad results are stored separately, [`PrimeCache::CAPACITY`] of each, and the oldest is evicted first. A peer
+/// that sends new bad numbers cannot evict good ones. An entry is the SHA-256 of the number.
 ///
-/// [`PrimeCache::export`] and [`PrimeCache::import`] carry it over a restart. Whoever can change the exported
-/// bytes can have a weak prime accepted: store them as carefully as an `auth_key`.
+/// [`PrimeCache::export`] and [`PrimeCache::import`] preserve it across restarts. Whoever can change the exported bytes can
+/// make the application accept a weak prime: protect them like an `auth_key`.
 ///
 /// ```
 /// # use chappe_crypto::dh::PrimeCache;
@@ -51,25 +51,25 @@ const TAG_COMPOSITE: u8 = 1;
 const TAG_NOT_SAFE: u8 = 2;
 
 impl PrimeCache {
-    /// Largest number of good verdicts kept, and of bad ones.
+    /// Maximum number of good results, and of bad ones.
     pub const CAPACITY: usize = 16;
 
-    /// Makes an empty cache. The known prime needs no entry.
+    /// Creates an empty cache. The published prime needs no entry.
     pub const fn new() -> Self {
         Self { good: Vec::new(), bad: Vec::new() }
     }
 
-    /// Returns the number of verdicts kept.
+    /// Returns the number of cached results.
     pub fn len(&self) -> usize {
         self.good.len() + self.bad.len()
     }
 
-    /// Says whether no verdict is kept.
+    /// Returns whether the cache is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Writes all verdicts: a version byte, then 33 bytes for each.
+    /// Serialises all results: a version byte, then 33 bytes for each.
     pub fn export(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(1 + self.len() * ENTRY_LEN);
         bytes.push(EXPORT_VERSION);
@@ -87,7 +87,7 @@ impl PrimeCache {
         bytes
     }
 
-    /// Reads what [`PrimeCache::export`] wrote.
+    /// Reads the output of [`PrimeCache::export`].
     ///
     /// # Errors
     ///
@@ -151,16 +151,16 @@ fn push_bounded<T>(list: &mut Vec<T>, entry: T) {
     list.push(entry);
 }
 
-/// Why exported verdicts could not be read.
+/// Why exported results could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PrimeCacheError {
-    /// The first byte names a layout that is not known here.
+    /// The first byte names an unknown layout.
     Version {
         /// That byte.
         got: u8,
     },
-    /// The bytes are cut short, too long, or hold an unknown verdict.
+    /// The bytes are truncated, too long, or contain an unknown result.
     Malformed,
 }
 

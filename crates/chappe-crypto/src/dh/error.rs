@@ -1,8 +1,8 @@
-//! What can be wrong with Diffie-Hellman parameters and values.
+//! Errors in Diffie-Hellman parameters and values.
 
 use core::fmt;
 
-/// Why Diffie-Hellman parameters or a public value were refused.
+/// Why Diffie-Hellman parameters or a public value were rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DhError {

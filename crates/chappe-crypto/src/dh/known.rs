@@ -2,7 +2,7 @@
 
 /// The published safe prime of 2048 bits, big-endian.
 ///
-/// It needs no primality test, but a generator is checked against it like against any other: 3, 4 and 7 pass.
+/// It needs no primality test. Generators are checked as for any other prime: 3, 4 and 7 pass.
 /// <https://core.telegram.org/mtproto/auth_key>; SEC-31, SEC-32.
 #[rustfmt::skip]
 pub const KNOWN_PRIME: [u8; 256] = [

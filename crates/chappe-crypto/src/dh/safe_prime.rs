@@ -1,24 +1,24 @@
-//! Is a number of 2048 bits a safe prime?
+//! The test whether a number of 2048 bits is a safe prime.
 //!
-//! With `q = (p - 1) / 2`, two facts together prove what is asked for:
+//! With `q = (p - 1) / 2`, two facts prove that `p` is a safe prime:
 //!
-//! - `q` passes [`ROUNDS`] rounds of Miller-Rabin with random bases: a composite does with a probability of at
-//!   most 4^-64, whoever chose it;
+//! - `q` passes [`ROUNDS`] rounds of Miller-Rabin with random bases: a composite number passes with
+//!   a probability of at most 4^-64, even if an attacker chose it;
 //! - `2^(p-1) = 1 mod p` and 3 does not divide `p`: then `p` is prime because `q` is (Pocklington's criterion,
 //!   whose other condition, `gcd(2^2 - 1, p) = 1`, is that about 3).
 //!
-//! So the second test costs one exponentiation instead of another 64.
+//! The second test costs one exponentiation instead of another 64.
 
 use rand_core::CryptoRng;
 
 use super::cache::Verdict;
 use crate::backend::modexp::Modulus;
 
-/// Rounds of Miller-Rabin, made two at a time. The guidelines ask for at least 15; 64 make the error negligible even for a prime that
-/// somebody built to pass.
+/// Rounds of Miller-Rabin, computed in pairs. The security guidelines ask for at least 15. With 64, even a number that an
+/// attacker built to pass fails: <https://core.telegram.org/mtproto/security_guidelines>.
 const ROUNDS: usize = 64;
 
-/// Odd primes tried as divisors first; they refuse nine in ten of random numbers at once.
+/// Odd primes used for trial division first, which rejects nine in ten random numbers.
 const SMALL_PRIMES: [u32; 30] = [
     3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103,
     107, 109, 113, 127,

@@ -8,9 +8,9 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::DhError;
 
-/// A secret exponent of 2048 bits, big-endian; wiped when dropped.
+/// A secret exponent of 2048 bits, big-endian; wiped on drop.
 ///
-/// Use one exponent for one exchange, and a fresh one for each retry (SEC-02).
+/// Use each exponent for one exchange only, and a fresh one for each retry (SEC-02).
 pub struct Exponent([u8; 256]);
 
 impl Exponent {
@@ -21,7 +21,7 @@ impl Exponent {
         exponent
     }
 
-    /// Takes an exponent made elsewhere, big-endian.
+    /// Creates an exponent from big-endian bytes.
     pub const fn from_bytes(bytes: [u8; 256]) -> Self {
         Self(bytes)
     }
@@ -47,7 +47,7 @@ impl fmt::Debug for Exponent {
 
 /// A public value that is in range for its group: `g_a` or `g_b`, 256 bytes, big-endian.
 ///
-/// Only the checks of a [`Group`](super::Group) make one.
+/// Only the checks of a [`Group`](super::Group) create one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PublicValue([u8; 256]);
 

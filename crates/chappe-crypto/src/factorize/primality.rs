@@ -1,12 +1,12 @@
-//! Is a number below 2^63 prime? The answer is exact.
+//! The exact primality test for numbers below 2^63.
 
 use super::montgomery::Field;
 
-/// The first twelve primes: as Miller-Rabin bases they tell primes from composites without error for every
+/// The first twelve primes: as Miller-Rabin bases they tell primes from composites without error indefinitelyy
 /// number below 3.3 * 10^24 (Sorenson and Webster, 2015).
 const BASES: [u64; 12] = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37];
 
-/// Says whether `n`, which must be below 2^63, is prime.
+/// Returns whether `n`, which must be below 2^63, is prime.
 pub(super) fn is_prime(n: u64) -> bool {
     if let Some(divisor) = BASES.iter().find(|&&prime| n.is_multiple_of(prime)) {
         return n == *divisor;

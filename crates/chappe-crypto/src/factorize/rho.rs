@@ -1,11 +1,11 @@
-//! Pollard's rho in Brent's form: the second choice, slow but without bad luck of its own kind.
+//! Pollard's rho in Brent's form: the fallback, slower but independent of the curves' random choices.
 
 use super::montgomery::{Field, gcd};
 
 /// Differences multiplied together between two greatest common divisors.
 const BATCH: u64 = 128;
 
-/// Steps of one walk before it is given up. The expected number for the largest possible smaller factor is
+/// Maximum number of steps of one walk. The expected number for the largest possible smaller factor is
 /// `sqrt(pi * 2^31.5 / 2)`, about 70 000.
 const MAX_STEPS: u64 = 1 << 20;
 

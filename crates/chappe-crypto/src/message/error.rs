@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// Why bytes were not sealed: the caller's mistake.
+/// Why bytes were not sealed: a mistake of the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SealError {
@@ -23,7 +23,7 @@ impl fmt::Display for SealError {
 
 impl core::error::Error for SealError {}
 
-/// Why bytes were not opened: the peer's mistake, or damage on the way.
+/// Why bytes were not opened: a mistake of the peer, or damage in transit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -32,7 +32,7 @@ pub enum OpenError {
         /// Its length in bytes.
         len: usize,
     },
-    /// `msg_key` is not the hash of what was decrypted (SEC-63). Nothing of the message may be used.
+    /// `msg_key` is not the hash of the decrypted bytes (SEC-63). Nothing of the message may be used.
     MsgKeyMismatch,
 }
 

@@ -1,8 +1,8 @@
-//! Messages of MTProto 1.0: what binds a temporary key, and old secret chats. Nothing else may use it.
+//! Messages of MTProto 1.0: the binding of temporary keys and old secret chats. Nothing else may use them.
 //!
-//! The hash leaves the padding (0 to 15 bytes) out, so the length inside must be read before the check. That
-//! read is the weakness of 1.0; here it decides nothing but how many bytes are hashed, a nonsensical length
-//! fails at the same point as a wrong hash, and nothing else is looked at.
+//! The hash excludes the padding (0 to 15 bytes), so the inner length must be read before the check. That is the weakness
+//! of 1.0. Here the length only decides how many bytes are hashed, and an invalid length fails at the same point as a wrong
+//! hash.
 //!
 //! Spec: <https://core.telegram.org/mtproto/description_v1>.
 
@@ -14,7 +14,7 @@ use crate::{
     message::{OpenError, SealError},
 };
 
-/// Where the length stands in the plaintext of a 1.0 message.
+/// The position of the length in the plaintext of a 1.0 message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     /// `salt`, `session_id`, `msg_id`, `seq_no`, length, body: the length at byte 28, the body at 32.
@@ -31,7 +31,7 @@ impl Layout {
         }
     }
 
-    /// Returns how many bytes the plaintext has without padding, if the length inside makes sense.
+    /// Returns the length of the plaintext without padding, if the inner length is valid.
     fn unpadded_len(self, plaintext: &[u8]) -> Option<usize> {
         let header = plaintext.get(..self.body_at())?;
         let len = usize::try_from(u32::from_le_bytes(*header.last_chunk()?)).ok()?;
@@ -40,10 +40,10 @@ impl Layout {
     }
 }
 
-/// What [`open_v1`] found out about the message.
+/// The result of [`open_v1`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenedV1 {
-    /// How many bytes the plaintext has without its padding, header included.
+    /// Length of the plaintext without padding, header included.
     pub unpadded_len: usize,
 }
 
@@ -51,7 +51,7 @@ pub struct OpenedV1 {
 ///
 /// # Errors
 ///
-/// Fails, and leaves the bytes as they were, if their number is not a multiple of 16 or the padding is not 0 to
+/// Fails, and leaves the bytes unchanged, if their number is not a multiple of 16 or the padding is not 0 to
 /// 15 bytes.
 pub fn seal_v1(
     auth_key: &AuthKey,
@@ -74,8 +74,8 @@ pub fn seal_v1(
 ///
 /// # Errors
 ///
-/// Fails if the length is not a positive multiple of 16, and if `msg_key` is not the hash of what was decrypted
-/// or the length inside does not fit; which of the two is not told, and the bytes are wiped.
+/// Fails if the length is not a positive multiple of 16. Fails, and wipes the bytes, if `msg_key` is not the hash of the
+/// decrypted bytes or the inner length is invalid; the error does not tell which.
 pub fn open_v1(
     auth_key: &AuthKey,
     from: Side,

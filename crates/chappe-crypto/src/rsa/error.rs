@@ -1,8 +1,8 @@
-//! What can go wrong with keys, with encryption and with decryption.
+//! Errors of keys, encryption and decryption.
 
 use core::fmt;
 
-/// Why a key was refused.
+/// Why a key was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyError {
@@ -17,7 +17,7 @@ pub enum KeyError {
     EvenModulus,
     /// The public exponent is not an odd number above 1 and below the modulus (SEC-19).
     Exponent,
-    /// No key came out of generation.
+    /// Key generation failed.
     Generation,
 }
 
@@ -44,7 +44,7 @@ pub enum PadError {
         /// Its length.
         got: usize,
     },
-    /// No draw of the temporary key gave a number below the modulus; the source of randomness is broken.
+    /// No random temporary key gave a number below the modulus: the source of randomness is broken.
     Randomness,
 }
 
@@ -59,7 +59,7 @@ impl fmt::Display for PadError {
 
 impl core::error::Error for PadError {}
 
-/// Decryption failed; it is not said why, and must not be (SEC-47).
+/// Decryption failed. The reason is withheld, because it would be an oracle (SEC-47).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DecryptError;

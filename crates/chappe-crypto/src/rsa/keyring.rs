@@ -28,7 +28,7 @@ j4WcDuXc2CTHgH8gFTNhp/Y8/SpDOhvn9QIDAQAB
 
 /// Fingerprints of retired production keys, which servers still offer.
 ///
-/// They stand for the old padding with SHA-1; [`KeyRing::select`] never picks one of them.
+/// They imply the old padding with SHA-1, so [`KeyRing::select`] never selects one of them.
 pub const HISTORICAL_FINGERPRINTS: [Fingerprint; 8] = [
     Fingerprint::from_raw(0x0bc3_5f35_09f7_b7a5),
     Fingerprint::from_raw(0x15ae_5fa8_b552_9542),
@@ -57,17 +57,17 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
-    /// Makes a ring without keys, for own datacenters or CDN keys.
+    /// Creates a ring without keys, for private datacenters or CDN keys.
     pub const fn empty() -> Self {
         Self { keys: Vec::new() }
     }
 
-    /// Makes the ring of Telegram's production servers.
+    /// Creates the ring of Telegram's production servers.
     pub fn production() -> Self {
         Self::of_published(PRODUCTION)
     }
 
-    /// Makes the ring of Telegram's test servers.
+    /// Creates the ring of Telegram's test servers.
     pub fn test() -> Self {
         Self::of_published(TEST)
     }
@@ -77,7 +77,7 @@ impl KeyRing {
         Self { keys: Vec::from([key]) }
     }
 
-    /// Adds a key; one that is there already stays as it is.
+    /// Adds a key unless the ring contains it.
     pub fn add(&mut self, key: PublicKey) {
         if self.get(key.fingerprint()).is_none() {
             self.keys.push(key);
@@ -85,7 +85,7 @@ impl KeyRing {
     }
 
     /// Returns the key for the first fingerprint of `offered` that is in the ring and not
-    /// [historical](HISTORICAL_FINGERPRINTS), or `None` if the server offers none such (SEC-17).
+    /// [historical](HISTORICAL_FINGERPRINTS), or `None` if there is none (SEC-17).
     pub fn select(&self, offered: &[i64]) -> Option<&PublicKey> {
         let offered = offered.iter().map(|&raw| Fingerprint::from_raw(raw));
         offered.filter(|fingerprint| !HISTORICAL_FINGERPRINTS.contains(fingerprint)).find_map(|f| self.get(f))

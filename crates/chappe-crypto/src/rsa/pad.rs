@@ -1,4 +1,4 @@
-//! `RSA_PAD`: from 144 bytes of data to a number below the modulus, and back.
+//! `RSA_PAD`: the conversion of up to 144 bytes to a number below the modulus, and back.
 //!
 //! ```text
 //! data_with_padding = data + random bytes                                        192 bytes
@@ -24,7 +24,7 @@ pub const MAX_DATA_LEN: usize = 144;
 
 pub(super) const PADDED_LEN: usize = 192;
 
-/// Draws before giving up. Each is rejected with a probability of one half at most, for the least modulus.
+/// Maximum number of random temporary keys. Each is rejected with a probability of at most one half.
 const MAX_DRAWS: usize = 128;
 
 const TEMP_KEY_LEN: usize = 32;
@@ -67,7 +67,7 @@ fn wrap(data_with_padding: &[u8; PADDED_LEN], temp_key: &[u8; TEMP_KEY_LEN]) -> 
     number
 }
 
-/// Undoes [`pad`], down to the 192 bytes whose start is the data.
+/// Reverses [`pad`]: returns the 192 bytes that start with the data.
 ///
 /// The time taken does not depend on whether the hash is right.
 pub(super) fn unpad(mut number: Zeroizing<[u8; 256]>) -> Result<Zeroizing<[u8; PADDED_LEN]>, DecryptError> {

@@ -1,4 +1,4 @@
-//! The server's half: decryption.
+//! Private keys, and decryption with them.
 
 use alloc::string::{String, ToString};
 use core::fmt;
@@ -16,7 +16,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::{DecryptError, KeyError, PublicKey, pad};
 use crate::rng::Drbg;
 
-/// A server's private RSA key of 2048 bits. It is wiped when dropped, and `Debug` shows the fingerprint alone.
+/// A server's private RSA key of 2048 bits. It is wiped on drop, and `Debug` prints only the fingerprint.
 ///
 /// Decryption is blinded with fresh randomness and checked against faults (SEC-48). All failures are one
 /// [`DecryptError`] (SEC-47).
@@ -26,12 +26,12 @@ pub struct PrivateKey {
     public: PublicKey,
 }
 
-/// What [`PrivateKey::decrypt_either`] found.
+/// The result of [`PrivateKey::decrypt_either`].
 #[derive(Clone)]
 pub enum Decrypted {
     /// The data of `RSA_PAD`, its hash checked, followed by random padding.
     Padded(Zeroizing<[u8; 192]>),
-    /// Perhaps the form used before: SHA-1 of the data, not checked yet, the data, random padding.
+    /// The candidate for the older form: the unchecked SHA-1 of the data, the data, and random padding.
     Legacy(Zeroizing<[u8; 255]>),
 }
 
@@ -49,7 +49,7 @@ impl PrivateKey {
     ///
     /// # Errors
     ///
-    /// Fails if the text is no such key, or the key is not acceptable (SEC-19).
+    /// Fails if the text is not such a key, or the key violates SEC-19.
     pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
         let pem = pem.trim();
         RsaPrivateKey::from_pkcs1_pem(pem)
@@ -58,11 +58,11 @@ impl PrivateKey {
             .and_then(Self::new)
     }
 
-    /// Makes a new key with the exponent 65537. Takes seconds.
+    /// Generates a key with the exponent 65537. Takes seconds.
     ///
     /// # Errors
     ///
-    /// Fails if no key came out, which only a broken `rng` can cause.
+    /// Fails if `rng` is broken.
     pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Result<Self, KeyError> {
         RsaPrivateKey::new(rng, 2048).map_err(|_| KeyError::Generation).and_then(Self::new)
     }
@@ -77,18 +77,18 @@ impl PrivateKey {
         &self.public
     }
 
-    /// Writes the key in PKCS#1 PEM form.
+    /// Encodes the key in PKCS#1 PEM form.
     ///
     /// # Errors
     ///
-    /// Fails if the key cannot be encoded, which no key made here does.
+    /// Fails if the key cannot be encoded, which does not happen for keys created here.
     pub fn to_pem(&self) -> Result<Zeroizing<String>, KeyError> {
         let pem = self.secret.to_pkcs1_pem(LineEnding::LF).map_err(|_| KeyError::Malformed)?;
         Ok(Zeroizing::new(pem.to_string()))
     }
 
-    /// Decrypts what [`PublicKey::encrypt_pad`] made: 192 bytes, the data followed by random padding. Where the
-    /// data ends is for the TL object in it to say.
+    /// Decrypts the output of [`PublicKey::encrypt_pad`] to 192 bytes: the data, then random padding. The TL object in the
+    /// data determines where it ends.
     ///
     /// # Errors
     ///
@@ -101,9 +101,9 @@ impl PrivateKey {
         pad::unpad(self.raw_decrypt(encrypted, rng)?)
     }
 
-    /// Decrypts the form used before `RSA_PAD`, for servers that serve old clients: 255 bytes, the SHA-1 of the
-    /// data, the data and random padding. The caller finds the end of the data by parsing the TL object, and
-    /// compares the hash in constant time.
+    /// Decrypts the form used before `RSA_PAD`, for servers with old clients. The 255 bytes are the SHA-1 of the data, the
+    /// data and random padding. The caller parses the TL object to find the end of the data, and compares the hash in
+    /// constant time.
     ///
     /// # Errors
     ///
@@ -119,9 +119,9 @@ impl PrivateKey {
         if number[0] == 0 { Ok(message) } else { Err(DecryptError) }
     }
 
-    /// Decrypts either form with a single private operation, for servers that serve old clients too: what
-    /// [`decrypt_pad`](Self::decrypt_pad) returns if its hash is right, else what
-    /// [`decrypt_legacy`](Self::decrypt_legacy) returns.
+    /// Decrypts either form with a single private operation, for servers with old clients: as
+    /// [`decrypt_pad`](Self::decrypt_pad) if its hash matches, otherwise as
+    /// [`decrypt_legacy`](Self::decrypt_legacy).
     ///
     /// # Errors
     ///

@@ -20,12 +20,12 @@ use crate::backend::modexp::Modulus;
 pub struct Fingerprint(i64);
 
 impl Fingerprint {
-    /// Takes a fingerprint as it stands in `resPQ`.
+    /// Creates a fingerprint from its TL `long` in `resPQ`.
     pub const fn from_raw(raw: i64) -> Self {
         Self(raw)
     }
 
-    /// Returns the fingerprint as it goes into `req_DH_params`.
+    /// Returns the TL `long` for `req_DH_params`.
     pub const fn to_raw(self) -> i64 {
         self.0
     }
@@ -58,7 +58,7 @@ impl PublicKey {
     ///
     /// # Errors
     ///
-    /// Fails if the text is no such key, or the key is not acceptable (SEC-19).
+    /// Fails if the text is not such a key, or the key violates SEC-19.
     pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
         let pem = pem.trim();
         let key = RsaPublicKey::from_pkcs1_pem(pem)
@@ -67,7 +67,7 @@ impl PublicKey {
         Self::from_components(&key.n_bytes(), &key.e_bytes())
     }
 
-    /// Takes a modulus and a public exponent, both big-endian; leading zeros are ignored.
+    /// Creates a key from modulus and public exponent, both big-endian. Leading zeros are ignored.
     ///
     /// # Errors
     ///
@@ -104,11 +104,11 @@ impl PublicKey {
         &self.e
     }
 
-    /// Writes the key in PKCS#1 PEM form, as servers publish theirs.
+    /// Encodes the key in PKCS#1 PEM form, as servers publish it.
     ///
     /// # Errors
     ///
-    /// Fails if the exponent is larger than the encoder takes (above 2^33).
+    /// Fails if the exponent is above 2^33, the encoder's limit.
     pub fn to_pem(&self) -> Result<String, KeyError> {
         let number = |bytes: &[u8]| {
             crypto_bigint::BoxedUint::from_be_slice(bytes, bytes.len() as u32 * 8)

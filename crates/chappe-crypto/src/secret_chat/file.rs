@@ -1,4 +1,4 @@
-//! Files of a secret chat: a fresh key and IV each, and a fingerprint that proves they arrived unchanged.
+//! Files of a secret chat: each has a fresh key and IV, whose fingerprint detects changes.
 //!
 //! Spec: <https://core.telegram.org/api/end-to-end#sending-encrypted-files>.
 
@@ -25,7 +25,7 @@ impl FileFingerprint {
     }
 }
 
-/// Key and IV of one file. Wiped when dropped, absent from `Debug`.
+/// Key and IV of one file. Wiped on drop and redacted in `Debug`.
 #[derive(Clone)]
 pub struct EncryptedFileKey {
     key: [u8; 32],
@@ -33,16 +33,16 @@ pub struct EncryptedFileKey {
 }
 
 impl EncryptedFileKey {
-    /// Takes a fresh random key and IV, to send a file.
+    /// Creates the key of a file to send from a fresh random key and IV.
     pub const fn new(key: [u8; 32], iv: [u8; 32]) -> Self {
         Self { key, iv }
     }
 
-    /// Takes what a peer sent, if the fingerprint agrees (SEC-172).
+    /// Creates the key of a received file and checks its fingerprint (SEC-172).
     ///
     /// # Errors
     ///
-    /// Fails if it does not. The file must be refused.
+    /// Fails if the fingerprint does not match. Reject the file.
     pub fn verified(
         key: [u8; 32],
         iv: [u8; 32],
@@ -98,9 +98,9 @@ impl fmt::Debug for EncryptedFileKey {
 /// The fingerprint sent with a file is not that of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileKeyMismatch {
-    /// What the peer sent.
+    /// The peer's fingerprint.
     pub got: FileFingerprint,
-    /// What its key has.
+    /// The fingerprint of the key.
     pub computed: FileFingerprint,
 }
 

@@ -17,14 +17,14 @@ mod field {
     pub(super) const ENCRYPTED: RangeFrom<usize> = MSG_KEY.end..;
 }
 
-/// Length of what stands in front of the encrypted part: fingerprint and `msg_key`.
+/// Length of the unencrypted header: fingerprint and `msg_key`.
 pub const ENVELOPE_LEN: usize = field::MSG_KEY.end;
 /// Length of the length field in front of the body, inside the encrypted part.
 pub const LENGTH_LEN: usize = 4;
-/// Padding that a 2.0 message may carry.
+/// Accepted lengths of the padding of a 2.0 message.
 const PADDING: core::ops::RangeInclusive<usize> = 12..=1024;
 
-/// Which protocol a secret chat message was encrypted with.
+/// The protocol version of a secret chat message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Version {
     /// MTProto 1.0: peers below layer 73.
@@ -39,7 +39,7 @@ pub enum Version {
 ///
 /// # Errors
 ///
-/// Fails, and leaves the bytes as they were, if the plaintext is shorter than 32 bytes or not a multiple of 16.
+/// Fails, and leaves the bytes unchanged, if the plaintext is shorter than 32 bytes or not a multiple of 16.
 pub fn seal(key: &AuthKey, sender: Party, frame: &mut [u8]) -> Result<(), SealError> {
     let (header, plaintext) = frame.split_first_chunk_mut().ok_or(SealError::InvalidLength { len: 0 })?;
     let sealed = message::seal(key, sender.side(), plaintext)?;
@@ -53,7 +53,7 @@ pub fn seal(key: &AuthKey, sender: Party, frame: &mut [u8]) -> Result<(), SealEr
 ///
 /// # Errors
 ///
-/// Fails, and leaves the bytes as they were, if the lengths do not fit.
+/// Fails, and leaves the bytes unchanged, if the lengths do not fit.
 pub fn seal_v1(key: &AuthKey, frame: &mut [u8], unpadded_len: usize) -> Result<(), SealError> {
     let (header, plaintext) = frame.split_first_chunk_mut().ok_or(SealError::InvalidLength { len: 0 })?;
     let msg_key = message::seal_v1(key, Side::Client, plaintext, unpadded_len)?;
@@ -66,7 +66,7 @@ fn write_header(header: &mut [u8; ENVELOPE_LEN], key: &AuthKey, msg_key: &MsgKey
     header[field::MSG_KEY].copy_from_slice(msg_key.as_bytes());
 }
 
-/// An encrypted message whose fingerprint can be read, to look for the key.
+/// An encrypted message whose fingerprint can be read to find the key.
 pub struct Envelope<'a> {
     fingerprint: KeyFingerprint,
     msg_key: MsgKey,
@@ -80,11 +80,11 @@ impl fmt::Debug for Envelope<'_> {
 }
 
 impl<'a> Envelope<'a> {
-    /// Takes the bytes of `encryptedMessage`.
+    /// Checks the length of the bytes of `encryptedMessage`.
     ///
     /// # Errors
     ///
-    /// Fails if they cannot hold a message.
+    /// Fails if they are too short for a message.
     pub fn new_checked(frame: &'a mut [u8]) -> Result<Self, MessageError> {
         let len = frame.len();
         let (header, encrypted) =
@@ -101,17 +101,17 @@ impl<'a> Envelope<'a> {
         })
     }
 
-    /// Returns which key the sender used: the current one, or the previous one while keys change (SEC-165).
+    /// Returns the fingerprint of the sender's key: the current one, or the previous one during re-keying (SEC-165).
     pub const fn fingerprint(&self) -> KeyFingerprint {
         self.fingerprint
     }
 
-    /// Decrypts with MTProto 2.0 and returns where in the frame the body stands.
+    /// Decrypts with MTProto 2.0 and returns the range of the body in the frame.
     ///
     /// # Errors
     ///
     /// Fails if the key is another one, if `msg_key` is wrong, and then only if length or padding break the rules
-    /// (SEC-166). What was decrypted is wiped.
+    /// (SEC-166). The decrypted bytes are wiped.
     pub fn open(self, key: &AuthKey, sender: Party) -> Result<Range<usize>, MessageError> {
         self.check_fingerprint(key)?;
         message::open(key, sender.side(), &self.msg_key, self.encrypted).map_err(MessageError::Open)?;
@@ -124,13 +124,13 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    /// Decrypts with MTProto 1.0 and returns where in the frame the body stands.
+    /// Decrypts with MTProto 1.0 and returns the range of the body in the frame.
     ///
     /// Only for chats in which no 2.0 message was seen and the peer's layer is below 73 (SEC-168).
     ///
     /// # Errors
     ///
-    /// Fails if the key is another one or `msg_key` is wrong. What was decrypted is wiped.
+    /// Fails if the key is another one or `msg_key` is wrong. The decrypted bytes are wiped.
     pub fn open_v1(self, key: &AuthKey) -> Result<Range<usize>, MessageError> {
         self.check_fingerprint(key)?;
         let opened = message::open_v1(key, Side::Client, Layout::SecretChat, &self.msg_key, self.encrypted)
@@ -163,18 +163,18 @@ fn body_len(plaintext: &[u8]) -> Result<usize, MessageError> {
     Ok(len)
 }
 
-/// Why a secret chat message was not opened. Drop it and acknowledge nothing.
+/// Why a secret chat message was not opened. Drop the message and do not acknowledge it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MessageError {
-    /// There is no room for fingerprint and `msg_key`.
+    /// The bytes are too short for fingerprint and `msg_key`.
     TooShort {
-        /// Length of what was given.
+        /// Their length.
         len: usize,
     },
     /// The message was encrypted with another key.
     UnknownKey {
-        /// Which.
+        /// The fingerprint of that key.
         fingerprint: KeyFingerprint,
     },
     /// It could not be decrypted.
@@ -184,9 +184,9 @@ pub enum MessageError {
         /// The field's value.
         len: i32,
     },
-    /// 12 to 1024 bytes of padding are allowed.
+    /// The length of the padding is not 12 to 1024 bytes.
     InvalidPadding {
-        /// How many there are.
+        /// The length.
         len: usize,
     },
 }
@@ -194,7 +194,7 @@ pub enum MessageError {
 impl fmt::Display for MessageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooShort { len } => write!(f, "{len} bytes are no secret chat message"),
+            Self::TooShort { len } => write!(f, "{len} bytes are too short for a secret chat message"),
             Self::UnknownKey { fingerprint } => write!(f, "unknown key, {fingerprint:?}"),
             Self::Open(error) => error.fmt(f),
             Self::InvalidBodyLen { len } => write!(f, "body length {len} does not fit"),

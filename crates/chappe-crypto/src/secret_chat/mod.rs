@@ -1,10 +1,9 @@
 //! End-to-end encryption of secret chats: key fingerprint, messages, files, the picture of the key.
 //!
-//! The 256 bytes agreed on by Diffie-Hellman are used like an `auth_key`. Who created the chat takes the place of
-//! the client.
+//! The 256 bytes of the Diffie-Hellman secret are used like an `auth_key`. The creator of the chat takes the part of the
+//! client.
 //!
-//! Not here: sequence numbers and re-keying, which are the chat's own business; the bytes of
-//! `decryptedMessageLayer`.
+//! Not here: sequence numbers, re-keying, and the bytes of `decryptedMessageLayer`.
 //!
 //! Spec: <https://core.telegram.org/api/end-to-end>.
 
@@ -22,9 +21,9 @@ use crate::{AuthKey, Side, hash};
 /// Which party of the chat wrote a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Party {
-    /// Who asked for the chat: `x = 0`.
+    /// The party that requested the chat: `x = 0`.
     Creator,
-    /// Who accepted it: `x = 8`.
+    /// The party that accepted it: `x = 8`.
     Participant,
 }
 
@@ -50,12 +49,12 @@ impl KeyFingerprint {
         Self(*key.id().as_bytes())
     }
 
-    /// Takes the 8 bytes as they stand on the wire.
+    /// Creates the value from its 8 bytes in wire order.
     pub const fn from_bytes(bytes: [u8; 8]) -> Self {
         Self(bytes)
     }
 
-    /// Returns the 8 bytes as they stand on the wire.
+    /// Returns the 8 bytes in wire order.
     pub const fn as_bytes(&self) -> &[u8; 8] {
         &self.0
     }
@@ -80,7 +79,7 @@ impl fmt::Debug for KeyFingerprint {
 /// Returns the 36 bytes behind the picture that both parties compare.
 ///
 /// 16 bytes of the SHA-1 of the first key of the chat, then 20 of the SHA-256 of the key that was in use when
-/// layer 46 was reached: the first key too, for every chat that began with that layer.
+/// layer 46 was reached: the first key too, indefinitelyy chat that began with that layer.
 ///
 /// Spec: <https://core.telegram.org/api/end-to-end#key-visualization>.
 pub fn key_visualization(first_key: &AuthKey, layer_46_key: &AuthKey) -> [u8; 36] {

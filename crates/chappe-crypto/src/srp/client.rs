@@ -1,4 +1,4 @@
-//! The side that knows the password.
+//! The client's side, which knows the password.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -37,7 +37,7 @@ impl fmt::Debug for Proof {
     }
 }
 
-/// A password to set: the fields of `account.passwordInputSettings`.
+/// The fields of `account.passwordInputSettings` that set a password.
 #[derive(Clone)]
 pub struct NewPassword {
     /// The first salt, the server's followed by 32 random bytes.
@@ -88,7 +88,7 @@ pub fn prove(
     Ok(Proof { a, m1: hash::proof(parameters, &a, &b, &secret) })
 }
 
-/// Computes what is needed to set a password, from the `new_algo` of `account.getPassword`.
+/// Computes the settings for a new password, from the `new_algo` of `account.getPassword`.
 ///
 /// The salt of `parameters` is the server's; 32 random bytes are appended to it (SEC-162).
 pub fn new_password(

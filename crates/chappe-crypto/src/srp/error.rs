@@ -1,8 +1,8 @@
-//! Why a proof was not made or not accepted.
+//! Errors of password proofs.
 
 use core::fmt;
 
-/// Why a password proof was not made or not accepted.
+/// Why a password proof could not be computed or was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SrpError {
@@ -20,9 +20,9 @@ pub enum SrpError {
     },
     /// The client's value `A` does not fulfil `1 < A < p - 1` (SEC-161).
     ClientValueRange,
-    /// The proof `M1` does not fit: the password is another. Wire error `PASSWORD_HASH_INVALID`.
+    /// The proof `M1` is wrong, so the password is. Wire error: `PASSWORD_HASH_INVALID`.
     WrongProof,
-    /// No draw of an exponent gave a usable value; the source of randomness is broken.
+    /// No random exponent gave a usable value: the source of randomness is broken.
     Randomness,
 }
 

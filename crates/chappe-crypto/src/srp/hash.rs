@@ -1,4 +1,4 @@
-//! The formulas that both sides share.
+//! Formulas of both sides.
 //!
 //! ```text
 //! H(d) = SHA256(d)        SH(d, s) = H(s + d + s)

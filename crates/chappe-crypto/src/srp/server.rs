@@ -1,4 +1,4 @@
-//! The side that knows the verifier.
+//! The server's side, which knows the verifier.
 
 use core::fmt;
 
@@ -12,9 +12,9 @@ use crate::{
     dh::{Exponent, left_padded},
 };
 
-/// A server's challenge: `srp_B` and the secrets behind it. Checking an answer uses it up (SEC-161).
+/// A server's challenge: `srp_B` and its secrets. Checking an answer consumes it (SEC-161).
 ///
-/// The `srp_id` that goes with it, and the limit on attempts, are the caller's.
+/// The caller assigns the `srp_id` and limits the number of attempts.
 pub struct Challenge<'a> {
     parameters: Parameters<'a>,
     verifier: Zeroizing<[u8; 256]>,
@@ -23,11 +23,11 @@ pub struct Challenge<'a> {
 }
 
 impl<'a> Challenge<'a> {
-    /// Draws a challenge for the account whose stored [`verifier`](super::verifier) is given.
+    /// Creates a challenge for the account with this stored [`verifier`](super::verifier).
     ///
     /// # Errors
     ///
-    /// Fails if several draws in a row gave no usable value, which only a broken `rng` can cause.
+    /// Fails if `rng` is broken: several exponents in a row gave no usable value.
     pub fn new(
         parameters: &Parameters<'a>,
         verifier: &[u8; 256],
@@ -36,7 +36,7 @@ impl<'a> Challenge<'a> {
         for _ in 0..MAX_DRAWS {
             let exponent = Exponent::random(rng);
             let public = public_value(parameters, verifier, &exponent);
-            // A client refuses values that are short of 248 bytes.
+            // Clients reject values shorter than 248 bytes.
             if public[..8] != [0; 8] {
                 return Ok(Self {
                     parameters: *parameters,

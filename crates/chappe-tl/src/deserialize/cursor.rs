@@ -6,7 +6,7 @@ use super::{DecodeOptions, Error, Object, Place, Result, Strictness};
 
 /// Reads from a slice, front to back.
 ///
-/// A read that fails leaves the position where it was.
+/// A failed read does not change the position.
 #[derive(Clone, Debug)]
 pub struct Cursor<'a> {
     bytes: &'a [u8],
@@ -27,12 +27,12 @@ impl<'a> Cursor<'a> {
         Self { bytes, pos: 0, options, depth: 0, lossy_strings: 0 }
     }
 
-    /// Returns how many bytes were read.
+    /// Returns the number of bytes read.
     pub const fn pos(&self) -> usize {
         self.pos
     }
 
-    /// Returns how many bytes are left.
+    /// Returns the number of remaining bytes.
     pub const fn remaining(&self) -> usize {
         self.bytes.len() - self.pos
     }
@@ -42,26 +42,26 @@ impl<'a> Cursor<'a> {
         self.remaining() == 0
     }
 
-    /// Returns the rules of this reading.
+    /// Returns the options.
     pub const fn options(&self) -> DecodeOptions {
         self.options
     }
 
-    /// Returns how many strings were not UTF-8 and had to be read with replacement characters.
+    /// Returns the number of strings that were not UTF-8 and were read with replacement characters.
     pub const fn lossy_strings(&self) -> u32 {
         self.lossy_strings
     }
 
-    /// Returns what is left, without reading it.
+    /// Returns the remaining bytes without reading them.
     pub fn rest(&self) -> &'a [u8] {
         &self.bytes[self.pos..]
     }
 
-    /// Checks that nothing is left (SEC-115).
+    /// Checks that no bytes remain (SEC-115).
     ///
     /// # Errors
     ///
-    /// Fails if bytes are left over.
+    /// Fails if bytes remain.
     pub const fn finish(&self) -> Result<()> {
         match self.remaining() {
             0 => Ok(()),
@@ -73,7 +73,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     ///
-    /// Fails at the end.
+    /// Fails if no byte remains.
     pub fn read_byte(&mut self) -> Result<u8> {
         self.read_array::<1>().map(|[byte]| byte)
     }
@@ -82,13 +82,13 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     ///
-    /// Fails if fewer bytes are left.
+    /// Fails if fewer bytes remain.
     pub fn read_exact(&mut self, out: &mut [u8]) -> Result<()> {
         out.copy_from_slice(self.take(out.len())?);
         Ok(())
     }
 
-    /// Appends everything that is left to `out` and returns how much that was.
+    /// Appends the remaining bytes to `out` and returns their number.
     pub fn read_to_end(&mut self, out: &mut Vec<u8>) -> usize {
         let rest = self.take_rest();
         out.extend_from_slice(rest);
@@ -99,7 +99,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     ///
-    /// Fails if fewer bytes are left.
+    /// Fails if fewer bytes remain.
     #[inline]
     pub fn take(&mut self, len: usize) -> Result<&'a [u8]> {
         match self.rest().get(..len) {
@@ -111,7 +111,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Reads everything that is left without copying it.
+    /// Reads the remaining bytes without copying them.
     pub fn take_rest(&mut self) -> &'a [u8] {
         let rest = self.rest();
         self.pos = self.bytes.len();
@@ -122,7 +122,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     ///
-    /// Fails if fewer bytes are left.
+    /// Fails if fewer bytes remain.
     #[inline]
     pub fn read_array<const N: usize>(&mut self) -> Result<[u8; N]> {
         match self.rest().first_chunk() {
@@ -138,7 +138,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     ///
-    /// Fails if fewer than 4 bytes are left.
+    /// Fails if fewer than 4 bytes remain.
     #[inline]
     pub fn read_u32(&mut self) -> Result<u32> {
         self.read_array().map(u32::from_le_bytes)
@@ -148,7 +148,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     ///
-    /// Fails if fewer than 4 bytes are left.
+    /// Fails if fewer than 4 bytes remain.
     #[inline]
     pub fn read_i32(&mut self) -> Result<i32> {
         self.read_array().map(i32::from_le_bytes)
@@ -158,22 +158,22 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     ///
-    /// Fails if fewer than 8 bytes are left.
+    /// Fails if fewer than 8 bytes remain.
     #[inline]
     pub fn read_i64(&mut self) -> Result<i64> {
         self.read_array().map(i64::from_le_bytes)
     }
 
-    /// Returns the id of the object that comes next, without reading it.
+    /// Returns the id of the next object without reading it.
     pub fn peek_u32(&self) -> Option<u32> {
         self.rest().first_chunk().copied().map(u32::from_le_bytes)
     }
 
-    /// Returns the id of the object that comes next, without reading it.
+    /// Returns the id of the next object without reading it.
     ///
     /// # Errors
     ///
-    /// Fails if fewer than 4 bytes are left.
+    /// Fails if fewer than 4 bytes remain.
     pub fn peek_id(&self) -> Result<u32> {
         self.peek_u32().ok_or_else(|| self.eof(4))
     }
@@ -182,7 +182,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     ///
-    /// Fails if another id was found; `ty` is what the error names as wanted.
+    /// Fails if the id is another one. The error names `ty` as the wanted type.
     #[inline]
     pub fn expect_id(&mut self, ty: &'static str, wanted: u32) -> Result<()> {
         match self.peek_u32() {
@@ -195,7 +195,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The error for an id that was just read and is not a constructor of `ty`.
+    /// Returns the error for an id that was just read and is not a constructor of `ty`.
     #[cold]
     pub fn unknown_id(&mut self, ty: &'static str, id: u32) -> Error {
         self.pos = self.pos.saturating_sub(4);
@@ -220,7 +220,7 @@ impl<'a> Cursor<'a> {
         self.depth -= 1;
     }
 
-    /// Goes back to where a read that failed half-way began.
+    /// Resets the position to the start of a failed read.
     pub(crate) const fn rewind(&mut self, pos: usize) {
         debug_assert!(pos <= self.pos);
         self.pos = pos;
@@ -243,7 +243,7 @@ impl<'a> Cursor<'a> {
         Error::UnexpectedEof { place: Place::at(self.pos), needed, remaining: self.remaining() }
     }
 
-    /// The error for an id that comes next and is not one of `ty`.
+    /// Returns the error for a next id that is not a constructor of `ty`.
     #[cold]
     pub const fn unexpected_id(&self, ty: &'static str, id: u32) -> Error {
         Error::UnexpectedConstructor { id, wanted: ty, place: Place::at(self.pos) }

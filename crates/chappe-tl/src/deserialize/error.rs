@@ -1,20 +1,20 @@
-//! What can be wrong with the bytes of an object.
+//! Errors in the bytes of an object.
 
 use core::fmt;
 
-/// Where in the object, and in which field, reading stopped.
+/// The position and field at which reading stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
-    /// The constructor or type that was being read, as named in the schema. Empty if no generated type was involved.
+    /// The constructor or type, as named in the schema. Empty if no generated type was involved.
     pub ty: &'static str,
-    /// Its field. Empty if the type itself was at fault.
+    /// The field. Empty if the error is in the type itself.
     pub field: &'static str,
     /// Offset of the offending value from the start of the buffer, in bytes.
     pub offset: usize,
 }
 
 impl Place {
-    /// A place that no generated type has claimed yet.
+    /// Returns a place without type and field.
     pub(crate) const fn at(offset: usize) -> Self {
         Self { ty: "", field: "", offset }
     }
@@ -40,45 +40,44 @@ pub enum Error {
     UnexpectedEof {
         /// Where the value begins.
         place: Place,
-        /// How many bytes it needs.
+        /// The number of bytes that it needs.
         needed: usize,
-        /// How many there are.
+        /// The number of bytes that remain.
         remaining: usize,
     },
     /// A boxed value begins with an id that is not one of the type's constructors.
     ///
-    /// The object may be of a newer layer: `place.offset` is where it begins, so its bytes can be kept
-    /// ([`Error::unknown_object`]).
+    /// The object may be of a newer layer. Its bytes begin at `place.offset` and can be kept ([`Error::unknown_object`]).
     UnexpectedConstructor {
-        /// The id that was found.
+        /// The id.
         id: u32,
-        /// The type that was wanted, as named in the schema.
+        /// The wanted type, as named in the schema.
         wanted: &'static str,
-        /// Where it was found.
+        /// Where the id is.
         place: Place,
     },
     /// A vector's count is negative or more than the remaining bytes can hold.
     BadCount {
-        /// Where the count was found.
+        /// Where the count is.
         place: Place,
         /// The announced number of elements.
         count: i32,
-        /// How many elements the remaining bytes could hold at most.
+        /// The maximum number of elements in the remaining bytes.
         most: usize,
     },
-    /// A string begins with `ff`, which no TL string does.
+    /// A string begins with `ff`, which is invalid.
     BadStringPrefix {
         /// Where the string begins.
         place: Place,
     },
-    /// A string uses the long form although the short one would do (strict reading only).
+    /// A string uses the long form although the short one suffices (strict reading only).
     LongStringForm {
         /// Where the string begins.
         place: Place,
         /// Its length in bytes.
         len: usize,
     },
-    /// A string is padded with something else than zeros (strict reading only).
+    /// The padding of a string is not zero (strict reading only).
     NonZeroPadding {
         /// Where the padding begins.
         place: Place,
@@ -87,10 +86,10 @@ pub enum Error {
     InvalidUtf8 {
         /// Where the string's first byte is.
         place: Place,
-        /// How many of its bytes are UTF-8.
+        /// The length of its valid UTF-8 prefix in bytes.
         valid_up_to: usize,
     },
-    /// A flags word has bits that the schema does not know (strict reading only).
+    /// A flags word has bits that are not in the schema (strict reading only).
     UnknownFlags {
         /// Where the word is.
         place: Place,
@@ -99,16 +98,16 @@ pub enum Error {
     },
     /// Objects nest deeper than allowed.
     TooDeep {
-        /// Where the object that is one too many begins.
+        /// Where the first object beyond the limit begins.
         place: Place,
-        /// How many levels are allowed.
+        /// The limit.
         limit: u16,
     },
     /// Bytes are left after the object.
     TrailingBytes {
         /// Where the object ends.
         place: Place,
-        /// How many bytes follow.
+        /// The number of bytes that follow.
         count: usize,
     },
 }
@@ -132,7 +131,7 @@ impl Error {
 
     /// Returns the id of the unknown object and its bytes, up to the end of `input`.
     ///
-    /// `input` is what the failed reading began with. `None` if another thing was wrong.
+    /// `input` is the input of the failed read. Returns `None` for other errors.
     pub fn unknown_object<'a>(&self, input: &'a [u8]) -> Option<(u32, &'a [u8])> {
         match self {
             Self::UnexpectedConstructor { id, place, .. } => Some((*id, input.get(place.offset..)?)),
@@ -140,7 +139,7 @@ impl Error {
         }
     }
 
-    /// Fills in the type and field unless an inner object has done so.
+    /// Sets type and field unless an inner object did.
     #[cold]
     pub(crate) fn within(mut self, ty: &'static str, field: &'static str) -> Self {
         let place = self.place_mut();

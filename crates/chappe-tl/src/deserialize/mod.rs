@@ -1,7 +1,7 @@
 //! Reading objects.
 //!
-//! [`Cursor`] walks over the bytes of an object and checks every length before it is believed; [`Error`] says which
-//! field of which type could not be read, where, and what was found there instead.
+//! [`Cursor`] reads the bytes of an object and checks every length before use. [`Error`] contains the type, the field, the
+//! offset and the offending value.
 //!
 //! **Invariants:** nothing is allocated for a length that the remaining bytes cannot hold, and no input nests deeper
 //! than [`DecodeOptions::max_depth`].
@@ -22,15 +22,14 @@ use alloc::vec::Vec;
 /// The result of reading.
 pub type Result<T> = core::result::Result<T, Error>;
 
-/// What objects are read from.
+/// The input of objects.
 pub type Buffer<'a, 'b> = &'a mut Cursor<'b>;
 
 /// An object that can be read in TL.
 pub trait Deserializable: Sized {
     /// The length of the shortest encoding, in bytes.
     ///
-    /// A vector that announces more elements than the remaining bytes can hold is refused by this measure before
-    /// anything is allocated.
+    /// A vector that announces more elements than the remaining bytes can hold is rejected before anything is allocated.
     const LEAST_LEN: usize = 4;
 
     /// Reads the object and leaves the cursor behind it.
@@ -44,7 +43,7 @@ pub trait Deserializable: Sized {
     ///
     /// # Errors
     ///
-    /// Fails if the bytes are not an encoding of the type, or if some are left over.
+    /// Fails if the bytes are not an encoding of the type, or if bytes remain.
     fn from_bytes(bytes: &[u8]) -> Result<Self> {
         Self::from_bytes_with(bytes, DecodeOptions::default())
     }
@@ -53,16 +52,16 @@ pub trait Deserializable: Sized {
     ///
     /// # Errors
     ///
-    /// As for [`from_bytes`](Self::from_bytes).
+    /// Those of [`from_bytes`](Self::from_bytes).
     fn from_owned(bytes: Vec<u8>) -> Result<Self> {
         Self::from_bytes(&bytes)
     }
 
-    /// Reads an object that fills `bytes` exactly, under the given rules.
+    /// Reads an object that fills `bytes` exactly, with the given options.
     ///
     /// # Errors
     ///
-    /// Fails if the bytes are not an encoding of the type, or if some are left over.
+    /// Fails if the bytes are not an encoding of the type, or if bytes remain.
     fn from_bytes_with(bytes: &[u8], options: DecodeOptions) -> Result<Self> {
         let mut cursor = Cursor::with_options(bytes, options);
         let object = Self::deserialize(&mut cursor)?;

@@ -4,9 +4,9 @@ use crate::codegen::is_set;
 
 use super::{Cursor, Deserializable, Error, Place, Result};
 
-/// Reads the fields of one object and puts its name and theirs into errors.
+/// Reads the fields of one object and adds type and field to errors.
 ///
-/// Lives as long as the object is being read: this is what counts nesting.
+/// It counts nesting, so it must live until the object was read.
 #[derive(Debug)]
 pub struct Object<'c, 'a> {
     cursor: &'c mut Cursor<'a>,
@@ -18,22 +18,22 @@ impl<'c, 'a> Object<'c, 'a> {
         Self { cursor, ty }
     }
 
-    /// Reads a field that is always there.
+    /// Reads an unconditional field.
     ///
     /// # Errors
     ///
-    /// Fails if the bytes are not an encoding of `T`; the error names this object and `field` unless an inner object
-    /// was at fault.
+    /// Fails if the bytes are not an encoding of `T`. The error names this object and `field` unless an
+    /// inner object failed.
     #[inline]
     pub fn field<T: Deserializable>(&mut self, field: &'static str) -> Result<T> {
         T::deserialize(self.cursor).map_err(|error| error.within(self.ty, field))
     }
 
-    /// Reads a field that is there if its bit is set in `flags`.
+    /// Reads a field that is present if its bit is set in `flags`.
     ///
     /// # Errors
     ///
-    /// As for [`field`](Self::field).
+    /// Those of [`field`](Self::field).
     #[inline]
     pub fn optional<T: Deserializable>(
         &mut self,
@@ -44,11 +44,11 @@ impl<'c, 'a> Object<'c, 'a> {
         if is_set(flags, bit) { self.field(field).map(Some) } else { Ok(None) }
     }
 
-    /// Reads a flags word. `known` are the bits that the schema gives a meaning.
+    /// Reads a flags word. `known` are the bits of the schema.
     ///
     /// # Errors
     ///
-    /// Fails if fewer than 4 bytes are left, or, reading strictly, if an unknown bit is set.
+    /// Fails if fewer than 4 bytes are left, or, in strict reading, if an unknown bit is set.
     #[inline]
     pub fn flags(&mut self, field: &'static str, known: u32) -> Result<u32> {
         let offset = self.cursor.pos();

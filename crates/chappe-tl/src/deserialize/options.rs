@@ -1,17 +1,17 @@
-//! How forgiving reading is.
+//! Options of reading.
 
-/// What happens to encodings that official clients accept although nobody should write them.
+/// How to treat encodings that official clients accept although they are not canonical.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Strictness {
-    /// They are read.
+    /// Accept them.
     #[default]
     Lenient,
-    /// They are refused.
+    /// Reject them.
     Strict,
 }
 
-/// The rules an object is read by.
+/// The options of reading an object.
 ///
 /// ```
 /// use chappe_tl::{Deserializable, deserialize::{Error, DecodeOptions}};
@@ -24,27 +24,25 @@ pub enum Strictness {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DecodeOptions {
-    /// Whether a `string` that is not UTF-8 is refused. Leniently it is read with replacement characters and counted
-    /// ([`Cursor::lossy_strings`](super::Cursor::lossy_strings)): servers do send such strings, and one of them must
-    /// not cost the whole object.
+    /// Whether a `string` that is not UTF-8 is rejected. Otherwise it is read with replacement characters and counted
+    /// ([`Cursor::lossy_strings`](super::Cursor::lossy_strings)), because servers send such strings.
     pub utf8: Strictness,
-    /// Whether a string in a longer form than needed, padding that is not zero, and flags that the schema does not
-    /// know are refused.
+    /// Whether strings in a longer form than needed, non-zero padding, and flags that are not in the schema are rejected.
     pub canonical: Strictness,
-    /// How deep objects may nest (SEC-116).
+    /// Maximum nesting of objects (SEC-116).
     pub max_depth: u16,
 }
 
 impl DecodeOptions {
-    /// How deep objects may nest unless said otherwise.
+    /// Default maximum nesting of objects.
     pub const DEFAULT_MAX_DEPTH: u16 = 64;
 
-    /// What clients want: everything that official clients read is read.
+    /// Returns the options of clients: accepts everything that official clients accept.
     pub const fn lenient() -> Self {
         Self { utf8: Strictness::Lenient, canonical: Strictness::Lenient, max_depth: Self::DEFAULT_MAX_DEPTH }
     }
 
-    /// What servers and tests may want: one object, one encoding.
+    /// Returns the options for servers and tests: each object has one encoding.
     pub const fn strict() -> Self {
         Self { utf8: Strictness::Strict, canonical: Strictness::Strict, max_depth: Self::DEFAULT_MAX_DEPTH }
     }

@@ -7,21 +7,21 @@ use crate::deserialize::{DecodeOptions, Error, Place, Result};
 impl Arena {
     /// Decodes an object that fills `bytes` exactly.
     ///
-    /// Strings are borrowed from `bytes`; vectors and large parts of the object stand in the arena. One arena can
-    /// hold any number of objects; [`reset`](Self::reset) it between answers.
+    /// Strings are borrowed from `bytes`. Vectors and large parts of the object are in the arena. One arena can hold any number
+    /// of objects; [`reset`](Self::reset) it between answers.
     ///
     /// # Errors
     ///
-    /// Fails if the bytes are not an encoding of the type, or if some are left over.
+    /// Fails if the bytes are not an encoding of the type, or if bytes remain.
     pub fn decode<'a, T: Family>(&'a self, bytes: &'a [u8]) -> Result<&'a T::Of<'a>> {
         self.decode_with::<T>(bytes, DecodeOptions::default())
     }
 
-    /// Decodes an object that fills `bytes` exactly, under the given rules.
+    /// Decodes an object that fills `bytes` exactly, with the given options.
     ///
     /// # Errors
     ///
-    /// As for [`decode`](Self::decode).
+    /// Those of [`decode`](Self::decode).
     pub fn decode_with<'a, T: Family>(
         &'a self,
         bytes: &'a [u8],
@@ -32,7 +32,7 @@ impl Arena {
         Ok(object)
     }
 
-    /// Decodes an object from the start of `bytes`. Returns it and how many bytes it took.
+    /// Decodes an object from the start of `bytes`. Returns it and its length in bytes.
     ///
     /// # Errors
     ///
@@ -45,11 +45,11 @@ impl Arena {
         self.decode_at::<T>(Source { input: bytes, offset: 0, options, copy: false })
     }
 
-    /// Decodes an object of any type that fills `bytes` exactly, to be looked at through its table.
+    /// Decodes an object of any type that fills `bytes` exactly, to be read by its table.
     ///
     /// # Errors
     ///
-    /// As for [`decode`](Self::decode).
+    /// Those of [`decode`](Self::decode).
     pub fn view<'a>(
         &'a self,
         ty: &'static Type,

@@ -12,11 +12,10 @@ use super::{Family, View};
 use crate::deserialize::{Buffer, DecodeOptions, Deserializable, Result};
 use crate::{EncodeError, Serializable, Sink};
 
-/// An object together with the buffer and the arena it lives in.
+/// An object together with its buffer and arena.
 ///
-/// It goes where it likes: it is `Send` and `Sync`, and a clone shares the memory. [`get`](Self::get) gives the
-/// object. There is no `Deref`, because the target of a `Deref` cannot say that what it borrows lives only as long as the
-/// value it was taken from.
+/// It is `Send` and `Sync`, and a clone shares the memory. [`get`](Self::get) returns the object. There is no `Deref`,
+/// because its target type could not have the lifetime of the borrow.
 ///
 /// ```
 /// use chappe_tl::table::Decoded;
@@ -30,7 +29,7 @@ use crate::{EncodeError, Serializable, Sink};
 /// ```
 pub struct Decoded<T> {
     owned: Arc<Owned>,
-    /// How many strings were not UTF-8.
+    /// The number of strings that were not UTF-8.
     replaced: usize,
     family: PhantomData<fn() -> T>,
 }
@@ -40,16 +39,16 @@ impl<T: Family> Decoded<T> {
     ///
     /// # Errors
     ///
-    /// Fails if the bytes are not an encoding of the type, or if some are left over.
+    /// Fails if the bytes are not an encoding of the type, or if bytes remain.
     pub fn from_vec(bytes: Vec<u8>) -> Result<Self> {
         Self::from_vec_with(bytes, DecodeOptions::default())
     }
 
-    /// Decodes an object that fills `bytes` exactly, under the given rules, and keeps the bytes for its strings.
+    /// Decodes an object that fills `bytes` exactly, with the given options, and keeps the bytes for its strings.
     ///
     /// # Errors
     ///
-    /// As for [`from_vec`](Self::from_vec).
+    /// Those of [`from_vec`](Self::from_vec).
     pub fn from_vec_with(bytes: Vec<u8>, options: DecodeOptions) -> Result<Self> {
         let whole = bytes.len();
         let source = Source { input: &[], offset: 0, options, copy: false };
@@ -64,7 +63,7 @@ impl<T: Family> Decoded<T> {
         unsafe { self.owned.get::<T>() }
     }
 
-    /// Returns how many strings were not UTF-8 and were decoded with replacement characters.
+    /// Returns the number of strings that were not UTF-8 and were decoded with replacement characters.
     pub fn replaced_strings(&self) -> usize {
         self.replaced
     }
@@ -118,7 +117,7 @@ where
     }
 }
 
-/// A result type that owns what it holds, and what it is called in an arena.
+/// An owned result type, and the corresponding type in an arena.
 ///
 /// Generic code that calls a function can decode the answer in place:
 /// `arena.decode::<<F::Return as OwnedAnswer>::Borrowed>(bytes)`.

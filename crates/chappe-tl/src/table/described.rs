@@ -1,4 +1,4 @@
-//! What ties a Rust type to its table, and the types that need no generated one.
+//! The traits that connect a Rust type with its table, and the types without a generated table.
 #![allow(unsafe_code)]
 
 use core::marker::PhantomData;
@@ -27,8 +27,8 @@ impl<T: Described> Identifiable for T {
 
 /// A type that can be decoded: one that is described, with any lifetime.
 ///
-/// The trait is implemented for a type with any lifetime; [`Of`](Self::Of) is the same type with the lifetime of an
-/// arena. So `enums::Peer<'static>` as a type argument stands for the whole family.
+/// The trait is implemented for a type with any lifetime. [`Of`](Self::Of) is the same type with the lifetime of an arena.
+/// `enums::Peer<'static>` as a type argument therefore means the type with every lifetime.
 ///
 /// # Safety
 ///

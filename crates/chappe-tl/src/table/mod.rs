@@ -1,17 +1,17 @@
 //! Objects borrowed from an arena, decoded by tables.
 //!
-//! A large schema has thousands of types. If each brought its own decoder, the compiler would spend a minute on them
-//! and the decoded objects would be thousands of small allocations. Here one interpreter walks over static tables
-//! instead, and writes plain structs and enums into an [`Arena`]:
+//! A large schema has thousands of types. With a decoder for each, the compiler would need a minute for them and decoding
+//! would make thousands of small allocations. Instead, one interpreter of static tables writes plain structs and enums to an
+//! [`Arena`]:
 //!
 //! * a generated type borrows its strings, vectors and large parts, is `Copy`, and has nothing to drop;
 //! * [`Arena::decode`] reads an answer without copying its strings; a reused arena does not allocate;
-//! * [`Decoded`] is an object with the memory it lives in, for answers that must outlive their buffer;
-//! * structs are encoded by the types of their rows ([`Struct`]), straight on, and only by those who use them;
-//! * [`View`] reads any object by its table: `Debug`, `PartialEq`, serde and tools are made of it.
+//! * [`Decoded`] is an object with its memory, for answers that must outlive their buffer;
+//! * structs are encoded by code that follows from the types of their rows ([`Struct`]), compiled only where it is used;
+//! * [`View`] reads any object by its table, for `Debug`, `PartialEq`, serde and tools.
 //!
-//! **Invariant:** only `raw.rs` is unsafe, and it trusts nothing but the table that a type names ([`Described`]) and the types
-//! that it says its rows have ([`Struct`]).
+//! **Invariant:** all memory accesses through raw pointers are in `raw.rs`. They rely on the table of a type ([`Described`])
+//! and the types of its rows ([`Struct`]), which generated code guarantees by its `unsafe` implementations.
 
 mod arena;
 mod decoded;
@@ -34,7 +34,7 @@ mod text;
 mod types;
 mod value;
 
-/// What generated code calls besides `codegen`, and what its tests look at.
+/// The items that generated code uses besides `codegen`, and that its tests inspect.
 pub(crate) mod internals {
     #[cfg(feature = "serde")]
     pub use super::serde;

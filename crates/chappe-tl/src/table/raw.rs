@@ -1,4 +1,4 @@
-//! The one file with `unsafe`: the arena, the interpreter that fills it, and the reader of what it wrote.
+//! The unsafe core: the arena, the interpreter that fills it, and the reader of its objects.
 //!
 //! The interpreter walks the input and the rows of a table together. For each row it reads a value, checks
 //! it, and writes it to the struct at the row's offset. There is one write per kind of row, and it is *typed*:
@@ -6,7 +6,7 @@
 //! flags say are absent cost nothing: what stands behind a flags word is made zero before it is read, and that zeros are
 //! `None` is checked while compiling.
 //!
-//! What is relied upon, and who guarantees it:
+//! The assumptions, and who guarantees them:
 //!
 //! * a table describes the type that names it: the `unsafe impl` of [`Described`](super::Described), printed by
 //!   the generator from the same plan as the type; the types of its rows likewise ([`Struct`](super::Struct)), whose sizes
@@ -48,9 +48,9 @@ use crate::vectors::VECTOR_ID;
 
 // ---------------------------------------------------------------------------------------------- arena
 
-/// Memory that decoded objects live in: filled by [`Arena::decode`](super::Arena), emptied by [`Arena::reset`].
+/// The memory of decoded objects: filled by [`Arena::decode`](super::Arena), emptied by [`Arena::reset`].
 ///
-/// An arena keeps its memory when it is reset, so once it has seen the largest answer it allocates no more.
+/// A reset keeps the memory, so that an arena does not allocate any more after the largest answer.
 pub struct Arena {
     bump: UnsafeCell<Bump>,
 }
@@ -91,7 +91,7 @@ impl Default for Arena {
 }
 
 impl Arena {
-    /// Makes an arena without memory.
+    /// Creates an arena without memory.
     pub const fn new() -> Self {
         let bump = Bump {
             next: core::ptr::without_provenance_mut(MAX_ALIGN),
@@ -103,14 +103,14 @@ impl Arena {
         Self { bump: UnsafeCell::new(bump) }
     }
 
-    /// Forgets every object in the arena and keeps the memory.
+    /// Drops every object in the arena and keeps the memory.
     pub fn reset(&mut self) {
         let bump = self.bump.get_mut();
         bump.replaced = 0;
         bump.enter(0);
     }
 
-    /// Returns how many bytes of memory the arena owns.
+    /// Returns the size of the arena's memory in bytes.
     pub fn capacity(&self) -> usize {
         // SAFETY: no other borrow of the bump is alive: every function of this file that makes one ends it before
         // it returns, and none calls code of a caller meanwhile.
@@ -118,8 +118,7 @@ impl Arena {
         bump.chunks.iter().map(|chunk| chunk.words * 8).sum()
     }
 
-    /// Returns how many strings since the last reset were not UTF-8 and were decoded with replacement
-    /// characters.
+    /// Returns the number of strings since the last reset that were not UTF-8 and were decoded with replacement characters.
     pub fn replaced_strings(&self) -> usize {
         // SAFETY: as in `capacity`.
         unsafe { (*self.bump.get()).replaced }
@@ -942,7 +941,7 @@ const fn assert_zeros_are_none<T: Copy>() {
 
 // ---------------------------------------------------------------------------------------------- reader
 
-/// A value of a described type, to be read through its table.
+/// A value of a described type, which is read by its table.
 #[derive(Clone, Copy)]
 pub struct View<'v> {
     ty: &'static Type,
@@ -950,10 +949,10 @@ pub struct View<'v> {
     borrow: PhantomData<&'v ()>,
 }
 
-/// What a row holds.
+/// The value of a row.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Value<'v> {
-    /// Nothing: an optional field that is not there, or a flags word.
+    /// Nothing: an absent optional field, or a flags word.
     Absent,
     /// `int`.
     Int(i32),
@@ -1020,7 +1019,7 @@ impl<'v> View<'v> {
         self.ty
     }
 
-    /// Returns which alternative the value is, or `None` if its type has none, and the rows with what they hold.
+    /// Returns the constructor of the value, or `None` if its type has none, and the rows with their values.
     pub fn rows(self) -> (Option<Line>, Rows<'v>) {
         let tables = self.ty.tables();
         if let Some(field) = &self.ty.value {
@@ -1049,7 +1048,7 @@ impl<'v> View<'v> {
 pub struct Rows<'v> {
     fields: core::slice::Iter<'static, Field>,
     tables: &'static Tables,
-    /// The struct the rows are of.
+    /// The struct of the rows.
     base: View<'v>,
 }
 

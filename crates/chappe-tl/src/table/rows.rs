@@ -5,7 +5,7 @@ use super::kind::Kind;
 /// One row: a field of a constructor, in the order of the wire.
 ///
 /// The generator prints a row as 8 bytes, in this order, numbers with the lowest byte first; for the offset it prints zeros,
-/// since that depends on the machine ([`layout`](super::layout)).
+/// since that depends on the machine (`layout`).
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Field {

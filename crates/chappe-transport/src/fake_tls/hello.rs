@@ -1,7 +1,7 @@
 //! The `ClientHello` as data: a template that a program can replace without a new release of this crate.
 //!
-//! Whoever filters looks for hellos that no browser sends any more, so the list of parts is the caller's to
-//! choose; [`HelloTemplate::browser`] is what a current desktop browser sends.
+//! Filters look for hellos that current browsers do not send, so the caller can choose the list of parts.
+//! [`HelloTemplate::browser`] imitates a current desktop browser.
 
 use alloc::borrow::Cow;
 use alloc::vec;
@@ -16,23 +16,23 @@ use crate::secret::Domain;
 /// Length up to which [`HelloPart::Padding`] fills the record, as browsers do.
 const PADDED_RECORD: usize = 517;
 
-/// Number of the extension that pads.
+/// Number of the padding extension.
 const PADDING_EXTENSION: [u8; 2] = [0x00, 0x15];
 
-/// How many independent GREASE values a hello has.
+/// Number of independent GREASE values in a hello.
 const GREASE_SLOTS: usize = 8;
 
-/// Deepest nesting of parts.
+/// Maximum nesting of parts.
 const MAX_DEPTH: usize = 16;
 
-/// Longest record, header included: what a TLS record may hold.
+/// Maximum length of a TLS record, header included.
 const MAX_RECORD: usize = 5 + (1 << 14);
 
 /// One piece of a `ClientHello` record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HelloPart {
-    /// Bytes as they are.
+    /// These bytes.
     Literal(Cow<'static, [u8]>),
     /// This many zero bytes, at most 16 KiB.
     Zero(u16),
@@ -43,7 +43,7 @@ pub enum HelloPart {
     Grease(u8),
     /// The domain of the secret.
     Domain,
-    /// An x25519 public key: 32 bytes that are a point of the prime-order subgroup.
+    /// An x25519 public key: a point of the prime-order subgroup, 32 bytes.
     X25519,
     /// An ML-KEM-768 encapsulation key: 1184 bytes with coefficients in range.
     MlKem768,
@@ -51,14 +51,14 @@ pub enum HelloPart {
     Scope(Vec<Self>),
     /// These groups in random order.
     Permutation(Vec<Vec<Self>>),
-    /// One of these groups, drawn anew for each hello.
+    /// One of these groups, chosen at random for each hello.
     Choice(Vec<Vec<Self>>),
-    /// A padding extension that fills the record up to 517 bytes; nothing if it is that long already.
+    /// A padding extension that fills the record up to 517 bytes, or nothing if the record is that long.
     Padding,
 }
 
 impl HelloPart {
-    /// Makes a literal of bytes known at compile time.
+    /// Returns a literal of bytes known at compile time.
     pub const fn literal(bytes: &'static [u8]) -> Self {
         Self::Literal(Cow::Borrowed(bytes))
     }
@@ -71,16 +71,16 @@ pub struct HelloTemplate {
 }
 
 impl HelloTemplate {
-    /// Takes the parts of a record, from its first byte `16` on. At offset 11 there must be 32 zero bytes, where
-    /// the digest goes, then `20` and a session id of 32 bytes.
+    /// Creates a template from the parts of a record, from its first byte `16` on. The record must contain 32 zero bytes at
+    /// offset 11, in place of the digest, then `20` and a session id of 32 bytes.
     pub const fn new(parts: Vec<HelloPart>) -> Self {
         Self { parts }
     }
 
-    /// What a current desktop browser sends: GREASE, permuted extensions, a post-quantum and an x25519 key
-    /// share, an encrypted-hello extension that is GREASE too.
+    /// Returns the hello of a current desktop browser: GREASE, permuted extensions, a post-quantum and an x25519 key share,
+    /// and a GREASE encrypted-hello extension.
     ///
-    /// The length depends on the domain alone; everything else is drawn for each hello.
+    /// The length depends only on the domain. Everything else is random for each hello.
     pub fn browser() -> Self {
         Self::new(vec![
             HelloPart::literal(&[0x16, 0x03, 0x01]),
@@ -113,13 +113,12 @@ impl HelloTemplate {
         &self.parts
     }
 
-    /// Makes a record out of the template, its random still zero; sign it with
-    /// [`sign_client_hello`](super::sign_client_hello).
+    /// Renders a record whose random is zero. Sign it with [`sign_client_hello`](super::sign_client_hello).
     ///
     /// # Errors
     ///
     /// [`TransportError::BadHelloTemplate`] if the record is not a handshake record of one `ClientHello`, has no
-    /// room for the digest, is longer than a record may be, or nests deeper than 16.
+    /// room for the digest, exceeds the maximum length of a record, or nests deeper than 16.
     pub fn render<R: CryptoRng + ?Sized>(
         &self,
         domain: &Domain,
@@ -135,13 +134,13 @@ impl HelloTemplate {
     }
 }
 
-/// The suites of TLS 1.3 and 1.2, in the order browsers prefer them.
+/// The suites of TLS 1.3 and 1.2, in the browsers' order of preference.
 const CIPHER_SUITES: &[u8] = &[
     0x13, 0x01, 0x13, 0x02, 0x13, 0x03, 0xc0, 0x2b, 0xc0, 0x2f, 0xc0, 0x2c, 0xc0, 0x30, 0xcc, 0xa9, 0xcc,
     0xa8, 0xc0, 0x13, 0xc0, 0x14, 0x00, 0x9c, 0x00, 0x9d, 0x00, 0x2f, 0x00, 0x35,
 ];
 
-/// Payload of the encrypted-hello extension: a tag of 16 bytes and blocks of 32, as browsers draw it.
+/// Payload of the encrypted-hello extension: a tag of 16 bytes and blocks of 32, as in browsers.
 const ECH_PAYLOAD: u16 = 144 + 32;
 
 fn browser_extensions() -> Vec<Vec<HelloPart>> {
@@ -308,7 +307,7 @@ impl<R: CryptoRng + ?Sized> Renderer<'_, R> {
     }
 }
 
-/// Draws the GREASE values of one hello: `?a`, neighbours different, since a browser never repeats an extension.
+/// Draws the GREASE values `?a` of one hello. Neighbours differ, because browsers do not repeat an extension.
 fn draw_grease<R: CryptoRng + ?Sized>(rng: &mut R) -> [u8; GREASE_SLOTS] {
     let mut grease = [0; GREASE_SLOTS];
     rng.fill_bytes(&mut grease);
@@ -328,7 +327,7 @@ fn below<R: CryptoRng + ?Sized>(bound: usize, rng: &mut R) -> usize {
     ((u64::from(rng.next_u32()) * bound as u64) >> 32) as usize
 }
 
-/// Says whether the record's and the handshake's lengths reach exactly to the end.
+/// Returns whether the record's and the handshake's lengths reach exactly to the end.
 fn whole_record(record: &[u8]) -> bool {
     let Some(&[_, _, _, high, low, _, top, middle, bottom]) = record.first_chunk::<9>() else {
         return false;

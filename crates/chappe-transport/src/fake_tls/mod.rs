@@ -1,15 +1,14 @@
-//! Fake TLS: traffic to a proxy that looks like a visit to a web site.
+//! Fake TLS: traffic to a proxy that imitates a visit to a web site.
 //!
-//! The client sends a `ClientHello` whose random is a digest made with the proxy secret, the server answers with
-//! a hello, a change of ciphers and one record of random bytes; all after that are application data records
-//! around an obfuscated, padded stream.
+//! The client sends a `ClientHello` whose random is a digest keyed with the proxy secret. The server answers with a hello, a
+//! change of ciphers and one record of random bytes. Application data records around an obfuscated, padded stream follow.
 //!
-//! - [`hello`]: the `ClientHello` as replaceable data, because whoever filters knows yesterday's;
+//! - [`hello`]: the `ClientHello` as replaceable data, because filters learn old ones;
 //! - [`server`]: the server's checks and its answer;
 //! - [`record`]: the data phase.
 //!
-//! There is no TLS in it and no security either: nothing said here proves who the peer is but the digest, and
-//! all checks of the protocol inside still apply (`SEC-150`).
+//! It is not TLS and gives no security: only the digest authenticates the peer, and all checks of the inner protocol still
+//! apply (`SEC-150`).
 
 pub(crate) mod hello;
 mod key_share;
@@ -27,17 +26,17 @@ use crate::secret::SecretKey;
 /// Length of a record's header: content type, version, length.
 pub(crate) const RECORD_HEADER: usize = 5;
 
-/// Where the random of a hello lies in its record, on both sides.
+/// Position of the random of a hello in its record, on both sides.
 pub(crate) const RANDOM: Range<usize> = 11..43;
 
-/// The part of the client's random that is digest alone; the rest is mixed with the time.
+/// The part of the client's random that is only the digest. The rest is combined with the time.
 const DIGEST_LEN: usize = 28;
 
 const APPLICATION_DATA: [u8; 3] = [0x17, 0x03, 0x03];
 const SERVER_HANDSHAKE: [u8; 3] = [0x16, 0x03, 0x03];
 const CHANGE_CIPHER_SPEC: [u8; 6] = [0x14, 0x03, 0x03, 0x00, 0x01, 0x01];
 
-/// Puts the digest of a `ClientHello` record and the time (Unix seconds) into its random.
+/// Writes the digest of a `ClientHello` record and the time (Unix seconds) to its random.
 ///
 /// # Errors
 ///
@@ -54,7 +53,7 @@ pub fn sign_client_hello(record: &mut [u8], key: &SecretKey, unix_time: u32) -> 
 
 /// Checks a whole `ClientHello` record against a secret and returns the time it claims, in Unix seconds.
 ///
-/// The digest is compared in constant time. `None` means that it was made with another secret, or none.
+/// The digest is compared in constant time. Returns `None` if it does not match.
 pub fn check_client_hello(record: &[u8], key: &SecretKey) -> Option<u32> {
     let (head, rest) = record.split_at_checked(RANDOM.start)?;
     let (random, tail) = rest.split_first_chunk::<32>()?;
@@ -66,7 +65,7 @@ pub fn check_client_hello(record: &[u8], key: &SecretKey) -> Option<u32> {
     Some(word(&digest)? ^ word(random)?)
 }
 
-/// Puts the digest of a server's whole answer, three records, into the random of its hello.
+/// Writes the digest of a server's whole answer, three records, to the random of its hello.
 ///
 /// # Errors
 ///
@@ -82,9 +81,9 @@ pub fn sign_server_answer(
     Ok(())
 }
 
-/// Looks for a server's whole answer at the beginning of `input` and checks it (`SEC-147`).
+/// Checks a server's whole answer at the beginning of `input` (`SEC-147`).
 ///
-/// Returns its length, or `None` if more must arrive. Nothing of the answer but its digest is believed.
+/// Returns its length, or `None` if it is incomplete. Only the digest of the answer is trusted.
 ///
 /// # Errors
 ///
@@ -109,7 +108,7 @@ pub fn check_server_answer(
     if ct::eq(&digest, random) { Ok(Some(len)) } else { Err(TransportError::ServerHelloDigest) }
 }
 
-/// Adds up the three records as far as they are known, refusing at the first byte that does not fit.
+/// Returns the length of the three records as far as they are known. Rejects the first byte that does not fit.
 fn server_answer_len(input: &[u8], max: usize) -> Result<Option<usize>, TransportError> {
     let Some(hello) = record_len(input, 0, SERVER_HANDSHAKE, max)? else {
         return Ok(None);
@@ -124,7 +123,7 @@ fn server_answer_len(input: &[u8], max: usize) -> Result<Option<usize>, Transpor
     record_len(input, change, APPLICATION_DATA, max)
 }
 
-/// Returns where the record that begins at `at` ends, once its header is there.
+/// Returns the end of the record that begins at `at`, if its header is complete.
 fn record_len(input: &[u8], at: usize, kind: [u8; 3], max: usize) -> Result<Option<usize>, TransportError> {
     if !expect(input, at, &kind)? {
         return Ok(None);
@@ -139,7 +138,7 @@ fn record_len(input: &[u8], at: usize, kind: [u8; 3], max: usize) -> Result<Opti
     Ok(Some(end))
 }
 
-/// Says whether `literal` stands at `at`; `false` means that it may yet arrive.
+/// Returns whether `literal` is at `at`; `false` means that it may still arrive.
 fn expect(input: &[u8], at: usize, literal: &[u8]) -> Result<bool, TransportError> {
     let there = input.get(at..).unwrap_or_default();
     let known = there.len().min(literal.len());

@@ -1,4 +1,4 @@
-//! The data phase of fake TLS: a byte stream cut into application data records.
+//! The data phase of fake TLS: a byte stream in application data records.
 //!
 //! Record borders carry no meaning.
 
@@ -10,29 +10,29 @@ use super::{APPLICATION_DATA, CHANGE_CIPHER_SPEC, RECORD_HEADER};
 use crate::error::TransportError;
 use crate::obfuscation::HEADER_LEN;
 
-/// Most payload bytes put into one record, as official clients do. Up to 65535 are accepted.
+/// Maximum payload of a sent record, as in official clients. Up to 65535 bytes are accepted.
 pub const MAX_RECORD_PAYLOAD: usize = 2878;
 
-/// Cuts what one side writes into records.
+/// Splits the output of one side into records.
 #[derive(Debug)]
 pub struct RecordWriter {
-    /// The client's first write carries this in front: the change of ciphers, then the obfuscation header in
-    /// the same record as the first frame.
+    /// The start of the client's first write: the change of ciphers, then the obfuscation header in the same record as the
+    /// first frame.
     opening: Option<[u8; HEADER_LEN]>,
 }
 
 impl RecordWriter {
-    /// Makes the writer of a client, whose first record begins with the obfuscation header.
+    /// Returns the writer of a client, whose first record begins with the obfuscation header.
     pub const fn client(header: [u8; HEADER_LEN]) -> Self {
         Self { opening: Some(header) }
     }
 
-    /// Makes the writer of a server.
+    /// Returns the writer of a server.
     pub const fn server() -> Self {
         Self { opening: None }
     }
 
-    /// Cuts `out[from..]` into records, in place: every byte moves back by the headers in front of it.
+    /// Splits `out[from..]` into records in place: every byte moves back by the headers in front of it.
     pub fn wrap(&mut self, out: &mut Vec<u8>, from: usize) {
         let from = from.min(out.len());
         let data_len = out.len() - from;
@@ -56,7 +56,7 @@ impl RecordWriter {
             put(out, &mut at, &[kind, major, minor, high, low]);
             put(out, &mut at, pending);
             pending = &[];
-            // What is written never overtakes what is still to be read: the headers left fill the gap.
+            // The write position never overtakes the read position: the remaining headers fill the gap.
             out.copy_within(source..source + taken, at);
             source += taken;
             at += taken;
@@ -69,7 +69,7 @@ fn put(out: &mut [u8], at: &mut usize, bytes: &[u8]) {
     *at += bytes.len();
 }
 
-/// Takes records apart as they arrive.
+/// Unwraps records as they arrive.
 #[derive(Debug)]
 pub struct RecordReader {
     header: [u8; RECORD_HEADER],
@@ -78,7 +78,7 @@ pub struct RecordReader {
     change: Change,
 }
 
-/// Where the one tolerated change of ciphers stands.
+/// The state of the one tolerated change of ciphers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Change {
     Tolerated,
@@ -87,8 +87,8 @@ enum Change {
 }
 
 impl RecordReader {
-    /// Makes the reader for what `from` writes: a client may send one change of ciphers before its first data, a
-    /// server nothing but application data (`SEC-148`).
+    /// Returns the reader of the records that `from` writes: a client may send one change of ciphers before its first data, a
+    /// server only application data (`SEC-148`).
     pub const fn new(from: Side) -> Self {
         let change = match from {
             Side::Client => Change::Tolerated,
@@ -97,9 +97,9 @@ impl RecordReader {
         Self { header: [0; RECORD_HEADER], header_len: 0, left: 0, change }
     }
 
-    /// Takes the next bytes of the stream and leaves the payload among them at the front.
+    /// Unwraps the next bytes of the stream and moves their payload to the front.
     ///
-    /// Returns how many payload bytes there are. Records may be split anywhere and may be empty.
+    /// Returns the length of the payload. Records may be split anywhere and may be empty.
     ///
     /// # Errors
     ///

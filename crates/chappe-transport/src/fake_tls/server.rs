@@ -1,7 +1,6 @@
-//! The server's half of fake TLS: checking a hello and answering it.
+//! The server's side of fake TLS: the checks of a hello and its answer.
 //!
-//! A hello that fails any check must meet with what the real site would do: hand the connection over to it, and
-//! never answer with an error (`SEC-149`).
+//! If a hello fails a check, forward the connection to the real site and never answer with an error (`SEC-149`).
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -13,26 +12,26 @@ use super::{check_client_hello, sign_server_answer};
 use crate::error::TransportError;
 use crate::secret::{ProxySecret, SecretKey};
 
-/// Beginning of a `ClientHello` record, before its length.
+/// The beginning of a `ClientHello` record, before its length.
 pub(crate) const CLIENT_HANDSHAKE: [u8; 3] = [0x16, 0x03, 0x01];
 
-/// Length of session ids that can be echoed.
+/// Length of an accepted session id.
 const SESSION_ID_LEN: usize = 32;
 
 /// Cipher suites of TLS 1.3, one of which must be offered.
 const TLS13_SUITES: [[u8; 2]; 3] = [[0x13, 0x01], [0x13, 0x02], [0x13, 0x03]];
 
-/// Bytes that imitate a certificate: from 1 to 4 KiB.
+/// Number of bytes that imitate a certificate: 1 to 4 KiB.
 const MIN_IMITATION: usize = 1024;
 const MAX_IMITATION: usize = 4096;
 
-/// How far a client's clock may be off.
+/// Accepted clock error of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TimeWindow {
-    /// Seconds it may be ahead.
+    /// Seconds that the clock may be ahead.
     pub ahead: u32,
-    /// Seconds it may be behind.
+    /// Seconds that the clock may be behind.
     pub behind: u32,
 }
 
@@ -44,20 +43,20 @@ impl TimeWindow {
 }
 
 impl TimeWindow {
-    /// What the official proxy accepts: 3 seconds ahead, 10 minutes behind.
+    /// The window of the official proxy: 3 seconds ahead, 10 minutes behind.
     pub const OFFICIAL: Self = Self { ahead: 3, behind: 600 };
 
-    /// What another proxy accepts: 20 minutes ahead, 10 minutes behind.
+    /// The window of tolerant proxies: 20 minutes ahead, 10 minutes behind.
     pub const TOLERANT: Self = Self { ahead: 1200, behind: 600 };
 }
 
-/// Why a hello is not one of ours.
+/// Why a `ClientHello` was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HelloRefusal {
-    /// It cannot be read, is longer than allowed, or something follows it.
+    /// It is malformed, too long, or followed by other bytes.
     Malformed,
-    /// Its digest was made with none of the secrets.
+    /// Its digest matches none of the secrets.
     UnknownSecret,
     /// Its clock is too far ahead.
     TooEarly,
@@ -65,7 +64,7 @@ pub enum HelloRefusal {
     TooLate,
     /// Its random was seen before.
     Replayed,
-    /// It asks for a site that is not the secret's.
+    /// It names another site than the secret.
     WrongDomain,
     /// It offers no cipher suite of TLS 1.3.
     NoTls13,
@@ -98,7 +97,7 @@ pub struct ClientHello<'a> {
 }
 
 impl<'a> ClientHello<'a> {
-    /// Checks one whole record and nothing more.
+    /// Checks that the bytes are one whole record.
     ///
     /// # Errors
     ///
@@ -117,25 +116,25 @@ impl<'a> ClientHello<'a> {
         self.session_id
     }
 
-    /// Returns the host name asked for.
+    /// Returns the requested host name.
     pub const fn server_name(&self) -> Option<&'a [u8]> {
         self.server_name
     }
 
-    /// Returns the first cipher suite of TLS 1.3 that is offered.
+    /// Returns the first offered cipher suite of TLS 1.3.
     pub fn tls13_suite(&self) -> Option<[u8; 2]> {
         let mut offered = self.suites.chunks_exact(2).filter_map(|suite| suite.first_chunk::<2>());
         offered.find(|suite| TLS13_SUITES.contains(suite)).copied()
     }
 
-    /// Finds the secret the hello was made with and checks time, site and cipher suites (`SEC-149`).
+    /// Finds the secret of the hello and checks time, site and cipher suites (`SEC-149`).
     ///
-    /// Returns its place among `secrets`. Only fake-TLS secrets are tried. Whether the random is new is the
-    /// caller's to check, with a [`ReplayFilter`](crate::ReplayFilter) over its first 16 bytes (`SEC-145`).
+    /// Returns its index in `secrets`. Only fake-TLS secrets are tried. The caller checks that the random is new, with a
+    /// [`ReplayFilter`](crate::ReplayFilter) over its first 16 bytes (`SEC-145`).
     ///
     /// # Errors
     ///
-    /// Says which check failed; the client must not be told.
+    /// Returns which check failed. The client must not learn it.
     pub fn verify(
         &self,
         secrets: &[ProxySecret],
@@ -148,7 +147,7 @@ impl<'a> ClientHello<'a> {
             check_client_hello(self.record, secret.key()).map(|claimed| (index, name, claimed))
         };
         let found = secrets.iter().enumerate().filter_map(matching);
-        // The same key may stand for several sites.
+        // Several sites may share a key.
         let (index, name, claimed) =
             found.max_by_key(|(_, name, _)| *name).ok_or(HelloRefusal::UnknownSecret)?;
         if claimed > unix_time.saturating_add(window.ahead) {
@@ -190,7 +189,7 @@ impl<'a> ClientHello<'a> {
     }
 }
 
-/// Appends the record of 127 bytes that servers of TLS 1.3 send, its random still zero.
+/// Appends the record of 127 bytes that servers of TLS 1.3 send, with a zero random.
 fn put_server_hello(out: &mut Vec<u8>, session_id: &[u8; 32], suite: [u8; 2], share: &[u8; 32]) {
     out.extend_from_slice(&SERVER_HANDSHAKE);
     // Record, handshake type and length, version.
@@ -226,20 +225,20 @@ fn parse(record: &[u8]) -> Option<ClientHello<'_>> {
     Some(ClientHello { record, random, session_id, suites, server_name })
 }
 
-/// Takes `count` bytes from the front.
+/// Removes `count` bytes from the front.
 fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
     let (taken, rest) = bytes.split_at_checked(count)?;
     *bytes = rest;
     Some(taken)
 }
 
-/// Takes a length of `width` bytes, big endian, and as many bytes.
+/// Removes a big-endian length of `width` bytes and as many bytes from the front.
 fn take_prefixed<'a>(bytes: &mut &'a [u8], width: usize) -> Option<&'a [u8]> {
     let len = take(bytes, width)?.iter().fold(0, |len, byte| len << 8 | usize::from(*byte));
     take(bytes, len)
 }
 
-/// Like [`take_prefixed`], and nothing may follow.
+/// Like [`take_prefixed`], but fails if bytes remain.
 fn exactly(mut bytes: &[u8], width: usize) -> Option<&[u8]> {
     let taken = take_prefixed(&mut bytes, width)?;
     bytes.is_empty().then_some(taken)

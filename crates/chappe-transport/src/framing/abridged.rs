@@ -10,10 +10,10 @@ use crate::error::TransportError;
 /// The first byte of the long form, and the first word count that needs it.
 const LONG: u8 = 0x7f;
 
-/// In a client's first byte: a quick ack is asked for. In a server's: this is a quick ack.
+/// In a client's first byte: a quick ack is requested. In a server's: this is a quick ack.
 const ACK_BIT: u8 = 0x80;
 
-/// Most words that three length bytes can say.
+/// Maximum number of words that three length bytes can express.
 const MAX_WORDS: usize = (1 << 24) - 1;
 
 const SHORT_HEAD: usize = 1;

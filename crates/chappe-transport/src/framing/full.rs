@@ -41,7 +41,7 @@ pub(super) fn decode(input: &[u8], expected: u32, max: usize) -> Result<Decoded,
     Ok(decoded)
 }
 
-/// A frame holds at least its own fields, and no frame is without payload.
+/// Minimum length: the frame's own fields and a payload.
 const fn check(announced: usize, max: usize) -> Result<(), TransportError> {
     if announced < FIELDS {
         return Err(TransportError::FrameTooShort { len: announced });

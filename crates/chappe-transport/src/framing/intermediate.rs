@@ -12,10 +12,10 @@ use crate::error::TransportError;
 
 const HEAD: usize = 4;
 
-/// In a client's length: a quick ack is asked for. In a server's: this is a quick ack, not a length.
+/// In a client's length: a quick ack is requested. In a server's: this is a quick ack, not a length.
 const ACK_BIT: u32 = 1 << 31;
 
-/// Most random bytes behind the token of a padded quick ack.
+/// Maximum number of random bytes behind the token of a padded quick ack.
 pub(super) const MAX_ACK_PADDING: usize = 8;
 
 pub(super) fn encode(len: usize, ack: AckRequest) -> Result<Affixes, TransportError> {

@@ -1,13 +1,12 @@
-//! Framings: where one payload ends and the next begins.
+//! Framings: the borders between payloads in a byte stream.
 //!
-//! [`Encoder`] gives the bytes that stand in front of a payload and behind it, so that a caller with room on
-//! both sides copies nothing. [`Decoder`] looks at whatever has arrived and answers with ranges of it.
+//! [`Encoder`] returns the bytes in front of a payload and behind it, so that a caller with room on both sides copies
+//! nothing. [`Decoder`] returns ranges of its input.
 //!
-//! Not here: what the payload is ([`payload`](crate::payload)), and hiding the stream
+//! Not here: the kind of the payload ([`payload`](crate::payload)), and disguises of the stream
 //! ([`obfuscation`](crate::obfuscation), [`fake_tls`](crate::fake_tls)).
 //!
-//! **Invariant:** a decoder never looks past the slice it was given and never trusts a length before comparing
-//! it with the limit.
+//! **Invariant:** a decoder compares every length with the limit before it uses it.
 //!
 //! Spec: <https://core.telegram.org/mtproto/mtproto-transports>.
 
@@ -25,16 +24,16 @@ use crate::error::TransportError;
 use crate::limits::ConnectionLimits;
 use chappe_types::TransportErrorCode;
 
-/// Most bytes a framing puts in front of a payload.
+/// Maximum number of bytes in front of a payload.
 pub const MAX_HEAD: usize = 8;
 
-/// Most bytes a framing puts behind a payload: random padding.
+/// Maximum number of bytes behind a payload: random padding.
 pub const MAX_TAIL: usize = MAX_PADDING;
 
-/// Most bytes of padding on the padded intermediate transport.
+/// Maximum padding on the padded intermediate transport, in bytes.
 pub(crate) const MAX_PADDING: usize = 15;
 
-/// Most bytes of padding behind a transport error.
+/// Maximum padding behind a transport error, in bytes.
 const MAX_ERROR_PADDING: usize = 11;
 
 /// The four framings of a byte stream.
@@ -54,7 +53,7 @@ impl Framing {
     /// All framings.
     pub const ALL: [Self; 4] = [Self::Abridged, Self::Intermediate, Self::PaddedIntermediate, Self::Full];
 
-    /// Returns what a client sends once, before its first frame, if it does not obfuscate.
+    /// Returns the bytes that a client sends once before its first frame if it does not obfuscate.
     pub const fn prefix(self) -> &'static [u8] {
         match self {
             Self::Abridged => &[0xef],
@@ -64,7 +63,7 @@ impl Framing {
         }
     }
 
-    /// Returns the tag that stands for this framing in an obfuscation header; full has none.
+    /// Returns the tag of this framing in an obfuscation header, or `None` for full.
     pub const fn tag(self) -> Option<[u8; 4]> {
         match self {
             Self::Abridged => Some([0xef; 4]),
@@ -74,7 +73,7 @@ impl Framing {
         }
     }
 
-    /// Finds the framing that a tag stands for.
+    /// Returns the framing with this tag.
     pub const fn from_tag(tag: [u8; 4]) -> Option<Self> {
         match tag {
             [0xef, 0xef, 0xef, 0xef] => Some(Self::Abridged),
@@ -84,25 +83,25 @@ impl Framing {
         }
     }
 
-    /// Says whether a client can ask for quick acks here.
+    /// Returns whether a client can request quick acks.
     pub const fn has_quick_acks(self) -> bool {
         !matches!(self, Self::Full)
     }
 }
 
-/// Whether a frame asks its receiver for a quick ack.
+/// Whether a frame requests a quick ack.
 ///
 /// <https://core.telegram.org/mtproto/mtproto-transports#quick-ack>
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum AckRequest {
-    /// No quick ack wanted.
+    /// No quick ack is requested.
     #[default]
     No,
-    /// The sender wants the token of this message back as soon as it was received.
+    /// The receiver sends the token of the message back as soon as it received it.
     Quick,
 }
 
-/// What a framing puts in front of a payload and behind it.
+/// The bytes of a framing in front of a payload and behind it.
 #[derive(Clone, Copy, Debug)]
 pub struct Affixes {
     head: [u8; MAX_HEAD],
@@ -131,7 +130,7 @@ impl Affixes {
     }
 }
 
-/// Frames the payloads that one side writes.
+/// Frames the payloads of one side.
 #[derive(Debug)]
 pub struct Encoder {
     framing: Framing,
@@ -142,10 +141,10 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// Makes an encoder for the stream that `from` writes.
+    /// Returns an encoder for the stream that `from` writes.
     ///
-    /// A client pads with 0 to 15 random bytes on the padded transport, a server with none, because clients
-    /// exist that do not cut the padding off; see [`set_max_padding`](Self::set_max_padding).
+    /// On the padded transport, a client adds 0 to 15 random bytes. A server adds none, because some clients do not remove
+    /// the padding; see [`set_max_padding`](Self::set_max_padding).
     pub const fn new(framing: Framing, from: Side, limits: ConnectionLimits) -> Self {
         let max_padding = match from {
             Side::Client => MAX_PADDING,
@@ -159,15 +158,14 @@ impl Encoder {
         self.framing
     }
 
-    /// Sets how many bytes of padding to write at most, up to [`MAX_PADDING`].
+    /// Sets the maximum number of padding bytes, up to [`MAX_PADDING`].
     pub fn set_max_padding(&mut self, bytes: usize) {
         self.max_padding = bytes.min(MAX_PADDING);
     }
 
-    /// Returns what must stand in front of `payload` and behind it.
+    /// Returns the bytes in front of `payload` and behind it.
     ///
-    /// Each call counts as a frame sent. A request for a quick ack is dropped where the framing has none, and
-    /// on what a server writes.
+    /// Each call counts as a sent frame. A request for a quick ack is ignored if the framing has none, and on a server.
     ///
     /// # Errors
     ///
@@ -203,7 +201,7 @@ impl Encoder {
     ///
     /// # Errors
     ///
-    /// As [`encode`](Self::encode); nothing is appended then.
+    /// Those of [`encode`](Self::encode). Nothing is appended then.
     pub fn encode_into<R: CryptoRng + ?Sized>(
         &mut self,
         out: &mut Vec<u8>,
@@ -219,7 +217,7 @@ impl Encoder {
         Ok(())
     }
 
-    /// Appends a quick ack, which a server writes between frames.
+    /// Appends a quick ack, which a server sends between frames.
     ///
     /// Nothing is appended on the full transport, which has none.
     pub fn quick_ack_into<R: CryptoRng + ?Sized>(
@@ -258,40 +256,39 @@ impl Encoder {
         self.encode_into(out, &code.to_payload(), AckRequest::No, rng)
     }
 
-    /// An error of four bytes must stay under 16 with its padding, or it would not be known as one.
+    /// The limit of the padding behind an error: with 16 bytes or more it would not be recognised as an error.
     const fn padding_for(&self, len: usize) -> usize {
         if len == 4 && self.max_padding > MAX_ERROR_PADDING { MAX_ERROR_PADDING } else { self.max_padding }
     }
 }
 
-/// What a decoder found at the beginning of its input.
+/// The result of a decoder at the beginning of its input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decoded {
     /// The input does not hold a whole frame.
     Incomplete {
-        /// Length that the input must have at least before asking again is of use. It is a peer's word: use it
-        /// to decide when to ask, not how much to allocate.
+        /// Minimum length of the input for the next attempt. The peer chose it: do not allocate by it.
         needed: usize,
     },
     /// A frame.
     Frame {
-        /// Where its payload lies in the input, padding of the padded transport included.
+        /// The range of its payload in the input, including the padding of the padded transport.
         payload: Range<usize>,
-        /// How much of the input the frame takes.
+        /// The number of input bytes of the frame.
         used: usize,
-        /// Whether its sender asks for a quick ack.
+        /// Whether its sender requests a quick ack.
         ack: AckRequest,
     },
     /// A quick ack between frames, as servers send them on abridged and intermediate.
     QuickAck {
         /// The token, bit 31 set.
         token: QuickAckToken,
-        /// How much of the input it takes.
+        /// The number of input bytes.
         used: usize,
     },
 }
 
-/// Splits the stream that one side writes into frames.
+/// Splits the stream of one side into frames.
 #[derive(Debug)]
 pub struct Decoder {
     framing: Framing,
@@ -301,7 +298,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Makes a decoder for the stream that `from` writes.
+    /// Returns a decoder for the stream that `from` writes.
     pub const fn new(framing: Framing, from: Side, limits: ConnectionLimits) -> Self {
         Self { framing, from, limits, next_seq_no: 0 }
     }
@@ -311,20 +308,19 @@ impl Decoder {
         self.framing
     }
 
-    /// Returns which side writes the stream.
+    /// Returns the side that writes the stream.
     pub const fn from(&self) -> Side {
         self.from
     }
 
-    /// Looks for a frame at the beginning of `input`.
+    /// Decodes the frame at the beginning of `input`.
     ///
-    /// The caller drops `used` bytes after a frame or a quick ack and calls again, and reads more after
-    /// [`Decoded::Incomplete`]. Any split of the stream gives the same frames (`SEC-137`).
+    /// After a frame or a quick ack, the caller drops `used` bytes and calls again. After [`Decoded::Incomplete`], it reads
+    /// more. Any split of the stream gives the same frames (`SEC-137`).
     ///
     /// # Errors
     ///
-    /// Says what is wrong with the length, number or checksum (`SEC-129`, `SEC-130`, `SEC-131`); the connection
-    /// cannot be read on.
+    /// Fails if length, number or checksum is wrong (`SEC-129`, `SEC-130`, `SEC-131`). Close the connection.
     pub fn next_frame(&mut self, input: &[u8]) -> Result<Decoded, TransportError> {
         let max = self.limits.max_frame;
         match self.framing {
@@ -342,7 +338,7 @@ impl Decoder {
     }
 }
 
-/// Answers with the payload behind `head` bytes, or with how much is missing.
+/// Returns the payload behind `head` bytes, or the number of bytes that it needs.
 fn whole_frame(input: &[u8], head: usize, len: usize, tail: usize, ack: AckRequest) -> Decoded {
     let used = head.saturating_add(len).saturating_add(tail);
     if input.len() < used {

@@ -26,13 +26,11 @@ pub(crate) fn fake_tls_secret() -> ProxySecret {
 /// Every way to connect, with the configuration of a server that lets it in.
 pub(crate) fn kinds() -> Vec<(Connector, AcceptConfig)> {
     let dc = DcId::production(2);
-    let mut kinds: Vec<_> = Framing::ALL
-        .iter()
-        .map(|framing| (Connector::plain(*framing), AcceptConfig::data_centre()))
-        .collect();
+    let mut kinds: Vec<_> =
+        Framing::ALL.iter().map(|framing| (Connector::plain(*framing), AcceptConfig::datacenter())).collect();
     for framing in [Framing::Abridged, Framing::Intermediate, Framing::PaddedIntermediate] {
         let direct = Connector::obfuscated(framing, None).expect("it has a tag");
-        kinds.push((direct, AcceptConfig::data_centre()));
+        kinds.push((direct, AcceptConfig::datacenter()));
         let secret = ProxySecret::plain([3; 16]);
         let connector = Connector::proxy(&secret, dc).with_framing(framing).expect("any framing is allowed");
         kinds.push((connector, AcceptConfig::proxy(vec![ProxySecret::plain([4; 16]), secret])));

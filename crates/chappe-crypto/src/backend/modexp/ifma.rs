@@ -2,8 +2,8 @@
 //!
 //! A number is 40 limbs of 52 bits in five registers, limb `8 j + l` in lane `l` of register `j`. R is 2^2080, so
 //! much larger than a modulus that products below `8 n` times `8 n` come out below `2 n`: nothing is subtracted
-//! until the end. One product waits for itself most of the time; two unrelated ones side by side (`W = 2`) take
-//! little longer than one.
+//! until the end. The steps of one product depend on each other; two independent products side by side (`W = 2`)
+//! take little longer than one.
 //!
 //! ```text
 //! product a * b / R:
@@ -76,7 +76,7 @@ pub(super) struct Ifma(());
 cpufeatures::new!(ifma_detected, "avx512f", "avx512dq", "avx512ifma");
 
 impl Ifma {
-    /// Asks the CPU (once; the answer is kept).
+    /// Detects the CPU's features. The result is cached.
     pub(super) fn detect() -> Option<Self> {
         ifma_detected::get().then_some(Self(()))
     }
@@ -138,7 +138,7 @@ impl Modulus {
             .map(|power| self.finish(&power))
     }
 
-    /// `base^exponent mod n` for an exponent that everybody may know, as big-endian bytes.
+    /// `base^exponent mod n` for a public exponent, given as big-endian bytes.
     pub(super) fn pow_public(&self, base: &Limbs, exponent: &[u8]) -> Limbs {
         // SAFETY: `self` holds the proof for the features that `pow_public` needs; it needs nothing else.
         self.finish(&unsafe { pow_public(self, &Words::from_limbs(base), exponent) })

@@ -24,7 +24,7 @@ pub(super) struct Mulx(());
 cpufeatures::new!(mulx_detected, "bmi2", "adx");
 
 impl Mulx {
-    /// Asks the CPU (once; the answer is kept).
+    /// Detects the CPU's features. The result is cached.
     pub(super) fn detect() -> Option<Self> {
         mulx_detected::get().then_some(Self(()))
     }

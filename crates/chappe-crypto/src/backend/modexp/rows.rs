@@ -1,4 +1,4 @@
-//! The one operation that big-number multiplication is made of.
+//! The basic operation of big-number multiplication.
 
 /// A way to add a multiple of one number to another.
 pub(super) trait Rows: Copy {
@@ -6,7 +6,7 @@ pub(super) trait Rows: Copy {
     fn add_product<const N: usize>(self, t: &mut [u64; N], a: &[u64; N], b: u64) -> u64;
 }
 
-/// The way that works on every CPU.
+/// The portable implementation.
 #[derive(Clone, Copy)]
 pub(super) struct PortableRows;
 

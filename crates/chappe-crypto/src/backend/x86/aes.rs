@@ -13,7 +13,7 @@ use zeroize::Zeroize;
 
 use super::register::{load_pair, xor};
 
-/// The 15 round keys, in the order in which the rounds use them. Wiped when dropped.
+/// The 15 round keys, in the order in which the rounds use them. Wiped on drop.
 #[derive(Clone)]
 pub(super) struct RoundKeys(pub(super) [__m128i; 15]);
 

@@ -43,7 +43,7 @@ pub(crate) struct Wide(
 
 #[allow(clippy::unused_self, reason = "holding the proof is what it takes to call these")]
 impl Ni {
-    /// Asks the CPU; the answer is remembered.
+    /// Detects the CPU's features. The result is cached.
     #[inline]
     pub(crate) fn detect() -> Option<Self> {
         cpu_ni::get().then(|| Self { has_avx: cpu_avx::get() })
@@ -108,7 +108,7 @@ impl Ni {
 
 #[allow(clippy::unused_self, reason = "holding the proof is what it takes to call these")]
 impl Wide {
-    /// Asks the CPU; the answer is remembered.
+    /// Detects the CPU's features. The result is cached.
     #[inline]
     pub(crate) fn detect() -> Option<Self> {
         let ni = Ni::detect()?;
