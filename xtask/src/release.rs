@@ -9,8 +9,8 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use cargo_metadata::semver::Version;
-use cargo_metadata::{DependencyKind, Package};
+use cargo_metadata::semver::{Version, VersionReq};
+use cargo_metadata::{Dependency, DependencyKind, Package};
 use clap::Args;
 
 use crate::gates::{self, Context, Verdict};
@@ -173,11 +173,12 @@ fn order(packages: &[&Package]) -> Result<Vec<String>> {
     let mut left: Vec<&&Package> = packages.iter().collect();
     let mut order: Vec<String> = Vec::new();
     while !left.is_empty() {
+        // cargo resolves development dependencies too when it publishes, except those without a version.
+        let is_needed = |dependency: &&Dependency| {
+            dependency.kind != DependencyKind::Development || dependency.req != VersionReq::STAR
+        };
         let waits = |package: &Package, left: &[&&Package]| {
-            let mut needed = package
-                .dependencies
-                .iter()
-                .filter(|dependency| dependency.kind != DependencyKind::Development);
+            let mut needed = package.dependencies.iter().filter(is_needed);
             needed.any(|dependency| left.iter().any(|other| *other.name == dependency.name))
         };
         let (later, ready): (Vec<&&Package>, Vec<&&Package>) =
@@ -218,6 +219,7 @@ mod checks {
             |name: &str| order.iter().position(|other| other == name).expect("the crate is published");
         assert!(place("chappe-crypto") < place("chappe-framing"));
         assert!(place("chappe-framing") < place("chappe-session"));
+        assert!(place("chappe-server") < place("chappe-net"), "whose tests need it");
         assert_eq!(order.last().map(String::as_str), Some("chappe"));
     }
 
