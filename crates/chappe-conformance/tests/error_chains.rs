@@ -3,7 +3,7 @@
 //! A caller that prints an error and its sources must not read the same words twice, and a caller that prints the error
 //! alone must read something of its own.
 
-use std::error::Error;
+use core::error::Error;
 
 use chappe_crypto::dh::DhError;
 use chappe_crypto::factorize::FactorizeError;

@@ -135,8 +135,9 @@ fn frames_that_are_no_handshake_end_the_exchange() {
             refused,
             Err(Error::Frame(
                 FrameError::Malformed(MalformedFrame::TooShort { .. })
-                    | FrameError::Misbehaved(PeerMisbehaved::NotPlain { .. })
-                    | FrameError::Misbehaved(PeerMisbehaved::NotAHandshakeObject { .. })
+                    | FrameError::Misbehaved(
+                        PeerMisbehaved::NotPlain { .. } | PeerMisbehaved::NotAHandshakeObject { .. }
+                    )
             ))
         );
         assert!(expected, "{refused:?}");
