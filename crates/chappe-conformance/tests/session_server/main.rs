@@ -11,5 +11,6 @@ mod answers;
 mod checks;
 mod containers;
 mod memory;
+mod overload;
 mod pair;
 mod service;
