@@ -68,7 +68,7 @@ use rate_limit::RateLimit;
 use salts::SessionSalts;
 
 /// Lists of salts that a client may ask for in ten seconds. One lasts for hours; of more, each answer has one salt.
-const SALT_LISTS: u16 = 16;
+const MAX_SALT_LISTS: u16 = 16;
 
 /// Places of a list that a quiet session may keep.
 const KEPT_PLACES: usize = 4;
@@ -715,7 +715,7 @@ impl ServerSession {
             }
             Service::GetFutureSalts { count } => {
                 // A list of 64 salts costs 64 hashes, and a container asks for a thousand lists in 24 KiB.
-                let count = if self.salt_lists.allows(now.mono, SALT_LISTS) { count } else { 1 };
+                let count = if self.salt_lists.allows(now.mono, MAX_SALT_LISTS) { count } else { 1 };
                 self.outbox.reply(&self.salts.future(now.unix, msg_id, count));
             }
             Service::DropAnswer { req_msg_id } => self.drop_answer(msg_id, req_msg_id),
