@@ -33,11 +33,62 @@ pub enum LinkError {
     WebSocket(String),
     /// A new connection speaks nothing that is served here.
     Refused(AcceptRefusal),
+    /// The first bytes are of another protocol: something on the way answers in the datacenter's place, such as the login
+    /// page of a public network.
+    Intercepted(Interception),
     /// A limit on connections was reached.
     TooMany {
         /// The limit.
         limit: usize,
     },
+}
+
+/// What answered in the datacenter's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Interception {
+    /// A server of HTTP, with this status.
+    Http {
+        /// The status; 302 leads to a login page.
+        status: u16,
+    },
+    /// A server of TLS, which sent an alert.
+    Tls {
+        /// The alert, RFC 8446 section 6.
+        alert: u8,
+    },
+}
+
+impl Interception {
+    /// Returns who answers, if the first bytes of a connection are of another protocol.
+    pub fn of(first: &[u8]) -> Option<Self> {
+        // "HTTP/1.1 302 Found": a frame that began so would be longer than any limit, or come once in 2^72 connections.
+        if let Some(rest) = first.strip_prefix(b"HTTP/1.") {
+            let digits = rest.get(2..5).filter(|digits| digits.iter().all(u8::is_ascii_digit))?;
+            let status = digits.iter().fold(0, |status, digit| status * 10 + u16::from(digit - b'0'));
+            return Some(Self::Http { status });
+        }
+        // A record of type 21 with a level and a description, RFC 8446 section 5.1.
+        match first {
+            [21, 3, 0..=4, 0, 2, 1 | 2, alert] => Some(Self::Tls { alert: *alert }),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Interception {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http { status } => write!(
+                f,
+                "a web server answers with status {status} in the datacenter's place; \
+                 a public network may want a login in a browser first"
+            ),
+            Self::Tls { alert } => {
+                write!(f, "a tls server answers with alert {alert} in the datacenter's place")
+            }
+        }
+    }
 }
 
 /// What did not happen in time.
@@ -97,6 +148,7 @@ impl fmt::Display for LinkError {
             Self::Tls(reason) => write!(f, "tls: {reason}"),
             Self::WebSocket(reason) => write!(f, "websocket: {reason}"),
             Self::Refused(refusal) => refusal.fmt(f),
+            Self::Intercepted(by) => by.fmt(f),
             Self::TooMany { limit } => write!(f, "more than {limit} connections"),
         }
     }
@@ -114,6 +166,7 @@ impl std::error::Error for LinkError {
             | Self::Closed
             | Self::Tls(_)
             | Self::WebSocket(_)
+            | Self::Intercepted(_)
             | Self::TooMany { .. } => None,
         }
     }
@@ -134,5 +187,20 @@ impl From<ProxyError> for LinkError {
 impl From<TransportError> for LinkError {
     fn from(error: TransportError) -> Self {
         Self::Transport(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_page_and_a_tls_alert_are_told_from_frames() {
+        let page = b"HTTP/1.1 302 Found\r\nLocation: http://login.example/\r\n\r\n";
+        assert_eq!(Interception::of(page), Some(Interception::Http { status: 302 }));
+        assert_eq!(Interception::of(&[21, 3, 1, 0, 2, 2, 70]), Some(Interception::Tls { alert: 70 }));
+        for frame in [&b"HTTP/1.1"[..], b"HTTP/1.1 abc", &[21, 3, 1, 0, 2, 2, 70, 0], &[0x40, 0, 0, 0], &[]] {
+            assert_eq!(Interception::of(frame), None, "{frame:?}");
+        }
     }
 }

@@ -6,14 +6,12 @@
 //!
 //! Spec: <https://core.telegram.org/mtproto/transports#http>.
 
-use core::mem;
-
 use chappe_transport::http::{Persistence, Response, request_head_into};
-use chappe_transport::{ConnectionLimits, Incoming, ReadBuf, TransportErrorCode};
+use chappe_transport::{ConnectionLimits, ReadBuf, TransportErrorCode};
 
 use crate::endpoint::Endpoint;
 use crate::error::LinkError;
-use crate::stack::{ONE_READ, Stack};
+use crate::stack::Stack;
 
 /// Connections of one carrier: one for the request that waits for news, three for calls.
 pub const LANES: usize = 4;
@@ -27,7 +25,6 @@ pub struct HttpLane {
     endpoint: Endpoint,
     stack: Stack,
     buf: ReadBuf,
-    raw: Vec<u8>,
 }
 
 /// The result of a request.
@@ -42,7 +39,7 @@ pub struct HttpAnswer {
 impl HttpLane {
     /// Takes a connection on which requests can be sent; `buf` holds what was read and not yet handled.
     pub const fn new(endpoint: Endpoint, stack: Stack, buf: ReadBuf) -> Self {
-        Self { endpoint, stack, buf, raw: Vec::new() }
+        Self { endpoint, stack, buf }
     }
 
     /// Returns the bytes to write for a payload.
@@ -63,35 +60,16 @@ impl HttpLane {
         Ok(out)
     }
 
-    /// Returns room to read into.
+    /// Handles bytes that were read. What TLS answers is appended to `out`.
     ///
     /// # Errors
     ///
-    /// The response is longer than a frame may be.
-    pub fn space(&mut self) -> Result<&mut [u8], LinkError> {
+    /// The bytes are no answer of HTTP, or a layer beneath is broken.
+    pub fn handle(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<Option<HttpAnswer>, LinkError> {
         if self.stack.is_empty() {
-            return Ok(self.buf.space()?);
-        }
-        self.raw.resize(ONE_READ, 0);
-        Ok(&mut self.raw)
-    }
-
-    /// Handles `count` bytes that were read into [`space`](Self::space); 0 means that the peer closed the connection.
-    /// Returns the answer once it is complete. Bytes that TLS has to send are appended to `out`.
-    ///
-    /// # Errors
-    ///
-    /// [`LinkError::Closed`] at the end of the stream; otherwise the response or TLS is malformed.
-    pub fn commit(&mut self, count: usize, out: &mut Vec<u8>) -> Result<Option<HttpAnswer>, LinkError> {
-        if count == 0 {
-            return Err(LinkError::Closed);
-        }
-        if self.stack.is_empty() {
-            self.buf.commit(count);
+            self.buf.extend_from_slice(bytes)?;
         } else {
-            let raw = mem::take(&mut self.raw);
-            self.stack.receive(&raw[..count.min(raw.len())], &mut self.buf, out)?;
-            self.raw = raw;
+            self.stack.receive(bytes, &mut self.buf, out)?;
         }
         let response = Response::parse(self.buf.raw(), &ConnectionLimits::DEFAULT);
         let response = response.map_err(chappe_transport::TransportError::from)?;
@@ -108,29 +86,4 @@ impl HttpLane {
 /// the same `msg_id`, and the server ignores the second.
 pub const fn may_repeat(error: &LinkError) -> bool {
     matches!(error, LinkError::Closed | LinkError::Io(_))
-}
-
-/// The answer that arrived over the lanes and was not taken yet.
-#[derive(Debug, Default)]
-pub struct HttpInbox {
-    next: Option<Result<Vec<u8>, TransportErrorCode>>,
-    current: Vec<u8>,
-}
-
-impl HttpInbox {
-    /// Keeps an answer. The one before must have been taken.
-    pub fn put(&mut self, outcome: Result<Vec<u8>, TransportErrorCode>) {
-        self.next = Some(outcome);
-    }
-
-    /// Returns the answer that arrived.
-    pub fn take(&mut self) -> Option<Incoming<'_>> {
-        Some(match self.next.take()? {
-            Ok(payload) => {
-                self.current = payload;
-                Incoming::Envelope { payload: &mut self.current, ack: chappe_transport::AckRequest::No }
-            }
-            Err(code) => Incoming::Error(code),
-        })
-    }
 }

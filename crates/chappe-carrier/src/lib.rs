@@ -31,8 +31,8 @@ mod tls;
 mod websocket;
 
 pub use endpoint::Endpoint;
-pub use error::{LinkError, Wait};
-pub use http::{HttpAnswer, HttpInbox, HttpLane, LANES, QUEUE, may_repeat};
+pub use error::{Interception, LinkError, Wait};
+pub use http::{HttpAnswer, HttpLane, LANES, QUEUE, may_repeat};
 pub use link::{FrameReader, FrameWriter, join, join_over};
 pub use proxy::{Credentials, Proxy, ProxyError};
 pub use stack::{Carried, ONE_READ, SharedStack, Stack};

@@ -46,6 +46,37 @@ impl FrameWriter {
         hand_over(self.carrier.as_deref(), bytes)
     }
 
+    /// Frames and hides an envelope; its buffer then holds what to write.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    pub fn encode_in_place<R: CryptoRng + ?Sized>(
+        &mut self,
+        frame: &mut FrameBuf,
+        ack: AckRequest,
+        rng: &mut R,
+    ) -> Result<(), LinkError> {
+        let affixes = self.sender.encode(frame.as_slice(), ack, rng)?;
+        frame.prepend(affixes.head());
+        frame.append(affixes.tail());
+        self.sender.obfuscate(frame.as_mut_slice());
+        let bytes = self.sender.wrap(frame.as_slice(), &mut self.scratch);
+        if let Some(shared) = &self.carrier {
+            let mut carried = shared.lock();
+            carried.send(bytes)?;
+            let count = carried.out.len();
+            frame.clear();
+            frame.append(&carried.out);
+            carried.written(count);
+        } else if bytes.len() != frame.len() {
+            // Records were put around it, which takes more bytes.
+            frame.clear();
+            frame.append(&self.scratch);
+        }
+        Ok(())
+    }
+
     /// Returns the bytes of a quick ack; none for the full transport, which has no such thing.
     ///
     /// # Errors

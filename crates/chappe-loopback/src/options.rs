@@ -149,7 +149,7 @@ impl Options {
     /// ```
     /// use chappe_loopback::schema::{enums, functions::help::GetNearestDc, types};
     /// use chappe_loopback::{Options, api};
-    /// use chappe_net::blocking::Client;
+    /// use chappe_net::blocking;
     ///
     /// let server = Options::new()
     ///     .on_call(|caller, _: GetNearestDc| match caller.auth_key_id {
@@ -157,8 +157,8 @@ impl Options {
     ///         _ => Ok(types::NearestDc { country: "FR".into(), this_dc: 2, nearest_dc: 4 }.into()),
     ///     })
     ///     .start()?;
-    /// let client = Client::connect(server.connect_options())?;
-    /// let enums::NearestDc::NearestDc(nearest) = client.invoke(&GetNearestDc {})?;
+    /// let client = blocking::connect(server.connect_options())?;
+    /// let enums::NearestDc::NearestDc(nearest) = client.invoke(&GetNearestDc {}).wait()?;
     /// assert_eq!(nearest.nearest_dc, 4);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -1,25 +1,26 @@
 //! Drivers for MTProto clients: sockets, time-outs and the operating system's clock and randomness around the machines
 //! of the other crates.
 //!
-//! | for | over tokio | over threads |
-//! |---|---|---|
-//! | connecting and calling | `tokio::Client` | `blocking::Client` |
-//! | several connections and datacenters | `tokio::DataCenters` | `blocking::DataCenters` |
-//! | one connection, frame by frame | `tokio::dial` | `blocking::dial` |
+//! | for | type | over tokio | over threads |
+//! |---|---|---|---|
+//! | connecting and calling | [`Client`] | `tokio::connect` | `blocking::connect` |
+//! | several connections and datacenters | [`DataCenters`] | `tokio::start` | `blocking::start` |
+//! | one connection, frame by frame | [`Stream`] | `tokio::dial` | `blocking::dial` |
+//! | sockets of one's own | [`Driver`] | | |
 //!
-//! Both modules drive the same machines, so neither can do what the other cannot. [`ConnectOptions`] says where a client
+//! Both modules drive the same engine, so neither can do what the other cannot. [`ConnectOptions`] says where a client
 //! dials and how long everything may take, [`store`] keeps its keys. Servers are in `chappe-server`; keys of other
 //! libraries' sessions are read by `chappe-import`.
 //!
 //! ```
 //! # #[cfg(feature = "blocking")] {
 //! use std::time::Duration;
-//! use chappe_net::{Blame, ConnectOptions, blocking::Client};
+//! use chappe_net::{Blame, ConnectOptions, blocking};
 //!
 //! let mut options = ConnectOptions::production(2);
 //! options.candidates.clear(); // no network here
 //! options.timing.connect = Duration::from_secs(5);
-//! let error = Client::connect(options).expect_err("there is nowhere to connect to");
+//! let error = blocking::connect(options).expect_err("there is nowhere to connect to");
 //! assert_eq!(error.blame(), Blame::Caller);
 //! # }
 //! ```
@@ -37,9 +38,15 @@ pub mod blocking;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod client;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
-mod opening;
+mod create_key;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+mod driver;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+mod engine;
 mod options;
 pub mod store;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+mod stream;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 mod validate;
@@ -49,14 +56,22 @@ mod waiters;
 #[cfg(feature = "tls")]
 pub use chappe_carrier::TlsOptions;
 pub use chappe_carrier::{
-    Credentials, Endpoint, FrameReader, FrameWriter, LinkError, Proxy, ProxyError, Wait, join,
+    Credentials, Endpoint, FrameReader, FrameWriter, Interception, LinkError, Proxy, ProxyError, Wait, join,
 };
 pub use chappe_types::{RpcError, Rule, TransportErrorCode};
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub use client::{
-    BackOff, Blame, Candidate, ConnectError, ConnectOptions, CreateKeyError, Gap, InvokeError, InvokeOptions,
-    Lane, LaneLimits, NextUpdate, Peer, PendingCall, Received, Report, Stage, Status, Step, StoreFailure,
-    Timing, Transfer, Update, UpdateLimits, UpdateObject, Updates, Waited,
+    BackOff, Blame, Candidate, Client, Closing, ConnectError, ConnectOptions, CreateKeyError, DataCenter,
+    DataCenters, Gap, InvokeError, InvokeOptions, Lane, LaneLimits, NextUpdate, Peer, PendingCall, Ready,
+    Received, Report, Stage, Starting, Status, Step, StoreFailure, Timing, Transfer, Update, UpdateLimits,
+    UpdateObject, Updates, Waited,
 };
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+pub use driver::{Driver, Socket, Sockets, StoreJob};
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+pub use engine::{Action, Address, ReadBuffer, SocketId, StoreTask, WriteBuffer};
 pub use options::{Carrier, DialOptions};
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+pub use stream::{ReadMore, Stream};
+#[cfg(any(feature = "blocking", feature = "tokio"))]
 pub use validate::InvalidOption;

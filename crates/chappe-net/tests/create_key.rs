@@ -198,7 +198,7 @@ async fn the_tokio_driver_does_the_same_and_survives_a_lost_connection() {
     let mut stages = Vec::new();
     let show = |step: Step| stages.push(step.stage);
     let created = chappe_net::tokio::dial_with_new_key(address, &dialling(), options(), &mut rng, show).await;
-    let (_, _, finished) = created.expect("a key");
+    let (_, finished) = created.expect("a key");
     assert_eq!(stages, STAGES);
     assert_eq!(*made.lock().expect("no panic"), [finished.key()]);
 }

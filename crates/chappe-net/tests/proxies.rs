@@ -145,18 +145,18 @@ fn frame() -> FrameBuf {
 /// Sends an envelope by each driver and gets it back.
 async fn goes_through(target: SocketAddr, options: &DialOptions) {
     let mut rng = Drbg::from_os().expect("randomness");
-    let (mut reader, mut writer) = net_tokio::dial(target, options, &mut rng).await.expect("a connection");
-    writer.send(&mut frame(), AckRequest::No, &mut rng).await.expect("it is written");
+    let mut stream = net_tokio::dial(target, options, &mut rng).await.expect("a connection");
+    stream.send(&mut frame(), AckRequest::No).expect("it is written");
     let back = loop {
-        if let Some(incoming) = reader.take().expect("whole frames") {
+        if let Some(incoming) = stream.take().expect("whole frames") {
             break matches!(incoming, Incoming::Envelope { payload, .. } if *payload == ENVELOPE);
         }
-        reader.read_more().await.expect("it comes back");
+        stream.read_more(Duration::from_secs(10)).await.expect("it comes back");
     };
     assert!(back);
 
     let mut stream = blocking::dial(target, options, &mut rng).expect("a connection");
-    stream.send(&mut frame(), AckRequest::No, &mut rng).expect("it is written");
+    stream.send(&mut frame(), AckRequest::No).expect("it is written");
     let back = stream.receive(
         Duration::from_secs(10),
         |incoming| matches!(incoming, Incoming::Envelope { payload, .. } if *payload == ENVELOPE),

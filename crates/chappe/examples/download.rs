@@ -14,7 +14,7 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use chappe::loopback::Loopback;
 use chappe::loopback::schema::{enums, functions::upload, types};
-use chappe::net::tokio::DataCenter;
+use chappe::net::tokio::{DataCenter, start};
 use chappe::net::{InvokeOptions, Lane, Transfer};
 
 const FILE: i64 = 1794;
@@ -24,7 +24,7 @@ const PARTS: usize = 32;
 #[tokio::main]
 async fn main() -> Result<()> {
     let server = Loopback::start()?;
-    let datacenter = DataCenter::new(server.connect_options());
+    let datacenter = DataCenter::new(start, server.connect_options());
     upload_file(&datacenter).await?;
 
     let start = Instant::now();

@@ -138,7 +138,7 @@ fn ask(mut stream: Stream, mut session: EncryptedSession, call: &Call, rng: &mut
     }
     let mut frame = FrameBuf::new();
     let query = session.pack_into(call, UnixTime::now(), rng, &mut frame)?;
-    stream.send(&mut frame, AckRequest::No, rng)?;
+    stream.send(&mut frame, AckRequest::No)?;
     loop {
         let mut answer = None;
         stream.receive(PATIENCE, |incoming| {

@@ -15,7 +15,7 @@ use chappe::crypto::rng::Drbg;
 use chappe::crypto::rsa::PrivateKey;
 use chappe::loopback::schema::functions::help::GetNearestDc;
 use chappe::loopback::{Loopback, Options};
-use chappe::net::{Gap, Update, tokio::Client};
+use chappe::net::{Client, Gap, Update, tokio::connect};
 use chappe::server::KeyState;
 use tokio::task::{JoinSet, spawn_blocking};
 
@@ -26,7 +26,7 @@ const RESTARTS: usize = 3;
 async fn main() -> Result<()> {
     let rsa_key = PrivateKey::generate(&mut Drbg::from_os()?)?;
     let mut server = Options::new().private_key(rsa_key.clone()).start()?;
-    let client = Client::connect(server.connect_options()).await?;
+    let client = connect(server.connect_options()).await?;
     let mut updates = client.updates();
     let deadline = Instant::now() + Duration::from_secs(3);
 

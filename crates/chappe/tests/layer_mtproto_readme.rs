@@ -37,7 +37,7 @@ impl Wire {
     fn send(&mut self, envelope: &[u8]) -> Result<()> {
         let mut frame = FrameBuf::new();
         frame.append(envelope);
-        Ok(self.stream.send(&mut frame, AckRequest::No, &mut self.rng)?)
+        Ok(self.stream.send(&mut frame, AckRequest::No)?)
     }
 
     fn recv(&mut self) -> Result<Vec<u8>> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use chappe_net::{InvokeOptions, blocking, tokio::Client};
+use chappe_net::{Client, InvokeOptions, blocking};
 use chappe_tl::Serializable as _;
 use grammers_mtsender::{SenderPool, SenderPoolHandle};
 use grammers_session::{Session as _, storages::MemorySession, types::DcOption};
@@ -68,7 +68,7 @@ impl Caller for Grammers {
 }
 
 struct Threads {
-    client: blocking::Client,
+    client: Client,
     body: Vec<u8>,
 }
 
@@ -81,7 +81,7 @@ impl Caller for Threads {
                 let oldest: chappe_net::PendingCall<Vec<u8>> = pending.pop_front().context("it is full")?;
                 oldest.wait()?;
             }
-            pending.push_back(self.client.start_bytes(&self.body, &options));
+            pending.push_back(self.client.invoke_bytes(&self.body, &options));
         }
         for call in pending {
             call.wait()?;
@@ -110,7 +110,7 @@ pub fn run(settings: &Settings, report: &mut Report) -> Result<()> {
     let mut callers: Vec<(&str, Box<dyn Caller>)> = vec![
         (OURS, Box::new(ours(&datacenter, body.clone())?)),
         (GRAMMERS, Box::new(grammers(&datacenter, body.clone())?)),
-        (THREADS, Box::new(Threads { client: blocking::Client::connect(datacenter.options())?, body })),
+        (THREADS, Box::new(Threads { client: blocking::connect(datacenter.options())?, body })),
     ];
     for at_once in [1, 64] {
         let title = format!("Calls: {at_once} at a time");
@@ -124,7 +124,7 @@ pub fn run(settings: &Settings, report: &mut Report) -> Result<()> {
 
 fn ours(datacenter: &Datacenter, body: Vec<u8>) -> Result<Ours> {
     let runtime = runtime()?;
-    let client = runtime.block_on(Client::connect(datacenter.options()))?;
+    let client = runtime.block_on(chappe_net::tokio::connect(datacenter.options()))?;
     Ok(Ours { runtime, client, body })
 }
 

@@ -21,7 +21,7 @@ impl Datacenter {
     pub fn start() -> Result<Self> {
         let server = Loopback::start()?;
         let store = Arc::new(MemoryStore::new());
-        chappe_net::blocking::Client::connect(options(&server).with_store(store.clone()))?.close();
+        chappe_net::blocking::connect(options(&server).with_store(store.clone()))?.close().wait();
         let key = load_state(&store, Slot::production(2))?.context("a key was made")?.key;
         Ok(Self { server, key })
     }

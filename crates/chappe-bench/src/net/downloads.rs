@@ -26,7 +26,7 @@ const PARTS: usize = 16;
 /// Measures downloads.
 pub fn run(settings: &Settings, report: &mut Report) -> Result<()> {
     let datacenter = Datacenter::start()?;
-    let client = blocking::Client::connect(datacenter.options())?;
+    let client = blocking::connect(datacenter.options())?;
     upload(&client)?;
     let mut one = Vec::new();
     let mut eight = Vec::new();
@@ -59,7 +59,7 @@ fn upload(client: &blocking::Client) -> Result<()> {
             file_total_parts: 2 * PARTS as i32,
             bytes,
         };
-        client.start_with(&call, &InvokeOptions::default().unpacked()).wait()?;
+        client.invoke_with(&call, &InvokeOptions::default().unpacked()).wait()?;
     }
     Ok(())
 }
@@ -91,7 +91,7 @@ fn download(client: &blocking::Client, at_once: usize) -> Result<f64> {
         if pending.len() == at_once {
             bytes += pending.pop_front().context("it is full")?.wait()?.len();
         }
-        pending.push_back(client.start_bytes(&part(number), &options));
+        pending.push_back(client.invoke_bytes(&part(number), &options));
     }
     for call in pending {
         bytes += call.wait()?.len();

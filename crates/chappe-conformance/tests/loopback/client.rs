@@ -47,7 +47,7 @@ pub(crate) fn make_key(dc: &Loopback, stream: &mut Stream, kind: KeyKind, rng: &
     loop {
         frame.clear();
         while handshake.poll_transmit(Now::from_system(), &mut frame) {
-            stream.send(&mut frame, AckRequest::No, rng).expect("the datacenter reads");
+            stream.send(&mut frame, AckRequest::No).expect("the datacenter reads");
         }
         let answer = stream.receive(PATIENCE, |incoming| match incoming {
             Incoming::Envelope { payload, .. } => payload.to_vec(),
@@ -96,7 +96,7 @@ impl Client {
         self.frame.clear();
         let (now, rng) = (UnixTime::now(), &mut self.rng);
         let msg_id = self.session.pack_into(object, now, rng, &mut self.frame).expect("it can be sent");
-        self.stream.send(&mut self.frame, ack, rng).expect("the datacenter reads");
+        self.stream.send(&mut self.frame, ack).expect("the datacenter reads");
         msg_id
     }
 
@@ -105,7 +105,7 @@ impl Client {
         self.frame.clear();
         let rng = &mut self.rng;
         let msg_id = self.session.pack_into(object, now, rng, &mut self.frame).expect("it can be sent");
-        self.stream.send(&mut self.frame, AckRequest::No, rng).expect("the datacenter reads");
+        self.stream.send(&mut self.frame, AckRequest::No).expect("the datacenter reads");
         msg_id
     }
 

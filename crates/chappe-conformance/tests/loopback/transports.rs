@@ -79,7 +79,7 @@ fn sec_061_an_unknown_key_gets_404_and_the_connection_ends() {
     let mut stream = connect(&dc, plain(Framing::Intermediate), &mut rng);
     let mut frame = FrameBuf::new();
     frame.append(&[7; 88]);
-    stream.send(&mut frame, AckRequest::No, &mut rng).expect("the datacenter reads");
+    stream.send(&mut frame, AckRequest::No).expect("the datacenter reads");
     let code = stream.receive(PATIENCE, |incoming| match incoming {
         Incoming::Error(code) => code,
         other => panic!("{other:?} instead of an error"),
@@ -95,7 +95,7 @@ fn sec_135_a_wrong_msg_key_under_a_known_key_closes_without_a_word() {
     let mut frame = FrameBuf::new();
     frame.append(client.key().id().as_bytes());
     frame.append(&[7; 80]);
-    client.stream.send(&mut frame, AckRequest::No, &mut client.rng).expect("the datacenter reads");
+    client.stream.send(&mut frame, AckRequest::No).expect("the datacenter reads");
     let end = client.stream.receive(PATIENCE, |incoming| format!("{incoming:?}"));
     assert!(matches!(end, Err(LinkError::Closed | LinkError::Io(_))), "{end:?}");
 }

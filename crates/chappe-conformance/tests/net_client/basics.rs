@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use chappe_loopback::schema::{enums, functions};
-use chappe_net::tokio::Client;
+use chappe_net::tokio::connect;
 use chappe_net::{Carrier, Endpoint, Gap, Update};
 use tokio::time::timeout;
 
@@ -12,7 +12,7 @@ use crate::world::World;
 #[tokio::test]
 async fn a_client_connects_calls_and_closes() {
     let world = World::start();
-    let client = Client::connect(world.options()).await.expect("a connection");
+    let client = connect(world.options()).await.expect("a connection");
     let enums::Config::Config(config) =
         client.invoke(&functions::help::GetConfig {}).await.expect("an answer");
     assert_eq!(config.this_dc, world.datacenter().dc_id());
@@ -26,7 +26,7 @@ async fn over_http_calls_are_answered_and_updates_come_by_long_poll() {
     let world = World::start();
     let mut options = world.options();
     options.candidates[0].dialling.carrier = Carrier::Http(Endpoint::http("127.0.0.1"));
-    let client = Client::connect(options).await.expect("a connection");
+    let client = connect(options).await.expect("a connection");
     for _ in 0..3 {
         client.invoke(&functions::help::GetNearestDc {}).await.expect("an answer");
     }

@@ -5,7 +5,7 @@ use std::thread;
 
 use chappe_loopback::Fault;
 use chappe_loopback::schema::{enums, functions};
-use chappe_net::blocking::Client;
+use chappe_net::blocking::connect;
 use chappe_net::{Gap, InvokeError, InvokeOptions, Update};
 use chappe_transport::TransportErrorCode;
 
@@ -14,24 +14,25 @@ use crate::world::{Cutter, Hole, World};
 #[test]
 fn a_thread_connects_calls_and_closes() {
     let world = World::start();
-    let client = Client::connect(world.options()).expect("a connection");
-    let enums::Config::Config(config) = client.invoke(&functions::help::GetConfig {}).expect("an answer");
+    let client = connect(world.options()).expect("a connection");
+    let enums::Config::Config(config) =
+        client.invoke(&functions::help::GetConfig {}).wait().expect("an answer");
     assert_eq!(config.this_dc, world.datacenter().dc_id());
-    client.close();
-    let after = client.invoke(&functions::help::GetConfig {});
+    client.close().wait();
+    let after = client.invoke(&functions::help::GetConfig {}).wait();
     assert!(matches!(after, Err(InvokeError::Closed)), "{after:?}");
 }
 
 #[test]
 fn threads_call_while_the_datacenter_is_killed_and_restarted() {
     let mut world = World::start();
-    let client = Client::connect(world.options()).expect("a connection");
+    let client = connect(world.options()).expect("a connection");
     let callers: Vec<_> = (0..8)
         .map(|_| {
             let client = client.clone();
             thread::spawn(move || {
                 for _ in 0..30 {
-                    client.invoke(&functions::help::GetNearestDc {}).expect("an answer in the end");
+                    client.invoke(&functions::help::GetNearestDc {}).wait().expect("an answer in the end");
                 }
             })
         })
@@ -51,8 +52,8 @@ fn a_call_of_a_thread_survives_every_transport_error_and_a_cut_at_any_byte() {
     let mut options = world.options_at(cutter.address());
     options.backoff.min_interval = Duration::ZERO;
     options.backoff.first = Duration::from_millis(1);
-    let client = Client::connect(options).expect("a connection");
-    let call = || client.invoke(&functions::help::GetNearestDc {});
+    let client = connect(options).expect("a connection");
+    let call = || client.invoke(&functions::help::GetNearestDc {}).wait();
     for code in [-404, -429, -444] {
         world.faults.next(Fault::Error(TransportErrorCode::from_raw(code)));
         call().unwrap_or_else(|error| panic!("{code}: {error}"));
@@ -73,34 +74,37 @@ fn a_thread_makes_its_key_over_the_next_connection_where_one_was_cut() {
         let mut options = world.options_at(cutter.address());
         options.backoff.min_interval = Duration::ZERO;
         options.backoff.first = Duration::from_millis(1);
-        let client = Client::connect(options).unwrap_or_else(|error| panic!("cut after {cut}: {error}"));
-        client.invoke(&functions::help::GetNearestDc {}).unwrap_or_else(|error| panic!("{cut}: {error}"));
+        let client = connect(options).unwrap_or_else(|error| panic!("cut after {cut}: {error}"));
+        client
+            .invoke(&functions::help::GetNearestDc {})
+            .wait()
+            .unwrap_or_else(|error| panic!("{cut}: {error}"));
     }
 }
 
 #[test]
 fn a_call_can_be_looked_at_waited_for_and_given_up() {
     let world = World::start();
-    let client = Client::connect(world.options()).expect("a connection");
-    client.invoke(&functions::help::GetNearestDc {}).expect("an answer");
+    let client = connect(world.options()).expect("a connection");
+    client.invoke(&functions::help::GetNearestDc {}).wait().expect("an answer");
     world.faults.next_query(chappe_loopback::Misbehaviour::Silence);
-    let mut silent = client.start(&functions::help::GetNearestDc {});
+    let mut silent = client.invoke(&functions::help::GetNearestDc {});
     assert!(silent.wait_timeout(Duration::from_millis(20)).is_none());
     assert!(!silent.is_finished());
     silent.cancel();
     assert_eq!(client.status().pending_calls, 0);
-    let many: Vec<_> = (0..50).map(|_| client.start(&functions::help::GetNearestDc {})).collect();
+    let many: Vec<_> = (0..50).map(|_| client.invoke(&functions::help::GetNearestDc {})).collect();
     assert!(many.into_iter().all(|call| call.wait().is_ok()));
     world.faults.next_query(chappe_loopback::Misbehaviour::Silence);
     let soon = InvokeOptions::default().timeout(Duration::from_millis(20));
-    let late = client.invoke_with(&functions::help::GetNearestDc {}, &soon);
+    let late = client.invoke_with(&functions::help::GetNearestDc {}, &soon).wait();
     assert!(matches!(late, Err(InvokeError::TimedOut { connection: None })), "{late:?}");
 }
 
 #[test]
 fn updates_come_to_a_thread() {
     let world = World::start();
-    let client = Client::connect(world.options()).expect("a connection");
+    let client = connect(world.options()).expect("a connection");
     let mut updates = client.updates();
     assert_eq!(updates.wait(), Some(Update::Gap(Gap::NewSession)));
     world.datacenter().push(&[1; 8]);
@@ -115,6 +119,6 @@ fn an_address_that_says_nothing_is_left_for_one_that_answers() {
     let hole = Hole::open();
     let mut options = world.options_at(hole.address());
     options.candidates.extend(world.options().candidates);
-    let client = Client::connect(options).expect("the second candidate answers");
-    client.invoke(&functions::help::GetNearestDc {}).expect("an answer");
+    let client = connect(options).expect("the second candidate answers");
+    client.invoke(&functions::help::GetNearestDc {}).wait().expect("an answer");
 }

@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::time::Instant;
 
 use chappe_loopback::schema::functions;
-use chappe_net::tokio::Client;
+use chappe_net::tokio::connect;
 use chappe_net::{
     Blame, ConnectError, ConnectOptions, InvokeError, InvokeOptions, PendingCall, Proxy, blocking,
 };
@@ -46,12 +46,12 @@ fn check(cutter: &Cutter, parts: Vec<PendingCall<bool>>, hasty: PendingCall<impl
 fn a_thread_whose_datacenter_takes_nothing_still_looks_at_the_time() {
     let world = World::start();
     let cutter = Cutter::before(world.address());
-    let client = blocking::Client::connect(options(&world, &cutter)).expect("a connection");
+    let client = blocking::connect(options(&world, &cutter)).expect("a connection");
     cutter.deafen();
     let unpacked = InvokeOptions::default().unpacked();
-    let parts = (0..PARTS).map(|number| client.start_with(&part(number), &unpacked)).collect();
+    let parts = (0..PARTS).map(|number| client.invoke_with(&part(number), &unpacked)).collect();
     let asked = Instant::now();
-    check(&cutter, parts, client.start_with(&functions::help::GetNearestDc {}, &in_haste()), asked);
+    check(&cutter, parts, client.invoke_with(&functions::help::GetNearestDc {}, &in_haste()), asked);
     assert!(client.status().connections > 1);
 }
 
@@ -59,7 +59,7 @@ fn a_thread_whose_datacenter_takes_nothing_still_looks_at_the_time() {
 async fn a_task_whose_datacenter_takes_nothing_still_looks_at_the_time() {
     let world = World::start();
     let cutter = Cutter::before(world.address());
-    let client = Client::connect(options(&world, &cutter)).await.expect("a connection");
+    let client = connect(options(&world, &cutter)).await.expect("a connection");
     cutter.deafen();
     let unpacked = InvokeOptions::default().unpacked();
     let parts = (0..PARTS).map(|number| client.invoke_with(&part(number), &unpacked)).collect();
@@ -86,11 +86,11 @@ fn silent_proxies(connect: impl Fn(ConnectOptions) -> std::sync::Arc<ConnectErro
 
 #[test]
 fn a_proxy_that_accepts_and_says_nothing_is_blamed_by_a_thread() {
-    silent_proxies(|options| blocking::Client::connect(options).expect_err("nobody answers"));
+    silent_proxies(|options| blocking::connect(options).expect_err("nobody answers"));
 }
 
 #[test]
 fn a_proxy_that_accepts_and_says_nothing_is_blamed_by_a_task() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    silent_proxies(|options| runtime.block_on(Client::connect(options)).expect_err("nobody answers"));
+    silent_proxies(|options| runtime.block_on(connect(options)).expect_err("nobody answers"));
 }

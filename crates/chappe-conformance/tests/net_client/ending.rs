@@ -10,7 +10,7 @@ use chappe_loopback::schema::functions::help::GetNearestDc;
 use chappe_net::store::{KeyStore, MemoryStore, Slot, StoreError, Zeroizing};
 use chappe_net::{
     ConnectError, ConnectOptions, InvokeError, Lane, blocking,
-    tokio::{Client, DataCenter},
+    tokio::{DataCenter, connect, start},
 };
 use tokio::runtime;
 
@@ -74,12 +74,12 @@ fn nowhere(world: &World) -> ConnectOptions {
 fn a_blocking_client_that_is_closed_has_saved_its_state_and_let_go_of_the_store() {
     let world = World::start();
     let store = Arc::new(Slow::default());
-    let client = blocking::Client::connect(world.options().with_store(store.clone())).expect("a connection");
+    let client = blocking::connect(world.options().with_store(store.clone())).expect("a connection");
     let saved = store.begun.load(Ordering::SeqCst);
-    client.close();
+    client.close().wait();
     store.assert_let_go();
     assert!(store.done.load(Ordering::SeqCst) > saved, "the end is saved too");
-    client.close();
+    client.close().wait();
     assert!(client.status().is_over);
 }
 
@@ -87,7 +87,7 @@ fn a_blocking_client_that_is_closed_has_saved_its_state_and_let_go_of_the_store(
 async fn a_tokio_client_that_is_closed_has_saved_its_state_and_let_go_of_the_store() {
     let world = World::start();
     let store = Arc::new(Slow::default());
-    let client = Client::connect(world.options().with_store(store.clone())).await.expect("a connection");
+    let client = connect(world.options().with_store(store.clone())).await.expect("a connection");
     let saved = store.begun.load(Ordering::SeqCst);
     let other = client.clone();
     tokio::join!(client.close(), other.close());
@@ -100,10 +100,10 @@ async fn a_tokio_client_that_is_closed_has_saved_its_state_and_let_go_of_the_sto
 async fn whoever_fails_to_connect_has_let_go_of_the_store() {
     let world = World::start();
     let store = Arc::new(Slow::default());
-    let error = Client::connect(nowhere(&world).with_store(store.clone())).await.expect_err("no address");
+    let error = connect(nowhere(&world).with_store(store.clone())).await.expect_err("no address");
     assert!(matches!(*error, ConnectError::NoCandidates), "{error}");
     store.assert_let_go();
-    let error = blocking::Client::connect(nowhere(&world).with_store(store.clone())).expect_err("no address");
+    let error = blocking::connect(nowhere(&world).with_store(store.clone())).expect_err("no address");
     assert!(matches!(*error, ConnectError::NoCandidates), "{error}");
     store.assert_let_go();
 }
@@ -115,7 +115,7 @@ fn a_client_whose_runtime_is_gone_keeps_nobody_waiting() {
     let first =
         runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let options = world.options().with_store(store.clone());
-    let client = first.block_on(Client::connect(options)).expect("a connection");
+    let client = first.block_on(connect(options)).expect("a connection");
     world.faults.next_query(Misbehaviour::Silence);
     let call = client.invoke(&GetNearestDc {});
     drop(first);
@@ -131,25 +131,25 @@ fn a_client_whose_runtime_is_gone_keeps_nobody_waiting() {
 fn a_blocking_client_is_replaced_when_it_has_ended_and_no_sooner() {
     let world = World::start();
     let store = Arc::new(Slow::default());
-    let datacenter = blocking::DataCenter::new(world.options().with_store(store.clone()));
-    let client = datacenter.client(Lane::Main).expect("a connection");
+    let datacenter = DataCenter::new(blocking::start, world.options().with_store(store.clone()));
+    let client = datacenter.client(Lane::Main).wait().expect("a connection");
     thread::scope(|scope| {
-        scope.spawn(|| client.close());
+        scope.spawn(|| client.close().wait());
         while !client.status().is_over {
             thread::yield_now();
         }
         // It saves now.
-        datacenter.client(Lane::Main).expect("another connection");
+        datacenter.client(Lane::Main).wait().expect("another connection");
     });
     assert_eq!(store.early.load(Ordering::SeqCst), 0);
-    datacenter.close();
+    datacenter.close().wait();
 }
 
 #[tokio::test]
 async fn a_tokio_client_is_replaced_when_it_has_ended_and_no_sooner() {
     let world = World::start();
     let store = Arc::new(Slow::default());
-    let datacenter = DataCenter::new(world.options().with_store(store.clone()));
+    let datacenter = DataCenter::new(start, world.options().with_store(store.clone()));
     let client = datacenter.client(Lane::Main).await.expect("a connection");
     let other = async {
         while !client.status().is_over {

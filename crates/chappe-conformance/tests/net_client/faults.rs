@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use chappe_loopback::schema::functions;
 use chappe_loopback::{Fault, Misbehaviour};
-use chappe_net::tokio::Client;
+use chappe_net::tokio::{Client, connect};
 use chappe_net::{Blame, ConnectError, InvokeError, InvokeOptions, LinkError};
 use chappe_session::client::Repeat;
 use chappe_transport::TransportErrorCode;
@@ -16,7 +16,7 @@ use crate::world::{Cutter, Hole, World};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn connected(world: &World) -> Client {
-    let client = Client::connect(world.options()).await.expect("a connection");
+    let client = connect(world.options()).await.expect("a connection");
     client.invoke(&functions::help::GetNearestDc {}).await.expect("an answer");
     client
 }
@@ -42,7 +42,7 @@ async fn a_transport_error_during_the_handshake_is_told_to_who_connects() {
         }
         let mut options = world.options();
         options.backoff.flood_failures = 1;
-        let error = Client::connect(options).await.expect_err("refused every time");
+        let error = connect(options).await.expect_err("refused every time");
         assert!(
             matches!(*error.cause(), ConnectError::Refused(refused) if refused.to_raw() == code),
             "{error}"
@@ -56,7 +56,7 @@ async fn a_transport_error_during_the_handshake_is_told_to_who_connects() {
 async fn an_error_of_the_network_is_told_from_one_of_the_datacenter() {
     let mut world = World::start();
     world.stop();
-    let error = Client::connect(world.options()).await.expect_err("nobody listens");
+    let error = connect(world.options()).await.expect_err("nobody listens");
     assert!(matches!(*error.cause(), ConnectError::Link(LinkError::Io(_))), "{error}");
     assert_eq!(error.blame(), Blame::Network);
 }
@@ -66,7 +66,7 @@ async fn a_server_with_another_key_is_a_failed_check() {
     let world = World::start();
     let mut options = world.options();
     options.handshake.keys = chappe_crypto::rsa::KeyRing::production();
-    let error = Client::connect(options).await.expect_err("nobody knows the key");
+    let error = connect(options).await.expect_err("nobody knows the key");
     assert_eq!(error.blame(), Blame::Protocol { rule: Some(Rule::new(17)) });
 }
 
@@ -92,7 +92,7 @@ async fn a_proxy_that_accepts_and_says_nothing_costs_the_proof_time_and_no_more(
     let mut options = world.options_at(hole.address());
     options.timing.proof = Duration::from_millis(15);
     options.backoff.first_attempts = 2;
-    let error = timeout(PATIENCE, Client::connect(options)).await.expect("it ends").expect_err("silence");
+    let error = timeout(PATIENCE, connect(options)).await.expect("it ends").expect_err("silence");
     assert!(matches!(*error.cause(), ConnectError::Link(LinkError::TimedOut { .. })), "{error}");
     assert_eq!(error.blame(), Blame::Network);
 }
@@ -103,7 +103,7 @@ async fn a_new_connection_that_says_nothing_does_not_replace_one_that_works() {
     let cutter = Cutter::before(world.address());
     let mut options = world.options_at(cutter.address());
     options.timing.proof = Duration::from_millis(300);
-    let client = Client::connect(options).await.expect("a connection");
+    let client = connect(options).await.expect("a connection");
     client.invoke(&functions::help::GetNearestDc {}).await.expect("an answer");
     cutter.swallow_next(true);
     client.refresh();
@@ -130,7 +130,7 @@ async fn a_connection_cut_anywhere_in_a_handshake_still_gives_a_key_and_an_answe
         let mut options = world.options_at(cutter.address());
         options.backoff.min_interval = Duration::ZERO;
         options.backoff.first = Duration::from_millis(1);
-        let client = timeout(PATIENCE, Client::connect(options)).await.expect("it ends");
+        let client = timeout(PATIENCE, connect(options)).await.expect("it ends");
         let client = client.unwrap_or_else(|error| panic!("cut after {cut}: {error}"));
         let call = client.invoke(&functions::help::GetNearestDc {});
         timeout(PATIENCE, call)
@@ -147,7 +147,7 @@ async fn a_connection_cut_at_every_byte_of_an_exchange_loses_no_call() {
     let mut options = world.options_at(cutter.address());
     options.backoff.min_interval = Duration::ZERO;
     options.backoff.first = Duration::from_millis(1);
-    let client = Client::connect(options).await.expect("a connection");
+    let client = connect(options).await.expect("a connection");
     for cut in 0..200 {
         cutter.cut_open_after(cut);
         let call = client.invoke(&functions::help::GetNearestDc {});

@@ -100,8 +100,7 @@ fn check(world: &World, forger: &Forger, before: usize, (name, _, then): (&str, 
 async fn no_attack_on_a_client_of_tokio_costs_more_than_a_connection() {
     let world = World::start();
     let forger = Forger::before(world.address());
-    let client =
-        chappe_net::tokio::Client::connect(world.options_at(forger.address())).await.expect("a connection");
+    let client = chappe_net::tokio::connect(world.options_at(forger.address())).await.expect("a connection");
     let call = || async {
         let call = client.invoke(&functions::help::GetNearestDc {});
         timeout(PATIENCE, call).await.expect("it ends")
@@ -123,9 +122,8 @@ async fn no_attack_on_a_client_of_tokio_costs_more_than_a_connection() {
 fn no_attack_on_a_client_of_threads_costs_more_than_a_connection() {
     let world = World::start();
     let forger = Forger::before(world.address());
-    let client =
-        chappe_net::blocking::Client::connect(world.options_at(forger.address())).expect("a connection");
-    let call = || client.start(&functions::help::GetNearestDc {}).wait_timeout(PATIENCE).expect("it ends");
+    let client = chappe_net::blocking::connect(world.options_at(forger.address())).expect("a connection");
+    let call = || client.invoke(&functions::help::GetNearestDc {}).wait_timeout(PATIENCE).expect("it ends");
     call().expect("an answer");
     forger.know(world.datacenter().engine().keys()[0].auth_key().clone());
     for attack in ATTACKS {
@@ -182,8 +180,7 @@ fn more(known: &Known) -> Vec<u8> {
 async fn sec_099_a_result_of_another_type_fails_the_call_it_answers_and_no_other() {
     let world = World::start();
     let forger = Forger::before(world.address());
-    let client =
-        chappe_net::tokio::Client::connect(world.options_at(forger.address())).await.expect("a connection");
+    let client = chappe_net::tokio::connect(world.options_at(forger.address())).await.expect("a connection");
     client.invoke(&functions::help::GetNearestDc {}).await.expect("an answer");
     forger.know(world.datacenter().engine().keys()[0].auth_key().clone());
     for (name, attack, is_expected) in WRONG {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chappe_loopback::schema::functions;
 use chappe_net::store::{KeyStore as _, MemoryStore, Slot, load_state};
-use chappe_net::tokio::Client;
+use chappe_net::tokio::connect;
 use chappe_net::{Blame, ConnectError};
 use tokio::time::timeout;
 
@@ -18,7 +18,7 @@ async fn a_key_is_made_once_and_kept() {
     let world = World::start();
     let store = Arc::new(MemoryStore::new());
     for _ in 0..2 {
-        let client = Client::connect(world.options().with_store(store.clone())).await.expect("a connection");
+        let client = connect(world.options().with_store(store.clone())).await.expect("a connection");
         client.invoke(&functions::help::GetNearestDc {}).await.expect("an answer");
         client.close().await;
     }
@@ -32,7 +32,7 @@ async fn a_key_is_made_once_and_kept() {
 async fn under_forward_secrecy_calls_travel_under_a_bound_temporary_key() {
     let world = World::start();
     let options = world.options().with_store(Arc::new(MemoryStore::new())).with_forward_secrecy();
-    let client = Client::connect(options).await.expect("a connection");
+    let client = connect(options).await.expect("a connection");
     client.invoke(&functions::help::GetNearestDc {}).await.expect("an answer");
     let keys = world.datacenter().engine().keys();
     let temporary = keys.iter().filter(|key| key.kind() != chappe_server::KeyStatus::Permanent);
@@ -44,7 +44,7 @@ async fn under_forward_secrecy_calls_travel_under_a_bound_temporary_key() {
 #[tokio::test]
 async fn sec_122_a_temporary_key_that_the_datacenter_forgot_is_replaced_and_no_call_is_lost() {
     let mut world = World::start();
-    let client = Client::connect(world.options().with_forward_secrecy()).await.expect("a connection");
+    let client = connect(world.options().with_forward_secrecy()).await.expect("a connection");
     client.invoke(&functions::help::GetNearestDc {}).await.expect("an answer");
     world.datacenter().expire_temporary_keys();
     let world = tokio::task::spawn_blocking(move || {
@@ -62,7 +62,7 @@ async fn sec_122_a_temporary_key_that_the_datacenter_forgot_is_replaced_and_no_c
 async fn sec_134_a_permanent_key_is_given_up_only_on_an_authenticated_word() {
     let world = World::start();
     let store = Arc::new(MemoryStore::new());
-    let client = Client::connect(world.options().with_store(store.clone())).await.expect("a connection");
+    let client = connect(world.options().with_store(store.clone())).await.expect("a connection");
     client.close().await;
     // It looks older than a minute, when it may not be known everywhere yet.
     let mut state = load_state(&store, Slot::production(2)).expect("whole").expect("there").key;
@@ -81,7 +81,7 @@ async fn sec_134_a_permanent_key_is_given_up_only_on_an_authenticated_word() {
     }
     let mut options = world.options().with_store(store.clone());
     options.backoff.first_attempts = 20;
-    let error = timeout(PATIENCE, Client::connect(options)).await.expect("it ends").expect_err("no key");
+    let error = timeout(PATIENCE, connect(options)).await.expect("it ends").expect_err("no key");
     assert!(matches!(*error, ConnectError::Authorization(trouble) if trouble.is_terminal()), "{error}");
     assert_eq!(error.blame(), Blame::Datacenter);
     assert!(load_state(&store, Slot::production(2)).expect("no error").is_none(), "it is forgotten by then");

@@ -7,7 +7,7 @@ use chappe_crypto::rng::Drbg;
 use chappe_loopback::schema::functions::help::GetNearestDc;
 use chappe_net::store::{MemoryStore, Slot, load_state};
 use chappe_net::{
-    Blame, ConnectError, ConnectOptions, Credentials, InvokeError, LinkError, Proxy, blocking, tokio::Client,
+    Blame, ConnectError, ConnectOptions, Credentials, InvokeError, LinkError, Proxy, blocking, tokio::connect,
 };
 use chappe_session::client::KeyMaterial;
 use rand_core::Rng as _;
@@ -119,7 +119,7 @@ fn is_late(error: &ConnectError) -> bool {
 /// Makes a key that all cases share.
 fn key(world: &World) -> KeyMaterial {
     let store = Arc::new(MemoryStore::new());
-    blocking::Client::connect(world.options().with_store(store.clone())).expect("a connection").close();
+    blocking::connect(world.options().with_store(store.clone())).expect("a connection").close().wait();
     load_state(&store, Slot::production(2)).expect("it is whole").expect("it was saved").key
 }
 
@@ -137,7 +137,7 @@ async fn any_option_works_or_is_refused_by_name() {
             changed.push(name);
         }
         let context = format!("seed {seed}: {changed:?} of {options:?}");
-        let client = match Client::connect(options).await {
+        let client = match connect(options).await {
             Ok(client) => client,
             Err(error) => {
                 match &*error {
@@ -170,7 +170,7 @@ fn an_option_that_cannot_work_is_the_callers_and_is_refused_at_once() {
     let refused = |change: fn(&mut ConnectOptions)| {
         let mut options = world.options();
         change(&mut options);
-        let error = blocking::Client::connect(options).expect_err("it cannot work");
+        let error = blocking::connect(options).expect_err("it cannot work");
         assert_eq!((error.blame(), error.is_fatal()), (Blame::Caller, true));
         match &*error {
             ConnectError::InvalidOption(error) => error.option.clone(),
@@ -191,7 +191,7 @@ fn a_runtime_that_is_missing_or_lacks_time_or_input_and_output_is_an_error() {
         ConnectError::InvalidOption(error) => assert_eq!(error.option, "runtime", "{error}"),
         error => panic!("{error}"),
     };
-    let mut without = core::pin::pin!(Client::connect(world.options()));
+    let mut without = core::pin::pin!(connect(world.options()));
     let mut context = core::task::Context::from_waker(core::task::Waker::noop());
     match without.as_mut().poll(&mut context) {
         core::task::Poll::Ready(Err(error)) => refused(error),
@@ -200,6 +200,6 @@ fn a_runtime_that_is_missing_or_lacks_time_or_input_and_output_is_an_error() {
     let builder = tokio::runtime::Builder::new_current_thread;
     for runtime in [builder().build(), builder().enable_io().build(), builder().enable_time().build()] {
         let runtime = runtime.expect("a runtime");
-        refused(runtime.block_on(Client::connect(world.options())).expect_err("it lacks something"));
+        refused(runtime.block_on(connect(world.options())).expect_err("it lacks something"));
     }
 }

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use chappe_loopback::schema::functions;
-use chappe_net::tokio::Client;
+use chappe_net::tokio::connect;
 use chappe_net::{Gap, Update};
 use chappe_tl::Serializable;
 use tokio::task::JoinSet;
@@ -21,7 +21,7 @@ async fn every_call_ends_once_while_the_datacenter_is_killed_and_restarted() {
     const CALLERS: usize = 16;
     const CALLS: usize = 40;
     let mut world = World::start();
-    let client = Client::connect(world.options()).await.expect("a connection");
+    let client = connect(world.options()).await.expect("a connection");
     let mut callers = JoinSet::new();
     for _ in 0..CALLERS {
         let client = client.clone();
@@ -51,7 +51,7 @@ async fn every_call_ends_once_while_the_datacenter_is_killed_and_restarted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_restart_updates_resume_and_the_gap_is_reported() {
     let mut world = World::start();
-    let client = Client::connect(world.options()).await.expect("a connection");
+    let client = connect(world.options()).await.expect("a connection");
     let mut updates = client.updates();
     client.invoke(&functions::help::GetNearestDc {}).await.expect("an answer");
     assert_eq!(updates.recv().await, Some(Update::Gap(Gap::NewSession)), "the first session of a run");
@@ -73,7 +73,7 @@ async fn after_a_restart_updates_resume_and_the_gap_is_reported() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_that_is_made_while_nothing_is_there_waits() {
     let mut world = World::start();
-    let client = Client::connect(world.options()).await.expect("a connection");
+    let client = connect(world.options()).await.expect("a connection");
     tokio::task::block_in_place(|| world.stop());
     let call = client
         .invoke_bytes(&functions::help::GetNearestDc {}.to_bytes(), &chappe_net::InvokeOptions::default());

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use chappe_loopback::schema::functions;
-use chappe_net::tokio::Client;
+use chappe_net::tokio::connect;
 use chappe_net::{BackOff, InvokeError, InvokeOptions};
 use tokio::time::{pause, resume, sleep, timeout};
 
@@ -18,7 +18,7 @@ async fn an_hour_of_silence_ends_calls_as_the_options_say_and_the_client_comes_b
     let mut options = world.options_at(cutter.address());
     options.backoff = BackOff::default();
     options.timing.call = None;
-    let client = Client::connect(options).await.expect("a connection");
+    let client = connect(options).await.expect("a connection");
     client.invoke(&functions::help::GetNearestDc {}).await.expect("an answer");
 
     cutter.stall(true);

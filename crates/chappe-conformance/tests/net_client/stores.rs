@@ -8,7 +8,7 @@ use chappe_loopback::schema::functions::help::GetNearestDc;
 use chappe_net::store::{
     AsyncKeyStore, KeyStore, MemoryStore, Slot, StoreError, StoreFuture, Zeroizing, load_state,
 };
-use chappe_net::{Blame, ConnectError, Update, Waited, blocking, tokio::Client};
+use chappe_net::{Blame, ConnectError, Update, Waited, blocking, tokio::connect};
 use chappe_session::client::StateError;
 
 use crate::world::World;
@@ -50,7 +50,7 @@ fn bytes(store: &impl KeyStore) -> Vec<u8> {
 /// Connects once and returns the store with the key that was made.
 async fn store_with_key(world: &World) -> Arc<MemoryStore> {
     let store = Arc::new(MemoryStore::new());
-    let client = Client::connect(world.options().with_store(store.clone())).await.expect("a connection");
+    let client = connect(world.options().with_store(store.clone())).await.expect("a connection");
     client.close().await;
     store
 }
@@ -78,10 +78,10 @@ async fn a_state_that_cannot_be_read_is_refused_and_left_as_it_is() {
     for state in states {
         store.save(SLOT, &state).expect("it is kept");
         let options = world.options().with_store(store.clone());
-        let error = Client::connect(options.clone()).await.expect_err("it cannot be read");
+        let error = connect(options.clone()).await.expect_err("it cannot be read");
         assert!(matches!(&*error, ConnectError::Store(error) if error.is_unreadable()), "{error}");
         assert_eq!((error.blame(), error.is_fatal()), (Blame::Caller, true));
-        blocking::Client::connect(options).expect_err("it cannot be read");
+        blocking::connect(options).expect_err("it cannot be read");
         assert_eq!(bytes(&*store), state, "nothing was written over it");
     }
     assert_eq!(world.datacenter().engine().keys().len(), 1, "no key was made");
@@ -93,12 +93,12 @@ async fn a_fresh_start_keeps_the_old_state_aside() {
     let store = Arc::new(MemoryStore::new());
     store.save(SLOT, b"damaged").expect("it is kept");
     let options = world.options().with_store(store.clone()).with_fresh_start();
-    let client = Client::connect(options.clone()).await.expect("a connection");
+    let client = connect(options.clone()).await.expect("a connection");
     client.close().await;
     assert_eq!(store.aside(SLOT).iter().map(|state| state.to_vec()).collect::<Vec<_>>(), [b"damaged"]);
     let key = load_state(&store, SLOT).expect("it is whole").expect("it was saved").key.auth_key;
     // The option means no harm to a state that can be read.
-    Client::connect(options).await.expect("a connection").close().await;
+    connect(options).await.expect("a connection").close().await;
     assert_eq!(store.aside(SLOT).len(), 1);
     assert_eq!(load_state(&store, SLOT).expect("it is whole").expect("it is there").key.auth_key, key);
 }
@@ -114,7 +114,7 @@ async fn a_key_that_is_whole_is_used_although_the_rest_of_its_state_is_damaged()
         state[at] ^= 1;
         assert_eq!(chappe_session::client::SavedState::import(&state).err(), Some(StateError::BadDigest));
         store.save(SLOT, &state).expect("it is kept");
-        let client = Client::connect(world.options().with_store(store.clone())).await.expect("a connection");
+        let client = connect(world.options().with_store(store.clone())).await.expect("a connection");
         client.invoke(&GetNearestDc {}).await.expect("an answer");
         client.close().await;
         assert_eq!(
@@ -133,20 +133,20 @@ async fn a_new_key_that_cannot_be_saved_fails_the_connection() {
     let store = Arc::new(Full::default());
     store.is_full.store(true, Ordering::SeqCst);
     let options = world.options().with_store(store.clone());
-    let error = Client::connect(options.clone()).await.expect_err("the disk is full");
+    let error = connect(options.clone()).await.expect_err("the disk is full");
     assert!(matches!(&*error, ConnectError::Store(StoreError::Other(_))), "{error}");
     assert_eq!(error.blame(), Blame::Caller);
-    let error = blocking::Client::connect(options.clone()).expect_err("the disk is full");
+    let error = blocking::connect(options.clone()).expect_err("the disk is full");
     assert!(matches!(&*error, ConnectError::Store(StoreError::Other(_))), "{error}");
     store.is_full.store(false, Ordering::SeqCst);
-    Client::connect(options).await.expect("there is room now").close().await;
+    connect(options).await.expect("there is room now").close().await;
 }
 
 #[tokio::test]
 async fn a_state_that_can_no_longer_be_saved_is_told_in_the_status_and_as_an_update() {
     let world = World::start();
     let store = Arc::new(Full::default());
-    let client = Client::connect(world.options().with_store(store.clone())).await.expect("a connection");
+    let client = connect(world.options().with_store(store.clone())).await.expect("a connection");
     let mut updates = client.updates();
     assert!(client.status().store_error.is_none());
     store.is_full.store(true, Ordering::SeqCst);
@@ -171,7 +171,7 @@ async fn two_clients_that_start_at_once_on_one_store_make_one_key() {
     options.timing.close = Duration::from_millis(20);
     // Behind another `Arc` it is still the same store.
     let again = options.clone().with_store(Arc::new(store.clone()));
-    let (one, other) = tokio::join!(Client::connect(options), Client::connect(again));
+    let (one, other) = tokio::join!(connect(options), connect(again));
     let client = one.expect("it came first");
     let error = other.expect_err("the other one has the slot");
     assert!(matches!(&*error, ConnectError::Store(StoreError::InUse { .. })), "{error}");
@@ -188,7 +188,7 @@ async fn a_client_waits_for_the_one_before_it_to_let_go_of_the_store() {
     let options = world.options().with_store(store);
     for _ in 0..3 {
         // Dropping a client ends it in the background.
-        drop(Client::connect(options.clone()).await.expect("a connection"));
+        drop(connect(options.clone()).await.expect("a connection"));
     }
     assert_eq!(world.datacenter().engine().keys().len(), 1);
 }
@@ -239,13 +239,13 @@ fn a_store_that_awaits_serves_clients_of_both_drivers() {
     // Without a blocking thread: a store that needed one would wait for it for ever.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let client = Client::connect(options.clone()).await.expect("a connection");
+        let client = connect(options.clone()).await.expect("a connection");
         client.invoke(&GetNearestDc {}).await.expect("an answer");
         client.close().await;
     });
-    let client = blocking::Client::connect(options).expect("a connection");
-    client.invoke(&GetNearestDc {}).expect("an answer");
-    client.close();
+    let client = blocking::connect(options).expect("a connection");
+    client.invoke(&GetNearestDc {}).wait().expect("an answer");
+    client.close().wait();
     assert_eq!(world.datacenter().engine().keys().len(), 1, "the second run found the key of the first");
     assert!(load_state(&store.inner, SLOT).expect("it is whole").is_some());
 }

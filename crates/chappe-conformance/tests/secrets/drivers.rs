@@ -84,28 +84,25 @@ pub(crate) fn sec_005_no_debug_of_a_client_or_a_datacenter_shows_a_key() {
     let mut options = ConnectOptions::at(running.address(), dialling.clone(), handshake);
     options = options.with_store(Arc::new(MemoryStore::new()));
     proxied(&in_clear(), &options);
-    let client = blocking::Client::connect(options.clone()).unwrap();
-    client.invoke(&functions::help::GetNearestDc {}).unwrap();
+    let client = blocking::connect(options.clone()).unwrap();
+    client.invoke(&functions::help::GetNearestDc {}).wait().unwrap();
     let drawn: Vec<_> =
         running.engine().keys().iter().map(|key| key.auth_key().as_bytes().to_vec()).collect();
     let secrets = Secrets::of(drawn.iter().map(Vec::as_slice));
     secrets.hidden_by("chappe_net::ConnectOptions", &options);
-    secrets.hidden_by("chappe_net::blocking::Client", &client);
+    secrets.hidden_by("chappe_net::Client", &client);
     secrets.hidden_by("chappe_net::Status", &client.status());
     secrets.hidden_by("chappe_loopback::Loopback", &running);
-    let datacenter = blocking::DataCenter::new(options.clone());
-    secrets.hidden_by("chappe_net::blocking::DataCenter", &datacenter);
+    let datacenter = blocking::DataCenter::new(blocking::start, options.clone());
+    secrets.hidden_by("chappe_net::DataCenter", &datacenter);
     let template = options.clone();
-    let datacenters = blocking::DataCenters::new(move |_| template.clone());
-    secrets.hidden_by("chappe_net::blocking::DataCenters", &datacenters);
+    let datacenters = blocking::DataCenters::new(blocking::start, move |_| template.clone());
+    secrets.hidden_by("chappe_net::DataCenters", &datacenters);
     let mut rng = Drbg::from_seed([3; 32]);
     let stream = blocking::dial(running.address(), &dialling, &mut rng).unwrap();
-    secrets.hidden_by("chappe_net::blocking::Stream", &stream);
-    let (reader, writer) = stream.split();
-    secrets.hidden_by("chappe_net::blocking::Reader", &reader);
-    secrets.hidden_by("chappe_net::blocking::Writer", &writer);
+    secrets.hidden_by("chappe_net::Stream", &stream);
     // A slot has one client at a time.
-    client.close();
+    client.close().wait();
     of_tokio(&secrets, options, &dialling, &running);
 }
 
@@ -127,19 +124,18 @@ fn proxied(secrets: &Secrets, options: &ConnectOptions) {
 fn of_tokio(secrets: &Secrets, options: ConnectOptions, dialling: &DialOptions, running: &Loopback) {
     let runtime = ::tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let client = tokio::Client::connect(options.clone()).await.unwrap();
+        let client = tokio::connect(options.clone()).await.unwrap();
         let call = client.invoke(&functions::help::GetNearestDc {});
         secrets.hidden_by("chappe_net::PendingCall", &call);
         call.await.unwrap();
-        secrets.hidden_by("chappe_net::tokio::Client", &client);
+        secrets.hidden_by("chappe_net::Client", &client);
         secrets.hidden_by("chappe_net::Updates", &client.updates());
-        secrets.hidden_by("chappe_net::tokio::DataCenter", &tokio::DataCenter::new(options.clone()));
-        let datacenters = tokio::DataCenters::new(move |_| options.clone());
-        secrets.hidden_by("chappe_net::tokio::DataCenters", &datacenters);
+        secrets.hidden_by("chappe_net::DataCenter", &tokio::DataCenter::new(tokio::start, options.clone()));
+        let datacenters = tokio::DataCenters::new(tokio::start, move |_| options.clone());
+        secrets.hidden_by("chappe_net::DataCenters", &datacenters);
         let mut rng = Drbg::from_seed([3; 32]);
-        let (reader, writer) = tokio::dial(running.address(), dialling, &mut rng).await.unwrap();
-        secrets.hidden_by("chappe_net::tokio::Reader", &reader);
-        secrets.hidden_by("chappe_net::tokio::Writer", &writer);
+        let stream = tokio::dial(running.address(), dialling, &mut rng).await.unwrap();
+        secrets.hidden_by("chappe_net::Stream", &stream);
     });
 }
 

@@ -207,7 +207,7 @@ impl Client {
         self.frame.clear();
         let packed = self.session.pack_into(object, UnixTime::now(), &mut self.rng, &mut self.frame);
         let msg_id = packed.expect("it can be sent");
-        self.stream.send(&mut self.frame, AckRequest::No, &mut self.rng).expect("the server reads");
+        self.stream.send(&mut self.frame, AckRequest::No).expect("the server reads");
         msg_id
     }
 

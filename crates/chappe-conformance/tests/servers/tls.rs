@@ -108,17 +108,17 @@ fn http_wait_over_tls_brings_what_comes_later_to_either_client() {
         let carrier = Carrier::Https(Endpoint::http("localhost"), trusting());
         ConnectOptions::at(address, over(carrier), handshake()).with_key(key_material())
     };
-    let client = blocking::Client::connect(options()).expect("a connection");
+    let client = blocking::connect(options()).expect("a connection");
     let mut updates = client.updates();
-    let later = client.start_object(&Query::Later);
+    let later = client.invoke_object(&Query::Later);
     bring_news(&running);
     assert_eq!(later.wait().expect("an answer"), b"done");
     while !matches!(updates.wait().expect("the update"), Update::Object(object) if object.bytes == NEWS) {}
-    client.close();
+    client.close().wait();
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let client = net_tokio::Client::connect(options()).await.expect("a connection");
+        let client = net_tokio::connect(options()).await.expect("a connection");
         let mut updates = client.updates();
         let later = client.invoke_object(&Query::Later);
         let server = Arc::clone(&running);

@@ -2,11 +2,7 @@
 
 use std::collections::VecDeque;
 
-use chappe_session::client::{KeyMaterial, SavedState};
-
-use super::core::Core;
-use super::shared::Shared;
-use super::{ConnectOptions, InvokeError, PendingCall};
+use super::{InvokeError, PendingCall};
 
 /// What a connection is for. Files have connections of their own, so that large answers delay no small ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,23 +49,10 @@ pub(crate) fn pick(pending: impl ExactSizeIterator<Item = usize>, limit: usize) 
     (least == 0 || is_full).then_some(place)
 }
 
-/// Options for a further connection under the key of a client.
-pub(crate) fn beside(options: &ConnectOptions, main: &Shared) -> ConnectOptions {
-    // One client saves the key, or two would overwrite each other's salts.
-    ConnectOptions { store: None, key: main.with(Core::key), ..options.clone() }
-}
-
-impl Core {
-    /// Returns the permanent key, for another session under it.
-    fn key(&mut self, now: chappe_session::Now) -> Option<KeyMaterial> {
-        SavedState::import(&self.export(now)?).ok().map(|state| state.key)
-    }
-}
-
 /// Calls under way whose answers are wanted in the order of the calls, such as the parts of a file.
 ///
 /// ```no_run
-/// # async fn example(client: chappe_net::tokio::Client, calls: Vec<chappe_tl_mtproto::functions::GetFutureSalts>)
+/// # async fn example(client: chappe_net::Client, calls: Vec<chappe_tl_mtproto::functions::GetFutureSalts>)
 /// # -> Result<(), chappe_net::InvokeError> {
 /// use chappe_net::Transfer;
 ///
@@ -97,7 +80,7 @@ impl<T> Transfer<T> {
         Self { limit: limit.max(1), calls: VecDeque::new() }
     }
 
-    /// Says whether fewer calls are under way than there may be.
+    /// Returns whether fewer calls are under way than there may be.
     pub fn has_room(&self) -> bool {
         self.calls.len() < self.limit
     }
@@ -107,7 +90,7 @@ impl<T> Transfer<T> {
         self.calls.len()
     }
 
-    /// Says whether no call is under way.
+    /// Returns whether no call is under way.
     pub fn is_empty(&self) -> bool {
         self.calls.is_empty()
     }
@@ -121,14 +104,14 @@ impl<T> Transfer<T> {
     ///
     /// # Errors
     ///
-    /// The item says why that call has no result; the others go on.
+    /// The item is the error of that call; the others go on.
     pub async fn recv(&mut self) -> Option<Result<T, InvokeError>> {
         let answer = self.calls.front_mut()?.await;
         self.calls.pop_front();
         Some(answer)
     }
 
-    /// Has the current thread wait for the answer to the oldest call; `None` if none is under way.
+    /// Blocks until the answer to the oldest call arrives; `None` if none is under way.
     ///
     /// # Errors
     ///

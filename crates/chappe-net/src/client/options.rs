@@ -41,7 +41,7 @@ pub struct ConnectOptions {
     /// Where the key is kept. Without a store every run makes a new key.
     pub store: Option<Store>,
     /// Whether to make a new key if the state in the store cannot be read. The state is kept aside before. Default
-    /// `false`: [`connect`](crate::tokio::Client::connect) fails, and the state stays where it is.
+    /// `false`: [`connect`](crate::tokio::connect) fails, and the state stays where it is.
     pub fresh_start: bool,
     /// A key to use if the store has none, such as one that another library saved.
     pub key: Option<KeyMaterial>,
@@ -79,7 +79,7 @@ pub struct Candidate {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timing {
-    /// [`connect`](crate::tokio::Client::connect) gives up after this. Default 45 s: one whole exchange of keys (30 s)
+    /// [`connect`](crate::tokio::connect) gives up after this. Default 45 s: one whole exchange of keys (30 s)
     /// and a lost connection before it.
     pub connect: Duration,
     /// A candidate's head start over the next. Default 250 ms, as RFC 8305 recommends.
@@ -92,8 +92,8 @@ pub struct Timing {
     pub call: Option<Duration>,
     /// A client that was connected ends after so long without a connection. Default `None`: never.
     pub give_up: Option<Duration>,
-    /// [`close`](crate::tokio::Client::close) waits so long for calls under way, and
-    /// [`connect`](crate::tokio::Client::connect) for another client to end that has the slot of the store. Default 5 s.
+    /// [`close`](crate::Client::close) waits so long for calls under way, and
+    /// [`connect`](crate::tokio::connect) for another client to end that has the slot of the store. Default 5 s.
     pub close: Duration,
 }
 
@@ -125,7 +125,7 @@ pub struct BackOff {
     pub per_minute: usize,
     /// Pause after -429, as if so many attempts had failed. Default 5: with the other defaults, 4 to 8 s.
     pub flood_failures: u32,
-    /// Attempts in a row after which [`connect`](crate::tokio::Client::connect) fails. Default 4. Once a client was
+    /// Attempts in a row after which [`connect`](crate::tokio::connect) fails. Default 4. Once a client was
     /// connected, attempts are not counted.
     pub first_attempts: u32,
 }

@@ -12,8 +12,9 @@ use chappe_session::client::CallId;
 use chappe_tl::deserialize;
 
 use super::InvokeError;
-use super::shared::Shared;
 use crate::block_on::{block_on, block_on_for};
+use crate::driver::Shared;
+use crate::engine::Engine;
 
 /// Where the outcome of a call is put.
 #[derive(Debug, Default)]
@@ -56,6 +57,13 @@ impl Slot {
     }
 }
 
+/// A call that an engine has accepted.
+pub(super) struct Accepted {
+    pub(super) slot: Arc<Slot>,
+    pub(super) shared: Arc<Shared<Engine>>,
+    pub(super) call: CallId,
+}
+
 /// A call under way.
 ///
 /// It was accepted already and is sent whether or not it is polled. It ends exactly once. Dropping it cancels the call:
@@ -74,7 +82,7 @@ enum Stage {
     Signal(Arc<Slot>),
     Waiting {
         slot: Arc<Slot>,
-        shared: Arc<Shared>,
+        shared: Arc<Shared<Engine>>,
         call: CallId,
     },
     Over,
@@ -82,11 +90,11 @@ enum Stage {
 
 impl<T> PendingCall<T> {
     pub(super) fn new(
-        accepted: Result<(Arc<Slot>, Arc<Shared>, CallId), InvokeError>,
+        accepted: Result<Accepted, InvokeError>,
         decode: fn(Vec<u8>) -> Result<T, deserialize::Error>,
     ) -> Self {
         let stage = match accepted {
-            Ok((slot, shared, call)) => Stage::Waiting { slot, shared, call },
+            Ok(Accepted { slot, shared, call }) => Stage::Waiting { slot, shared, call },
             Err(error) => Stage::Refused(error),
         };
         Self { stage, decode, result: PhantomData }
@@ -190,7 +198,7 @@ impl<T> Drop for PendingCall<T> {
         if let Stage::Waiting { slot, shared, call } = &self.stage
             && slot.lock().outcome.is_none()
         {
-            shared.cancel(*call);
+            shared.command(|engine, _| engine.cancel(*call));
         }
     }
 }

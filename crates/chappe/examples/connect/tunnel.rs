@@ -113,7 +113,7 @@ impl Tunnel {
         for _ in 0..=MAX_REPEATS {
             self.acknowledge(rng)?;
             let question = pack(&mut self.session, rng, &mut self.out)?;
-            self.stream.send(&mut self.out, AckRequest::No, rng)?;
+            self.stream.send(&mut self.out, AckRequest::No)?;
             match self.wait_for(question)? {
                 Answer::Object(object) => return T::from_bytes(&object).context("the answer cannot be read"),
                 Answer::Error(error) => bail!("the datacenter answers {error}"),
@@ -127,7 +127,7 @@ impl Tunnel {
     fn acknowledge(&mut self, rng: &mut Drbg) -> Result<()> {
         let packed = self.session.pack_acks_into(UnixTime::now(), rng, &mut self.out)?;
         if packed.is_some() {
-            self.stream.send(&mut self.out, AckRequest::No, rng)?;
+            self.stream.send(&mut self.out, AckRequest::No)?;
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use chappe::api::{LAYER, enums, functions, types};
 use chappe::crypto::dh::{Group, PrimeCache};
 use chappe::crypto::rng::Drbg;
 use chappe::crypto::srp;
-use chappe::net::tokio::{Client, DataCenters};
+use chappe::net::tokio::{Client, DataCenters, start};
 use chappe::net::{InvokeError, Lane};
 use chappe::session::client::{ClientInfo, InitConnection};
 
@@ -30,7 +30,7 @@ async fn main() -> Result<()> {
     // Every connection begins by telling the layer and the application, until the datacenter has acknowledged both.
     let application = ClientInfo::default().with_api_id(API_ID).with_app_version(b"1.0".into());
     let init = InitConnection::new(LAYER, &application)?;
-    let account = DataCenters::new(move |dc| telegram.options(dc).with_init(init.clone()));
+    let account = DataCenters::new(start, move |dc| telegram.options(dc).with_init(init.clone()));
 
     let home = log_in(&account, telegram::PHONE).await?;
     println!("logged in at datacenter {home}");

@@ -1,24 +1,16 @@
-//! The beginning of a client's connection, from the first byte to the first frame; who waits is the driver's
-//! business.
+//! The beginning of a client's connection, from the first byte of a socket to the first frame.
 //!
-//! ```text
-//! loop {
-//!     /* write what `output` gives */
-//!     let Some(wait) = opening.awaits() else { break };
-//!     /* read into `space`, then `commit` */
-//! }
-//! let (outgoing, ingoing) = opening.finish();
-//! ```
+//! [`Opening`] takes what the socket read and gives what is to be written, through these stages: proxy, TLS, the change to
+//! WebSocket, the answer under fake TLS. Not here: time-outs, which belong to the [`Link`](super::link::Link) around it.
 
 use core::mem;
 use core::time::Duration;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use chappe_carrier::proxy::{Negotiation, ProxyError};
-use chappe_carrier::{
-    Endpoint, FrameReader, FrameWriter, HttpLane, LinkError, ONE_READ, Stack, Wait, join_over,
-};
+use chappe_carrier::{Endpoint, FrameReader, FrameWriter, HttpLane, LinkError, Stack, Wait, join_over};
 use chappe_crypto::rng::Drbg;
 use chappe_framing::UnixTime;
 use chappe_transport::{ConnectStep, Connection, ConnectionLimits, ExpectServerHello, ReadBuf};
@@ -30,29 +22,27 @@ use zeroize::Zeroizing;
 
 use crate::options::DialOptions;
 
-/// A connection that was just made, to the datacenter or to what stands in between.
+/// A connection that was just made, to the datacenter or to a proxy.
 #[derive(Debug)]
-pub(crate) struct Opening<'o> {
-    options: &'o DialOptions,
+pub(super) struct Opening {
+    options: Arc<DialOptions>,
     stage: Stage,
     /// Wiped: the answer to a proxy can contain a password.
     out: Zeroizing<Vec<u8>>,
     stack: Stack,
     /// Bytes of the stream; until the proxy is done, of the socket.
     buf: ReadBuf,
-    /// Bytes of the socket, where they are not those of the stream.
-    raw: Vec<u8>,
 }
 
 #[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "one for each connection, on the stack")]
+#[allow(clippy::large_enum_variant, reason = "one for each connection, in a box")]
 enum Stage {
-    /// The proxy has not said yet that bytes go through.
+    /// The proxy has not confirmed the connection yet.
     Proxy(Negotiation),
-    /// TLS has not proved yet who the server is.
+    /// The TLS handshake runs.
     #[cfg(feature = "tls")]
     Tls,
-    /// The server has not said yet that it goes over to WebSocket.
+    /// The server has not confirmed the change to WebSocket yet.
     #[cfg(feature = "websocket")]
     Upgrade([u8; 16]),
     /// The answer under fake TLS is missing.
@@ -64,18 +54,25 @@ enum Stage {
     Over,
 }
 
-impl<'o> Opening<'o> {
+/// What an opening leads to.
+#[allow(clippy::large_enum_variant, reason = "taken apart at once")]
+pub(super) enum Opened {
+    Stream(FrameWriter, FrameReader),
+    Http(HttpLane),
+}
+
+impl Opening {
     /// Begins; `target` is the datacenter's address, or an `MTProxy`'s.
-    pub(crate) fn start(
-        options: &'o DialOptions,
+    pub(super) fn start(
+        options: Arc<DialOptions>,
         target: SocketAddr,
         now: UnixTime,
         rng: &mut Drbg,
     ) -> Result<Self, LinkError> {
         let buf = ReadBuf::new(&ConnectionLimits::DEFAULT);
-        let (stack, raw) = (Stack::default(), Vec::new());
-        let mut opening = Self { options, stage: Stage::Over, out: Zeroizing::default(), stack, buf, raw };
-        match &options.proxy {
+        let (stage, stack) = (Stage::Over, Stack::default());
+        let mut opening = Self { options, stage, out: Zeroizing::default(), stack, buf };
+        match &opening.options.proxy {
             None => opening.start_carrier(now, rng)?,
             Some(proxy) => {
                 opening.stage = Stage::Proxy(Negotiation::start(proxy, target, &mut opening.out)?);
@@ -85,72 +82,65 @@ impl<'o> Opening<'o> {
     }
 
     /// Returns what is to be written now.
-    pub(crate) fn output(&mut self) -> Zeroizing<Vec<u8>> {
+    pub(super) fn take_output(&mut self) -> Zeroizing<Vec<u8>> {
         mem::take(&mut self.out)
     }
 
-    /// Returns what is to be waited for, or `None` once the connection stands.
-    pub(crate) fn awaits(&self) -> Option<Wait> {
+    /// Returns what is awaited and how long that may take, or `None` once the connection stands.
+    pub(super) fn awaits(&self) -> Option<(Wait, Duration)> {
+        let options = &self.options;
         match self.stage {
-            Stage::Proxy(_) => Some(Wait::Proxy),
+            Stage::Proxy(_) => Some((Wait::Proxy, options.proxy_timeout)),
             #[cfg(feature = "tls")]
-            Stage::Tls => Some(Wait::Carrier),
+            Stage::Tls => Some((Wait::Carrier, options.carrier_timeout)),
             #[cfg(feature = "websocket")]
-            Stage::Upgrade(_) => Some(Wait::Carrier),
-            Stage::Hello(_) | Stage::Over => Some(Wait::FirstBytes),
+            Stage::Upgrade(_) => Some((Wait::Carrier, options.carrier_timeout)),
+            Stage::Hello(_) | Stage::Over => Some((Wait::FirstBytes, options.hello_timeout)),
             Stage::Ready(_) | Stage::Http(_) => None,
         }
     }
 
-    /// Returns how long that may take.
-    pub(crate) fn patience(&self, wait: Wait) -> Duration {
-        match wait {
-            Wait::Proxy => self.options.proxy_timeout,
-            Wait::Carrier => self.options.carrier_timeout,
-            _ => self.options.hello_timeout,
-        }
+    /// Returns whether the next bytes are an `MTProxy`'s, and not those of another proxy, TLS or an upgrade.
+    pub(super) const fn awaits_stream(&self) -> bool {
+        matches!(self.stage, Stage::Hello(_))
     }
 
-    /// Returns room to read into.
-    pub(crate) fn space(&mut self) -> Result<&mut [u8], LinkError> {
+    /// Handles bytes that were read.
+    pub(super) fn handle(&mut self, bytes: &[u8], now: UnixTime, rng: &mut Drbg) -> Result<(), LinkError> {
         if self.stack.is_empty() {
-            return Ok(self.buf.space()?);
-        }
-        self.raw.resize(ONE_READ, 0);
-        Ok(&mut self.raw)
-    }
-
-    /// Looks at `count` bytes that were read; none means that the peer closed the connection.
-    pub(crate) fn commit(&mut self, count: usize, now: UnixTime, rng: &mut Drbg) -> Result<(), LinkError> {
-        if count == 0 {
-            return Err(match self.stage {
-                Stage::Proxy(_) => ProxyError::Closed.into(),
-                _ => LinkError::Closed,
-            });
-        }
-        if self.stack.is_empty() {
-            self.buf.commit(count);
+            self.buf.extend_from_slice(bytes)?;
         } else {
-            let raw = mem::take(&mut self.raw);
-            self.stack.receive(&raw[..count.min(raw.len())], &mut self.buf, &mut self.out)?;
-            self.raw = raw;
+            self.stack.receive(bytes, &mut self.buf, &mut self.out)?;
         }
         self.advance(now, rng)
     }
 
-    /// Returns what sends requests, for an HTTP carrier.
+    /// Handles the end of the socket, by the peer's will or by an error.
+    pub(super) fn on_end(&self, error: Option<io::Error>) -> LinkError {
+        match (&self.stage, error) {
+            (Stage::Proxy(_), None) => ProxyError::Closed.into(),
+            (Stage::Proxy(_), Some(error)) => ProxyError::Unreachable(error).into(),
+            (_, None) => LinkError::Closed,
+            (_, Some(error)) => error.into(),
+        }
+    }
+
+    /// Returns what sends and receives from now on.
     ///
     /// # Errors
     ///
-    /// [`LinkError::Closed`] if something is still awaited, or the carrier is another.
-    pub(crate) fn finish_http(self) -> Result<HttpLane, LinkError> {
+    /// [`LinkError::Closed`] if something is still awaited.
+    pub(super) fn finish(self) -> Result<Opened, LinkError> {
         match self.stage {
-            Stage::Http(endpoint) => Ok(HttpLane::new(endpoint, self.stack, self.buf)),
+            Stage::Ready(connection) => {
+                let (outgoing, ingoing) = join_over(connection, self.buf, self.stack);
+                Ok(Opened::Stream(outgoing, ingoing))
+            }
+            Stage::Http(endpoint) => Ok(Opened::Http(HttpLane::new(endpoint, self.stack, self.buf))),
             _ => Err(LinkError::Closed),
         }
     }
 
-    /// Looks at what has arrived so far.
     fn advance(&mut self, now: UnixTime, rng: &mut Drbg) -> Result<(), LinkError> {
         match mem::replace(&mut self.stage, Stage::Over) {
             Stage::Proxy(mut negotiation) => {
@@ -175,19 +165,7 @@ impl<'o> Opening<'o> {
         Ok(())
     }
 
-    /// Returns both halves.
-    ///
-    /// # Errors
-    ///
-    /// [`LinkError::Closed`] if something is still awaited.
-    pub(crate) fn finish(self) -> Result<(FrameWriter, FrameReader), LinkError> {
-        match self.stage {
-            Stage::Ready(connection) => Ok(join_over(connection, self.buf, self.stack)),
-            _ => Err(LinkError::Closed),
-        }
-    }
-
-    /// Begins with what stands between the socket and the stream.
+    /// Begins with the layers between the socket and the stream.
     fn start_carrier(&mut self, now: UnixTime, rng: &mut Drbg) -> Result<(), LinkError> {
         #[cfg(feature = "tls")]
         if let Some((endpoint, options)) = self.options.carrier.tls() {
@@ -223,7 +201,7 @@ impl<'o> Opening<'o> {
             self.stage = Stage::Upgrade(key);
             return Ok(());
         };
-        // What stands behind the head are frames already.
+        // The bytes behind the head are frames already.
         let frames = self.buf.raw()[head..].to_vec();
         self.buf.consume_raw(head + frames.len());
         self.stack.start_websocket_client(&ConnectionLimits::DEFAULT, rng.fork());
@@ -250,24 +228,16 @@ impl<'o> Opening<'o> {
     }
 }
 
-/// What it means that `wait` was in vain.
-pub(crate) fn in_vain(waiting_for: Wait, after: Duration) -> LinkError {
+/// Returns the error for a `wait` that took too long.
+pub(super) fn timed_out(waiting_for: Wait, after: Duration) -> LinkError {
     match waiting_for {
         Wait::Proxy => ProxyError::TimedOut { after }.into(),
         _ => LinkError::TimedOut { waiting_for, after },
     }
 }
 
-/// What it means that the connection broke while `waiting_for` something.
-pub(crate) fn broken(waiting_for: Wait, error: io::Error) -> LinkError {
-    match waiting_for {
-        Wait::Proxy => ProxyError::Unreachable(error).into(),
-        _ => error.into(),
-    }
-}
-
-/// What it means that no connection was made.
-pub(crate) fn unreachable(options: &DialOptions, error: LinkError) -> LinkError {
+/// Returns the error for a connection that could not be made: with a proxy, the proxy cannot be reached.
+pub(super) fn unreachable(options: &DialOptions, error: LinkError) -> LinkError {
     match (&options.proxy, error) {
         (Some(_), LinkError::Io(error)) => ProxyError::Unreachable(error).into(),
         (Some(_), LinkError::TimedOut { after, .. }) => {

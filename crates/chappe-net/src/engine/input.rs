@@ -1,66 +1,100 @@
-//! What happens to a core: sockets that were made or lost, what came in over them, time.
+//! Input of the engine: connections that came up or were lost, frames that came in over them, time.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use chappe_framing::{PlainMessage, ServerSalt, TransportTail};
 use chappe_handshake::{Finished, KeyKind};
-use chappe_session::client::{KeyMaterial, TemporaryKey};
+use chappe_session::client::{KeyMaterial, ReconnectReason, TemporaryKey};
 use chappe_session::{HttpWait, Now};
 use chappe_tl_mtproto::enums::ResPq;
-use chappe_transport::{Incoming, Side, TransportErrorCode};
+use chappe_transport::{AckRequest, Incoming, Side, TransportErrorCode};
 use chappe_types::Rule;
 use rand_core::Rng as _;
 
 use super::sink::Next;
-use super::{Core, Life, Link, LinkId, Stage};
-use crate::client::{Candidate, ConnectError, Peer};
+use super::{Connection, ConnectionId, Engine, Input, Life, SocketId, Stage};
+use crate::client::{ConnectError, Peer};
 use chappe_carrier::{LinkError, Wait};
 
 /// `auth_key_id` of what is sent in the clear.
 const NO_KEY: [u8; 8] = [0; 8];
 
-impl Core {
-    /// A connection stands; says whether it is still wanted.
-    pub(crate) fn handle_dialled(&mut self, now: Now, link: LinkId, tail: TransportTail) -> bool {
+/// How often the time for a proof may pass while bytes move and nothing is proven. With the default, a minute: a part of
+/// 512 KiB at 10 KiB/s.
+const LONGEST_TRIAL: u32 = 6;
+
+impl Engine {
+    /// Handles what the bytes of a socket led to.
+    pub(super) fn on_input(&mut self, now: Now, input: Input) {
+        match input {
+            Input::Nothing => {}
+            Input::Up { connection, tail } => {
+                self.on_up(now, connection, tail);
+                // The last bytes of a proxy or an upgrade may have brought frames along.
+                let frames = self.links.take_frames(connection);
+                self.on_input(now, frames);
+            }
+            Input::Down { connection, error } => {
+                tracing::debug!(?connection, %error, "connection lost");
+                self.lose(now, connection, ConnectError::Link(error));
+            }
+            Input::Frames { connection, socket, mut frames } => {
+                loop {
+                    match frames.take() {
+                        Ok(Some(incoming)) => self.handle_incoming(now, connection, incoming),
+                        Ok(None) => break,
+                        Err(error) => {
+                            return self.lose(
+                                now,
+                                connection,
+                                ConnectError::Link(LinkError::Transport(error)),
+                            );
+                        }
+                    }
+                }
+                self.links.put_back(socket, frames);
+            }
+            Input::Answer { connection, outcome: Ok(mut payload) } => {
+                let (payload, ack) = (&mut payload[..], AckRequest::No);
+                self.handle_incoming(now, connection, Incoming::Envelope { payload, ack });
+            }
+            Input::Answer { connection, outcome: Err(code) } => {
+                self.handle_incoming(now, connection, Incoming::Error(code));
+            }
+        }
+    }
+
+    /// Bytes moved. A connection on trial has time as long as they do: what was queued while there was none may take a slow
+    /// link longer than the trial.
+    pub(super) fn on_moved(&mut self, now: Now, socket: SocketId) {
+        let Some(connection) = self.links.connection_of(socket) else { return };
+        let until = now.mono + self.options.timing.proof;
+        if let Some(Connection { stage: Stage::InUse { deadline: Some(deadline), latest }, .. }) =
+            self.connection(connection)
+        {
+            *deadline = until.min(*latest).max(*deadline);
+        }
+    }
+
+    /// A connection stands. It is asked a question first if it is one of several.
+    fn on_up(&mut self, now: Now, connection: ConnectionId, tail: TransportTail) {
         let is_contested = self.race.is_contested() || self.in_use().is_some();
-        let Some(found) = self.links.iter_mut().find(|known| known.id == link) else {
-            // It lost the race while it was being made.
-            return false;
-        };
         if is_contested {
             let mut nonce = [0; 16];
             self.rng.fill_bytes(&mut nonce);
             let deadline = now.mono + self.options.timing.proof;
-            found.stage = Stage::Probing { nonce, is_asked: false, tail, deadline };
+            if let Some(found) = self.connection(connection) {
+                found.stage = Stage::Probing { nonce, is_asked: false, tail, deadline };
+            }
         } else {
-            self.put_in_use(now, link, tail);
-        }
-        true
-    }
-
-    /// A connection could not be made.
-    pub(crate) fn handle_dial_failed(&mut self, now: Now, link: LinkId, error: LinkError) {
-        tracing::debug!(link = link.0, %error, "not connected");
-        self.lose(now, link, ConnectError::Link(error));
-    }
-
-    /// A connection is gone.
-    pub(crate) fn handle_lost(&mut self, now: Now, link: LinkId, error: LinkError) {
-        tracing::debug!(link = link.0, %error, "connection lost");
-        self.lose(now, link, ConnectError::Link(error));
-    }
-
-    /// A connection does not take what is written, or does again: nothing more is written to it meanwhile.
-    pub(crate) fn set_clogged(&mut self, link: LinkId, is_clogged: bool) {
-        if let Some(found) = self.links.iter_mut().find(|known| known.id == link) {
-            found.is_clogged = is_clogged;
+            self.put_in_use(now, connection, tail);
         }
     }
 
-    /// Something came in. It is opened in place.
-    pub(crate) fn handle_incoming(&mut self, now: Now, link: LinkId, incoming: Incoming<'_>) {
-        let Some(found) = self.links.iter().find(|known| known.id == link) else {
+    /// Handles something that arrived. It is opened in place.
+    fn handle_incoming(&mut self, now: Now, connection: ConnectionId, incoming: Incoming<'_>) {
+        let Some(found) = self.connections.iter().find(|known| known.id == connection) else {
             return;
         };
         let (is_in_use, is_probing) = match found.stage {
@@ -69,35 +103,53 @@ impl Core {
             Stage::Dialling => return,
         };
         match incoming {
-            Incoming::Error(code) => self.on_refused(now, link, code),
+            Incoming::Error(code) => self.on_refused(now, connection, code),
+            // Tokens cost whoever makes them nothing, and each costs us a look: a stream of them must end.
+            Incoming::QuickAck(_) if !self.turn.count_token() => {
+                self.lose(now, connection, ConnectError::Session(ReconnectReason::Refused));
+            }
             Incoming::QuickAck(token) => {
                 if is_in_use && let Some(session) = self.session.as_deref_mut() {
                     session.handle_quick_ack(now, token);
                     self.after_session(now);
                 }
             }
-            Incoming::Envelope { payload, .. } if is_probing => self.on_probe_answer(now, link, payload),
-            Incoming::Envelope { payload, .. } if payload.starts_with(&NO_KEY) => {
-                self.on_plain(now, link, payload);
+            Incoming::Envelope { payload, .. } if is_probing => {
+                self.on_probe_answer(now, connection, payload);
             }
-            Incoming::Envelope { payload, .. } => self.on_encrypted(now, link, payload),
+            Incoming::Envelope { payload, .. } if payload.starts_with(&NO_KEY) => {
+                self.on_plain(now, connection, payload);
+            }
+            Incoming::Envelope { payload, .. } => self.on_encrypted(now, connection, payload),
         }
     }
 
     /// Time has passed.
     pub(super) fn handle_timeout(&mut self, now: Now) {
-        let is_due = |link: &Link| match link.stage {
-            Stage::Probing { deadline, .. } | Stage::InUse { deadline: Some(deadline) } => {
+        let is_due = |connection: &Connection| match connection.stage {
+            Stage::Probing { deadline, .. } | Stage::InUse { deadline: Some(deadline), .. } => {
                 deadline <= now.mono
             }
-            Stage::Dialling | Stage::InUse { deadline: None } => false,
+            Stage::Dialling | Stage::InUse { deadline: None, .. } => false,
         };
-        let late: Vec<LinkId> = self.links.iter().filter(|link| is_due(link)).map(|link| link.id).collect();
-        for link in late {
+        let late: Vec<ConnectionId> = self
+            .connections
+            .iter()
+            .filter(|connection| is_due(connection))
+            .map(|connection| connection.id)
+            .collect();
+        loop {
+            match self.links.handle_timeout(now) {
+                Input::Nothing => break,
+                input => self.on_input(now, input),
+            }
+        }
+        for connection in late {
             let after = self.options.timing.proof;
             let error = LinkError::TimedOut { waiting_for: Wait::Frame, after };
-            self.lose(now, link, ConnectError::Link(error));
+            self.lose(now, connection, ConnectError::Link(error));
         }
+        self.check_claim(now);
         if let Err(error) = self.keys.handle_timeout(now) {
             self.on_handshake_error(now, error);
         }
@@ -120,25 +172,29 @@ impl Core {
     }
 
     /// A connection is the one from now on; all others end.
-    fn put_in_use(&mut self, now: Now, link: LinkId, tail: TransportTail) {
-        let others: Vec<LinkId> = self.links.iter().map(|known| known.id).filter(|id| *id != link).collect();
+    fn put_in_use(&mut self, now: Now, connection: ConnectionId, tail: TransportTail) {
+        let others: Vec<ConnectionId> =
+            self.connections.iter().map(|known| known.id).filter(|id| *id != connection).collect();
         for other in others {
-            self.close_link(other);
+            self.close_connection(other);
         }
-        let deadline = Some(now.mono + self.options.timing.proof);
+        let proof = self.options.timing.proof;
+        let (deadline, latest) = (Some(now.mono + proof), now.mono + proof.saturating_mul(LONGEST_TRIAL));
         self.tail = tail;
-        let Some(found) = self.links.iter_mut().find(|known| known.id == link) else {
+        let Some(found) = self.connections.iter_mut().find(|known| known.id == connection) else {
             return;
         };
-        found.stage = Stage::InUse { deadline };
+        found.stage = Stage::InUse { deadline, latest };
         let candidate = found.candidate;
-        self.race.on_won(candidate);
-        self.connections += 1;
-        tracing::debug!(link = link.0, candidate, "connected");
+        match candidate {
+            Some(candidate) => self.race.on_won(candidate),
+            None => self.race.abandon(),
+        }
+        self.used += 1;
+        self.turn.tokens = 0;
+        tracing::debug!(?connection, ?candidate, "connected");
         self.keys.on_connected();
-        let is_http =
-            self.options.candidates.get(candidate).is_some_and(|one| one.dialling.carrier.http().is_some());
-        self.polls = is_http.then(VecDeque::new);
+        self.polls = self.links.is_http(connection).then(VecDeque::new);
         match self.session.as_deref_mut() {
             Some(session) => {
                 session.handle_connected(now, tail);
@@ -151,7 +207,7 @@ impl Core {
         }
     }
 
-    /// Has the session show that it is there, over the connection that it was just given.
+    /// Requests a ping over the new connection, which proves both ends.
     fn greet(&mut self, now: Now) {
         if let Some(session) = self.session.as_deref_mut() {
             session.set_http_wait(self.polls.as_ref().map(|_| HttpWait::default()));
@@ -173,8 +229,8 @@ impl Core {
         }
     }
 
-    fn on_probe_answer(&mut self, now: Now, link: LinkId, payload: &[u8]) {
-        let stage = self.links.iter().find(|known| known.id == link).map(|known| &known.stage);
+    fn on_probe_answer(&mut self, now: Now, connection: ConnectionId, payload: &[u8]) {
+        let stage = self.connections.iter().find(|known| known.id == connection).map(|known| &known.stage);
         let Some(Stage::Probing { nonce, tail, .. }) = stage else {
             return;
         };
@@ -183,25 +239,25 @@ impl Core {
         match answer {
             Ok(ResPq::ResPq(answer)) if answer.nonce == nonce => {
                 if self.in_use().is_some() {
-                    tracing::debug!(link = link.0, "replaces the connection in use");
+                    tracing::debug!(?connection, "replaces the connection in use");
                     if let Some(session) = self.session.as_deref_mut() {
                         session.handle_disconnected(now);
                     }
                 }
-                self.put_in_use(now, link, tail);
+                self.put_in_use(now, connection, tail);
             }
             Ok(ResPq::ResPq(answer)) => {
                 let error = chappe_handshake::Error::InvalidAnswer(chappe_handshake::InvalidAnswer::Nonce {
                     got: answer.nonce,
                     expected: nonce,
                 });
-                self.lose(now, link, ConnectError::Handshake(error));
+                self.lose(now, connection, ConnectError::Handshake(error));
             }
-            Err(error) => self.lose(now, link, ConnectError::Handshake(error.into())),
+            Err(error) => self.lose(now, connection, ConnectError::Handshake(error.into())),
         }
     }
 
-    fn on_plain(&mut self, now: Now, link: LinkId, payload: &[u8]) {
+    fn on_plain(&mut self, now: Now, connection: ConnectionId, payload: &[u8]) {
         match self.keys.handle_frame(now, payload, &mut self.rng) {
             Ok(made) => {
                 self.on_proof(now);
@@ -211,26 +267,27 @@ impl Core {
             }
             Err(error) => {
                 let is_starting = matches!(self.life, Life::Starting { .. });
-                let (error, is_fatal) = (self.with_peer(link, ConnectError::Handshake(error)), is_starting);
+                let (error, is_fatal) =
+                    (self.with_peer(connection, ConnectError::Handshake(error)), is_starting);
                 if is_fatal && error.is_fatal() {
                     self.die(error);
                 } else {
-                    self.lose_for(now, link, error);
+                    self.lose_for(now, connection, error);
                 }
             }
         }
     }
 
     fn on_handshake_error(&mut self, now: Now, error: chappe_handshake::Error) {
-        let link = self.in_use().map(|link| link.id);
+        let connection = self.in_use();
         let error = ConnectError::Handshake(error);
-        let error = match link {
-            Some(link) => self.with_peer(link, error),
+        let error = match connection {
+            Some(connection) => self.with_peer(connection, error),
             None => Arc::new(error),
         };
-        match link {
+        match connection {
             _ if error.is_fatal() => self.die(error),
-            Some(link) => self.lose_for(now, link, error),
+            Some(connection) => self.lose_for(now, connection, error),
             None => self.sink.link_error = Some(error),
         }
     }
@@ -266,7 +323,7 @@ impl Core {
         }
     }
 
-    fn on_encrypted(&mut self, now: Now, link: LinkId, payload: &mut [u8]) {
+    fn on_encrypted(&mut self, now: Now, connection: ConnectionId, payload: &mut [u8]) {
         let Some(session) = self.session.as_deref_mut() else {
             // No key, so nobody can have encrypted anything for us.
             return;
@@ -275,6 +332,7 @@ impl Core {
             polls.pop_front();
         }
         self.turn.has_heard = true;
+        self.turn.tokens = 0;
         match session.handle_frame(now, payload) {
             Ok(events) => {
                 events.for_each(|event| self.sink.on_event(event));
@@ -282,36 +340,39 @@ impl Core {
                 self.after_session(now);
             }
             Err(error) => {
-                tracing::debug!(link = link.0, %error, rule = error.rule().map(Rule::number), "frame refused");
-                self.lose(now, link, ConnectError::Frame(error));
+                tracing::debug!(?connection, %error, rule = error.rule().map(Rule::number), "frame refused");
+                self.lose(now, connection, ConnectError::Frame(error));
             }
         }
     }
 
     /// The datacenter is there: what came in is an answer that only it could have given.
     fn on_proof(&mut self, now: Now) {
-        let Some(link) = self.links.iter_mut().find(|link| matches!(link.stage, Stage::InUse { .. })) else {
+        let Some(connection) =
+            self.connections.iter_mut().find(|connection| matches!(connection.stage, Stage::InUse { .. }))
+        else {
             return;
         };
-        if !matches!(link.stage, Stage::InUse { deadline: None }) {
-            link.stage = Stage::InUse { deadline: None };
+        if let Stage::InUse { deadline: deadline @ Some(_), .. } = &mut connection.stage {
+            *deadline = None;
             self.race.on_proven();
             self.sink.link_error = None;
             self.down_since = now.mono;
         }
     }
 
-    /// A transport error: nobody vouches for it, and the connection is of no use after it.
-    fn on_refused(&mut self, now: Now, link: LinkId, code: TransportErrorCode) {
-        tracing::debug!(link = link.0, %code, "refused");
-        let found = self.links.iter().find(|known| known.id == link);
-        let (candidate, is_in_use) =
-            found.map_or((0, false), |link| (link.candidate, matches!(link.stage, Stage::InUse { .. })));
-        let error = self.with_peer(link, ConnectError::Refused(code));
+    /// Handles a transport error. It is unauthenticated, and the connection is of no use after it.
+    fn on_refused(&mut self, now: Now, connection: ConnectionId, code: TransportErrorCode) {
+        tracing::debug!(?connection, %code, "refused");
+        let found = self.connections.iter().find(|known| known.id == connection);
+        let (candidate, is_in_use) = found.map_or((None, false), |connection| {
+            (connection.candidate, matches!(connection.stage, Stage::InUse { .. }))
+        });
+        let error = self.with_peer(connection, ConnectError::Refused(code));
         if code == TransportErrorCode::WrongDc && matches!(self.life, Life::Starting { .. }) {
             // The configuration is wrong, and the same answer would come again. Later, when the same configuration has
             // worked before, it is no more than another failure.
-            if !self.race.exclude(candidate) {
+            if candidate.is_some_and(|candidate| !self.race.exclude(candidate)) {
                 return self.die(error);
             }
         }
@@ -326,44 +387,42 @@ impl Core {
                 self.sink.next.retain(|next| !matches!(next, Next::Reconnect(_)));
             }
         }
-        self.lose_for(now, link, error);
+        self.lose_for(now, connection, error);
         if code == TransportErrorCode::TooManyConnections {
             self.race.on_flood(now.mono, &mut self.rng);
         }
         self.after_session(now);
     }
 
-    pub(super) fn lose(&mut self, now: Now, link: LinkId, error: ConnectError) {
-        self.lose_for(now, link, self.with_peer(link, error));
+    pub(super) fn lose(&mut self, now: Now, connection: ConnectionId, error: ConnectError) {
+        self.lose_for(now, connection, self.with_peer(connection, error));
     }
 
     /// Names the peer of a connection in an error.
-    fn with_peer(&self, link: LinkId, error: ConnectError) -> Arc<ConnectError> {
+    fn with_peer(&self, connection: ConnectionId, error: ConnectError) -> Arc<ConnectError> {
         let peer = || {
-            let link = self.links.iter().find(|known| known.id == link)?;
-            let Candidate { address, dialling } = self.options.candidates.get(link.candidate)?;
-            let proxy = dialling.proxy.as_ref().map(|proxy| proxy.address().to_owned());
-            Some(Peer { dc: self.options.handshake.dc, address: *address, proxy })
+            let (address, proxy) = self.links.peer(connection)?;
+            Some(Peer { dc: self.options.handshake.dc, address, proxy })
         };
         Arc::new(error.at(peer))
     }
 
-    /// Ends a connection, and says to the session and to the race what that means.
-    fn lose_for(&mut self, now: Now, link: LinkId, error: Arc<ConnectError>) {
-        let Some(place) = self.links.iter().position(|known| known.id == link) else {
+    /// Ends a connection, and reports that to the session and to the race.
+    fn lose_for(&mut self, now: Now, connection: ConnectionId, error: Arc<ConnectError>) {
+        let Some(place) = self.connections.iter().position(|known| known.id == connection) else {
             return;
         };
-        let candidate = self.links[place].candidate;
+        let candidate = self.connections[place].candidate;
         // The configuration is wrong, and the same answer would come again.
         let is_hopeless = matches!(self.life, Life::Starting { .. })
             && matches!(error.cause(), ConnectError::Link(_))
             && error.is_fatal();
-        if is_hopeless && !self.race.exclude(candidate) {
+        if is_hopeless && candidate.is_some_and(|candidate| !self.race.exclude(candidate)) {
             return self.die(error);
         }
-        let stage = std::mem::replace(&mut self.links[place].stage, Stage::Dialling);
-        self.close_link(link);
-        if let Stage::InUse { deadline } = stage {
+        let stage = std::mem::replace(&mut self.connections[place].stage, Stage::Dialling);
+        self.close_connection(connection);
+        if let Stage::InUse { deadline, .. } = stage {
             if let Some(session) = self.session.as_deref_mut() {
                 session.handle_disconnected(now);
             }
@@ -380,13 +439,17 @@ impl Core {
             self.sink.link_error = Some(error);
         }
         self.race.hurry(now.mono);
-        if self.race.is_open() && self.race.is_exhausted() && !self.links.iter().any(Link::is_candidate) {
+        if self.race.is_open()
+            && self.race.is_exhausted()
+            && !self.connections.iter().any(Connection::is_candidate)
+        {
             self.on_attempt_failed(now);
         }
     }
 
     pub(super) fn on_attempt_failed(&mut self, now: Now) {
-        self.race.on_failed(now.mono, &mut self.rng);
+        let limit = self.pause_limit(now);
+        self.race.on_failed(now.mono, limit, &mut self.rng);
         if let Life::Starting { attempts_left, .. } = &mut self.life {
             *attempts_left = attempts_left.saturating_sub(1);
             if *attempts_left == 0
@@ -398,8 +461,8 @@ impl Core {
     }
 }
 
-impl Link {
-    /// Says whether it may still win the race.
+impl Connection {
+    /// Returns whether the connection can still win the race.
     const fn is_candidate(&self) -> bool {
         matches!(self.stage, Stage::Dialling | Stage::Probing { .. })
     }

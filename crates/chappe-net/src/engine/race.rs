@@ -52,17 +52,31 @@ impl Race {
         }
     }
 
-    /// Says whether a round is under way.
+    /// Takes other candidates. The next round begins with them; floods are not forgotten.
+    pub(super) fn replace(&mut self, candidates: usize) {
+        self.excluded = vec![false; candidates];
+        self.last_good = None;
+        self.abandon();
+        self.end_pause();
+    }
+
+    /// Ends a round that nobody won.
+    pub(super) fn abandon(&mut self) {
+        self.is_open = false;
+        self.queue.clear();
+    }
+
+    /// Returns whether a round is under way.
     pub(super) const fn is_open(&self) -> bool {
         self.is_open
     }
 
-    /// Says whether this round has nobody left to dial.
+    /// Returns whether this round has no candidate left to dial.
     pub(super) fn is_exhausted(&self) -> bool {
         self.queue.is_empty()
     }
 
-    /// Says whether more than one candidate may be dialled in a round.
+    /// Returns whether more than one candidate may be dialled in a round.
     pub(super) fn is_contested(&self) -> bool {
         !self.is_shy && self.excluded.iter().filter(|excluded| !**excluded).count() > 1
     }
@@ -127,19 +141,27 @@ impl Race {
     }
 
     /// The round is over and nobody won, or the winner showed nothing.
-    pub(super) fn on_failed(&mut self, now: MonoTime, rng: &mut Drbg) {
+    /// The pause is at most `limit`.
+    pub(super) fn on_failed(&mut self, now: MonoTime, limit: Duration, rng: &mut Drbg) {
         self.is_open = false;
         self.queue.clear();
         self.failures = self.failures.saturating_add(1);
         self.last_good = None;
-        self.pause(now, rng);
+        self.pause(now, limit, rng);
+    }
+
+    /// Somebody waits: the pause ends after `limit` at most, unless the server complained of too many connections.
+    pub(super) fn shorten_pause(&mut self, now: MonoTime, limit: Duration, rng: &mut Drbg) {
+        if !self.is_shy {
+            self.pause_until = self.pause_until.min(now + with_jitter(limit, rng));
+        }
     }
 
     /// The server complained of too many connections.
     pub(super) fn on_flood(&mut self, now: MonoTime, rng: &mut Drbg) {
         self.failures = self.failures.max(self.backoff.flood_failures);
         self.is_shy = true;
-        self.pause(now, rng);
+        self.pause(now, self.backoff.max, rng);
     }
 
     /// Something has changed: the next round need not wait for the last failures, only for what floods forbid.
@@ -148,7 +170,7 @@ impl Race {
         self.failures = 0;
     }
 
-    /// Leaves a candidate out from now on; says whether any is left.
+    /// Leaves a candidate out from now on. Returns whether any is left.
     pub(super) fn exclude(&mut self, candidate: usize) -> bool {
         if let Some(excluded) = self.excluded.get_mut(candidate) {
             *excluded = true;
@@ -156,13 +178,18 @@ impl Race {
         self.excluded.contains(&false)
     }
 
-    fn pause(&mut self, now: MonoTime, rng: &mut Drbg) {
+    fn pause(&mut self, now: MonoTime, limit: Duration, rng: &mut Drbg) {
         let doublings = self.failures.saturating_sub(1).min(20);
-        let whole = self.backoff.first.saturating_mul(1 << doublings).min(self.backoff.max);
-        // Between a half and the whole, so that clients that lost the same server do not return together (SEC-174).
-        let part = f64::from(rng.next_u32()) / f64::from(u32::MAX);
-        self.pause_until = self.pause_until.max(now + whole.mul_f64(0.5 + part / 2.0));
+        let whole = self.backoff.first.saturating_mul(1 << doublings).min(self.backoff.max).min(limit);
+        self.pause_until = self.pause_until.max(now + with_jitter(whole, rng));
     }
+}
+
+/// Returns between a half and the whole of a pause, so that clients that lost the same server do not return together
+/// (SEC-174).
+fn with_jitter(whole: Duration, rng: &mut Drbg) -> Duration {
+    let part = f64::from(rng.next_u32()) / f64::from(u32::MAX);
+    whole.mul_f64(0.5 + part / 2.0)
 }
 
 #[cfg(test)]
@@ -206,7 +233,7 @@ mod tests {
         let mut before = Duration::ZERO;
         for failures in 1..20 {
             race.begin(now);
-            race.on_failed(now, &mut rng);
+            race.on_failed(now, Duration::MAX, &mut rng);
             let pause = race.pause_until.since(now);
             let whole = Duration::from_millis(250 << (failures - 1).min(16)).min(Duration::from_secs(30));
             assert!(pause >= whole / 2 && pause <= whole, "{failures}: {pause:?}");
@@ -215,7 +242,7 @@ mod tests {
             now = race.earliest();
         }
         race.on_proven();
-        race.on_failed(now, &mut rng);
+        race.on_failed(now, Duration::MAX, &mut rng);
         assert!(race.pause_until.since(now) <= Duration::from_millis(250));
     }
 
@@ -224,7 +251,7 @@ mod tests {
         let pause = |seed| {
             let mut race = race(1);
             race.begin(at(0));
-            race.on_failed(at(0), &mut Drbg::from_seed([seed; 32]));
+            race.on_failed(at(0), Duration::MAX, &mut Drbg::from_seed([seed; 32]));
             race.pause_until
         };
         let mut pauses: Vec<MonoTime> = (0..32).map(pause).collect();
@@ -259,7 +286,7 @@ mod tests {
             race.begin(at(100_000));
             seen.extend(race.poll_dial(at(100_000)));
             assert!(race.is_exhausted());
-            race.on_failed(at(100_000), &mut rng);
+            race.on_failed(at(100_000), Duration::MAX, &mut rng);
         }
         seen.sort_unstable();
         assert_eq!(seen, [0, 1, 2]);
@@ -272,5 +299,22 @@ mod tests {
         race.begin(at(0));
         assert_eq!((race.poll_dial(at(0)), race.poll_dial(at(5000))), (Some(1), None));
         assert!(!race.exclude(1));
+    }
+
+    #[test]
+    fn whoever_waits_shortens_a_pause_but_not_one_that_the_server_asked_for() {
+        let mut rng = Drbg::from_seed([3; 32]);
+        let mut race = race(1);
+        for _ in 0..10 {
+            race.on_failed(at(0), Duration::MAX, &mut rng);
+        }
+        assert!(race.pause_until >= at(15_000));
+        race.shorten_pause(at(0), Duration::from_secs(1), &mut rng);
+        assert!(race.pause_until >= at(500) && race.pause_until <= at(1000), "{:?}", race.pause_until);
+
+        race.on_flood(at(0), &mut rng);
+        let asked = race.pause_until;
+        race.shorten_pause(at(0), Duration::from_secs(1), &mut rng);
+        assert_eq!(race.pause_until, asked);
     }
 }

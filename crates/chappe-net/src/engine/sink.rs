@@ -27,9 +27,9 @@ pub(super) struct Sink {
     /// Why there is no connection at present.
     pub(super) link_error: Option<Arc<ConnectError>>,
     pub(super) next: Vec<Next>,
-    /// Calls that ended with the session; why, an event says that comes later.
+    /// Calls that ended with the session. A later event holds the reason.
     orphans: Vec<Arc<Slot>>,
-    wakers: Wakers,
+    pub(super) wakers: Wakers,
 }
 
 /// Who is to be told that a call ended, once nobody holds the core: they would only wait for it.
@@ -41,7 +41,7 @@ pub(crate) struct Wakers {
 }
 
 impl Wakers {
-    fn extend(&mut self, waker: Option<Waker>) {
+    pub(crate) fn extend(&mut self, waker: Option<Waker>) {
         if self.first.is_none() {
             self.first = waker;
         } else {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chappe_session::Counters;
 use chappe_session::{MonoTime, Now};
 
-use super::Core;
+use super::Engine;
 
 /// Least time between two tellings while a connection stands.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -39,7 +39,7 @@ impl Tally {
     }
 }
 
-impl Core {
+impl Engine {
     /// Tells what the session has counted, since a connection ended or the client did.
     pub(super) fn tell_counters(&mut self, now: Now) {
         if let Some(session) = self.session.as_deref() {

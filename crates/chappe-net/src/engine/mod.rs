@@ -1,31 +1,44 @@
-//! The driver of a client without sockets, threads and clocks: one session, the connections beneath it, the calls above.
+//! The engine of a client: one session, the connections beneath it down to the bytes of their sockets, the calls above.
 //!
-//! Both drivers, blocking and tokio, move bytes between sockets and a [`Core`] and do what it says; so neither can do what
-//! the other cannot. Its methods are of four kinds:
+//! An [`Engine`] does no I/O. It knows sockets by their [`SocketId`] and asks whoever drives it for an [`Action`] at a time;
+//! the two drivers of this crate do nothing else, and so can a [`Driver`](crate::Driver) in a user's code. Its methods are of
+//! four kinds:
 //!
 //! - **getters**;
-//! - **input**: `handle_dialled`, `handle_dial_failed`, `handle_incoming`, `handle_lost`, and time with each;
+//! - **input**: `handle_connected`, `handle_connect_failed`, `end_read`, `end_write`, `handle_loaded`, and time with each;
 //!   `handle_driver_ended` at the end;
 //! - **commands**: `invoke`, `cancel`, `refresh`, `close`;
-//! - **output**: `poll_output` until it says to wait.
+//! - **output**: `poll_action` until it returns `WaitUntil`; again after each input and command.
+//!
+//! Buffers leave the engine for a system call (`begin_read`, `begin_write`) and come back with what came of it, so no system
+//! call happens under the lock around it.
 //!
 //! A connection goes through three stages. It is *dialled*; if others are dialled too, or one is in use already, it is
 //! *probed* with a question in the clear; then it is *in use*, on trial until its first answer.
 
+mod action;
 mod close;
 #[cfg(test)]
 mod cuts;
 mod input;
-mod key_work;
+mod keys;
+mod link;
+mod links;
+mod machine;
+mod opening;
 mod output;
 mod race;
 mod reaction;
 mod saving;
+#[cfg(test)]
+mod scripted;
 mod sink;
 mod tally;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chappe_crypto::rng::Drbg;
 use chappe_framing::TransportTail;
@@ -35,26 +48,28 @@ use chappe_session::client::{
 use chappe_session::{MonoTime, Now};
 use zeroize::Zeroizing;
 
-use self::key_work::KeyWork;
+use self::keys::KeyWork;
 use self::race::Race;
+use self::saving::Loading;
 use self::sink::Sink;
 use self::tally::Tally;
-use super::pending::Slot;
-use super::updates::UpdateQueue;
-use super::{ConnectError, ConnectOptions, InvokeError, InvokeOptions, Status};
+use crate::client::pending::Slot;
+use crate::client::updates::UpdateQueue;
+use crate::client::{Candidate, ConnectError, ConnectOptions, InvokeError, InvokeOptions, Status};
+use crate::options::DialOptions;
 use crate::store::schedule::StoreSchedule;
 
-pub(crate) use self::output::{Errand, Output, Prompted};
+pub(crate) use self::action::Task;
+pub use self::action::{Action, Address, ReadBuffer, SocketId, StoreTask, WriteBuffer};
+pub(crate) use self::links::{ConnectionId, Input, Links};
+pub(crate) use self::machine::{Machine, Prompted};
 pub(crate) use self::sink::Wakers;
 
-/// Numbers the connections of a client, those that were only tried included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct LinkId(u64);
-
-/// The driver of a client, sans I/O.
+/// The engine of a client, sans I/O.
 #[derive(Debug)]
-pub(crate) struct Core {
+pub(crate) struct Engine {
     options: Arc<ConnectOptions>,
+    candidates: Vec<(SocketAddr, Arc<DialOptions>)>,
     rng: Drbg,
     session: Option<Box<ClientSession>>,
     /// A temporary key is to be made as soon as a connection allows it.
@@ -65,20 +80,22 @@ pub(crate) struct Core {
     is_binding: bool,
     keys: KeyWork,
     race: Race,
-    links: Vec<Link>,
-    last_link: u64,
+    links: Links,
+    connections: Vec<Connection>,
     sink: Sink,
-    errands: VecDeque<Errand>,
+    /// The state has not been loaded yet.
+    loading: Option<Loading>,
+    /// `None` if there is no store to keep the state.
+    store: Option<StoreSchedule>,
     life: Life,
     /// Told when the first connection stands or will not.
-    ready: Arc<Slot>,
+    waiting: Vec<Arc<Slot>>,
     /// Told when the driver has ended; `None` once it has.
     closers: Option<Vec<Arc<Slot>>>,
     /// Since when there is no connection that works.
     down_since: MonoTime,
-    /// `None` if there is no store to keep the state.
-    store: Option<StoreSchedule>,
-    connections: u64,
+    /// Connections that were used so far.
+    used: u64,
     /// Whether the connection in use leaves padding behind frames.
     tail: TransportTail,
     /// Over HTTP: when the requests were made that were not answered yet.
@@ -87,28 +104,46 @@ pub(crate) struct Core {
     tally: Tally,
 }
 
-/// What may be done outside the driver's turn.
+/// What callers may do while the driver waits.
 #[derive(Debug)]
 struct Turn {
-    /// Until when the driver will not ask by itself; `None` for ever.
+    /// When the driver asks by itself; `None` for never.
     asleep_until: Option<MonoTime>,
     /// Something came in since the session last sent something.
     has_heard: bool,
     /// Calls since then.
     gathered: usize,
+    /// Quick acknowledgements since an authenticated frame came.
+    tokens: u32,
+    /// When the last call was made.
+    called_at: MonoTime,
 }
+
+impl Turn {
+    /// Counts a quick acknowledgement; returns whether there may be so many.
+    const fn count_token(&mut self) -> bool {
+        self.tokens += 1;
+        self.tokens <= MOST_TOKENS
+    }
+}
+
+/// Quick acknowledgements that may come between two authenticated frames: one for each frame that asks for it, of which
+/// fewer travel in a round trip.
+const MOST_TOKENS: u32 = 4096;
+
+/// Longest pause between attempts while a call waits that was made just now: a person notices no more.
+const HASTE: Duration = Duration::from_secs(1);
 
 /// Calls that are worth a frame of their own: while it travels and is answered, the next ones are made.
 const ENOUGH: usize = 16;
 
-/// A connection.
+/// A connection and what it is to the client.
 #[derive(Debug)]
-struct Link {
-    id: LinkId,
-    candidate: usize,
+struct Connection {
+    id: ConnectionId,
+    /// `None` if the candidates were replaced meanwhile.
+    candidate: Option<usize>,
     stage: Stage,
-    /// It has not taken all yet that was written.
-    is_clogged: bool,
 }
 
 #[derive(Debug)]
@@ -124,6 +159,8 @@ enum Stage {
     /// It carries the session. Until something comes in that the datacenter must have sent, it has a deadline.
     InUse {
         deadline: Option<MonoTime>,
+        /// The deadline moves with the bytes, but not beyond this: anybody on the path can make bytes move.
+        latest: MonoTime,
     },
 }
 
@@ -144,23 +181,24 @@ enum Life {
     Over(Option<Arc<ConnectError>>),
 }
 
-impl Core {
-    /// Makes a driver that begins to dial with its first output. Without a key it makes one.
+impl Engine {
+    /// Makes an engine. It begins to dial with its first output, and makes a key if it has none.
     pub(crate) fn new(
         options: Arc<ConnectOptions>,
-        key: Option<KeyMaterial>,
-        store: Option<StoreSchedule>,
+        has_store: bool,
         updates: Arc<UpdateQueue>,
         now: Now,
-        rng: Drbg,
+        mut rng: Drbg,
     ) -> Self {
         let race = Race::new(options.candidates.len(), options.backoff.clone(), options.timing.stagger);
         let life = Life::Starting {
             deadline: now.mono + options.timing.connect,
             attempts_left: options.backoff.first_attempts.max(1),
         };
-        let mut core = Self {
-            options,
+        let candidates = dialled(&options.candidates);
+        let links = Links::new(rng.fork());
+        let mut engine = Self {
+            candidates,
             rng,
             session: None,
             wants_temporary_key: false,
@@ -168,39 +206,61 @@ impl Core {
             is_binding: false,
             keys: KeyWork::default(),
             race,
-            links: Vec::new(),
-            last_link: 0,
+            links,
+            connections: Vec::new(),
             sink: Sink::new(updates),
-            errands: VecDeque::new(),
+            loading: has_store.then_some(Loading::Wanted),
+            store: None,
             life,
-            ready: Arc::default(),
+            waiting: Vec::new(),
             closers: Some(Vec::new()),
             down_since: now.mono,
-            store,
-            connections: 0,
+            used: 0,
             tail: TransportTail::None,
             polls: None,
-            turn: Turn { asleep_until: Some(MonoTime::ZERO), has_heard: true, gathered: 0 },
+            turn: Turn {
+                asleep_until: Some(MonoTime::ZERO),
+                has_heard: true,
+                gathered: 0,
+                tokens: 0,
+                called_at: now.mono,
+            },
             tally: Tally::default(),
+            options,
         };
-        if let Some(key) = key {
-            core.start_session(key, now);
-            core.keep_first_key(now);
+        if engine.options.candidates.is_empty() {
+            engine.die(Arc::new(ConnectError::NoCandidates));
+        } else if !has_store {
+            engine.begin(now, None);
         }
-        if core.options.candidates.is_empty() {
-            core.die(Arc::new(ConnectError::NoCandidates));
-        }
-        core
+        engine
     }
 
-    /// Returns who is to be told of calls that ended, once the core is nobody's any more.
-    pub(crate) fn take_wakers(&mut self) -> Wakers {
-        self.sink.take_wakers()
+    /// Begins with the key of the store, or else with the one of the options; without either one is made.
+    fn begin(&mut self, now: Now, key: Option<KeyMaterial>) {
+        if let Some(key) = key.or_else(|| self.options.key.clone()) {
+            self.start_session(key, now);
+            self.keep_first_key(now);
+        }
     }
 
     /// Returns what is told when the first connection stands, or will not.
-    pub(crate) fn ready(&self) -> Arc<Slot> {
-        Arc::clone(&self.ready)
+    pub(crate) fn ready(&mut self) -> Arc<Slot> {
+        let slot = Arc::<Slot>::default();
+        match &self.life {
+            Life::Starting { .. } => self.waiting.push(Arc::clone(&slot)),
+            Life::Running => slot.finish(Ok(Vec::new())),
+            Life::Closing { .. } | Life::Over(None) => slot.finish(Err(InvokeError::Closed)),
+            Life::Over(Some(error)) => slot.finish(Err(InvokeError::Connection(Arc::clone(error)))),
+        }
+        slot
+    }
+
+    /// Tells whoever waits for the first connection.
+    fn tell_ready(&mut self, outcome: &Result<Vec<u8>, InvokeError>) {
+        for slot in self.waiting.drain(..) {
+            self.sink.wakers.extend(slot.settle(outcome.clone()));
+        }
     }
 
     /// Returns what is to be seen from outside.
@@ -212,7 +272,7 @@ impl Core {
             round_trip: session.and_then(ClientSession::rtt),
             time_offset: session.map_or(0, |session| session.time_offset(now)),
             pending_calls: self.sink.calls.len(),
-            connections: self.connections,
+            connections: self.used,
             last_error: self.sink.link_error.clone(),
             store_error: self.store.as_ref().and_then(StoreSchedule::error),
             counters: session.map(|session| session.counters().clone()).unwrap_or_default(),
@@ -238,20 +298,34 @@ impl Core {
         self.session = Some(Box::new(ClientSession::new(config, key, now)));
     }
 
-    fn in_use(&self) -> Option<&Link> {
-        self.links.iter().find(|link| matches!(link.stage, Stage::InUse { .. }))
+    fn in_use(&self) -> Option<ConnectionId> {
+        let in_use = |known: &&Connection| matches!(known.stage, Stage::InUse { .. });
+        self.connections.iter().find(in_use).map(|known| known.id)
     }
 
-    /// Says whether the connection in use has shown that the datacenter is there.
+    fn connection(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        self.connections.iter_mut().find(|known| known.id == id)
+    }
+
+    /// Returns how long the pause between two attempts may be. While calls wait it grows with the time since the last was
+    /// made: an outage of half a minute is over for them at most four seconds after the network is back.
+    fn pause_limit(&self, now: Now) -> Duration {
+        if self.sink.calls.is_empty() {
+            return Duration::MAX;
+        }
+        HASTE.max(now.mono.since(self.turn.called_at) / 8)
+    }
+
+    /// Returns whether the connection in use has shown that the datacenter is there.
     fn is_proven(&self) -> bool {
-        self.links.iter().any(|link| matches!(link.stage, Stage::InUse { deadline: None }))
+        self.connections.iter().any(|known| matches!(known.stage, Stage::InUse { deadline: None, .. }))
     }
 }
 
 /// Commands.
-impl Core {
-    /// Counts a call that was just accepted, and says whether it should go out at once: the first word after something was
-    /// heard, or one of many. What follows gathers until the driver's turn, and shares a frame.
+impl Engine {
+    /// Counts a call that was just accepted. Returns whether it should be sent at once: the first call after something
+    /// arrived, or one of many. Calls that follow collect until the driver runs, and share a frame.
     pub(crate) const fn count_call(&mut self) -> bool {
         self.turn.gathered += 1;
         let is_enough = self.turn.gathered >= ENOUGH;
@@ -282,12 +356,17 @@ impl Core {
             .with_quick_ack(options.quick_ack)
             .with_timeout(options.timeout.or(self.options.timing.call));
         let call = send(session, now, options)?;
+        self.turn.called_at = now.mono;
+        if self.connections.is_empty() {
+            // The network may be back, and somebody would notice now.
+            self.race.shorten_pause(now.mono, HASTE, &mut self.rng);
+        }
         let slot = Arc::<Slot>::default();
         self.sink.calls.insert(call, Arc::clone(&slot));
         Ok((slot, call))
     }
 
-    /// Gives a call up whose caller has gone; says whether anything is to be sent.
+    /// Cancels a call whose caller is gone. Returns whether anything is to be sent.
     pub(crate) fn cancel(&mut self, call: CallId) -> bool {
         let is_known = self.sink.calls.remove(&call).is_some();
         if is_known && let Some(session) = self.session.as_deref_mut() {
@@ -297,14 +376,39 @@ impl Core {
         is_known
     }
 
+    /// Dials these candidates from now on. The connection in use stays until it is lost.
+    ///
+    /// # Errors
+    ///
+    /// There are none.
+    pub(crate) fn replace_candidates(&mut self, candidates: &[Candidate]) -> Result<(), ConnectError> {
+        if candidates.is_empty() {
+            return Err(ConnectError::NoCandidates);
+        }
+        self.candidates = dialled(candidates);
+        self.race.replace(candidates.len());
+        let is_candidate = |known: &&Connection| !matches!(known.stage, Stage::InUse { .. });
+        while let Some(id) = self.connections.iter().find(is_candidate).map(|known| known.id) {
+            self.close_connection(id);
+        }
+        self.connections.iter_mut().for_each(|known| known.candidate = None);
+        Ok(())
+    }
+
     /// Makes a new connection beside the one in use, which it replaces once it is proven. If there is none, the next
     /// attempt need not wait.
     pub(crate) fn refresh(&mut self, now: Now) {
-        if self.links.is_empty() {
+        if self.connections.is_empty() {
             self.race.end_pause();
         }
         if self.in_use().is_some() && !self.race.is_open() && matches!(self.life, Life::Running) {
             self.race.begin(now.mono);
         }
     }
+}
+
+/// Returns what is dialled for candidates. Options are shared, since each socket refers to them.
+fn dialled(candidates: &[Candidate]) -> Vec<(SocketAddr, Arc<DialOptions>)> {
+    let dialled = candidates.iter();
+    dialled.map(|candidate| (candidate.address, Arc::new(candidate.dialling.clone()))).collect()
 }

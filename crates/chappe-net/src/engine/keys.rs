@@ -1,4 +1,4 @@
-//! The making of keys on the connection in use.
+//! Creation of keys on the connection in use.
 
 use chappe_crypto::dh::PrimeCache;
 use chappe_crypto::rng::Drbg;

@@ -1,15 +1,15 @@
-//! What a core does about the events of its session.
+//! What a engine does about the events of its session.
 
 use chappe_session::Now;
 use chappe_session::client::{AuthorizationTrouble, ReconnectReason};
 use std::sync::Arc;
 
 use super::sink::Next;
-use super::{Core, Life};
+use super::{Engine, Life};
 use crate::client::ConnectError;
 use crate::client::updates::Update;
 
-impl Core {
+impl Engine {
     /// Takes the events that commands and timers left in the session.
     pub(super) fn drain_events(&mut self) {
         if let Some(session) = self.session.as_deref_mut() {
@@ -33,13 +33,13 @@ impl Core {
 
     fn on_temporary_key_wanted(&mut self, now: Now) {
         self.wants_temporary_key = true;
-        let Some(link) = self.in_use().map(|link| link.id) else {
+        let Some(connection) = self.in_use() else {
             return;
         };
         if std::mem::take(&mut self.is_binding) {
             // The last one was of no use. The next would fail alike if it were made at once, and a key costs the server
             // more than us: it is made on a new connection, after a pause.
-            self.lose(now, link, ConnectError::Session(ReconnectReason::Refused));
+            self.lose(now, connection, ConnectError::Session(ReconnectReason::Refused));
             self.on_attempt_failed(now);
         } else {
             self.make_key(now, self.temporary());
@@ -47,9 +47,9 @@ impl Core {
     }
 
     fn reconnect(&mut self, now: Now, reason: ReconnectReason) {
-        if let Some(link) = self.in_use().map(|link| link.id) {
+        if let Some(connection) = self.in_use() {
             tracing::debug!(?reason, "connection given up");
-            self.lose(now, link, ConnectError::Session(reason));
+            self.lose(now, connection, ConnectError::Session(reason));
         }
     }
 
@@ -79,7 +79,7 @@ impl Core {
         // A key that is in no store would be lost with the process, and the login with it.
         if is_usable && self.is_kept() && self.is_proven() && matches!(self.life, Life::Starting { .. }) {
             self.life = Life::Running;
-            self.ready.finish(Ok(Vec::new()));
+            self.tell_ready(&Ok(Vec::new()));
         }
     }
 }

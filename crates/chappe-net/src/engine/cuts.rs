@@ -1,4 +1,4 @@
-//! Connections cut at every byte, in memory: the core of a client against the conversations of a server.
+//! Connections cut at every byte, in memory: the engine of a client against the conversations of a server.
 //!
 //! Both drivers of either end are thin around these, so what holds here holds for all of them.
 
@@ -7,10 +7,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use chappe_carrier::{FrameReader, FrameWriter, LinkError, join};
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::{KeyRing, PrivateKey};
-use chappe_framing::{FrameBuf, TransportTail, UnixTime};
+use chappe_framing::UnixTime;
 use chappe_handshake::{ClientOptions, DcId, ServerOptions};
 use chappe_server::driver::{Conversation, Gate, Kit, Write};
 use chappe_server::{Context, Engine, EngineOptions, Handler, ListenOptions, NoFaults, Verdict};
@@ -18,9 +17,9 @@ use chappe_session::server::ServerConfig;
 use chappe_session::{MonoTime, Now};
 use chappe_tl::Identifiable;
 use chappe_tl_mtproto::functions::GetFutureSalts;
-use chappe_transport::{ConnectStep, ConnectionLimits, Connector, Framing, ReadBuf};
+use chappe_transport::{Connector, Framing};
 
-use super::{Core, Errand, LinkId, Output};
+use super::{Action, Engine as Client, Machine as _, SocketId};
 use crate::client::pending::{PendingCall, Slot};
 use crate::client::updates::UpdateQueue;
 use crate::client::{ConnectOptions, InvokeOptions};
@@ -48,26 +47,26 @@ const NEVER: usize = usize::MAX;
 
 /// A connection in memory.
 struct Pipe {
-    link: LinkId,
-    outgoing: FrameWriter,
-    ingoing: FrameReader,
+    socket: SocketId,
     conversation: Conversation,
     kit: Kit,
     cut: Cut,
+    is_first: bool,
 }
 
 /// One client and one server.
 struct World {
-    core: Core,
+    client: Client,
     engine: Arc<Engine>,
     gate: Arc<Gate>,
     pipes: Vec<Pipe>,
     /// What the next connections let through.
     cuts: VecDeque<Cut>,
-    rng: Drbg,
     now: Now,
     /// Bytes that went over the first connection.
     carried: Cut,
+    /// Sockets so far.
+    sockets: usize,
 }
 
 fn private_key() -> &'static PrivateKey {
@@ -91,63 +90,54 @@ impl World {
         let now =
             Now::new(MonoTime::from_duration(Duration::from_secs(1)), UnixTime::from_secs(1_800_000_000));
         let updates = Arc::new(UpdateQueue::new(options.updates.clone()));
-        let core = Core::new(options, None, None, updates, now, Drbg::from_seed([seed ^ 1; 32]));
+        let client = Client::new(options, false, updates, now, Drbg::from_seed([seed ^ 1; 32]));
         let carried = Cut { up: 0, down: 0 };
-        Self { core, engine, gate, pipes: Vec::new(), cuts: [cut].into(), rng, now, carried }
+        let sockets = 0;
+        Self { client, engine, gate, pipes: Vec::new(), cuts: [cut].into(), now, carried, sockets }
     }
 
-    /// Goes on until `is_done` says so.
-    fn run(&mut self, is_done: impl Fn(&Core) -> bool) {
-        let mut frame = FrameBuf::new();
+    /// Does what the engine says until `is_done`.
+    fn run(&mut self, is_done: impl Fn(&Client) -> bool) {
         for _ in 0..10_000 {
-            if is_done(&self.core) {
+            if is_done(&self.client) {
                 return;
             }
-            let errand = match self.core.poll_output(self.now, &mut frame) {
-                Output::Frame { link, ack } => {
-                    let Some(pipe) = self.pipes.iter_mut().find(|pipe| pipe.link == link) else { continue };
-                    let bytes = pipe.outgoing.encode(&mut frame, ack, &mut self.rng).expect("a good frame");
-                    let bytes = bytes.to_vec();
-                    self.carry(link, &bytes);
-                    continue;
-                }
-                Output::Errand(errand) => errand,
-            };
-            match errand {
-                Errand::Dial { link, .. } => self.dial(link),
-                Errand::Close { link } => self.pipes.retain(|pipe| pipe.link != link),
-                Errand::Wait(at) => {
+            match self.client.poll_action(self.now) {
+                Action::Connect { socket, .. } => self.connect(socket),
+                // Bytes are brought as soon as there are any.
+                Action::Read(_) => {}
+                Action::Write(socket) => self.carry(socket),
+                Action::Close(socket) => self.pipes.retain(|pipe| pipe.socket != socket),
+                Action::WaitUntil(at) => {
                     let at = at.expect("somebody waits for something");
                     let waited = at.since(self.now.mono);
                     self.now = Now::new(self.now.mono + waited, self.now.unix.saturating_add(waited));
                 }
-                Errand::Store(_) => panic!("there is no store"),
-                Errand::Finished => panic!("it is over: {:?}", self.core.status(self.now)),
+                Action::Store(_) => panic!("there is no store"),
+                Action::Finished => panic!("it is over: {:?}", self.client.status(self.now)),
             }
+            self.client.take_wakers().wake();
         }
-        panic!("it does not end: {:?}", self.core.status(self.now));
+        panic!("it does not end: {:?}", self.client.status(self.now));
     }
 
-    fn dial(&mut self, link: LinkId) {
-        let mut prefix = Vec::new();
-        let connector = Connector::plain(Framing::Intermediate);
-        let started = connector.start(0, &mut self.rng, &mut prefix);
-        let Ok(ConnectStep::Ready(connection)) = started else { panic!("it hides nothing") };
-        let (outgoing, ingoing) = join(connection, ReadBuf::new(&ConnectionLimits::DEFAULT));
+    fn connect(&mut self, socket: SocketId) {
         let peer: SocketAddr = ([127, 0, 0, 1], 5000).into();
         let place = self.gate.admit(peer.ip()).expect("there is room");
         let (engine, waker) = (Arc::clone(&self.engine), Arc::new(|| {}));
         let conversation = Conversation::new(engine, Arc::new(NoFaults), place, peer, waker, self.now);
         let kit = Kit::new(Drbg::from_seed([7; 32]));
         let cut = self.cuts.pop_front().unwrap_or(Cut { up: NEVER, down: NEVER });
-        self.pipes.push(Pipe { link, outgoing, ingoing, conversation, kit, cut });
-        assert!(self.core.handle_dialled(self.now, link, TransportTail::None));
-        self.carry(link, &prefix);
+        self.sockets += 1;
+        self.pipes.push(Pipe { socket, conversation, kit, cut, is_first: self.sockets == 1 });
+        assert!(self.client.handle_connected(self.now, socket), "it is wanted");
     }
 
     /// Carries bytes to the server and what it answers back, as far as the connection lets them through.
-    fn carry(&mut self, link: LinkId, bytes: &[u8]) {
-        let Some(pipe) = self.pipes.iter_mut().find(|pipe| pipe.link == link) else { return };
+    fn carry(&mut self, socket: SocketId) {
+        let Some(buffer) = self.client.links().begin_write(socket) else { return };
+        let Some(pipe) = self.pipes.iter_mut().find(|pipe| pipe.socket == socket) else { return };
+        let bytes = buffer.bytes();
         let passed = bytes.len().min(pipe.cut.up);
         let mut is_cut = passed < bytes.len();
         pipe.cut.up -= if pipe.cut.up == NEVER { 0 } else { passed };
@@ -155,25 +145,25 @@ impl World {
         let brought = answer.len().min(pipe.cut.down);
         is_cut |= brought < answer.len();
         pipe.cut.down -= if pipe.cut.down == NEVER { 0 } else { brought };
-        if link == LinkId(1) {
+        if pipe.is_first {
             self.carried.up += passed;
             self.carried.down += brought;
         }
+        let count = bytes.len();
+        self.client.end_write(self.now, socket, buffer, Ok(count));
         let mut rest = &answer[..brought];
-        while !rest.is_empty() {
-            let space = pipe.ingoing.space().expect("there is room");
+        while !rest.is_empty()
+            && let Some(mut room) = self.client.links().begin_read(socket)
+        {
+            let space = room.space().expect("there is room");
             let count = space.len().min(rest.len());
             space[..count].copy_from_slice(&rest[..count]);
-            pipe.ingoing.commit(count).expect("nothing stands in between");
             rest = &rest[count..];
-            while let Some(incoming) = pipe.ingoing.take().expect("frames in order") {
-                self.core.handle_incoming(self.now, link, incoming);
-            }
+            self.client.end_read(self.now, socket, room, Ok(count));
         }
-        if is_cut {
-            self.core.handle_lost(self.now, link, LinkError::Closed);
+        if is_cut && let Some(room) = self.client.links().begin_read(socket) {
+            self.client.end_read(self.now, socket, room, Ok(0));
         }
-        self.core.take_wakers().wake();
     }
 }
 
@@ -203,15 +193,15 @@ impl Pipe {
 /// Makes a key, makes a call, and returns how many bytes the first connection carried.
 fn exchange(seed: u8, cut: Cut) -> Cut {
     let mut world = World::new(seed, cut);
-    let ready = PendingCall::<Vec<u8>>::signal(world.core.ready());
+    let ready = PendingCall::<Vec<u8>>::signal(world.client.ready());
     world.run(|_| ready.is_finished());
     let call = GetFutureSalts::CONSTRUCTOR_ID.wrapping_add(1).to_le_bytes();
-    let invoked = world.core.invoke(world.now, &InvokeOptions::default(), |session, now, options| {
+    let invoked = world.client.invoke(world.now, &InvokeOptions::default(), |session, now, options| {
         session.send_bytes(now, &call, options)
     });
     let (slot, _): (Arc<Slot>, _) = invoked.unwrap_or_else(|error| panic!("{error}"));
     let pending = PendingCall::<Vec<u8>>::signal(slot);
-    world.run(|core| core.status(world_now()).pending_calls == 0);
+    world.run(|client| client.status(world_now()).pending_calls == 0);
     let answer = pending.wait().unwrap_or_else(|error| panic!("after {} and {}: {error}", cut.up, cut.down));
     assert_eq!(answer, ANSWER);
     assert_eq!(world.engine.keys().len(), 1, "one exchange makes one key, however often it is interrupted");

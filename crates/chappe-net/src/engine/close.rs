@@ -7,18 +7,18 @@ use std::sync::Arc;
 
 use chappe_session::Now;
 
-use super::{Core, Errand, Life, LinkId};
+use super::{ConnectionId, Engine, Life};
 use crate::client::pending::Slot;
 use crate::client::{ConnectError, InvokeError};
 
-impl Core {
+impl Engine {
     /// Refuses new calls, lets those under way end, flushes what is owed, and ends. The slot is told when the driver has
     /// done all of that.
     pub(crate) fn close(&mut self, now: Now) -> Arc<Slot> {
         if matches!(self.life, Life::Starting { .. } | Life::Running) {
             self.life = Life::Closing { deadline: now.mono + self.options.timing.close };
             // It would not help any more.
-            self.ready.finish(Err(InvokeError::Closed));
+            self.tell_ready(&Err(InvokeError::Closed));
         }
         let slot = Arc::<Slot>::default();
         match &mut self.closers {
@@ -33,14 +33,14 @@ impl Core {
     }
 
     /// The driver has ended: it was told to, or it was stopped. Nobody need wait for it any more.
-    pub(crate) fn handle_driver_ended(&mut self) {
+    pub(super) fn end_driver(&mut self) {
         self.stop(None);
         for closer in self.closers.take().into_iter().flatten() {
             closer.finish(Ok(Vec::new()));
         }
     }
 
-    /// Says whether nothing is waited for any more before the end.
+    /// Returns whether the client can end now.
     pub(super) fn may_end(&self, now: Now) -> bool {
         match self.life {
             Life::Closing { deadline } => {
@@ -74,17 +74,16 @@ impl Core {
         }
         let ending = error.clone().map_or(InvokeError::Closed, InvokeError::Connection);
         self.life = Life::Over(error);
-        let links: Vec<LinkId> = self.links.iter().map(|link| link.id).collect();
-        for link in links {
-            self.close_link(link);
+        while let Some(connection) = self.connections.first().map(|known| known.id) {
+            self.close_connection(connection);
         }
         self.sink.finish_all(&ending);
         self.sink.updates.finish();
-        self.ready.finish(Err(ending));
+        self.tell_ready(&Err(ending));
     }
 
-    pub(super) fn close_link(&mut self, link: LinkId) {
-        self.links.retain(|known| known.id != link);
-        self.errands.push_back(Errand::Close { link });
+    pub(super) fn close_connection(&mut self, connection: ConnectionId) {
+        self.connections.retain(|known| known.id != connection);
+        self.links.close(connection);
     }
 }

@@ -1,0 +1,195 @@
+//! Datacenters, each with several connections under one key.
+
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::lanes::pick;
+use super::{Client, Closing, ConnectError, ConnectOptions, Lane, LaneLimits};
+use crate::block_on::block_on;
+
+/// Starts a client without waiting for it, such as `tokio::start` and `blocking::start`.
+type Start = Arc<dyn Fn(ConnectOptions) -> Result<Client, ConnectError> + Send + Sync>;
+
+/// A datacenter: a main connection, and others for files. They are made when they are first asked for.
+///
+/// Clones are the same.
+#[derive(Clone)]
+pub struct DataCenter {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    start: Start,
+    options: ConnectOptions,
+    limits: LaneLimits,
+    main: Mutex<Vec<Client>>,
+    upload: Mutex<Vec<Client>>,
+    download: Mutex<Vec<Client>>,
+}
+
+impl DataCenter {
+    /// Connects to nothing yet; `start` is `tokio::start` or `blocking::start`.
+    pub fn new(
+        start: impl Fn(ConnectOptions) -> Result<Client, ConnectError> + Send + Sync + 'static,
+        options: ConnectOptions,
+    ) -> Self {
+        Self::make(Arc::new(start), options, LaneLimits::default())
+    }
+
+    fn make(start: Start, options: ConnectOptions, limits: LaneLimits) -> Self {
+        let (main, upload, download) = Default::default();
+        Self { inner: Arc::new(Inner { start, options, limits, main, upload, download }) }
+    }
+
+    /// Sets other numbers of connections. Connections that were made before stay with the old value.
+    #[must_use]
+    pub fn with_limits(self, limits: LaneLimits) -> Self {
+        Self::make(Arc::clone(&self.inner.start), self.inner.options.clone(), limits)
+    }
+
+    /// Returns the client of a lane that has least to do, and connects if there may be one more.
+    ///
+    /// Clients that ended are replaced. What is returned can be awaited or waited for, and gives the errors of `connect`.
+    pub fn client(&self, lane: Lane) -> Starting {
+        let inner = Arc::clone(&self.inner);
+        Starting(Box::pin(async move { inner.client(lane).await }))
+    }
+
+    /// Closes all connections, as [`Client::close`] does.
+    pub fn close(&self) -> Closing {
+        let lanes = [Lane::Upload, Lane::Download, Lane::Main];
+        let clients = lanes.into_iter().flat_map(|lane| std::mem::take(&mut *self.inner.clients(lane)));
+        Closing::all(clients.map(|client| client.close()))
+    }
+}
+
+impl Inner {
+    async fn client(&self, lane: Lane) -> Result<Client, Arc<ConnectError>> {
+        // The main connection makes the key.
+        let options = match lane {
+            Lane::Main => self.options.clone(),
+            Lane::Upload | Lane::Download => {
+                self.ready(Lane::Main, || self.options.clone()).await?.options_beside(&self.options)
+            }
+        };
+        self.ready(lane, || options.clone()).await
+    }
+
+    /// Returns a client of a lane once it is connected.
+    async fn ready(
+        &self,
+        lane: Lane,
+        options: impl Fn() -> ConnectOptions,
+    ) -> Result<Client, Arc<ConnectError>> {
+        loop {
+            let over = self.clients(lane).iter().find(|client| client.status().is_over).cloned();
+            let Some(over) = over else { break };
+            // What the store is to forget must be gone before the next client asks for it.
+            over.close().await;
+            self.clients(lane).retain(|client| !client.is(&over));
+        }
+        let client = {
+            let mut clients = self.clients(lane);
+            let pending = clients.iter().map(|client| client.status().pending_calls);
+            if let Some(place) = pick(pending, self.limits.of(lane)) {
+                clients[place].clone()
+            } else {
+                let client = (self.start)(options())?;
+                clients.push(client.clone());
+                client
+            }
+        };
+        client.connected().await
+    }
+
+    fn clients(&self, lane: Lane) -> MutexGuard<'_, Vec<Client>> {
+        let clients = match lane {
+            Lane::Main => &self.main,
+            Lane::Upload => &self.upload,
+            Lane::Download => &self.download,
+        };
+        clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A client that may have to be connected first; see [`DataCenter::client`].
+#[must_use = "nothing is connected unless this is waited for"]
+pub struct Starting(Pin<Box<dyn Future<Output = Result<Client, Arc<ConnectError>>> + Send>>);
+
+impl Starting {
+    /// Blocks until the client is connected.
+    ///
+    /// # Errors
+    ///
+    /// Says who failed; see [`ConnectError::blame`].
+    pub fn wait(self) -> Result<Client, Arc<ConnectError>> {
+        block_on(self)
+    }
+}
+
+impl Future for Starting {
+    type Output = Result<Client, Arc<ConnectError>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(context)
+    }
+}
+
+impl fmt::Debug for Starting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Starting").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for DataCenter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DataCenter").field("options", &self.inner.options).finish_non_exhaustive()
+    }
+}
+
+/// All datacenters of an account. Each has its own connections and locks: a slow one delays no other.
+///
+/// Clones are the same.
+#[derive(Clone)]
+pub struct DataCenters {
+    start: Start,
+    options: Arc<dyn Fn(u16) -> ConnectOptions + Send + Sync>,
+    known: Arc<Mutex<HashMap<u16, DataCenter>>>,
+}
+
+impl DataCenters {
+    /// Takes `tokio::start` or `blocking::start`, and what gives the options of a datacenter by its number, such as
+    /// [`ConnectOptions::production`].
+    pub fn new(
+        start: impl Fn(ConnectOptions) -> Result<Client, ConnectError> + Send + Sync + 'static,
+        options: impl Fn(u16) -> ConnectOptions + Send + Sync + 'static,
+    ) -> Self {
+        Self { start: Arc::new(start), options: Arc::new(options), known: Arc::default() }
+    }
+
+    /// Returns a datacenter; nothing is connected yet.
+    pub fn at(&self, dc: u16) -> DataCenter {
+        let make = || DataCenter::make(Arc::clone(&self.start), (self.options)(dc), LaneLimits::default());
+        self.known().entry(dc).or_insert_with(make).clone()
+    }
+
+    /// Closes all connections, as [`Client::close`] does.
+    pub fn close(&self) -> Closing {
+        let known = std::mem::take(&mut *self.known());
+        Closing::all(known.into_values().map(|datacenter| datacenter.close()))
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<u16, DataCenter>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for DataCenters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.known().keys()).finish()
+    }
+}

@@ -1,0 +1,433 @@
+//! What lies between an engine and its sockets: one lock, and the two drivers of this crate.
+//!
+//! A driver does what [`Driver::poll_action`] returns and reports the result. It holds no protocol and no policy.
+//! Whoever makes a call may write it at once: the engine lends the bytes, and the system call happens outside of the lock.
+
+#[cfg(feature = "blocking")]
+pub(crate) mod blocking;
+#[cfg(feature = "tokio")]
+pub(crate) mod tokio;
+
+use core::fmt;
+use core::future::{Future, poll_fn};
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chappe_session::{MonoTime, Now};
+
+use crate::block_on::block_on;
+use crate::engine::{Action, Machine, Prompted, ReadBuffer, SocketId, StoreTask, Task, WriteBuffer};
+use crate::store::StoreError;
+use crate::store::handle::{StoreHandle, Unreadable};
+
+/// A socket that takes what it can take at once.
+///
+/// It may be written to from any thread that makes a call, by one at a time.
+pub trait Socket: Send + Sync {
+    /// Writes some of `bytes` and returns how many, without waiting for more than a moment.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing at present; any other error ends the connection.
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
+}
+
+/// Reads both clocks.
+pub(crate) type Clock = Box<dyn Fn() -> Now + Send + Sync>;
+
+/// A machine behind the one lock of its client, and a way to wake the driver.
+pub(crate) struct Shared<M: ?Sized> {
+    clock: Clock,
+    wake: Box<dyn Fn() + Send + Sync>,
+    state: Mutex<State<M>>,
+}
+
+struct State<M: ?Sized> {
+    /// Sockets that can be written to.
+    sockets: Vec<(SocketId, Arc<dyn Socket>)>,
+    machine: M,
+}
+
+/// A buffer and the socket that it goes to.
+type Claim = (SocketId, Arc<dyn Socket>, WriteBuffer);
+
+/// What to do after work on the machine.
+enum Next {
+    Write(Claim),
+    Nothing,
+    WakeDriver,
+}
+
+/// Frames that one caller writes in a row before it leaves the rest to the driver: others wait for their turn too.
+const MOST_WRITES: usize = 8;
+
+impl<M: Machine> Shared<M> {
+    pub(crate) fn new(
+        machine: impl FnOnce(Now) -> M,
+        clock: Clock,
+        wake: Box<dyn Fn() + Send + Sync>,
+    ) -> Arc<Self> {
+        let machine = machine(clock());
+        Arc::new(Self { clock, wake, state: Mutex::new(State { sockets: Vec::new(), machine }) })
+    }
+}
+
+impl<M: Machine + ?Sized> Shared<M> {
+    /// Works on the machine. The driver asks by itself for what is then to be done, or must be woken.
+    pub(crate) fn with<T>(&self, work: impl FnOnce(&mut M, Now) -> T) -> T {
+        self.with_state(|state, now| work(&mut state.machine, now))
+    }
+
+    /// Works on the machine and wakes the driver.
+    pub(crate) fn command<T>(&self, work: impl FnOnce(&mut M, Now) -> T) -> T {
+        let result = self.with(work);
+        self.wake();
+        result
+    }
+
+    /// Works on the machine, then writes what can be written at once if the work asks for it, or else wakes the driver.
+    pub(crate) fn prompt_if<T>(&self, work: impl FnOnce(&mut M, Now) -> (T, bool)) -> T {
+        let (result, next) = self.with_state(|state, now| {
+            let (result, is_urgent) = work(&mut state.machine, now);
+            (result, if is_urgent { state.prompt(now) } else { Next::WakeDriver })
+        });
+        self.write_out(next);
+        result
+    }
+
+    /// Works on the machine, then writes what can be written at once.
+    pub(crate) fn prompt<T>(&self, work: impl FnOnce(&mut M, Now) -> T) -> T {
+        let (result, next) = self.with_state(|state, now| {
+            let result = work(&mut state.machine, now);
+            (result, state.prompt(now))
+        });
+        self.write_out(next);
+        result
+    }
+
+    /// Wakes the driver.
+    pub(crate) fn wake(&self) {
+        (self.wake)();
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        (self.clock)()
+    }
+
+    fn with_state<T>(&self, work: impl FnOnce(&mut State<M>, Now) -> T) -> T {
+        let mut state = self.lock();
+        let result = work(&mut state, (self.clock)());
+        let wakers = state.machine.take_wakers();
+        drop(state);
+        // Whoever is woken would only wait for the lock.
+        wakers.wake();
+        result
+    }
+
+    /// Writes until nothing is left that can be written at once.
+    fn write_out(&self, mut next: Next) {
+        for _ in 0..MOST_WRITES {
+            match next {
+                Next::Write(claim) => next = self.write(claim).1,
+                Next::Nothing => return,
+                Next::WakeDriver => break,
+            }
+        }
+        if let Next::Write((socket, _, buffer)) = next {
+            // Nothing was written of it: the driver does.
+            let again = Err(io::ErrorKind::Interrupted.into());
+            self.with(|machine, now| machine.end_write(now, socket, buffer, again));
+        }
+        self.wake();
+    }
+
+    /// Makes one system call; returns whether the socket takes no more at present, and what is to be written next.
+    fn write(&self, (socket, handle, buffer): Claim) -> (bool, Next) {
+        let written = handle.try_write(buffer.bytes());
+        let is_blocked = matches!(&written, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+        let next = self.with_state(|state, now| {
+            state.machine.end_write(now, socket, buffer, written);
+            match state.claim(socket).filter(|_| !is_blocked) {
+                Some(claim) => Next::Write(claim),
+                None => state.prompt(now),
+            }
+        });
+        (is_blocked, next)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<M>> {
+        // The machine is whole between any two of its statements that can panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<M: Machine + ?Sized> State<M> {
+    /// Claims what waits for a socket.
+    fn claim(&mut self, socket: SocketId) -> Option<Claim> {
+        let handle =
+            self.sockets.iter().find(|(known, _)| *known == socket).map(|(_, handle)| Arc::clone(handle))?;
+        Some((socket, handle, self.machine.links().begin_write(socket)?))
+    }
+
+    /// Claims what can be written at once.
+    fn prompt(&mut self, now: Now) -> Next {
+        match self.machine.poll_prompted(now) {
+            Prompted::Write(socket) => self.claim(socket).map_or(Next::WakeDriver, Next::Write),
+            Prompted::Nothing => Next::Nothing,
+            Prompted::NeedsDriver => Next::WakeDriver,
+        }
+    }
+}
+
+impl<M: Machine + ?Sized> fmt::Debug for Shared<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+/// The end of a client, or of a [`Stream`](crate::Stream), that is driven.
+///
+/// It is dropped when the driver has nothing left to do, or is stopped: the store is free then, and whoever waits for the
+/// end is told.
+pub struct Driver {
+    sockets: Sockets,
+    store: Mutex<Option<Claiming>>,
+    claimed: Arc<Mutex<Option<StoreHandle>>>,
+    unreadable: Unreadable,
+}
+
+/// Waits until no other client of the process has the slot.
+pub(crate) type Claiming = Pin<Box<dyn Future<Output = StoreHandle> + Send>>;
+
+impl Driver {
+    pub(crate) fn new(
+        shared: Arc<Shared<dyn Machine>>,
+        claim: Option<Claiming>,
+        unreadable: Unreadable,
+    ) -> Self {
+        let (store, claimed) = (Mutex::new(claim), Arc::default());
+        Self { sockets: Sockets(shared), store, claimed, unreadable }
+    }
+
+    /// Returns what to do next. After [`Action::WaitUntil`], ask again at that time, or once the driver was woken.
+    pub fn poll_action(&self) -> Action {
+        self.sockets.0.with(Machine::poll_action)
+    }
+
+    /// Returns how long it is until a time that [`Action::WaitUntil`] gave.
+    pub fn until(&self, at: MonoTime) -> Duration {
+        at.since(self.sockets.0.now().mono)
+    }
+
+    /// Returns what reports about sockets; clones go to the threads or tasks that read and write.
+    pub fn sockets(&self) -> Sockets {
+        self.sockets.clone()
+    }
+
+    /// Returns the job of [`Action::Store`], which reports its result by itself. The driver goes on meanwhile.
+    pub fn store(&self, task: StoreTask) -> StoreJob {
+        let (shared, claimed) = (Arc::clone(&self.sockets.0), Arc::clone(&self.claimed));
+        let store = lock(&claimed).clone();
+        let is_blocking = store.as_ref().is_some_and(StoreHandle::is_blocking);
+        let unreadable = self.unreadable;
+        let work: Pin<Box<dyn Future<Output = ()> + Send>> = match (task.0, store) {
+            (Task::Claim, _) => {
+                let Some(claim) = lock(&self.store).take() else { return StoreJob::nothing() };
+                Box::pin(async move {
+                    let store = claim.await;
+                    if shared.with(|machine, _| machine.handle_claimed()) {
+                        *lock(&claimed) = Some(store);
+                    }
+                    shared.wake();
+                })
+            }
+            (Task::Load, Some(store)) => Box::pin(async move {
+                let loaded = caught(store.load(unreadable)).await;
+                shared.command(|machine, now| machine.handle_loaded(now, loaded));
+            }),
+            (Task::Run(work), Some(store)) => Box::pin(async move {
+                let result = caught(store.run(work)).await;
+                shared.command(|machine, now| machine.handle_stored(now, result));
+            }),
+            (Task::Load | Task::Run(_), None) => return StoreJob::nothing(),
+        };
+        StoreJob { work, is_blocking }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        *lock(&self.store) = None;
+        *lock(&self.claimed) = None;
+        self.sockets.0.lock().sockets.clear();
+        self.sockets.0.with(|machine, _| machine.handle_driver_ended());
+    }
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").finish_non_exhaustive()
+    }
+}
+
+/// Work on a store of keys: a future that needs no runtime.
+#[must_use = "nothing is done unless this is waited for"]
+pub struct StoreJob {
+    work: Pin<Box<dyn Future<Output = ()> + Send>>,
+    is_blocking: bool,
+}
+
+impl StoreJob {
+    fn nothing() -> Self {
+        Self { work: Box::pin(async {}), is_blocking: false }
+    }
+
+    /// Returns whether the future blocks the thread that polls it, on a disk for instance.
+    pub const fn is_blocking(&self) -> bool {
+        self.is_blocking
+    }
+
+    /// Blocks until the work is done.
+    pub fn wait(self) {
+        block_on(self);
+    }
+}
+
+impl Future for StoreJob {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.work.as_mut().poll(context)
+    }
+}
+
+impl fmt::Debug for StoreJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreJob").field("is_blocking", &self.is_blocking).finish_non_exhaustive()
+    }
+}
+
+/// Waits for a store, where a panic is a failure.
+async fn caught<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
+        polled.unwrap_or_else(|_| Poll::Ready(Err(StoreError::other("it panicked"))))
+    })
+    .await
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a driver reports about its sockets.
+#[derive(Clone, Debug)]
+pub struct Sockets(Arc<Shared<dyn Machine>>);
+
+impl Sockets {
+    /// A socket is connected; calls are written to `handle` from now on. Returns whether it is still wanted.
+    pub fn connected(&self, socket: SocketId, handle: Arc<dyn Socket>) -> bool {
+        let is_wanted = self.0.with_state(|state, now| {
+            let is_wanted = state.machine.handle_connected(now, socket);
+            if is_wanted {
+                state.sockets.push((socket, handle));
+            }
+            is_wanted
+        });
+        self.0.wake();
+        is_wanted
+    }
+
+    /// A socket could not be connected.
+    pub fn connect_failed(&self, socket: SocketId, error: io::Error) {
+        self.0.command(|machine, now| machine.handle_connect_failed(now, socket, error));
+    }
+
+    /// Lends room to read into; `None` if nothing more is to be read from this socket.
+    pub fn begin_read(&self, socket: SocketId) -> Option<ReadBuffer> {
+        self.0.with(|machine, _| machine.links().begin_read(socket))
+    }
+
+    /// Takes the room back with what was read, writes what that calls for, and lends room again. `Ok(0)` means that the
+    /// peer has closed the connection.
+    pub fn end_read(
+        &self,
+        socket: SocketId,
+        buffer: ReadBuffer,
+        read: io::Result<usize>,
+    ) -> Option<ReadBuffer> {
+        self.0.prompt(|machine, now| {
+            machine.end_read(now, socket, buffer, read);
+            machine.links().begin_read(socket)
+        })
+    }
+
+    /// Writes what the socket takes at once. Returns whether it takes no more at present: then call again once it can be
+    /// written to.
+    pub fn flush(&self, socket: SocketId) -> bool {
+        let mut claim = self.0.with_state(|state, _| state.claim(socket));
+        while let Some(present) = claim {
+            let (is_blocked, next) = self.0.write(present);
+            match next {
+                Next::Write(next) if next.0 == socket && !is_blocked => claim = Some(next),
+                next => {
+                    self.0.write_out(next);
+                    return is_blocked;
+                }
+            }
+        }
+        false
+    }
+
+    /// Writes the last bytes of a socket that is being closed, if it takes them, and forgets the socket.
+    pub fn close(&self, socket: SocketId) {
+        self.flush(socket);
+        self.0.lock().sockets.retain(|(known, _)| *known != socket);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::future::Future as _;
+    use core::pin::Pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Wake, Waker};
+
+    use crate::client::{Client, ConnectOptions};
+    use crate::store::MemoryStore;
+
+    use super::*;
+
+    /// Counts who holds the store at the moment of being told.
+    struct Holders {
+        store: Arc<MemoryStore>,
+        seen: AtomicUsize,
+    }
+
+    impl Wake for Holders {
+        fn wake(self: Arc<Self>) {
+            self.seen.store(Arc::strong_count(&self.store), Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn the_store_is_let_go_before_anybody_is_told_of_the_end() {
+        let holders = Arc::new(Holders { store: Arc::new(MemoryStore::new()), seen: AtomicUsize::new(0) });
+        let options = ConnectOptions::production(2).with_store(holders.store.clone());
+        let (client, driver) = Client::with_driver(options, Now::from_system, || {}).expect("randomness");
+        let mut closing = client.close();
+        let waker = Waker::from(Arc::clone(&holders));
+        let mut context = Context::from_waker(&waker);
+        assert!(Pin::new(&mut closing).poll(&mut context).is_pending(), "the driver has not ended");
+        drop(driver);
+        assert!(Pin::new(&mut closing).poll(&mut context).is_ready());
+        assert_eq!(holders.seen.load(Ordering::SeqCst), 1, "the test alone");
+        client.close().wait();
+    }
+}

@@ -1,0 +1,191 @@
+//! What an engine asks of whoever drives it, and the buffers that it lends for that.
+
+use core::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use chappe_carrier::FrameReader;
+use chappe_framing::FrameBuf;
+use chappe_session::MonoTime;
+use zeroize::Zeroize as _;
+
+use crate::store::handle::Work;
+
+/// Numbers the sockets of an engine. No number is used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SocketId(pub(super) u64);
+
+/// Where a socket is to be connected to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Address {
+    /// An address.
+    Socket(SocketAddr),
+    /// `HOST:PORT`. The driver looks the name up each time it connects.
+    Name(String),
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        Self::Socket(address)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(address) => address.fmt(f),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+/// What a driver does next.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Action {
+    /// Connect a socket and report what came of it.
+    Connect {
+        /// Names the socket from now on.
+        socket: SocketId,
+        /// Where to.
+        address: Address,
+        /// The engine gives the socket up after this time; a driver that cannot be interrupted stops then.
+        timeout: Duration,
+    },
+    /// Read from a socket until its buffer is not handed out again.
+    Read(SocketId),
+    /// Write to a socket until nothing is left, waiting where it takes nothing.
+    Write(SocketId),
+    /// Close a socket, or stop connecting it.
+    Close(SocketId),
+    /// Load, save or remove the state in the store. The driver goes on meanwhile.
+    Store(StoreTask),
+    /// Nothing now. Ask again at this time, or when the engine wakes the driver.
+    WaitUntil(Option<MonoTime>),
+    /// Nothing any more.
+    Finished,
+}
+
+/// What is to be done with the store of keys; [`Driver::store`](crate::Driver::store) makes a job of it.
+#[derive(Debug)]
+pub struct StoreTask(pub(crate) Task);
+
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// Wait until no other client of the process has the slot.
+    Claim,
+    /// Load the state.
+    Load,
+    /// Save the state, or remove it.
+    Run(Work),
+}
+
+/// Bytes on their way to a socket.
+///
+/// The engine lends them for one system call, which happens outside of its lock.
+#[derive(Debug)]
+pub struct WriteBuffer {
+    /// `None` once its memory was taken out.
+    frame: Option<FrameBuf>,
+    written: usize,
+    /// It may hold the password of a proxy, and is wiped.
+    is_secret: bool,
+}
+
+impl WriteBuffer {
+    pub(super) const fn new(frame: FrameBuf) -> Self {
+        Self { frame: Some(frame), written: 0, is_secret: false }
+    }
+
+    /// Takes bytes of an opening, which are wiped.
+    pub(super) fn secret(bytes: &[u8]) -> Self {
+        let mut frame = FrameBuf::with_capacity(bytes.len());
+        frame.append(bytes);
+        Self { frame: Some(frame), written: 0, is_secret: true }
+    }
+
+    /// Returns the bytes to write.
+    pub fn bytes(&self) -> &[u8] {
+        self.frame.as_ref().and_then(|frame| frame.as_slice().get(self.written..)).unwrap_or_default()
+    }
+
+    /// Notes that the socket took so many bytes; returns whether nothing is left.
+    pub(super) fn advance(&mut self, count: usize) -> bool {
+        self.written = self.written.saturating_add(count);
+        self.bytes().is_empty()
+    }
+
+    /// Returns the memory, for another frame.
+    pub(super) fn into_frame(mut self) -> FrameBuf {
+        self.wipe();
+        self.frame.take().unwrap_or_default()
+    }
+
+    fn wipe(&mut self) {
+        if self.is_secret
+            && let Some(frame) = &mut self.frame
+        {
+            frame.as_mut_slice().zeroize();
+        }
+    }
+}
+
+impl Drop for WriteBuffer {
+    fn drop(&mut self) {
+        self.wipe();
+    }
+}
+
+/// Room to read into.
+///
+/// The engine lends it for one system call, which happens outside of its lock.
+pub struct ReadBuffer(pub(super) Room);
+
+pub(super) enum Room {
+    /// The buffer in which frames are opened in place.
+    Stream(Box<FrameReader>),
+    /// Memory of its own, while a connection is opened and for HTTP.
+    Raw(Vec<u8>),
+}
+
+/// Room for one read where frames are not opened in place.
+pub(super) const ONE_READ: usize = 4 * 1024;
+
+impl ReadBuffer {
+    /// Returns the room.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the peer sent more than the limits of the transport allow.
+    pub fn space(&mut self) -> io::Result<&mut [u8]> {
+        match &mut self.0 {
+            Room::Stream(ingoing) => ingoing.space().map_err(io::Error::other),
+            Room::Raw(bytes) => {
+                bytes.resize(ONE_READ, 0);
+                Ok(bytes)
+            }
+        }
+    }
+
+    /// Returns whether it holds nothing, in more memory than an idle connection should have.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_large(&self) -> bool {
+        matches!(&self.0, Room::Stream(ingoing) if ingoing.is_large())
+    }
+
+    /// Gives memory back that a large frame needed.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn shrink(&mut self) {
+        if let Room::Stream(ingoing) = &mut self.0 {
+            ingoing.shrink();
+        }
+    }
+}
+
+impl fmt::Debug for ReadBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadBuffer").finish_non_exhaustive()
+    }
+}
