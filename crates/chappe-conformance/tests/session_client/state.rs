@@ -54,6 +54,27 @@ fn sec_007_and_sec_008_saved_state_is_whole_or_not_used() {
 }
 
 #[test]
+fn sec_008_only_a_key_that_is_whole_is_salvaged() {
+    let mut pair = Pair::new();
+    let now = pair.now();
+    let saved = pair.client.export(now, b"primes").unwrap();
+    let (header, key_end) = (0..6, 272);
+    for place in 0..saved.len() {
+        let mut damaged = saved.to_vec();
+        damaged[place] ^= 1;
+        let salvaged = SavedState::salvage(&damaged).map(|state| state.key);
+        // The id is a hash of the key: a change of either shows.
+        let is_whole = !header.contains(&place) && !(8..key_end).contains(&place);
+        assert_eq!(salvaged.as_ref().map(|key| &key.auth_key), is_whole.then(key).as_ref(), "byte {place}");
+        assert!(
+            salvaged.is_none_or(|key| key.salts.is_empty() && key.created_at == 0),
+            "the rest is learned again"
+        );
+        assert_eq!(SavedState::salvage(&saved[..place]).is_some(), place >= key_end, "{place} bytes");
+    }
+}
+
+#[test]
 fn sec_005_no_debug_output_holds_a_key() {
     let (pair, _) = pair_under_temporary_key(0xab);
     let text = format!("{:?}", pair.client);
