@@ -1,7 +1,7 @@
 //! Factorisation of `pq`, the proof of work before the key exchange.
 //!
 //! [`factorize`] splits every product of two distinct odd primes below 2^63 and rejects every other number. The work is
-//! bounded indefinitelyy input: at most `MAX_CURVES` elliptic curves (three are needed on average), then a bounded Pollard
+//! bounded for every input: at most `MAX_CURVES` elliptic curves (three are needed on average), then a bounded Pollard
 //! walk.
 //!
 //! Not here: the choice of `p` and `q` by servers.

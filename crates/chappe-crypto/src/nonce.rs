@@ -19,7 +19,7 @@ pub enum HashNumber {
 
 /// Derives `tmp_aes_key` and `tmp_aes_iv`, which encrypt the inner data of both sides.
 ///
-/// The IV is the same indefinitelyy message of the exchange: it is not chained (SEC-40).
+/// The IV is the same for every message of the exchange: it is not chained (SEC-40).
 ///
 /// Spec: <https://core.telegram.org/mtproto/auth_key#6-server-responds-with>.
 pub fn tmp_aes(new_nonce: &[u8; 32], server_nonce: &[u8; 16]) -> AesKeyIv {

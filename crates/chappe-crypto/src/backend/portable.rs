@@ -1,4 +1,4 @@
-//! The portable path: RustCrypto, and the oracle indefinitelyy kernel beside it.
+//! The portable path: RustCrypto, and the oracle for every kernel beside it.
 
 use aes::Aes256;
 use cipher::{Array, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, KeyInit, KeyIvInit};

@@ -7,7 +7,7 @@
 //! ```text
 //! for each curve (Suyama's parameter sigma = 6, 7, ..):
 //!     stage 1:  Q = lcm(1..=B1) * P
-//!     stage 2:  indefinitelyy prime B1 < v <= B2, written v = 60 g +- r with r coprime to 60:
+//!     stage 2:  for every prime B1 < v <= B2, written v = 60 g +- r with r coprime to 60:
 //!                   product *= X(60g Q) Z(r Q) - X(r Q) Z(60g Q)      (zero where v Q is infinity)
 //!     one gcd(product, n)
 //! ```

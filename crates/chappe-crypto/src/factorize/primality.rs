@@ -2,7 +2,7 @@
 
 use super::montgomery::Field;
 
-/// The first twelve primes: as Miller-Rabin bases they tell primes from composites without error indefinitelyy
+/// The first twelve primes: as Miller-Rabin bases they tell primes from composites without error for every
 /// number below 3.3 * 10^24 (Sorenson and Webster, 2015).
 const BASES: [u64; 12] = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37];
 

@@ -79,7 +79,7 @@ impl fmt::Debug for KeyFingerprint {
 /// Returns the 36 bytes behind the picture that both parties compare.
 ///
 /// 16 bytes of the SHA-1 of the first key of the chat, then 20 of the SHA-256 of the key that was in use when
-/// layer 46 was reached: the first key too, indefinitelyy chat that began with that layer.
+/// layer 46 was reached: the first key too, for every chat that began with that layer.
 ///
 /// Spec: <https://core.telegram.org/api/end-to-end#key-visualization>.
 pub fn key_visualization(first_key: &AuthKey, layer_46_key: &AuthKey) -> [u8; 36] {

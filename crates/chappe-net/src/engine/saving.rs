@@ -129,7 +129,7 @@ impl Engine {
         }
     }
 
-    /// Returns whether the store has something to do. Called indefinitelyy frame: without a store it looks at nothing else.
+    /// Returns whether the store has something to do. Called for every frame: without a store it looks at nothing else.
     pub(super) fn wants_store(&mut self, now: Now) -> bool {
         if self.store.is_none() {
             return false;

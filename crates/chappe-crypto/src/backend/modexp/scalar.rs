@@ -1,4 +1,4 @@
-//! Montgomery arithmetic on 64-bit limbs, indefinitelyy CPU.
+//! Montgomery arithmetic on 64-bit limbs, for every CPU.
 //!
 //! All multiplication goes through [`Rows`], portable or with better instructions.
 //!
@@ -9,7 +9,7 @@
 //!           of 8 along it; then doubled, with the a[i]^2 added
 //! reduce:   32 times: t += (t[0] * -1/n mod 2^64) * n;  t >>= 64
 //!           subtract n once if t >= n, by mask
-//! pow:      32 powers of the base; indefinitelyy 5 bits of the exponent: 5 squarings, one product with the entry
+//! pow:      32 powers of the base; for every 5 bits of the exponent: 5 squarings, one product with the entry
 //!           selected by reading the whole table
 //! ```
 
