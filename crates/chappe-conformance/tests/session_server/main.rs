@@ -7,6 +7,8 @@
     reason = "a program of its own, which fails by panicking"
 )]
 
+extern crate alloc;
+
 mod answers;
 mod checks;
 mod containers;

@@ -1,6 +1,6 @@
 //! Both halves of a session when a client has more under way, and for longer, than is usual.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
 
 use chappe_crypto::Side;
 use chappe_crypto::rng::Drbg;
