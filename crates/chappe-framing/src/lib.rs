@@ -45,6 +45,7 @@
 //! | encrypted envelope | [`EncryptedWriter`], [`open`]; several together with the feature `batch` |
 //! | several messages in one | [`ContainerWriter`], [`Container`] |
 //! | compressed objects | [`Deflater`], [`Inflater`], [`GzipPacked`] |
+//! | binding of a temporary key | [`bind`] |
 //! | answers to queries | [`RpcResult`], [`write_rpc_result_header`] |
 //! | numbers | [`MsgId`], [`SeqNo`], [`ServerSalt`], [`SessionId`], [`UnixTime`] |
 //!
@@ -56,6 +57,7 @@
 
 extern crate alloc;
 
+pub mod bind;
 mod buf;
 mod container;
 mod encrypted;

@@ -58,7 +58,6 @@
 
 extern crate alloc;
 
-pub mod bind;
 mod client;
 mod error;
 mod inner;
@@ -66,6 +65,7 @@ mod nonces;
 mod server;
 mod steps;
 
+pub use chappe_framing::bind;
 pub use chappe_types::{DcId, Environment, KeyKind, Rule, Traffic, TransportErrorCode};
 pub use client::{
     ClientHandshake, ClientOptions, ExpectDhGen, ExpectResPq, ExpectServerDhParams, Finished,

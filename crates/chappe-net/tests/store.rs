@@ -48,7 +48,7 @@ const SLOT: Slot = Slot::production(2);
 fn state() -> Vec<u8> {
     let now = Now::new(MonoTime::ZERO, UnixTime::from_secs(1_707_425_104));
     let key = KeyMaterial::from_handshake([0x5a; 256], 42, 0, 1_707_425_104);
-    ClientSession::new(ClientConfig::default(), key, now).export(now, b"extra").unwrap().to_vec()
+    ClientSession::new(ClientConfig::default(), key, now).export(now, b"extra").to_vec()
 }
 
 #[test]

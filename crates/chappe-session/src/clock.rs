@@ -17,16 +17,17 @@ use chappe_framing::{MsgId, UnixTime};
 
 use crate::time::{MonoTime, Now};
 
-/// How far before its question an answer must be stamped to prove that our clock was fast.
+/// How far before its question an answer must be stamped to prove that our clock was fast: less may be the
+/// difference between two clocks of the datacenter.
 const FAST_CLOCK_PROOF: Duration = Duration::from_secs(15);
 
-/// How much the time may be off before a correction counts as one worth telling.
-const WORTH_TELLING: Duration = Duration::from_secs(1);
+/// Smallest correction that is reported.
+const REPORTED_FROM: Duration = Duration::from_secs(1);
 
-/// What an observation did to the clock.
+/// How an observation changed the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClockChange {
-    /// Nothing, or less than a second.
+    /// Not at all, or by less than a second.
     None,
     /// It was set forward.
     Forward,
@@ -44,7 +45,7 @@ pub struct ServerClock {
 }
 
 impl ServerClock {
-    /// Starts with the wall clock corrected by `offset_seconds`, which nobody vouches for yet.
+    /// Starts with the wall clock corrected by `offset_seconds`, which is a guess until the server answers.
     pub fn unsynchronized(now: Now, offset_seconds: i32) -> Self {
         let server = now.unix.saturating_offset(i64::from(offset_seconds) * 1_000_000_000);
         Self { mono: now.mono, server, is_synchronized: false }
@@ -90,12 +91,12 @@ impl ServerClock {
         i32::try_from(seconds).unwrap_or(if seconds < 0 { i32::MIN } else { i32::MAX })
     }
 
-    /// Tells whether the server itself has confirmed the time in this run.
+    /// Returns whether the server has confirmed the time in this run.
     pub const fn is_synchronized(&self) -> bool {
         self.is_synchronized
     }
 
-    /// Learns from `answer`, the id of an authenticated message that answers our message `question`.
+    /// Takes the time from `answer`, the id of an authenticated message that answers our message `question`.
     pub fn observe_answer(&mut self, mono: MonoTime, answer: MsgId, question: MsgId) -> ClockChange {
         self.is_synchronized = true;
         let stamp = answer.time();
@@ -115,7 +116,7 @@ impl ServerClock {
         let moved = server.offset_from(self.at(mono));
         self.mono = mono;
         self.server = server;
-        if moved.unsigned_abs() < WORTH_TELLING.as_nanos() as u64 {
+        if moved.unsigned_abs() < REPORTED_FROM.as_nanos() as u64 {
             ClockChange::None
         } else if moved > 0 {
             ClockChange::Forward

@@ -1,10 +1,10 @@
 //! Server salts a client knows, and when each is valid.
 //!
 //! [`SaltTable`] holds the salt in use and those announced by `future_salts`. A salt is used from its
-//! `valid_since` on; more are asked for before the last one ends.
+//! `valid_since` on; more are requested before the last one ends.
 //!
-//! Not here: where a salt comes from. The caller vouches that it stood in an authenticated answer to a
-//! recent query of its own (SEC-89).
+//! Not here: where a salt comes from. The caller takes it only from an authenticated answer to a recent query of
+//! its own (SEC-89).
 //!
 //! Spec: <https://core.telegram.org/mtproto/service_messages#request-for-several-future-salts>.
 
@@ -63,20 +63,26 @@ impl SaltTable {
         &self.salts
     }
 
-    /// Returns the salt to send with, moving on to the next whose time has come.
+    /// Returns the salt that is in use at a time.
+    pub(crate) fn current(&self, server_seconds: i64) -> ServerSalt {
+        let begun = self.salts.iter().skip(1).take_while(|next| next.valid_since <= server_seconds).last();
+        // `new`, `from_salts` and `advance` all leave at least one.
+        begun.or(self.salts.first()).map_or(ServerSalt::from_raw(0), |salt| salt.salt)
+    }
+
+    /// Returns the salt to send with, and drops those whose time is over.
     #[inline]
-    pub(crate) fn current(&mut self, server_seconds: i64) -> ServerSalt {
+    pub(crate) fn advance(&mut self, server_seconds: i64) -> ServerSalt {
         while self.salts.get(1).is_some_and(|next| next.valid_since <= server_seconds) {
             self.salts.remove(0);
         }
-        // `new`, `from_salts` and the loop above all leave at least one.
         self.salts.first().map_or(ServerSalt::from_raw(0), |salt| salt.salt)
     }
 
-    /// Replaces everything by the salt that the server demands: what it refuses is of no use.
+    /// Replaces all salts by the one that the server demands: those that it refuses are of no use.
     pub(crate) fn supersede(&mut self, salt: ServerSalt, server_seconds: i64) {
         self.salts.clear();
-        // Its end is unknown; it is assumed to be in the middle of its life.
+        // Its end is unknown. The server accepts a salt for another half hour after its own time, so this is safe.
         self.salts.push(TimedSalt {
             valid_since: server_seconds,
             valid_until: server_seconds.saturating_add(SALT_LIFETIME),
@@ -97,7 +103,7 @@ impl SaltTable {
                 self.insert(salt);
             }
         }
-        self.current(server_seconds);
+        self.advance(server_seconds);
         self.salts.len()
     }
 
@@ -113,7 +119,8 @@ impl SaltTable {
         }
     }
 
-    /// Tells whether more salts should be asked for: none waits behind the current one, or the last ends within `margin` seconds.
+    /// Returns whether more salts should be requested: none waits behind the current one, or the last ends within
+    /// `margin` seconds.
     #[inline]
     pub(crate) fn runs_low(&self, server_seconds: i64, margin: i64) -> bool {
         self.salts.len() < 2
@@ -138,9 +145,10 @@ mod tests {
     #[test]
     fn a_salt_is_used_from_its_first_second_on() {
         let mut table = table();
-        assert_eq!(table.current(2999).to_raw(), 7);
-        assert_eq!(table.current(3000).to_raw(), 8);
-        assert_eq!(table.current(9000).to_raw(), 9);
+        for (seconds, salt) in [(2999, 7), (3000, 8), (9000, 9)] {
+            assert_eq!(table.current(seconds).to_raw(), salt);
+            assert_eq!(table.advance(seconds).to_raw(), salt);
+        }
         assert_eq!(table.as_slice().len(), 1);
     }
 

@@ -43,7 +43,6 @@ pub(crate) enum Service<'a> {
     DetailedInfo {
         msg_id: Option<MsgId>,
         answer: MsgId,
-        status: u8,
     },
     ResendReq(Ids<'a>),
     FutureSalts {
@@ -214,10 +213,14 @@ impl<'a> Service<'a> {
             }
             types::MsgsAllInfo::CONSTRUCTOR_ID => Self::AllInfo { ids: Ids::read(c)?, info: c.read_bytes()? },
             types::MsgDetailedInfo::CONSTRUCTOR_ID => {
-                Self::DetailedInfo { msg_id: Some(msg_id(c)?), answer: msg_id(c)?, status: read_status(c)? }
+                let (msg_id, answer) = (Some(msg_id(c)?), msg_id(c)?);
+                skip_length_and_status(c)?;
+                Self::DetailedInfo { msg_id, answer }
             }
             types::MsgNewDetailedInfo::CONSTRUCTOR_ID => {
-                Self::DetailedInfo { msg_id: None, answer: msg_id(c)?, status: read_status(c)? }
+                let answer = msg_id(c)?;
+                skip_length_and_status(c)?;
+                Self::DetailedInfo { msg_id: None, answer }
             }
             types::MsgResendReq::CONSTRUCTOR_ID | types::MsgResendAnsReq::CONSTRUCTOR_ID => {
                 Self::ResendReq(Ids::read(c)?)
@@ -319,10 +322,9 @@ fn msg_id(c: &mut Cursor<'_>) -> Result<MsgId> {
     c.read_i64().map(MsgId::from_raw)
 }
 
-/// Skips the length of an answer and reads the status behind it.
-fn read_status(c: &mut Cursor<'_>) -> Result<u8> {
-    let _bytes = c.read_i32()?;
-    Ok(c.read_i32()? as u8)
+/// Skips the length of an answer and its status: whether to fetch it depends on what came, not on these.
+fn skip_length_and_status(c: &mut Cursor<'_>) -> Result<()> {
+    c.take(8).map(|_| ())
 }
 
 fn session_id(c: &mut Cursor<'_>) -> Result<SessionId> {

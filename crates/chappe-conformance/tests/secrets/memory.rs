@@ -155,7 +155,7 @@ fn sessions(finished: &Finished, created: CreatedKey) {
 /// A state saved, loaded and checked, in memory and in files, and the same for a key of another library.
 fn stores(client: &ClientSession) {
     let slot = Slot::production(2);
-    let state = client.export(now(0), b"extra").unwrap();
+    let state = client.export(now(0), b"extra");
     let memory = MemoryStore::new();
     memory.save(slot, &state).unwrap();
     memory.save(slot, &state).unwrap();

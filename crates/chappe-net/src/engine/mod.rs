@@ -281,7 +281,7 @@ impl Engine {
 
     /// Returns the state to be kept, as the store gets it.
     pub(crate) fn export(&self, now: Now) -> Option<Zeroizing<Vec<u8>>> {
-        self.session.as_ref()?.export(now, &[])
+        Some(self.session.as_ref()?.export(now, &[]))
     }
 
     fn start_session(&mut self, key: KeyMaterial, now: Now) {

@@ -32,7 +32,7 @@
 //! #     chappe_session::Now::new(chappe_session::MonoTime::ZERO, chappe_session::UnixTime::from_secs(1_707_425_104)),
 //! # );
 //! # let now = chappe_session::Now::new(chappe_session::MonoTime::ZERO, chappe_session::UnixTime::from_secs(1_707_425_104));
-//! # let exported = session.export(now, &[]).expect("it has a key");
+//! # let exported = session.export(now, &[]);
 //! store.save(slot, &exported)?;
 //! let state = load_state(&store, slot)?.expect("it was saved");
 //! assert_eq!(state.key.auth_key.as_bytes(), &[7; 256]);

@@ -12,7 +12,7 @@ use crate::SessionLimits;
 use crate::liveness::LivenessPolicy;
 use crate::salts::TimedSalt;
 
-/// What a client's session needs to know that does not change.
+/// The configuration of a client's session.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct ClientConfig {
@@ -22,9 +22,9 @@ pub struct ClientConfig {
     pub liveness: LivenessPolicy,
     /// How much random padding goes behind a message.
     pub padding: Padding,
-    /// What goes around the first calls; without it calls are sent as they are.
+    /// The wrapper of the first calls under each key; `None` sends calls as they are.
     pub init: Option<InitConnection>,
-    /// Whether temporary keys are used. The key given at the start is then never used for calls (SEC-73).
+    /// Whether temporary keys are used. The permanent key then never carries calls (SEC-73).
     pub forward_secrecy: ForwardSecrecy,
 }
 
@@ -48,14 +48,14 @@ pub enum ForwardSecrecy {
     On,
 }
 
-/// The key a session starts with, and what is known of its server.
+/// The key that a session starts with, and what is known of its server.
 #[derive(Clone, Debug)]
 pub struct KeyMaterial {
     /// The permanent `auth_key`.
     pub auth_key: AuthKey,
     /// When the key was made, in Unix seconds of the server.
     pub created_at: i64,
-    /// Salts known; empty makes the first message cost a round trip.
+    /// The known salts. Without any, the first message costs a further round trip.
     pub salts: Vec<TimedSalt>,
     /// What must be added to the local clock to get the server's time, in seconds.
     pub time_offset: i32,
@@ -66,7 +66,7 @@ pub struct KeyMaterial {
 /// Where a time offset comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ClockTrust {
-    /// From an earlier run, or a guess: the first answer of the server decides.
+    /// From an earlier run, or a guess: the first answer of the server replaces it.
     #[default]
     Guess,
     /// From a handshake of this run.
@@ -74,7 +74,7 @@ pub enum ClockTrust {
 }
 
 impl KeyMaterial {
-    /// What a handshake has just given.
+    /// Takes the result of a handshake that has just finished.
     pub fn from_handshake(
         auth_key: impl Into<AuthKey>,
         first_salt: i64,
@@ -106,7 +106,7 @@ pub struct TemporaryKey {
     pub expires_at: i64,
 }
 
-/// `invokeWithLayer` and `initConnection`, ready to stand in front of a query.
+/// `invokeWithLayer` and `initConnection`, serialized, to be put in front of a query.
 ///
 /// <https://core.telegram.org/api/invoking#saving-client-info>
 #[derive(Clone, PartialEq, Eq)]
@@ -114,13 +114,13 @@ pub struct InitConnection {
     prefix: Zeroizing<Box<[u8]>>,
 }
 
-/// What `initConnection` tells the server about the application.
+/// The description of the application in `initConnection`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientInfo {
-    /// Number of the application.
+    /// The number of the application (`api_id`).
     pub api_id: i32,
-    /// Such as the model of the phone.
+    /// The model of the device.
     pub device_model: Vec<u8>,
     /// Name and version of the operating system.
     pub system_version: Vec<u8>,
@@ -176,7 +176,7 @@ impl InitConnection {
         Ok(Self::from_prefix(prefix))
     }
 
-    /// Takes the bytes that stand in front of a query, whatever they say.
+    /// Takes the bytes of a wrapper unchecked.
     pub fn from_prefix(prefix: impl Into<Box<[u8]>>) -> Self {
         Self { prefix: Zeroizing::new(prefix.into()) }
     }
@@ -188,7 +188,7 @@ impl InitConnection {
 }
 
 impl core::fmt::Debug for InitConnection {
-    /// Tells the length only: the application's number is nobody's business.
+    /// Redacts the bytes, which hold the application's number: only their length is printed.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("InitConnection").field("len", &self.prefix.len()).finish()
     }

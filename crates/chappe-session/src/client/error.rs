@@ -1,9 +1,10 @@
-//! What can go wrong between a caller and its session.
+//! Errors of a client's session.
 
 use core::fmt;
 
 use chappe_framing::FrameError;
 use chappe_tl::EncodeError;
+use chappe_types::Rule;
 
 /// Why a call was not accepted.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,12 +21,12 @@ pub enum SendError {
     },
     /// Too many calls are pending; wait until some have ended.
     TooManyPending {
-        /// How many are.
+        /// Their number.
         pending: usize,
     },
     /// The bodies of the pending calls take too much memory; wait until some have ended.
     TooManyBytes {
-        /// How many bytes they have.
+        /// Their number of bytes.
         pending: usize,
     },
     /// The session has ended for good.
@@ -61,14 +62,13 @@ impl From<EncodeError> for SendError {
     }
 }
 
-/// Why a frame was not accepted. Whatever it was: close the connection and open another.
+/// Why a frame was not accepted. In every case: close the connection and open another.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ReceiveError {
     /// The frame is not in order. Nothing of it was used.
     Frame(FrameError),
-    /// The caller has not fetched events for too long. The frame was not looked at; fetch them and hand it
-    /// in again.
+    /// Too many events wait to be fetched. The frame was not read; fetch them and pass it again.
     EventsWaiting,
 }
 
@@ -94,5 +94,15 @@ impl core::error::Error for ReceiveError {
 impl From<FrameError> for ReceiveError {
     fn from(error: FrameError) -> Self {
         Self::Frame(error)
+    }
+}
+
+impl ReceiveError {
+    /// Returns the rule that the frame broke. `None` if the frame was not looked at.
+    pub fn rule(&self) -> Option<Rule> {
+        match self {
+            Self::Frame(error) => Some(error.rule()),
+            Self::EventsWaiting => None,
+        }
     }
 }

@@ -11,74 +11,82 @@
 //!   [`handle_timeout`](ClientSession::handle_timeout);
 //! - **commands**: [`send`](ClientSession::send), [`cancel`](ClientSession::cancel),
 //!   [`install_temporary_key`](ClientSession::install_temporary_key), …;
-//! - **output**: [`poll_transmit`](ClientSession::poll_transmit) until it gives `None`,
-//!   [`poll_timeout`](ClientSession::poll_timeout), [`events`](ClientSession::events).
+//! - **output**: [`poll_transmit`](ClientSession::poll_transmit) until it returns `None`,
+//!   [`events`](ClientSession::events), [`poll_timeout`](ClientSession::poll_timeout).
 //!
 //! After each input or command the caller drains the output, in that order. A session belongs to a key
 //! and a run of the application, not to a connection: connections come and go beneath it.
+//!
+//! | Part | What it knows |
+//! |---|---|
+//! | `keys` | which key packets travel under; temporary keys and their binding |
+//! | `key_session` | one key: session id, sequence numbers, salts, inbox |
+//! | `inbox` | ids seen, acknowledgements owed |
+//! | `exchange` | messages under way, of these three parts: |
+//! | `calls` | each call from its acceptance to its end |
+//! | `sent` | numbering of messages, and what was sent recently |
+//! | `questions` | states, resends and drops asked for; answers to the server |
+//! | `packet` | the packet being made |
+//! | `answers`, `complaints` | what errors and `bad_msg_notification`s mean, as values |
+//! | `breaker` | the end of loops |
+//!
+//! The methods here and in `dispatch`, which has what a frame does, join the parts: each is given exactly what it
+//! may touch.
 
-mod binding;
-mod call;
-mod commands;
+mod answers;
+mod breaker;
+mod calls;
 mod complaints;
 mod config;
-mod driving;
-mod epoch;
+mod context;
+mod dispatch;
 mod error;
-mod event;
-mod input;
+mod events;
+mod exchange;
+mod inbox;
+mod key_session;
 mod keys;
-mod load;
-mod outbox;
-mod receive;
-mod recovery;
-mod renewal;
-mod results;
+mod packet;
+mod questions;
+mod salt_supply;
+mod saved;
 mod sent;
-mod service_queue;
-mod state;
-mod states;
-mod timers;
-mod transmit;
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use chappe_crypto::{AuthKey, AuthKeyId};
-use chappe_framing::{
-    AcceptedFormat, Deflater, Inflater, MsgId, MsgIdGenerator, ServerSalt, SessionId, TransportTail,
-};
+use chappe_crypto::{AuthKeyId, QuickAckToken};
+use chappe_framing::{FrameBuf, Inflater, MsgId, ServerSalt, SessionId, TransportTail};
+use chappe_tl::{EncodeError, Serializable};
+use chappe_types::TransportErrorCode;
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
 
 pub use crate::Transmit;
-pub use call::{CallId, Packing, Repeat, SendOptions};
+pub use calls::{CallId, Packing, Repeat, SendOptions};
 pub use config::{
     ClientConfig, ClientInfo, ClockTrust, ForwardSecrecy, InitConnection, KeyMaterial, TemporaryKey,
 };
 pub use error::{ReceiveError, SendError};
-pub use event::{AuthorizationTrouble, CallFailure, DropOutcome, Event, Events, ReconnectReason};
-pub use state::{SavedState, StateError};
+pub use events::{AuthorizationTrouble, CallFailure, DropOutcome, Event, Events, ReconnectReason};
+pub use saved::{SavedState, StateError};
 
+use crate::QUIET;
 use crate::clock::ServerClock;
 use crate::counters::Counters;
 use crate::liveness::{Liveness, LivenessPolicy};
-use crate::rare::Rare;
 use crate::salts::{SaltTable, TimedSalt};
 use crate::service::HttpWait;
 use crate::time::{MonoTime, Now};
-use call::Stage;
-use epoch::{Epoch, Role};
-use event::EventLog;
-use outbox::Outbox;
-use sent::SentLog;
-use service_queue::ServiceQueue;
-
-/// Seconds before a salt ends at which the next ones are asked for.
-const SALT_MARGIN: i64 = 60;
-
-/// Least time between two requests for salts.
-const SALT_PAUSE: Duration = Duration::from_secs(60);
+use breaker::Breaker;
+use calls::Calls;
+use exchange::Exchange;
+use key_session::KeySession;
+use keys::{KeySign, KeySlot, Keys};
+use packet::Packet;
 
 /// A client's session, sans I/O. See the [module](self) for the order of calls.
 ///
@@ -104,48 +112,19 @@ const SALT_PAUSE: Duration = Duration::from_secs(60);
 /// ```
 pub struct ClientSession {
     config: Arc<ClientConfig>,
-    /// The permanent key, if it is not the one in use.
-    permanent: Option<AuthKey>,
-    permanent_created_at: i64,
-    /// The key and session that packets are sent under.
-    current: Option<Box<Epoch>>,
-    /// The key before, whose answers are still taken.
-    previous: Option<Box<Epoch>>,
+    /// Replaces the policy of the configuration.
+    policy: Option<Box<LivenessPolicy>>,
+    /// The transport's padding while a connection is up.
+    link: Option<TransportTail>,
+    keys: Keys,
     clock: ServerClock,
     live: Liveness,
-    /// Takes the place of the policy in the configuration.
-    policy: Option<Box<LivenessPolicy>>,
-    link: Link,
-    ids: MsgIdGenerator,
-    sent: SentLog,
-    outbox: Rare<Outbox>,
-    service: Rare<ServiceQueue>,
-    /// Calls accepted so far: the generation of the next.
-    calls: u32,
-    /// A call in the packet being made asks for a quick acknowledgement.
-    wants_quick_ack: bool,
-    events: Rare<EventLog>,
+    exchange: Exchange,
+    /// Made when the first packed object comes.
     inflater: Option<Box<Inflater>>,
-    deflater: Option<Box<Deflater>>,
-    counters: Counters,
-    /// New sessions without an answer in between (SEC-86).
-    resets: u8,
-    /// `bad_msg_notification`s without an answer in between.
-    complaints: u8,
-    /// Signs of trouble with the key in a row.
-    key_signs: u8,
-    key_wanted_at: Option<MonoTime>,
-    /// Counts the sessions, so that nothing is asked about messages of another one.
-    era: u32,
+    breaker: Breaker,
     http: Option<HttpWait>,
-    terminated: bool,
-}
-
-/// The connection beneath.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Link {
-    Down,
-    Up { tail: TransportTail },
+    is_terminated: bool,
 }
 
 /// Making a session, and getters.
@@ -159,63 +138,47 @@ impl ClientSession {
             ClockTrust::Guess => ServerClock::unsynchronized(now, key.time_offset),
             ClockTrust::Measured => ServerClock::synchronized(now, key.time_offset),
         };
-        let (permanent, current) = match config.forward_secrecy {
-            ForwardSecrecy::On => (Some(key.auth_key), None),
+        let keys = match config.forward_secrecy {
+            ForwardSecrecy::On => Keys::temporary(key.auth_key, key.created_at),
             ForwardSecrecy::Off => {
                 let salts = SaltTable::from_salts(key.salts, config.limits.salts);
-                let epoch = Epoch::new(key.auth_key, salts, Role::Permanent, &config.limits);
-                (None, Some(Box::new(epoch)))
+                Keys::permanent(KeySession::new(key.auth_key, salts, &config.limits), key.created_at)
             }
         };
         Self {
             live: Liveness::new(now.mono),
             policy: None,
             config,
-            permanent,
-            permanent_created_at: key.created_at,
-            current,
-            previous: None,
+            link: None,
+            keys,
             clock,
-            link: Link::Down,
-            ids: MsgIdGenerator::new(),
-            sent: SentLog::new(),
-            outbox: Rare::new(),
-            service: Rare::new(),
-            calls: 0,
-            wants_quick_ack: false,
-            events: Rare::new(),
+            exchange: Exchange::new(),
             inflater: None,
-            deflater: None,
-            counters: Counters::default(),
-            resets: 0,
-            complaints: 0,
-            key_signs: 0,
-            key_wanted_at: None,
-            era: 0,
+            breaker: Breaker::default(),
             http: None,
-            terminated: false,
+            is_terminated: false,
         }
     }
 
     /// Returns the id of the key that packets are sent under; `None` while a temporary key is missing.
     pub fn auth_key_id(&self) -> Option<AuthKeyId> {
-        self.current.as_ref().map(|epoch| epoch.key.id())
+        self.keys.current().map(|session| session.key.id())
     }
 
     /// Returns the `session_id`; `None` until the first packet draws one.
     pub fn session_id(&self) -> Option<SessionId> {
-        self.current.as_ref().and_then(|epoch| epoch.session_id)
+        self.keys.current()?.session_id
     }
 
     /// Returns the salt in use.
-    pub fn server_salt(&mut self, now: Now) -> Option<ServerSalt> {
+    pub fn server_salt(&self, now: Now) -> Option<ServerSalt> {
         let seconds = self.clock.seconds(now.mono);
-        self.current.as_mut().map(|epoch| epoch.salts.current(seconds))
+        self.keys.current().map(|session| session.salts.table.current(seconds))
     }
 
-    /// Returns the salts known, the one in use first.
+    /// Returns the known salts; the first was used for the last packet.
     pub fn salts(&self) -> &[TimedSalt] {
-        self.current.as_ref().map_or(&[], |epoch| epoch.salts.as_slice())
+        self.keys.current().map_or(&[], |session| session.salts.table.as_slice())
     }
 
     /// Returns what must be added to the local clock to get the server's time, in seconds.
@@ -240,41 +203,358 @@ impl ClientSession {
 
     /// Returns the counters.
     pub const fn counters(&self) -> &Counters {
-        &self.counters
+        &self.exchange.counters
     }
 
     /// Returns the number of calls that have not ended.
     pub fn pending_calls(&self) -> usize {
-        self.outbox.pending()
+        self.exchange.pending()
     }
 
-    /// Tells whether a call has not ended.
+    /// Returns whether a call has not ended.
     pub fn is_pending(&self, call: CallId) -> bool {
-        self.outbox.get(call).is_some()
+        self.exchange.is_pending(call)
     }
 
     /// Returns the `msg_id` a call was last sent under; `None` if it has ended or was not sent yet.
     pub fn msg_id(&self, call: CallId) -> Option<MsgId> {
-        self.outbox.get(call).map(|slot| slot.msg_id).filter(|msg_id| msg_id.to_raw() != 0)
+        self.exchange.calls.as_deref()?.get(call)?.msg_id()
     }
 
-    /// Tells whether the session has ended for good.
+    /// Returns whether the session has ended for good.
     pub const fn is_terminated(&self) -> bool {
-        self.terminated
+        self.is_terminated
     }
 
-    /// Tells whether a connection is up.
+    /// Returns whether a connection is up.
     pub const fn is_connected(&self) -> bool {
-        matches!(self.link, Link::Up { .. })
+        self.link.is_some()
+    }
+
+    /// Returns whether calls can go out: a key is there, and if it is a temporary one, it is bound.
+    pub const fn is_usable(&self) -> bool {
+        self.keys.is_usable()
+    }
+
+    /// Writes what must survive a restart. The buffer holds the key, and is wiped when it is dropped.
+    ///
+    /// `extra` is the caller's own.
+    pub fn export(&self, now: Now, extra: &[u8]) -> Zeroizing<Vec<u8>> {
+        // Temporary keys are never written (SEC-07), and their salts end with them.
+        let salts = if self.keys.are_temporary() { &[] } else { self.salts() };
+        saved::Contents {
+            key: self.keys.permanent_key(),
+            created_at: self.keys.created_at(),
+            time_offset: self.time_offset(now),
+            salts,
+            extra,
+        }
+        .write()
     }
 }
 
-impl Drop for ClientSession {
-    fn drop(&mut self) {
-        use zeroize::Zeroize;
-        if let Some(events) = self.events.present_mut() {
-            events.scratch.zeroize();
+/// Input.
+impl ClientSession {
+    /// A connection is up. `tail` tells whether its transport leaves padding behind frames.
+    ///
+    /// The state of calls that were in flight is asked for first.
+    pub fn handle_connected(&mut self, now: Now, tail: TransportTail) {
+        if self.is_connected() {
+            self.handle_disconnected(now);
         }
+        self.link = Some(tail);
+        self.live.on_connected(now.mono);
+        self.exchange.ask_about_uncertain();
+        self.request_temporary_key(now);
+    }
+
+    /// The connection is gone. Calls that were in flight stay pending.
+    pub fn handle_disconnected(&mut self, _now: Now) {
+        self.link = None;
+        self.keys.on_disconnected();
+        self.exchange.on_disconnected();
+    }
+
+    /// Decrypts a frame in place and returns the events in it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the frame is not in order (SEC-61 to SEC-70, SEC-75, SEC-93 to SEC-97): the connection must
+    /// be closed. Duplicates, old messages and the like are no errors; they are counted.
+    pub fn handle_frame<'a>(&'a mut self, now: Now, frame: &'a mut [u8]) -> Result<Events<'a>, ReceiveError> {
+        self.exchange.events.begin();
+        if self.exchange.events.is_full(&self.config.limits) {
+            return Err(ReceiveError::EventsWaiting);
+        }
+        if let Err(error) = self.receive(now, frame) {
+            self.exchange.counters.refused.count(error.rule());
+            // Messages in front of the faulty one were handled: their events are left for `events`.
+            self.exchange.events.outlive(frame);
+            return Err(error.into());
+        }
+        Ok(self.exchange.events.take(frame))
+    }
+
+    /// The transport reported an error instead of a frame, such as -404 or -429.
+    ///
+    /// It is unauthenticated, so no key is ever given up for it (SEC-134).
+    pub fn handle_transport_error(&mut self, now: Now, code: TransportErrorCode) {
+        if code == TransportErrorCode::UnknownAuthKey {
+            self.on_key_sign(now, KeySign::NotFound);
+        }
+        self.exchange.events.plain(Event::Reconnect(ReconnectReason::TransportError(code)));
+    }
+
+    /// The transport delivered a quick acknowledgement. Unknown tokens are ignored (SEC-133).
+    pub fn handle_quick_ack(&mut self, _now: Now, token: QuickAckToken) {
+        let Some(calls) = &mut self.exchange.calls else {
+            return;
+        };
+        while let Some(call) = calls.pop_quick_acked(token) {
+            if calls.get(call).is_some() {
+                self.exchange.events.plain(Event::QuickAcked { call });
+            }
+        }
+    }
+
+    /// Time has passed: to be called at the time that [`poll_timeout`](Self::poll_timeout) returns, or at any time.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.exchange.fail_timed_out(now.mono);
+        if self.is_connected() {
+            self.exchange.ask_about_unanswered(now.mono, self.config.limits.ask_state_after);
+            self.keys.renew_binding(now.mono);
+            if self.live.is_dead(self.liveness(), now.mono) {
+                self.handle_disconnected(now);
+                self.exchange.events.plain(Event::Reconnect(ReconnectReason::Silence));
+            }
+        }
+        self.request_temporary_key(now);
+        self.expire_keys(now);
+        self.compact(now);
+        self.release_memory(now);
+    }
+
+    /// Drops notes about messages sent long ago.
+    #[inline]
+    fn compact(&mut self, now: Now) {
+        if self.exchange.sent.wants_compaction() {
+            let limits = &self.config.limits;
+            let oldest = self.clock.at(now.mono).saturating_sub(limits.sent_memory);
+            self.exchange.drop_old_notes(oldest, limits.sent_service_ids);
+        }
+    }
+
+    /// A session that has been quiet for a while holds no buffers: there may be many like it.
+    fn release_memory(&mut self, now: Now) {
+        if !self.exchange.is_idle() || !self.live.is_quiet(now.mono, QUIET) {
+            return;
+        }
+        self.inflater = None;
+        self.exchange.release(self.clock.at(now.mono).saturating_sub(QUIET));
+        if let Some(session) = self.keys.current_mut() {
+            session.inbox.acks.release();
+        }
+    }
+}
+
+/// Commands.
+impl ClientSession {
+    /// Accepts a call and serializes it; it goes out with the next packet.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the call cannot be encoded, if too much is pending, or if the session has ended.
+    pub fn send<S: Serializable + ?Sized>(
+        &mut self,
+        now: Now,
+        call: &S,
+        options: SendOptions,
+    ) -> Result<CallId, SendError> {
+        self.send_with(now, options, |body| {
+            body.reserve(call.serialized_len());
+            call.serialize(body)
+        })
+    }
+
+    /// Accepts a call that is serialized already, constructor id first.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub fn send_bytes(&mut self, now: Now, body: &[u8], options: SendOptions) -> Result<CallId, SendError> {
+        self.send_with(now, options, |out| {
+            out.extend_from_slice(body);
+            Ok(())
+        })
+    }
+
+    #[inline]
+    fn send_with(
+        &mut self,
+        now: Now,
+        options: SendOptions,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
+    ) -> Result<CallId, SendError> {
+        if self.is_terminated {
+            return Err(SendError::Terminated);
+        }
+        let call = self.exchange.accept(now.mono, options, &self.config.limits, write)?;
+        if !self.exchange.is_waiting() {
+            self.live.on_waiting(now.mono);
+        }
+        Ok(call)
+    }
+
+    /// Gives up a call. Returns whether it was still pending.
+    ///
+    /// A call that was not sent ends at once. For one in flight the server is asked to drop the answer, and
+    /// the call ends with the server's reply, or with its answer if that comes first.
+    pub fn cancel(&mut self, call: CallId) -> bool {
+        let Some(slot) = self.exchange.calls.as_deref_mut().and_then(|calls| calls.get_mut(call)) else {
+            return false;
+        };
+        if slot.attempts == 0 {
+            self.exchange.fail(call, CallFailure::Cancelled(DropOutcome::NotSent));
+        } else {
+            slot.cancelled = true;
+            self.exchange.drop_answer(call);
+        }
+        true
+    }
+
+    /// Installs a temporary key that a handshake has just made; the next packet binds it.
+    ///
+    /// Answers under the key before are accepted for as long as that key lives. A session without forward secrecy
+    /// whose permanent key is in doubt goes over to temporary keys by this.
+    pub fn install_temporary_key(&mut self, now: Now, key: TemporaryKey) {
+        let limits = &self.config.limits;
+        let salts = SaltTable::new(key.first_salt, self.clock.seconds(now.mono), limits.salts);
+        let accepts_answers = self.keys.install(KeySession::new(key.auth_key, salts, limits), key.expires_at);
+        self.exchange.begin_generation();
+        if !accepts_answers {
+            self.exchange.doubt_calls();
+            self.exchange.ask_about_uncertain();
+        }
+    }
+
+    /// Requests a ping with the next packet, so that a new connection shows whether the datacenter is there.
+    ///
+    /// Without it an idle session would find out only when its next ping is due.
+    pub const fn request_ping(&mut self) {
+        self.live.request_ping();
+    }
+
+    /// Schedules waiting acknowledgements for the next packet, before a connection is closed.
+    ///
+    /// The server repeats what is not acknowledged on the next connection.
+    pub fn flush_acks(&mut self, now: Now) {
+        for slot in [KeySlot::Current, KeySlot::Previous] {
+            if let Some(session) = self.keys.get_mut(slot) {
+                session.inbox.acks.hurry(now.mono);
+            }
+        }
+    }
+
+    /// Requests the destruction of another session of the same key.
+    pub fn destroy_session(&mut self, session_id: SessionId) {
+        if self.session_id() != Some(session_id) {
+            self.exchange.questions.get_or_insert_default().destroy_session(session_id);
+        }
+    }
+
+    /// Requests the destruction of the key in use, after a logout.
+    pub fn destroy_auth_key(&mut self) {
+        self.exchange.questions.get_or_insert_default().destroy_key();
+    }
+
+    /// Uses HTTP's long polling: each packet then carries `http_wait`, and
+    /// [`request_http_wait`](Self::request_http_wait) forces one without other content.
+    pub const fn set_http_wait(&mut self, wait: Option<HttpWait>) {
+        self.http = wait;
+    }
+
+    /// Forces a packet even if it carries only `http_wait`: over HTTP one request must be out.
+    pub fn request_http_wait(&mut self) {
+        if self.http.is_some() {
+            self.exchange.questions.get_or_insert_default().request_http_wait();
+        }
+    }
+
+    /// Replaces the policy of pings, for instance when an application goes to the background.
+    pub fn set_liveness(&mut self, policy: LivenessPolicy) {
+        self.policy = Some(Box::new(policy));
+    }
+}
+
+/// Output.
+impl ClientSession {
+    /// Makes the next packet in `out`; `None` if there is nothing to send now.
+    ///
+    /// Poll it until it returns `None`, and again after each input and each command, and when
+    /// [`poll_timeout`](Self::poll_timeout) is due. While no connection is up, it returns `None`.
+    pub fn poll_transmit(
+        &mut self,
+        now: Now,
+        rng: &mut (impl CryptoRng + ?Sized),
+        out: &mut FrameBuf,
+    ) -> Option<Transmit> {
+        self.link?;
+        let (config, clock) = (&self.config, &self.clock);
+        if let Some(before) = self.keys.previous_to_ack_mut()
+            && packet::acknowledge(before, config, clock, &mut self.exchange.sent, now, rng, out)
+        {
+            return Some(Transmit { quick_ack: None });
+        }
+        self.compact(now);
+        let (key, unbound) = self.keys.sending()?;
+        let packet = Packet {
+            now,
+            config: &self.config,
+            policy: self.policy.as_deref().unwrap_or(&self.config.liveness),
+            http: self.http,
+            clock: &self.clock,
+            key,
+            unbound,
+            sent: &mut self.exchange.sent,
+            calls: self.exchange.calls.as_deref_mut(),
+            questions: self.exchange.questions.as_deref_mut(),
+            live: &mut self.live,
+            counters: &mut self.exchange.counters,
+            wants_quick_ack: false,
+        };
+        packet.make(rng, out)
+    }
+
+    /// Returns the events of commands and timers. Those of frames come from
+    /// [`handle_frame`](Self::handle_frame), which returns these as well.
+    ///
+    /// Poll it after each command, and after [`handle_timeout`](Self::handle_timeout),
+    /// [`handle_transport_error`](Self::handle_transport_error), [`handle_quick_ack`](Self::handle_quick_ack), and a
+    /// frame that was refused.
+    pub fn events(&mut self) -> Events<'_> {
+        self.exchange.events.take(&[])
+    }
+
+    /// Returns when [`handle_timeout`](Self::handle_timeout) must be called and
+    /// [`poll_transmit`](Self::poll_transmit) polled again; `None` if there is nothing to wait for.
+    ///
+    /// Every input and every command can change it, and so does `poll_transmit`: poll it last.
+    pub fn poll_timeout(&mut self) -> Option<MonoTime> {
+        let calls = self.exchange.calls.as_deref_mut().and_then(Calls::deadline);
+        if !self.is_connected() {
+            return calls;
+        }
+        let is_waiting = self.exchange.is_waiting() || self.keys.awaits_binding();
+        let live = self.live.deadline(self.liveness(), is_waiting);
+        let questions = self.exchange.questions.as_deref();
+        let state =
+            questions.and_then(|questions| questions.patience_ends(self.config.limits.ask_state_after));
+        let session = self.keys.current();
+        let acks = session.and_then(|session| session.inbox.acks.deadline());
+        let salts = session.and_then(|session| session.salts.request_due(&self.clock));
+        let old_acks = self.keys.previous_to_ack().and_then(|session| session.inbox.acks.deadline());
+        let (key, binding) = (self.keys.request_due(&self.clock), self.keys.binding_due());
+        [calls, Some(live), state, acks, salts, old_acks, key, binding].into_iter().flatten().min()
     }
 }
 
@@ -283,17 +563,8 @@ impl fmt::Debug for ClientSession {
         f.debug_struct("ClientSession")
             .field("auth_key_id", &self.auth_key_id())
             .field("link", &self.link)
-            .field("pending", &self.outbox.pending())
-            .field("counters", &self.counters)
+            .field("pending", &self.pending_calls())
+            .field("counters", &self.exchange.counters)
             .finish_non_exhaustive()
     }
-}
-
-#[expect(clippy::unnecessary_box_returns, reason = "made when the first packed answer comes, and large")]
-fn new_inflater() -> Box<Inflater> {
-    Box::new(Inflater::new(AcceptedFormat::Gzip))
-}
-
-fn is_sent(stage: Stage) -> bool {
-    matches!(stage, Stage::Sent | Stage::Acked | Stage::Uncertain)
 }

@@ -1,31 +1,33 @@
-//! Which messages were sent recently, and what they were.
+//! The numbering of messages, and the memory of what was sent recently.
 //!
 //! [`SentLog`] is a list in ascending order of `msg_id`, since ids only grow: a new message goes to the
-//! end, an answer is found by binary search. It holds more than the pending calls, because complaints
+//! end, and an answer is found by binary search. It holds more than the pending calls, because complaints
 //! and answers also name containers, pings and requests for salts, and because a call that was sent again
-//! may still be answered under its first id. What is dead is dropped when the log has doubled, so the
+//! may still be answered under its first id. Dead entries are dropped when the log has doubled, so the
 //! cost per message stays constant whatever the number of pending calls.
 //!
 //! An entry takes 16 bytes. The two lowest bits of a client's `msg_id` are always zero, so they serve as marks.
 
 use alloc::vec::Vec;
 
-use chappe_framing::MsgId;
+use chappe_framing::{MessageHeader, MsgId, MsgIdGenerator, MsgOrigin, SeqNoCounter, UnixTime};
 
-use super::call::CallId;
+use super::calls::CallId;
 
 /// One sent message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sent {
     pub(super) msg_id: MsgId,
-    pub(super) what: What,
+    pub(super) kind: SentKind,
 }
 
-/// What a sent message was.
+/// What a sent message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum What {
+pub(super) enum SentKind {
     Call(CallId),
     DropAnswer(CallId),
+    /// `auth.bindTempAuthKey`.
+    Binding,
     Container,
     Acks,
     Ping,
@@ -34,26 +36,27 @@ pub(super) enum What {
     ResendReq,
     DestroySession,
     DestroyAuthKey,
-    /// State info, resent answers to the server and whatever else nobody waits for.
+    /// Messages that nobody waits for an answer to, such as `msgs_state_info` and `pong`.
     Other,
 }
 
 /// The kinds that name no call, in the order of their numbers.
-const KINDS: [What; 9] = [
-    What::Container,
-    What::Acks,
-    What::Ping,
-    What::FutureSalts,
-    What::StateReq,
-    What::ResendReq,
-    What::DestroySession,
-    What::DestroyAuthKey,
-    What::Other,
+const KINDS: [SentKind; 10] = [
+    SentKind::Binding,
+    SentKind::Container,
+    SentKind::Acks,
+    SentKind::Ping,
+    SentKind::FutureSalts,
+    SentKind::StateReq,
+    SentKind::ResendReq,
+    SentKind::DestroySession,
+    SentKind::DestroyAuthKey,
+    SentKind::Other,
 ];
 
 /// Mark: the message travelled in the container that follows in the log.
 const IN_CONTAINER: i64 = 1;
-/// Mark of a message that names a call: it has an answer dropped; without it the message is the call itself.
+/// Mark of a message that names a call: it drops the answer; without it the message is the call itself.
 const DROPS: i64 = 2;
 /// The same mark of a container: the server has acknowledged it.
 const IS_ACKED: i64 = 2;
@@ -70,14 +73,14 @@ struct Entry {
 
 impl Entry {
     #[inline]
-    fn new(Sent { msg_id, what }: Sent) -> Self {
+    fn new(Sent { msg_id, kind }: Sent) -> Self {
         let id = msg_id.to_raw() & !(IN_CONTAINER | DROPS);
-        match what {
-            What::Call(call) => Self { marked_id: id, call },
-            What::DropAnswer(call) => Self { marked_id: id | DROPS, call },
-            what => {
-                let kind = KINDS.iter().position(|kind| *kind == what).unwrap_or(KINDS.len() - 1);
-                Self { marked_id: id, call: CallId::new(NO_CALL, kind as u32) }
+        match kind {
+            SentKind::Call(call) => Self { marked_id: id, call },
+            SentKind::DropAnswer(call) => Self { marked_id: id | DROPS, call },
+            kind => {
+                let number = KINDS.iter().position(|known| *known == kind).unwrap_or(KINDS.len() - 1);
+                Self { marked_id: id, call: CallId::new(NO_CALL, number as u32) }
             }
         }
     }
@@ -91,22 +94,32 @@ impl Entry {
     }
 
     fn is_container(self) -> bool {
-        self.call.slot() == NO_CALL && self.sent().what == What::Container
+        self.call.slot() == NO_CALL && self.sent().kind == SentKind::Container
     }
 
     fn sent(self) -> Sent {
-        let what = match (self.call.slot(), self.marked_id & DROPS) {
-            (NO_CALL, _) => KINDS.get(self.call.generation() as usize).copied().unwrap_or(What::Other),
-            (_, 0) => What::Call(self.call),
-            _ => What::DropAnswer(self.call),
+        let kind = match (self.call.slot(), self.marked_id & DROPS) {
+            (NO_CALL, _) => KINDS.get(self.call.generation() as usize).copied().unwrap_or(SentKind::Other),
+            (_, 0) => SentKind::Call(self.call),
+            _ => SentKind::DropAnswer(self.call),
         };
-        Sent { msg_id: self.msg_id(), what }
+        Sent { msg_id: self.msg_id(), kind }
     }
+}
+
+/// Whether a message needs an acknowledgement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ContentRelation {
+    Related,
+    Unrelated,
 }
 
 /// All messages sent recently, in ascending order of `msg_id`.
 #[derive(Clone, Debug)]
 pub(super) struct SentLog {
+    ids: MsgIdGenerator,
+    /// Counts the sessions, so that nothing is asked about messages of another one.
+    generation: u32,
     entries: Vec<Entry>,
     /// Length at which the dead entries are dropped.
     compact_at: usize,
@@ -114,12 +127,18 @@ pub(super) struct SentLog {
     expected: usize,
 }
 
-/// Entries by which the log may grow, at least, until it is looked through.
+/// Least number of entries by which the log grows until dead ones are dropped.
 const SLACK: usize = 8;
 
 impl SentLog {
     pub(super) const fn new() -> Self {
-        Self { entries: Vec::new(), compact_at: SLACK, expected: 0 }
+        Self {
+            ids: MsgIdGenerator::new(),
+            generation: 0,
+            entries: Vec::new(),
+            compact_at: SLACK,
+            expected: 0,
+        }
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -127,8 +146,51 @@ impl SentLog {
     }
 
     /// Returns how many of them name no call.
-    pub(super) fn services(&self) -> usize {
+    fn services(&self) -> usize {
         self.entries.iter().filter(|entry| entry.call.slot() == NO_CALL).count()
+    }
+
+    /// Returns the generation of the session that messages are sent in.
+    pub(super) const fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// Returns the last id that was given to a message.
+    pub(super) const fn last_id(&self) -> Option<MsgId> {
+        self.ids.last()
+    }
+
+    /// Numbers a message of the session that `seq` counts.
+    #[inline]
+    pub(super) const fn number(
+        &mut self,
+        server_time: UnixTime,
+        seq: &mut SeqNoCounter,
+        relation: ContentRelation,
+    ) -> MessageHeader {
+        let msg_id = self.ids.next(server_time, MsgOrigin::Client);
+        let seq_no = match relation {
+            ContentRelation::Related => seq.next_content_related(),
+            ContentRelation::Unrelated => seq.next_unrelated(),
+        };
+        MessageHeader { msg_id, seq_no }
+    }
+
+    /// Begins another session; answers under the one before are still recognised.
+    pub(super) const fn begin_generation(&mut self) {
+        self.generation = self.generation.wrapping_add(1);
+    }
+
+    /// Begins another session and forgets the messages of the one before.
+    pub(super) fn forget_session(&mut self) {
+        self.begin_generation();
+        self.entries.clear();
+        self.compact_at = SLACK;
+    }
+
+    /// Allows lower ids than before, after the clock was set back. Only a new session may use them.
+    pub(super) const fn restart_ids(&mut self) {
+        self.ids = MsgIdGenerator::new();
     }
 
     /// Adds a message; its id must be higher than all before.
@@ -141,14 +203,14 @@ impl SentLog {
         self.entries.push(Entry::new(sent));
     }
 
-    /// Up to where the log is looked through, and by half beyond it: memory counts for an idle session.
+    /// Reserves up to the next compaction, and by half beyond it: an idle session keeps this memory.
     #[cold]
     fn grow(&mut self) {
         let ahead = self.compact_at.saturating_sub(self.entries.len());
         self.entries.reserve_exact(if ahead == 0 { self.entries.len() / 2 + 4 } else { ahead });
     }
 
-    /// Says that the last `count` messages before the last one travelled in it.
+    /// Records that the last `count` messages before the last one travelled in it.
     pub(super) fn seal_container(&mut self, count: usize) {
         for entry in self.entries.iter_mut().rev().skip(1).take(count) {
             entry.marked_id |= IN_CONTAINER;
@@ -186,7 +248,7 @@ impl SentLog {
         self.members_before(place.unwrap_or(0)).map(|entry| entry.sent())
     }
 
-    /// Notes that the server has a container; returns whether that is news.
+    /// Records that the server has a container; returns whether that is news.
     pub(super) fn on_container_acked(&mut self, container: MsgId) -> bool {
         let Some(entry) = self.place(container).and_then(|place| self.entries.get_mut(place)) else {
             return false;
@@ -207,13 +269,33 @@ impl SentLog {
         self.entries.binary_search_by_key(&msg_id, |entry| entry.msg_id()).ok()
     }
 
-    /// Tells whether it is time to call [`SentLog::compact`].
+    /// Returns whether it is time to call [`SentLog::compact`].
     pub(super) const fn wants_compaction(&self) -> bool {
         self.entries.len() >= self.compact_at
     }
 
+    /// Drops messages sent before `oldest`, those of calls that have ended, and all but the last `services` of those
+    /// that name no call.
+    pub(super) fn drop_old(
+        &mut self,
+        oldest: UnixTime,
+        services: usize,
+        is_pending: impl Fn(CallId) -> bool,
+    ) {
+        let mut superfluous = self.services().saturating_sub(services);
+        self.compact(|sent| match sent.kind {
+            // An answer may come under any id the call was ever sent with.
+            SentKind::Call(call) => is_pending(call),
+            _ if superfluous > 0 => {
+                superfluous -= 1;
+                false
+            }
+            _ => sent.msg_id.time() >= oldest,
+        });
+    }
+
     /// Drops what `is_live` does not want to keep. A container is kept with any of its messages.
-    pub(super) fn compact(&mut self, mut is_live: impl FnMut(Sent) -> bool) {
+    fn compact(&mut self, mut is_live: impl FnMut(Sent) -> bool) {
         let mut has_members = false;
         self.entries.retain(|entry| {
             let keep = is_live(entry.sent()) || (entry.is_container() && has_members);
@@ -223,12 +305,7 @@ impl SentLog {
         self.compact_at = self.entries.len() + self.entries.len().max(SLACK);
     }
 
-    pub(super) fn clear(&mut self) {
-        self.entries.clear();
-        self.compact_at = SLACK;
-    }
-
-    /// Gives memory back that nothing needs now.
+    /// Gives back memory that nothing needs now.
     pub(super) fn release(&mut self) {
         self.entries.shrink_to_fit();
     }
@@ -238,18 +315,23 @@ impl SentLog {
 mod tests {
     use super::*;
 
-    fn call(slot: u32) -> What {
-        What::Call(CallId::new(slot, 9))
+    fn call(slot: u32) -> SentKind {
+        SentKind::Call(CallId::new(slot, 9))
     }
 
     /// Ping alone, acknowledgements and a call in a container, a call alone.
     fn log() -> SentLog {
         let mut log = SentLog::new();
-        let messages =
-            [(4, What::Ping), (8, What::Acks), (12, call(3)), (16, What::Container), (20, call(4))];
-        for (raw, what) in messages {
-            log.push(Sent { msg_id: MsgId::from_raw(raw), what });
-            if what == What::Container {
+        let messages = [
+            (4, SentKind::Ping),
+            (8, SentKind::Acks),
+            (12, call(3)),
+            (16, SentKind::Container),
+            (20, call(4)),
+        ];
+        for (raw, kind) in messages {
+            log.push(Sent { msg_id: MsgId::from_raw(raw), kind });
+            if kind == SentKind::Container {
                 log.seal_container(2);
             }
         }
@@ -259,8 +341,8 @@ mod tests {
     #[test]
     fn a_container_lists_its_own_messages_and_no_others() {
         let log = log();
-        let members: Vec<_> = log.members(MsgId::from_raw(16)).map(|sent| sent.what).collect();
-        assert_eq!(members, [call(3), What::Acks]);
+        let members: Vec<_> = log.members(MsgId::from_raw(16)).map(|sent| sent.kind).collect();
+        assert_eq!(members, [call(3), SentKind::Acks]);
         for raw in [4, 8, 12, 20, 99] {
             assert_eq!(log.members(MsgId::from_raw(raw)).count(), 0, "{raw} is no container");
         }
@@ -279,15 +361,15 @@ mod tests {
         let mut log = log();
         let news: Vec<_> = [16, 16, 20, 99].map(|raw| log.on_container_acked(MsgId::from_raw(raw))).into();
         assert_eq!(news, [true, false, false, false]);
-        assert_eq!(log.get(MsgId::from_raw(16)).map(|sent| sent.what), Some(What::Container));
+        assert_eq!(log.get(MsgId::from_raw(16)).map(|sent| sent.kind), Some(SentKind::Container));
     }
 
     #[test]
     fn every_kind_comes_back_as_it_went_in() {
-        let calls = [call(0), What::DropAnswer(CallId::new(0, u32::MAX))];
-        for (raw, what) in (1..).map(|n| 4 * n).zip(calls.into_iter().chain(KINDS)) {
+        let calls = [call(0), SentKind::DropAnswer(CallId::new(0, u32::MAX))];
+        for (raw, kind) in (1..).map(|n| 4 * n).zip(calls.into_iter().chain(KINDS)) {
             let mut log = SentLog::new();
-            let sent = Sent { msg_id: MsgId::from_raw(raw), what };
+            let sent = Sent { msg_id: MsgId::from_raw(raw), kind };
             log.push(sent);
             assert_eq!(log.get(sent.msg_id), Some(sent));
         }
@@ -297,10 +379,10 @@ mod tests {
     #[test]
     fn a_container_stays_as_long_as_one_of_its_messages() {
         let mut log = log();
-        log.compact(|sent| matches!(sent.what, What::Call(_)));
+        log.compact(|sent| matches!(sent.kind, SentKind::Call(_)));
         assert_eq!(log.len(), 3);
         assert_eq!(log.members(MsgId::from_raw(16)).count(), 1);
-        log.compact(|sent| sent.what == call(4));
+        log.compact(|sent| sent.kind == call(4));
         assert_eq!((log.len(), log.get(MsgId::from_raw(16))), (1, None));
     }
 
@@ -308,7 +390,7 @@ mod tests {
     fn compaction_keeps_what_lives_and_waits_until_the_log_has_doubled() {
         let mut log = SentLog::new();
         for raw in 1..=100 {
-            log.push(Sent { msg_id: MsgId::from_raw(4 * raw), what: What::Ping });
+            log.push(Sent { msg_id: MsgId::from_raw(4 * raw), kind: SentKind::Ping });
         }
         assert!(log.wants_compaction());
         log.compact(|sent| sent.msg_id > MsgId::from_raw(200));

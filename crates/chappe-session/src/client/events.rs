@@ -1,4 +1,4 @@
-//! What a client's session tells its caller.
+//! What a client's session reports to its caller.
 //!
 //! Events borrow the frame they came in, or the scratch that packed objects were unpacked to; only
 //! places are recorded while a frame is worked on, so nothing is copied or allocated for them.
@@ -8,9 +8,10 @@ use core::fmt;
 
 use chappe_framing::{MsgId, SessionId};
 use chappe_types::{BadMsgCode, RpcErrorRef, TransportErrorCode};
+use zeroize::Zeroize;
 
-use super::call::CallId;
-use crate::rare::Absent;
+use super::calls::CallId;
+use crate::SessionLimits;
 use crate::service::KeyDestruction;
 use crate::unpack::KEPT_SCRATCH;
 
@@ -75,10 +76,10 @@ pub enum Event<'a> {
     NeedTemporaryKey,
     /// The temporary key is bound; calls flow under it from now on.
     TemporaryKeyBound,
-    /// Close this connection and open another, then call
+    /// The connection is of no use: close it, open another, then call
     /// [`handle_connected`](super::ClientSession::handle_connected).
     Reconnect(ReconnectReason),
-    /// The server says something about the authorization that concerns more than one call.
+    /// Something about the authorization concerns more than one call.
     Authorization(AuthorizationTrouble),
 }
 
@@ -114,13 +115,13 @@ pub enum AuthorizationTrouble {
     /// The server refused, in an authenticated answer, to bind a temporary key to a permanent key that is
     /// older than a minute: the permanent key is no longer known. The session takes no more calls.
     PermanentKeyRefused,
-    /// -404 came again and again under a permanent key that is used without temporary ones. It is *not*
-    /// proven that the key is gone: make a temporary key and install it; its binding proves it either way.
+    /// The datacenter answers -404 under a permanent key that is used without temporary ones. That does *not*
+    /// prove that the key is gone: make a temporary key and install it; its binding proves it either way.
     PermanentKeyDoubtful,
 }
 
 impl AuthorizationTrouble {
-    /// Tells whether the session can never be used again.
+    /// Returns whether the session can never be used again.
     pub const fn is_terminal(self) -> bool {
         matches!(self, Self::Duplicated | Self::PermanentKeyRefused)
     }
@@ -134,8 +135,7 @@ pub enum CallFailure {
     Cancelled(DropOutcome),
     /// Its time was over. It may still be executed.
     TimedOut,
-    /// Nobody knows whether it was executed, and it may not be sent twice
-    /// ([`Repeat::Never`](super::Repeat::Never)).
+    /// It is unknown whether it was executed, and it may not be sent twice.
     Uncertain,
     /// It was sent too often without an answer.
     TooManyAttempts,
@@ -228,7 +228,7 @@ pub(super) enum Record {
 
 /// The events of a frame, and those that commands and timers left before it.
 #[derive(Debug)]
-#[must_use = "the session says what became of calls here and nowhere else"]
+#[must_use = "the results of calls are reported here and nowhere else"]
 pub struct Events<'a> {
     records: core::slice::Iter<'a, Record>,
     frame: &'a [u8],
@@ -271,7 +271,7 @@ pub(super) fn text(bytes: &[u8]) -> &str {
 }
 
 /// Events recorded and not yet handed out.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct EventLog {
     pub(super) records: Vec<Record>,
     pub(super) scratch: Vec<u8>,
@@ -279,17 +279,8 @@ pub(super) struct EventLog {
     handed_out: bool,
 }
 
-impl Absent for EventLog {
-    const NEW: Self = Self { records: Vec::new(), scratch: Vec::new(), handed_out: false };
-
-    fn absent() -> &'static Self {
-        static ABSENT: EventLog = EventLog::NEW;
-        &ABSENT
-    }
-}
-
 impl EventLog {
-    /// Forgets what was handed out.
+    /// Forgets the events that were handed out.
     #[inline]
     pub(super) fn begin(&mut self) {
         if core::mem::take(&mut self.handed_out) {
@@ -318,7 +309,23 @@ impl EventLog {
         self.push(Record::Plain(event));
     }
 
-    /// Copies what events say, since the frame goes away before they were handed out.
+    pub(super) fn call_failed(&mut self, call: CallId, failure: CallFailure) {
+        self.plain(Event::CallFailed { call, failure });
+    }
+
+    /// Returns whether no further frame may be taken: the caller has not fetched events for too long.
+    pub(super) fn is_full(&self, limits: &SessionLimits) -> bool {
+        self.records.len() >= limits.events || self.scratch.len() > limits.unpacked_bytes
+    }
+
+    /// Gives the memory back if no event waits.
+    pub(super) fn release(&mut self) {
+        if self.is_idle() {
+            *self = Self::default();
+        }
+    }
+
+    /// Copies the bytes of events, since the frame goes away before they are handed out.
     pub(super) fn outlive(&mut self, frame: &[u8]) {
         for record in &mut self.records {
             let (Record::Answer(_, span) | Record::CallError(_, _, span) | Record::Update(_, span)) = record
@@ -334,8 +341,8 @@ impl EventLog {
         }
     }
 
-    /// Tells whether no event waits.
-    pub(super) const fn is_idle(&self) -> bool {
+    /// Returns whether no event waits.
+    const fn is_idle(&self) -> bool {
         self.handed_out || (self.records.is_empty() && self.scratch.is_empty())
     }
 
@@ -344,6 +351,13 @@ impl EventLog {
         self.begin();
         self.handed_out = true;
         Events::new(&self.records, frame, &self.scratch)
+    }
+}
+
+impl Drop for EventLog {
+    fn drop(&mut self) {
+        // Answers that were unpacked may hold secrets of the user.
+        self.scratch.zeroize();
     }
 }
 

@@ -1,16 +1,16 @@
-//! The server's half.
+//! How a server checks the request.
 
 use core::time::Duration;
 
 use chappe_crypto::message::{Layout, open_v1};
 use chappe_crypto::{AuthKey, AuthKeyId, MsgKey, Side};
-use chappe_framing::{MsgId, SessionId, UnixTime};
 use chappe_tl::Deserializable;
 use chappe_tl_mtproto::{enums, types};
 use chappe_types::BindError;
 use zeroize::Zeroizing;
 
 use super::{BindTempAuthKey, ENCRYPTED_MESSAGE_LEN, OBJECT_LEN, field};
+use crate::{MsgId, SessionId, UnixTime};
 
 /// The message with the request, and the keys that the server knows.
 #[derive(Clone, Copy, Debug)]

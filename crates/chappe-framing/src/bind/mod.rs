@@ -1,4 +1,4 @@
-//! Binding of a temporary key to a permanent one.
+//! The binding of a temporary key to a permanent one.
 //!
 //! The client proves that it has both keys: `auth.bindTempAuthKey`, sent under the **temporary** key, contains a small
 //! object that is encrypted under the **permanent** key with MTProto 1.0.

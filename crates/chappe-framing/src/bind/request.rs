@@ -1,10 +1,9 @@
-//! The request, and the client's half.
+//! The request, and how a client builds it.
 
 use alloc::vec::Vec;
 
 use chappe_crypto::message::seal_v1;
 use chappe_crypto::{AuthKey, AuthKeyId, Side};
-use chappe_framing::{MsgId, SessionId, UnixTime};
 use chappe_tl::deserialize::{self, Buffer};
 use chappe_tl::{Deserializable, EncodeError, Identifiable, RemoteCall, Serializable, Sink};
 use chappe_tl_mtproto::{enums, types};
@@ -12,6 +11,7 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::{OBJECT_LEN, field};
+use crate::{MsgId, SessionId, UnixTime};
 
 /// Length of [`BindTempAuthKey::encrypted_message`].
 pub const ENCRYPTED_MESSAGE_LEN: usize = field::ENCRYPTED + field::inner::PADDING.end;
@@ -35,7 +35,7 @@ pub struct BindTempAuthKey {
 impl BindTempAuthKey {
     /// Builds the request for one message. It is valid only under this `msg_id` and in this session (SEC-119).
     ///
-    /// `expires_at` is the time, by the server's clock, at which the temporary key expires.
+    /// `expires_at` is the time at which the temporary key expires, by the server's clock.
     ///
     /// # Errors
     ///
@@ -73,7 +73,7 @@ fn encrypt(
     let mut plaintext = Zeroizing::new([0; field::inner::PADDING.end]);
     rng.fill_bytes(&mut plaintext[field::inner::RANDOM]);
     plaintext[field::inner::MSG_ID].copy_from_slice(&msg_id.to_bytes());
-    // The seqno stays zero.
+    // "seqno = 0" is part of the definition: the inner message belongs to no session.
     plaintext[field::inner::LEN].copy_from_slice(&(OBJECT_LEN as u32).to_le_bytes());
     plaintext[field::inner::OBJECT].copy_from_slice(&object);
     rng.fill_bytes(&mut plaintext[field::inner::PADDING]);
@@ -118,5 +118,38 @@ impl Deserializable for BindTempAuthKey {
             expires_at: i32::deserialize(buf)?,
             encrypted_message: Vec::deserialize(buf)?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chappe_crypto::MsgKey;
+    use chappe_crypto::message::{Layout, open_v1};
+    use chappe_crypto::rng::Drbg;
+
+    use super::*;
+
+    #[test]
+    fn sec_119_the_inner_message_repeats_the_id_of_the_outer_one() {
+        let permanent = AuthKey::from_bytes([3; 256]);
+        let (temporary, session_id) = (AuthKeyId::from_raw(77), SessionId::from_raw(5));
+        let expires_at = UnixTime::from_secs(1234);
+        let msg_id = MsgId::from_raw(0x1122_3344);
+        let mut rng = Drbg::from_seed([1; 32]);
+        let query =
+            BindTempAuthKey::new(&permanent, temporary, session_id, expires_at, msg_id, &mut rng).unwrap();
+        assert_eq!(query.try_to_bytes().unwrap().len(), 132);
+        let mut sealed = query.encrypted_message;
+        assert_eq!(sealed[field::PERM_AUTH_KEY_ID], *permanent.id().as_bytes());
+        let msg_key = MsgKey::from_bytes(sealed[field::MSG_KEY].try_into().unwrap());
+        let inner = &mut sealed[field::ENCRYPTED..];
+        let opened = open_v1(&permanent, Side::Client, Layout::Envelope, &msg_key, inner).unwrap();
+        assert_eq!(opened.unpadded_len, field::inner::OBJECT.end);
+        assert_eq!(inner[field::inner::MSG_ID], msg_id.to_bytes());
+        assert_eq!(inner[field::inner::SEQ_NO], [0; 4]);
+        assert_eq!(inner[field::inner::LEN], 40_i32.to_le_bytes());
+        assert_eq!(inner[44..52], 77_i64.to_le_bytes());
+        assert_eq!(inner[60..68], 5_i64.to_le_bytes());
+        assert_eq!(inner[68..72], 1234_i32.to_le_bytes());
     }
 }

@@ -1,7 +1,7 @@
 //! What must survive a restart, as bytes.
 //!
 //! Key, salts, time offset and a block of the caller's own (the cache of checked primes, say); never temporary
-//! keys (SEC-07). The bytes carry a version and a digest; what does not fit is treated as missing (SEC-08).
+//! keys (SEC-07). The bytes carry a version and a digest; a state that does not fit is not used (SEC-08).
 //!
 //! Layout, little endian: magic 4, version 2, reserved 2, key id 8, key 256, `created_at` 8, time offset 4, number of
 //! salts 4, salts of 24 bytes each, length of the caller's block 4, the block, SHA-256 of all before 32.
@@ -14,9 +14,8 @@ use chappe_framing::ServerSalt;
 use chappe_tl::deserialize::Cursor;
 use zeroize::Zeroizing;
 
-use super::{ClientSession, ClockTrust, KeyMaterial};
+use super::{ClockTrust, KeyMaterial};
 use crate::salts::TimedSalt;
-use crate::time::Now;
 
 const MAGIC: [u8; 4] = *b"chSE";
 const VERSION: u16 = 1;
@@ -27,7 +26,7 @@ const MAX_SALTS: usize = 64;
 /// A session's state, read back.
 #[derive(Clone, Debug)]
 pub struct SavedState {
-    /// What [`ClientSession::new`] takes.
+    /// What [`ClientSession::new`](super::ClientSession::new) takes.
     pub key: KeyMaterial,
     /// The caller's own block.
     pub extra: Zeroizing<Vec<u8>>,
@@ -37,7 +36,7 @@ pub struct SavedState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StateError {
-    /// They do not begin as they should, or are too short or too long.
+    /// They do not begin with the magic number, or are too short or too long.
     Malformed,
     /// They were written by a later version.
     UnknownVersion {
@@ -60,37 +59,17 @@ impl fmt::Display for StateError {
 
 impl core::error::Error for StateError {}
 
-impl ClientSession {
-    /// Writes what must survive a restart. The buffer holds the key, and is wiped when it is dropped.
-    ///
-    /// `extra` is the caller's own; `None` if the session has no permanent key, which cannot happen.
-    pub fn export(&self, now: Now, extra: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let uses_temporary = self.permanent.is_some();
-        let key = self.permanent.as_ref().or_else(|| self.current.as_ref().map(|epoch| &epoch.key))?;
-        // The salts of a temporary key end with it.
-        let salts = if uses_temporary { &[] } else { self.salts() };
-        let contents = Contents {
-            key,
-            created_at: self.permanent_created_at,
-            time_offset: self.time_offset(now),
-            salts,
-            extra,
-        };
-        Some(contents.write())
-    }
-}
-
 /// What is written.
-struct Contents<'a> {
-    key: &'a AuthKey,
-    created_at: i64,
-    time_offset: i32,
-    salts: &'a [TimedSalt],
-    extra: &'a [u8],
+pub(super) struct Contents<'a> {
+    pub(super) key: &'a AuthKey,
+    pub(super) created_at: i64,
+    pub(super) time_offset: i32,
+    pub(super) salts: &'a [TimedSalt],
+    pub(super) extra: &'a [u8],
 }
 
 impl Contents<'_> {
-    fn write(&self) -> Zeroizing<Vec<u8>> {
+    pub(super) fn write(&self) -> Zeroizing<Vec<u8>> {
         let Self { key, created_at, time_offset, salts, extra } = *self;
         let mut out = Zeroizing::new(Vec::with_capacity(400 + SALT_LEN * salts.len() + extra.len()));
         out.extend_from_slice(&MAGIC);
@@ -115,8 +94,8 @@ impl Contents<'_> {
 }
 
 impl SavedState {
-    /// Writes the same bytes as [`ClientSession::export`], for a key that comes from elsewhere. The buffer holds the key, and
-    /// is wiped when it is dropped.
+    /// Writes the same bytes as [`ClientSession::export`](super::ClientSession::export), for a key that comes from
+    /// elsewhere. The buffer holds the key, and is wiped when it is dropped.
     pub fn export(&self) -> Zeroizing<Vec<u8>> {
         let KeyMaterial { auth_key, created_at, salts, time_offset, .. } = &self.key;
         let salts = &salts[..salts.len().min(MAX_SALTS)];
@@ -124,11 +103,11 @@ impl SavedState {
         Contents { key: auth_key, created_at, time_offset, salts, extra: &self.extra }.write()
     }
 
-    /// Reads what [`ClientSession::export`] wrote.
+    /// Reads what [`ClientSession::export`](super::ClientSession::export) wrote.
     ///
     /// # Errors
     ///
-    /// Fails if anything of it is not as it was written; nothing is used then.
+    /// Fails if any byte differs from what was written; nothing is used then.
     pub fn import(bytes: &[u8]) -> Result<Self, StateError> {
         let (content, digest) = bytes.split_last_chunk::<DIGEST_LEN>().ok_or(StateError::Malformed)?;
         let mut cursor = Cursor::from_slice(content);

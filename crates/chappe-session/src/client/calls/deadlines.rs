@@ -1,0 +1,119 @@
+//! When a call needs attention: its state is asked for, or its time is over.
+//!
+//! Both lists may hold notes about calls that have ended. These are skipped, and removed when they outnumber the
+//! others.
+
+use alloc::collections::{BinaryHeap, VecDeque};
+use core::cmp::Reverse;
+
+use chappe_framing::MsgId;
+
+use super::{CallId, Calls, Slot, Stage};
+use crate::time::MonoTime;
+
+/// Which calls need attention, and when.
+#[derive(Debug, Default)]
+pub(super) struct Deadlines {
+    /// Sent calls by the time at which their state is asked for. At most one note for each message.
+    pub(super) unanswered: VecDeque<(MonoTime, CallId, MsgId)>,
+    pub(super) timeouts: BinaryHeap<Reverse<(MonoTime, CallId)>>,
+}
+
+impl Calls {
+    /// Schedules the question about the state of a call for `ask_at`, unless one is scheduled.
+    #[inline]
+    pub(in crate::client) fn watch(&mut self, call: CallId, msg_id: MsgId, ask_at: MonoTime) {
+        match self.get_mut(call).and_then(Slot::last_sent_mut) {
+            // A server may mention one call any number of times; a single note bounds the memory.
+            Some(sent) if !sent.watched => sent.watched = true,
+            _ => return,
+        }
+        if self.deadlines.unanswered.len() == self.deadlines.unanswered.capacity() {
+            self.make_room();
+        }
+        self.deadlines.unanswered.push_back((ask_at, call, msg_id));
+    }
+
+    /// Removes what is settled; takes more memory only if that did not free half of it.
+    #[cold]
+    fn make_room(&mut self) {
+        let mut unanswered = core::mem::take(&mut self.deadlines.unanswered);
+        unanswered.retain(|entry| self.get(entry.1).is_some_and(|slot| slot.msg_id() == Some(entry.2)));
+        if unanswered.len() * 2 >= unanswered.capacity() {
+            unanswered.reserve_exact(unanswered.len().max(1));
+        }
+        self.deadlines.unanswered = unanswered;
+    }
+
+    /// Removes and returns the next call whose state must be asked for.
+    ///
+    /// That includes calls that were acknowledged, since their answer may have been lost.
+    pub(in crate::client) fn pop_unanswered(&mut self, now: MonoTime) -> Option<(CallId, MsgId)> {
+        self.skip_settled();
+        let (at, call, msg_id) = *self.deadlines.unanswered.front()?;
+        if at > now {
+            return None;
+        }
+        self.pop_watched();
+        Some((call, msg_id))
+    }
+
+    fn pop_watched(&mut self) {
+        if let Some((_, call, msg_id)) = self.deadlines.unanswered.pop_front()
+            && let Some(sent) = self.get_mut(call).and_then(Slot::last_sent_mut)
+            && sent.header.msg_id == msg_id
+        {
+            sent.watched = false;
+        }
+    }
+
+    fn skip_settled(&mut self) {
+        while let Some(&(_, call, msg_id)) = self.deadlines.unanswered.front() {
+            let is_current = self
+                .get(call)
+                .is_some_and(|slot| matches!(&slot.stage, Stage::Sent(sent) if sent.header.msg_id == msg_id));
+            if is_current {
+                return;
+            }
+            self.pop_watched();
+        }
+    }
+
+    /// Removes and returns the next call whose time is over.
+    pub(in crate::client) fn pop_timed_out(&mut self, now: MonoTime) -> Option<CallId> {
+        while let Some(&Reverse((at, call))) = self.deadlines.timeouts.peek() {
+            if self.get(call).is_some() && at > now {
+                return None;
+            }
+            self.deadlines.timeouts.pop();
+            if self.get(call).is_some() {
+                return Some(call);
+            }
+        }
+        None
+    }
+
+    /// Returns when a state is to be asked for or the time of a call is over.
+    pub(in crate::client) fn deadline(&mut self) -> Option<MonoTime> {
+        self.skip_settled();
+        self.shrink();
+        let ask = self.deadlines.unanswered.front().map(|entry| entry.0);
+        let timeout = self.deadlines.timeouts.peek().map(|entry| entry.0.0);
+        ask.into_iter().chain(timeout).min()
+    }
+
+    /// Removes notes about calls that have ended, when they outnumber the others.
+    fn shrink(&mut self) {
+        let most = 2 * self.pending + 64;
+        if self.deadlines.timeouts.len() > most {
+            let mut timeouts = core::mem::take(&mut self.deadlines.timeouts);
+            timeouts.retain(|entry| self.get(entry.0.1).is_some());
+            self.deadlines.timeouts = timeouts;
+        }
+        if self.queue.len() > most {
+            let mut queue = core::mem::take(&mut self.queue);
+            queue.retain(|call| self.get(*call).is_some_and(Slot::is_queued));
+            self.queue = queue;
+        }
+    }
+}

@@ -1,0 +1,481 @@
+//! The calls of a client: each from the moment it is accepted until it ends, exactly once.
+//!
+//! A call is serialized once into its slot and stays there until it is answered, since it may have to be
+//! sent again: under a new `msg_id` after a changed salt, on a new connection, or in a new session. Slots
+//! are reused with their memory, so sending allocates nothing once warm.
+//!
+//! Not here: what goes around a body ([`super::packet`]), and what a complaint means ([`super::complaints`]).
+
+mod choice;
+mod deadlines;
+mod id;
+mod options;
+mod slot;
+#[cfg(test)]
+mod tests;
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+
+use chappe_crypto::QuickAckToken;
+use chappe_framing::{Deflater, MAX_BODY_LEN, MsgId};
+use chappe_tl::EncodeError;
+
+pub(super) use self::choice::Room;
+use self::deadlines::Deadlines;
+pub use self::id::CallId;
+pub use self::options::{Packing, Repeat, SendOptions};
+pub(super) use self::slot::{QueuedAs, Receipt, SentAs, Slot, Stage};
+use super::events::EventLog;
+use super::{CallFailure, SendError};
+use crate::SessionLimits;
+use crate::counters::Counters;
+use crate::pack::pack;
+use crate::service::Status;
+use crate::time::MonoTime;
+
+/// All calls that have not ended.
+#[derive(Debug)]
+pub(super) struct Calls {
+    slots: Vec<Slot>,
+    /// The first free slot; each names the next. [`NONE`] if there is none.
+    free: u32,
+    /// Memory that free slots keep for the next calls.
+    kept_bytes: usize,
+    /// Calls to be sent, in order; those that are no longer queued are skipped.
+    queue: VecDeque<CallId>,
+    deadlines: Deadlines,
+    /// The calls of the packet being made.
+    chosen: Vec<CallId>,
+    pending: usize,
+    pending_bytes: usize,
+    /// Calls that were sent and wait for an answer.
+    waiting: usize,
+    queued: usize,
+    /// Quick acknowledgements that are expected, and for which calls.
+    quick_acks: VecDeque<(QuickAckToken, CallId)>,
+    /// Made when the first body is large enough.
+    deflater: Option<Box<Deflater>>,
+}
+
+/// Memory that a free slot may keep for the next call, and all of them together.
+const KEPT_BODY: usize = 1024;
+const KEPT_BODIES: usize = 64 << 10;
+
+/// Room that is left in the largest body for the wrappers around it.
+const WRAPPERS: usize = 64 << 10;
+
+/// Most quick acknowledgements that are expected at once; beyond it none is requested.
+const QUICK_ACKS: usize = 256;
+
+/// No slot.
+const NONE: u32 = u32::MAX;
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self {
+            slots: Vec::new(),
+            free: NONE,
+            kept_bytes: 0,
+            queue: VecDeque::new(),
+            deadlines: Deadlines::default(),
+            chosen: Vec::new(),
+            pending: 0,
+            pending_bytes: 0,
+            waiting: 0,
+            queued: 0,
+            quick_acks: VecDeque::new(),
+            deflater: None,
+        }
+    }
+}
+
+/// Looking at calls.
+impl Calls {
+    /// Returns the number of calls that have not ended.
+    pub(super) const fn pending(&self) -> usize {
+        self.pending
+    }
+
+    /// Returns the number of calls that were sent and wait for an answer.
+    pub(super) const fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Returns the number of calls that wait to be sent.
+    pub(super) const fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// Returns a call that has not ended.
+    #[inline]
+    pub(super) fn get(&self, call: CallId) -> Option<&Slot> {
+        self.slots
+            .get(call.slot() as usize)
+            .filter(|slot| slot.generation == call.generation() && !slot.is_free())
+    }
+
+    /// Returns a call that has not ended, to change anything but its stage.
+    #[inline]
+    pub(super) fn get_mut(&mut self, call: CallId) -> Option<&mut Slot> {
+        self.slots
+            .get_mut(call.slot() as usize)
+            .filter(|slot| slot.generation == call.generation() && !slot.is_free())
+    }
+
+    /// Returns whether a call waits for an answer to the message with this id.
+    pub(super) fn is_in_flight_as(&self, call: CallId, msg_id: MsgId) -> bool {
+        self.get(call).is_some_and(|slot| slot.is_in_flight_as(msg_id))
+    }
+
+    /// Lists the calls that have not ended.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (CallId, &Slot)> {
+        self.slots
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| !slot.is_free())
+            .map(|(place, slot)| (CallId::new(place as u32, slot.generation), slot))
+    }
+
+    /// Lists the calls in flight that `is_meant` accepts, in the order in which they were last sent.
+    pub(super) fn in_flight(&self, is_meant: impl Fn(&SentAs) -> bool) -> Vec<CallId> {
+        let mut calls: Vec<(MsgId, CallId)> = self
+            .iter()
+            .filter_map(|(call, slot)| slot.in_flight().map(|sent| (call, sent)))
+            .filter(|(_, sent)| is_meant(sent))
+            .map(|(call, sent)| (sent.header.msg_id, call))
+            .collect();
+        calls.sort_unstable();
+        calls.into_iter().map(|(_, call)| call).collect()
+    }
+
+    /// Lists the messages whose state must be asked for on a new connection, in ascending order.
+    pub(super) fn uncertain(&self) -> Vec<MsgId> {
+        let is_uncertain = |slot: &&Slot| matches!(slot.stage, Stage::Uncertain(_));
+        let mut ids: Vec<MsgId> =
+            self.slots.iter().filter(is_uncertain).filter_map(|slot| slot.msg_id()).collect();
+        ids.sort_unstable();
+        ids
+    }
+}
+
+/// Accepting and ending calls.
+impl Calls {
+    /// Accepts a call: `write` serializes its body, which is packed if that pays, and queued.
+    ///
+    /// `generation` must differ from call to call, so that no id is ever used twice.
+    #[inline]
+    pub(super) fn accept(
+        &mut self,
+        generation: u32,
+        now: MonoTime,
+        mut options: SendOptions,
+        limits: &SessionLimits,
+        counters: &mut Counters,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
+    ) -> Result<CallId, SendError> {
+        let (pending, bytes) = (self.pending, self.pending_bytes);
+        if pending >= limits.pending_calls {
+            return Err(SendError::TooManyPending { pending });
+        }
+        let (call, body) = self.open(generation);
+        let written = write(body);
+        let (len, max) = (body.len(), limits.body_bytes.min(MAX_BODY_LEN - WRAPPERS));
+        let refused = match written {
+            Err(error) => Some(error.into()),
+            Ok(()) if len < 4 || !len.is_multiple_of(4) || len > max => {
+                Some(SendError::BodyLength { len, max })
+            }
+            Ok(()) if bytes + len > limits.pending_bytes => Some(SendError::TooManyBytes { pending: bytes }),
+            Ok(()) => None,
+        };
+        if let Some(error) = refused {
+            self.release_slot(call);
+            return Err(error);
+        }
+        if options.packing == Packing::Auto && len >= limits.gzip_from {
+            self.pack_body(call, counters);
+        }
+        self.admit(call, &mut options, now);
+        Ok(call)
+    }
+
+    /// Takes a slot for a call whose body the caller fills.
+    #[inline]
+    fn open(&mut self, generation: u32) -> (CallId, &mut Vec<u8>) {
+        let place = match self.free {
+            NONE => {
+                if self.slots.len() == self.slots.capacity() {
+                    // Not four at once, as a vector would: most sessions have one call at a time.
+                    self.slots.reserve_exact(self.slots.len().max(1));
+                }
+                self.slots.push(Slot::free(NONE));
+                self.slots.len() as u32 - 1
+            }
+            free => free,
+        };
+        let slot = &mut self.slots[place as usize];
+        if place == self.free
+            && let Stage::Free { next } = slot.stage
+        {
+            self.free = next;
+            self.kept_bytes -= slot.body.capacity();
+        }
+        slot.generation = generation;
+        slot.body.clear();
+        (CallId::new(place, generation), &mut slot.body)
+    }
+
+    fn pack_body(&mut self, call: CallId, counters: &mut Counters) {
+        let Some(slot) = self.slots.get_mut(call.slot() as usize) else {
+            return;
+        };
+        let deflater = self.deflater.get_or_insert_with(|| Box::new(Deflater::new()));
+        if let Some(packed) = pack(deflater, &slot.body) {
+            counters.gzip_in += slot.body.len() as u64;
+            counters.gzip_out += packed.len() as u64;
+            slot.body.clear();
+            slot.body.extend_from_slice(packed);
+        }
+    }
+
+    /// Queues a call whose body is in place. Takes the chain out of the options.
+    #[inline]
+    fn admit(&mut self, call: CallId, options: &mut SendOptions, now: MonoTime) {
+        let slot = &mut self.slots[call.slot() as usize];
+        self.pending_bytes += slot.body.len();
+        slot.stage = Stage::Queued(QueuedAs::First);
+        slot.repeat = options.repeat;
+        slot.attempts = 0;
+        slot.quick_ack = options.quick_ack;
+        slot.alone = false;
+        slot.cancelled = false;
+        if !options.after.is_empty() {
+            slot.after = core::mem::take(&mut options.after);
+        }
+        self.pending += 1;
+        self.queued += 1;
+        self.queue.push_back(call);
+        if let Some(timeout) = options.timeout {
+            self.deadlines.timeouts.push(Reverse((now + timeout, call)));
+        }
+    }
+
+    /// Gives a slot back.
+    fn release_slot(&mut self, call: CallId) {
+        if let Some(slot) = self.slots.get_mut(call.slot() as usize) {
+            slot.body.clear();
+            let kept = slot.body.capacity();
+            if kept > KEPT_BODY || self.kept_bytes + kept > KEPT_BODIES {
+                slot.body = Vec::new();
+            }
+            self.kept_bytes += slot.body.capacity();
+            slot.stage = Stage::Free { next: self.free };
+            self.free = call.slot();
+        }
+    }
+
+    /// Ends a call; returns whether it was still pending.
+    #[inline]
+    pub(super) fn end(&mut self, call: CallId) -> bool {
+        let Some(slot) = self.get_mut(call) else {
+            return false;
+        };
+        slot.after = Vec::new();
+        let (stage, bytes) = (slot.stage, slot.body.len());
+        self.pending -= 1;
+        self.pending_bytes -= bytes;
+        *self.count_of(stage) -= 1;
+        self.release_slot(call);
+        true
+    }
+
+    /// Ends a call without an answer, and reports it.
+    pub(super) fn fail(&mut self, call: CallId, failure: CallFailure, events: &mut EventLog) {
+        if self.end(call) {
+            events.call_failed(call, failure);
+        }
+    }
+
+    /// Ends all calls.
+    pub(super) fn fail_all(&mut self, failure: CallFailure, events: &mut EventLog) {
+        let calls: Vec<CallId> = self.iter().map(|(call, _)| call).collect();
+        for call in calls {
+            self.fail(call, failure, events);
+        }
+    }
+}
+
+/// Sending calls, once and again.
+impl Calls {
+    fn set_stage(&mut self, call: CallId, stage: Stage) {
+        let Some(slot) = self.get_mut(call) else {
+            return;
+        };
+        let before = core::mem::replace(&mut slot.stage, stage);
+        *self.count_of(before) -= 1;
+        *self.count_of(stage) += 1;
+    }
+
+    /// Returns the number of calls that are queued, or that wait for an answer.
+    #[inline]
+    const fn count_of(&mut self, stage: Stage) -> &mut usize {
+        if matches!(stage, Stage::Queued(_)) { &mut self.queued } else { &mut self.waiting }
+    }
+
+    /// Records that a call went out; its state is asked for at `ask_at`.
+    #[inline]
+    pub(super) fn on_sent(&mut self, call: CallId, sent: SentAs, ask_at: MonoTime) {
+        let Some(slot) = self.get_mut(call) else {
+            return;
+        };
+        slot.attempts = slot.attempts.saturating_add(1);
+        self.set_stage(call, Stage::Sent(sent));
+        self.watch(call, sent.header.msg_id, ask_at);
+    }
+
+    /// Queues calls again under new ids, in front of those not sent yet and in the order given.
+    pub(super) fn requeue(&mut self, calls: &[CallId]) {
+        for call in calls.iter().rev() {
+            self.requeue_as(*call, QueuedAs::NewId);
+        }
+    }
+
+    fn requeue_as(&mut self, call: CallId, queued: fn(SentAs) -> QueuedAs) {
+        if let Some(sent) = self.get(call).and_then(|slot| slot.in_flight().copied()) {
+            self.set_stage(call, Stage::Queued(queued(sent)));
+            self.queue.push_front(call);
+        }
+    }
+
+    /// Records that the server has a message, so that a lost connection does not lead to a second execution.
+    pub(super) fn on_received(&mut self, call: CallId, msg_id: MsgId) {
+        let Some(sent) = self.get(call).and_then(Slot::in_flight).copied() else {
+            return;
+        };
+        if sent.header.msg_id == msg_id {
+            self.set_stage(call, Stage::Sent(SentAs { receipt: Receipt::Confirmed, ..sent }));
+        }
+    }
+
+    /// Expects a quick acknowledgement of the packet just made, if a call in it requests one; returns whether one does.
+    #[inline]
+    pub(super) fn expect_quick_ack(&mut self, token: QuickAckToken) -> bool {
+        let mut is_wanted = false;
+        for place in 0..self.chosen.len() {
+            let call = self.chosen[place];
+            let wants = self.get(call).is_some_and(|slot| slot.quick_ack);
+            if wants && self.quick_acks.len() < QUICK_ACKS {
+                self.quick_acks.push_back((token, call));
+                is_wanted = true;
+            }
+        }
+        is_wanted
+    }
+
+    /// Removes and returns a call that a quick acknowledgement is about. Several may have travelled in one packet.
+    pub(super) fn pop_quick_acked(&mut self, token: QuickAckToken) -> Option<CallId> {
+        let place = self.quick_acks.iter().position(|entry| entry.0 == token)?;
+        self.quick_acks.remove(place).map(|entry| entry.1)
+    }
+
+    /// Forgets the quick acknowledgements that are expected.
+    pub(super) fn forget_quick_acks(&mut self) {
+        self.quick_acks.clear();
+    }
+
+    /// The connection is gone, and it is unknown what arrived.
+    pub(super) fn on_disconnected(&mut self) {
+        self.quick_acks.clear();
+        let mut again = Vec::new();
+        for call in self.in_flight(|_| true) {
+            let Some((slot, sent)) = self.get(call).and_then(|slot| Some((slot, *slot.in_flight()?))) else {
+                continue;
+            };
+            if slot.repeat == Repeat::Freely
+                && matches!(
+                    slot.stage,
+                    Stage::Uncertain(_) | Stage::Sent(SentAs { receipt: Receipt::Unknown, .. })
+                )
+            {
+                again.push(call);
+            } else {
+                self.set_stage(call, Stage::Uncertain(sent));
+            }
+        }
+        self.requeue(&again);
+    }
+
+    /// Sends calls again that the server does not know. It may have forgotten them, so those that must not be
+    /// executed twice fail.
+    pub(super) fn repeat_or_fail(&mut self, calls: Vec<CallId>, events: &mut EventLog) {
+        let (never, again): (Vec<_>, Vec<_>) = calls
+            .into_iter()
+            .partition(|call| self.get(*call).is_some_and(|slot| slot.repeat == Repeat::Never));
+        for call in never {
+            self.fail(call, CallFailure::Uncertain, events);
+        }
+        self.requeue(&again);
+    }
+
+    /// Sends calls again that were sent in a former session: nobody can be asked about them.
+    pub(super) fn leave_former_sessions(&mut self, generation: u32, events: &mut EventLog) {
+        self.repeat_or_fail(self.in_flight(|sent| sent.generation != generation), events);
+    }
+
+    /// Handles the states that the server reported of messages in flight.
+    pub(super) fn on_statuses(
+        &mut self,
+        statuses: impl Iterator<Item = (CallId, MsgId, Status)>,
+        rules: &StatusRules,
+        events: &mut EventLog,
+    ) {
+        let mut missing = Vec::new();
+        for (call, msg_id, status) in statuses {
+            if !self.is_in_flight_as(call, msg_id) {
+                continue;
+            }
+            if status.is_received() {
+                self.on_received(call, msg_id);
+                self.watch(call, msg_id, rules.ask_at);
+            } else if status.is_missing() {
+                missing.push((msg_id, call, status));
+            }
+        }
+        // From the last to the first: each is put in front of the queue.
+        missing.sort_unstable_by_key(|entry| core::cmp::Reverse(entry.0));
+        let mut failed = Vec::new();
+        for (_, call, status) in missing {
+            let Some((slot, sent)) = self.get(call).and_then(|slot| Some((slot, slot.in_flight()?))) else {
+                continue;
+            };
+            let was_forgotten = status.0 & 7 == Status::UNKNOWN;
+            if slot.repeat == Repeat::Never && was_forgotten {
+                failed.push((call, CallFailure::Uncertain));
+            } else if slot.attempts >= rules.attempts {
+                failed.push((call, CallFailure::TooManyAttempts));
+            } else if !was_forgotten && sent.generation == rules.generation {
+                // States 2 and 3: not received. An earlier copy may still be in flight, so the id stays.
+                self.requeue_as(call, QueuedAs::SameId);
+            } else {
+                self.requeue_as(call, QueuedAs::NewId);
+            }
+        }
+        for (call, failure) in failed.into_iter().rev() {
+            self.fail(call, failure, events);
+        }
+    }
+}
+
+/// What decides about calls whose states were reported.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StatusRules {
+    /// When the state of what was received is asked for again.
+    pub(super) ask_at: MonoTime,
+    /// How often a call is sent at most.
+    pub(super) attempts: u8,
+    /// The generation of the session in use.
+    pub(super) generation: u32,
+}

@@ -1,0 +1,428 @@
+//! The messages under way in both directions: what was sent, the calls in it, and the questions about it.
+//!
+//! [`Exchange`] joins the parts that are looked at together for almost every message. It knows no key and no
+//! connection: what it needs of them comes as an argument.
+//!
+//! Spec: <https://core.telegram.org/mtproto/service_messages_about_messages>.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use chappe_framing::{MsgId, UnixTime};
+use chappe_tl::EncodeError;
+use chappe_types::{BadMsgCode, Rule};
+
+use super::calls::{CallId, Calls, Repeat, SendOptions, StatusRules};
+use super::events::{Event, EventLog, ReconnectReason};
+use super::questions::{self, Questions, Reply};
+use super::sent::{Sent, SentKind, SentLog};
+use super::{CallFailure, SendError, complaints};
+use crate::counters::Counters;
+use crate::service::{Ids, Status};
+use crate::time::MonoTime;
+use crate::{MAX_IDS_PER_LIST, SessionLimits};
+
+/// Messages under way.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub(super) sent: SentLog,
+    /// Calls accepted so far: the generation of the next.
+    accepted: u32,
+    // An idle session keeps neither of these two: there may be many like it.
+    pub(super) calls: Option<Box<Calls>>,
+    pub(super) questions: Option<Box<Questions>>,
+    pub(super) events: EventLog,
+    pub(super) counters: Counters,
+}
+
+/// Calls.
+impl Exchange {
+    pub(super) fn new() -> Self {
+        Self {
+            sent: SentLog::new(),
+            accepted: 0,
+            calls: None,
+            questions: None,
+            events: EventLog::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Accepts a call whose body `write` serializes.
+    #[inline]
+    pub(super) fn accept(
+        &mut self,
+        now: MonoTime,
+        options: SendOptions,
+        limits: &SessionLimits,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
+    ) -> Result<CallId, SendError> {
+        let calls = self.calls.get_or_insert_default();
+        let call = calls.accept(self.accepted, now, options, limits, &mut self.counters, write)?;
+        self.accepted = self.accepted.wrapping_add(1);
+        Ok(call)
+    }
+
+    /// Returns the number of calls that have not ended.
+    pub(super) fn pending(&self) -> usize {
+        self.calls.as_deref().map_or(0, Calls::pending)
+    }
+
+    /// Returns whether calls were sent that have no answer.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.calls.as_deref().is_some_and(|calls| calls.waiting() > 0)
+    }
+
+    #[inline]
+    pub(super) fn is_pending(&self, call: CallId) -> bool {
+        self.calls.as_deref().is_some_and(|calls| calls.get(call).is_some())
+    }
+
+    /// Ends a call without an answer.
+    pub(super) fn fail(&mut self, call: CallId, failure: CallFailure) {
+        if let Some(calls) = &mut self.calls {
+            calls.fail(call, failure, &mut self.events);
+        }
+    }
+
+    /// Ends all calls.
+    pub(super) fn fail_all(&mut self, failure: CallFailure) {
+        if let Some(calls) = &mut self.calls {
+            calls.fail_all(failure, &mut self.events);
+        }
+    }
+
+    /// Ends the calls whose time is over.
+    pub(super) fn fail_timed_out(&mut self, now: MonoTime) {
+        while let Some(call) = self.calls.as_deref_mut().and_then(|calls| calls.pop_timed_out(now)) {
+            self.drop_answer(call);
+            self.fail(call, CallFailure::TimedOut);
+        }
+    }
+
+    /// The server refuses whatever is tried (SEC-86).
+    pub(super) fn give_up(&mut self) {
+        self.fail_all(CallFailure::SessionRefused);
+        self.events.plain(Event::Reconnect(ReconnectReason::Refused));
+    }
+
+    /// Requests that the server drops the answer to a call that was sent.
+    pub(super) fn drop_answer(&mut self, call: CallId) {
+        if let Some(calls) = &self.calls {
+            self.questions.get_or_insert_default().drop_answer(call, calls);
+        }
+    }
+
+    /// Schedules an answer to a question of the server.
+    pub(super) fn reply(&mut self, reply: Reply) {
+        self.questions.get_or_insert_default().reply(reply);
+    }
+
+    /// An answer came to a call that has ended, or to nothing that was sent.
+    pub(super) fn count_unmatched(&mut self) {
+        self.counters.unmatched += 1;
+        self.counters.refused.count(Rule::new(98));
+    }
+
+    /// The server has a message: its state need not be asked for soon.
+    pub(super) fn on_acked(&mut self, msg_id: MsgId) {
+        let (Some(sent), Some(calls)) = (self.sent.get(msg_id), &mut self.calls) else {
+            return;
+        };
+        match sent.kind {
+            SentKind::Call(call) => calls.on_received(call, msg_id),
+            SentKind::Container if self.sent.on_container_acked(msg_id) => {
+                for member in self.sent.members(msg_id) {
+                    if let SentKind::Call(call) = member.kind {
+                        calls.on_received(call, member.msg_id);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Sessions and connections that end.
+impl Exchange {
+    /// The connection is gone.
+    pub(super) fn on_disconnected(&mut self) {
+        if let Some(questions) = &mut self.questions {
+            questions.forget_connection();
+        }
+        self.doubt_calls();
+    }
+
+    /// It is unknown what arrived of the calls in flight.
+    pub(super) fn doubt_calls(&mut self) {
+        if let Some(calls) = &mut self.calls {
+            calls.on_disconnected();
+        }
+    }
+
+    /// Messages go out in another session from now on; answers in the one before are still recognised.
+    pub(super) fn begin_generation(&mut self) {
+        self.sent.begin_generation();
+        if let Some(questions) = &mut self.questions {
+            questions.forget_states();
+        }
+    }
+
+    /// The key in use was dropped, and its session with it.
+    pub(super) fn on_key_dropped(&mut self) {
+        self.sent.forget_session();
+        if let Some(questions) = &mut self.questions {
+            questions.forget_states();
+        }
+        self.doubt_calls();
+    }
+
+    /// A new session is begun under the same key.
+    pub(super) fn forget_session(&mut self) {
+        self.counters.sessions_reset += 1;
+        self.sent.forget_session();
+        if let Some(questions) = &mut self.questions {
+            questions.forget_session();
+        }
+        if let Some(calls) = &mut self.calls {
+            calls.forget_quick_acks();
+        }
+    }
+
+    /// Sends everything in flight again, unless it may not be.
+    pub(super) fn repeat_all(&mut self) {
+        if let Some(calls) = &mut self.calls {
+            calls.repeat_or_fail(calls.in_flight(|_| true), &mut self.events);
+        }
+    }
+
+    /// Sends calls again that were lost with messages before `first_known`, unless they may not be.
+    pub(super) fn repeat_before(&mut self, first_known: MsgId) {
+        if let Some(calls) = &mut self.calls {
+            let lost = calls.in_flight(|sent| sent.header.msg_id < first_known);
+            calls.repeat_or_fail(lost, &mut self.events);
+        }
+    }
+
+    /// Sends calls again that were sent in a former session, unless they may not be.
+    pub(super) fn leave_former_sessions(&mut self) {
+        if let Some(calls) = &mut self.calls {
+            calls.leave_former_sessions(self.sent.generation(), &mut self.events);
+        }
+    }
+}
+
+/// States of messages.
+impl Exchange {
+    /// Asks about everything uncertain, before anything of it is sent again (SEC-107).
+    pub(super) fn ask_about_uncertain(&mut self) {
+        self.leave_former_sessions();
+        let Some(calls) = &self.calls else {
+            return;
+        };
+        let uncertain = calls.uncertain();
+        if !uncertain.is_empty() {
+            let questions = self.questions.get_or_insert_default();
+            questions.ask(&uncertain);
+            questions.prune(&self.sent, calls);
+        }
+    }
+
+    /// Asks about calls that went unanswered for long, and again if the last question went unanswered.
+    pub(super) fn ask_about_unanswered(&mut self, now: MonoTime, patience: Duration) {
+        let generation = self.sent.generation();
+        let Some(calls) = &mut self.calls else {
+            return;
+        };
+        if let Some(questions) = &mut self.questions
+            && questions.patience_ends(patience).is_some_and(|at| at <= now)
+        {
+            questions.ask_again();
+        }
+        while let Some((call, msg_id)) = calls.pop_unanswered(now) {
+            let sent = calls.get(call).and_then(|slot| slot.in_flight());
+            if sent.is_some_and(|sent| sent.generation == generation) {
+                self.questions.get_or_insert_default().ask(&[msg_id]);
+            }
+            calls.watch(call, msg_id, now + patience);
+        }
+        if let Some(questions) = &mut self.questions {
+            questions.prune(&self.sent, calls);
+        }
+    }
+
+    /// The question about states was lost.
+    pub(super) fn ask_states_again(&mut self) {
+        if let (Some(questions), Some(calls)) = (&mut self.questions, &self.calls) {
+            questions.ask_again();
+            questions.prune(&self.sent, calls);
+        }
+    }
+
+    /// `msgs_state_info`: the answer to our question, one status for each id (SEC-104).
+    pub(super) fn on_state_info(
+        &mut self,
+        now: MonoTime,
+        limits: &SessionLimits,
+        req_msg_id: MsgId,
+        info: &[u8],
+    ) {
+        let questions = self.questions.as_deref_mut();
+        let Some(asked) = questions.and_then(|questions| questions.take_asked(req_msg_id, info.len())) else {
+            self.counters.refused.count(Rule::new(104));
+            return;
+        };
+        self.on_statuses(now, limits, asked.iter().copied().zip(info.iter().copied().map(Status)));
+        if let Some(questions) = &mut self.questions {
+            questions.return_asked(asked);
+        }
+    }
+
+    /// `msgs_all_info`: the same, unasked.
+    pub(super) fn on_all_info(&mut self, now: MonoTime, limits: &SessionLimits, ids: Ids<'_>, info: &[u8]) {
+        if ids.len() != info.len() || ids.len() > MAX_IDS_PER_LIST {
+            self.counters.refused.count(Rule::new(104));
+            return;
+        }
+        self.on_statuses(now, limits, ids.iter().zip(info.iter().copied().map(Status)));
+    }
+
+    fn on_statuses(
+        &mut self,
+        now: MonoTime,
+        limits: &SessionLimits,
+        statuses: impl Iterator<Item = (MsgId, Status)>,
+    ) {
+        let Some(calls) = &mut self.calls else {
+            return;
+        };
+        let rules = StatusRules {
+            ask_at: now + limits.ask_state_after,
+            attempts: limits.attempts,
+            generation: self.sent.generation(),
+        };
+        let of_calls = statuses.filter_map(|(msg_id, status)| match self.sent.get(msg_id)?.kind {
+            SentKind::Call(call) => Some((call, msg_id, status)),
+            _ => None,
+        });
+        calls.on_statuses(of_calls, &rules, &mut self.events);
+    }
+
+    /// `msg_resend_req`: the server wants messages of ours again. Calls are sent again under new ids; if one is
+    /// unknown, the server is sent what is known of them all instead (SEC-105).
+    pub(super) fn on_resend_req(&mut self, req_msg_id: MsgId, ids: Ids<'_>) {
+        if ids.len() > MAX_IDS_PER_LIST {
+            self.counters.refused.count(Rule::new(103));
+            return;
+        }
+        if let Some(calls) = &mut self.calls {
+            let call_of = |id: MsgId| match self.sent.get(id)?.kind {
+                SentKind::Call(call) if calls.is_in_flight_as(call, id) => Some(call),
+                _ => None,
+            };
+            let wanted: Option<Vec<CallId>> = ids.iter().map(call_of).collect();
+            if let Some(wanted) = wanted {
+                return calls.requeue(&wanted);
+            }
+        }
+        self.counters.refused.count(Rule::new(105));
+        let info = questions::sent_statuses(&self.sent, ids.iter());
+        self.reply(Reply::StateInfo { req_msg_id, info });
+    }
+}
+
+/// Complaints about messages.
+impl Exchange {
+    /// Lists what a complaint about a message is about: the message, and what travelled in it, in the order sent.
+    pub(super) fn hit_by(&self, sent: Sent) -> Vec<Sent> {
+        let mut hit: Vec<Sent> = self.sent.members(sent.msg_id).collect();
+        hit.reverse();
+        hit.push(sent);
+        hit
+    }
+
+    /// Sends calls again that the server certainly refused.
+    pub(super) fn resend_calls(&mut self, hit: &[Sent], code: BadMsgCode, limit: u8) {
+        let Some(calls) = &mut self.calls else {
+            return;
+        };
+        let failure = if complaints::is_about_circumstances(code) {
+            CallFailure::TooManyAttempts
+        } else {
+            CallFailure::Refused { code }
+        };
+        let mut again = Vec::new();
+        for sent in hit {
+            let SentKind::Call(call) = sent.kind else { continue };
+            let Some(slot) = calls.get(call).filter(|slot| slot.is_in_flight_as(sent.msg_id)) else {
+                continue;
+            };
+            if slot.in_flight().is_some_and(|sent| sent.reused_id) {
+                // The complaint may be about an earlier frame with the id: its state will be asked for.
+            } else if slot.attempts >= limit {
+                calls.fail(call, failure, &mut self.events);
+            } else {
+                again.push(call);
+            }
+        }
+        calls.requeue(&again);
+    }
+
+    /// Parts the calls of a container that the server could not read.
+    pub(super) fn send_alone(&mut self, hit: &[Sent]) {
+        let Some(calls) = &mut self.calls else {
+            return;
+        };
+        for sent in hit {
+            if let SentKind::Call(call) = sent.kind
+                && let Some(slot) = calls.get_mut(call)
+            {
+                slot.alone = true;
+            }
+        }
+    }
+
+    /// Fails those calls of a list that `is_meant` accepts, and removes them from it.
+    pub(super) fn fail_hit(
+        &mut self,
+        hit: &mut Vec<Sent>,
+        is_meant: impl Fn(Repeat) -> bool,
+        failure: CallFailure,
+    ) {
+        let Some(calls) = &mut self.calls else {
+            return;
+        };
+        hit.retain(|sent| match sent.kind {
+            SentKind::Call(call) if calls.get(call).is_some_and(|slot| is_meant(slot.repeat)) => {
+                calls.fail(call, failure, &mut self.events);
+                false
+            }
+            _ => true,
+        });
+    }
+}
+
+/// Memory.
+impl Exchange {
+    /// Drops notes about messages sent before `oldest`, and all but the last `services` service messages of those that
+    /// are left.
+    pub(super) fn drop_old_notes(&mut self, oldest: UnixTime, services: usize) {
+        let calls = self.calls.as_deref();
+        let is_pending = |call| calls.is_some_and(|calls| calls.get(call).is_some());
+        self.sent.drop_old(oldest, services, is_pending);
+    }
+
+    /// Returns whether nothing is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.pending() == 0 && self.questions.as_deref().is_none_or(Questions::is_idle)
+    }
+
+    /// Gives back the memory of an idle session, but for the notes of messages sent since `oldest`.
+    pub(super) fn release(&mut self, oldest: UnixTime) {
+        (self.calls, self.questions) = (None, None);
+        self.drop_old_notes(oldest, 0);
+        self.sent.release();
+        self.events.release();
+    }
+}
