@@ -11,8 +11,10 @@
 extern crate alloc;
 
 mod calls;
+mod clock;
 mod holes;
 mod keys;
+mod once;
 mod pair;
 mod receiving;
 mod recovery;

@@ -190,10 +190,10 @@ impl Exchange {
         }
     }
 
-    /// Sends everything in flight again, unless it may not be.
+    /// Sends everything in flight again in the new session, unless it may not be.
     pub(super) fn repeat_all(&mut self) {
         if let Some(calls) = &mut self.calls {
-            calls.repeat_or_fail(calls.in_flight(|_| true), &mut self.events);
+            calls.on_session_left(calls.in_flight(|_| true), &mut self.events);
         }
     }
 
@@ -201,7 +201,7 @@ impl Exchange {
     pub(super) fn repeat_before(&mut self, first_known: MsgId) {
         if let Some(calls) = &mut self.calls {
             let lost = calls.in_flight(|sent| sent.header.msg_id < first_known);
-            calls.repeat_or_fail(lost, &mut self.events);
+            calls.on_forgotten(lost, &mut self.events);
         }
     }
 

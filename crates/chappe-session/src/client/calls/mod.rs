@@ -27,6 +27,7 @@ pub(super) use self::choice::Room;
 use self::deadlines::Deadlines;
 pub use self::id::CallId;
 pub use self::options::{Packing, Repeat, SendOptions};
+use self::slot::Fate;
 pub(super) use self::slot::{QueuedAs, Receipt, SentAs, Slot, Stage};
 use super::events::EventLog;
 use super::{CallFailure, SendError};
@@ -394,12 +395,7 @@ impl Calls {
             let Some((slot, sent)) = self.get(call).and_then(|slot| Some((slot, *slot.in_flight()?))) else {
                 continue;
             };
-            if slot.repeat == Repeat::Freely
-                && matches!(
-                    slot.stage,
-                    Stage::Uncertain(_) | Stage::Sent(SentAs { receipt: Receipt::Unknown, .. })
-                )
-            {
+            if slot.repeat == Repeat::Freely && sent.receipt == Receipt::Unknown {
                 again.push(call);
             } else {
                 self.set_stage(call, Stage::Uncertain(sent));
@@ -408,21 +404,40 @@ impl Calls {
         self.requeue(&again);
     }
 
-    /// Sends calls again that the server does not know. It may have forgotten them, so those that must not be
-    /// executed twice fail.
-    pub(super) fn repeat_or_fail(&mut self, calls: Vec<CallId>, events: &mut EventLog) {
-        let (never, again): (Vec<_>, Vec<_>) = calls
-            .into_iter()
-            .partition(|call| self.get(*call).is_some_and(|slot| slot.repeat == Repeat::Never));
-        for call in never {
+    /// The server began a new session: it does not know these calls any more. Those that must not be executed twice
+    /// fail, since it may have executed them before.
+    pub(super) fn on_forgotten(&mut self, calls: Vec<CallId>, events: &mut EventLog) {
+        self.repeat_or_fail(calls, |slot| slot.repeat != Repeat::Never, events);
+    }
+
+    /// The client left the session that these calls were sent in: nobody can be asked about them, and their answers
+    /// are lost. Those that the server has received are not sent again, since it may be executing them.
+    pub(super) fn on_session_left(&mut self, calls: Vec<CallId>, events: &mut EventLog) {
+        let may_repeat = |slot: &Slot| match slot.repeat {
+            Repeat::Freely => true,
+            Repeat::AfterAsking => slot.last_sent().is_none_or(|sent| sent.receipt == Receipt::Unknown),
+            Repeat::Never => false,
+        };
+        self.repeat_or_fail(calls, may_repeat, events);
+    }
+
+    fn repeat_or_fail(
+        &mut self,
+        calls: Vec<CallId>,
+        may_repeat: impl Fn(&Slot) -> bool,
+        events: &mut EventLog,
+    ) {
+        let (again, uncertain): (Vec<_>, Vec<_>) =
+            calls.into_iter().partition(|call| self.get(*call).is_some_and(&may_repeat));
+        for call in uncertain {
             self.fail(call, CallFailure::Uncertain, events);
         }
         self.requeue(&again);
     }
 
-    /// Sends calls again that were sent in a former session: nobody can be asked about them.
+    /// Leaves the sessions before this one.
     pub(super) fn leave_former_sessions(&mut self, generation: u32, events: &mut EventLog) {
-        self.repeat_or_fail(self.in_flight(|sent| sent.generation != generation), events);
+        self.on_session_left(self.in_flight(|sent| sent.generation != generation), events);
     }
 
     /// Handles the states that the server reported of messages in flight.
@@ -447,20 +462,13 @@ impl Calls {
         // From the last to the first: each is put in front of the queue.
         missing.sort_unstable_by_key(|entry| core::cmp::Reverse(entry.0));
         let mut failed = Vec::new();
-        for (_, call, status) in missing {
-            let Some((slot, sent)) = self.get(call).and_then(|slot| Some((slot, slot.in_flight()?))) else {
-                continue;
-            };
-            let was_forgotten = status.0 & 7 == Status::UNKNOWN;
-            if slot.repeat == Repeat::Never && was_forgotten {
-                failed.push((call, CallFailure::Uncertain));
-            } else if slot.attempts >= rules.attempts {
-                failed.push((call, CallFailure::TooManyAttempts));
-            } else if !was_forgotten && sent.generation == rules.generation {
-                // States 2 and 3: not received. An earlier copy may still be in flight, so the id stays.
-                self.requeue_as(call, QueuedAs::SameId);
-            } else {
-                self.requeue_as(call, QueuedAs::NewId);
+        for (msg_id, call, status) in missing {
+            let Some(slot) = self.get(call) else { continue };
+            match slot.fate(status, rules) {
+                Fate::Wait => self.watch(call, msg_id, rules.ask_at),
+                Fate::NewId => self.requeue_as(call, QueuedAs::NewId),
+                Fate::SameId => self.requeue_as(call, QueuedAs::SameId),
+                Fate::Fail(failure) => failed.push((call, failure)),
             }
         }
         for (call, failure) in failed.into_iter().rev() {

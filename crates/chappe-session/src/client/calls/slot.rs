@@ -4,7 +4,9 @@ use alloc::vec::Vec;
 
 use chappe_framing::{MessageHeader, MsgId};
 
-use super::{CallId, Repeat};
+use super::{CallId, Repeat, StatusRules};
+use crate::client::CallFailure;
+use crate::service::Status;
 
 /// A place for a call. Places are reused with their memory.
 #[derive(Debug)]
@@ -74,6 +76,17 @@ pub(in crate::client) enum Receipt {
     Confirmed,
 }
 
+/// What becomes of a call that the server does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Its answer is still to come.
+    Wait,
+    /// It is sent again.
+    NewId,
+    SameId,
+    Fail(CallFailure),
+}
+
 impl Slot {
     pub(in crate::client) const fn free(next: u32) -> Self {
         Self {
@@ -128,6 +141,33 @@ impl Slot {
     #[inline]
     pub(in crate::client) fn is_in_flight_as(&self, msg_id: MsgId) -> bool {
         self.in_flight().is_some_and(|sent| sent.header.msg_id == msg_id)
+    }
+
+    /// Decides about a call whose message the server does not have, as it says, or knows nothing of (SEC-107).
+    pub(super) fn fate(&self, status: Status, rules: &StatusRules) -> Fate {
+        let Some(sent) = self.in_flight() else {
+            return Fate::Wait;
+        };
+        let is_unknown = status.0 & 7 == Status::UNKNOWN;
+        if sent.receipt == Receipt::Confirmed {
+            // The server did receive it, and has forgotten the id since. It may be executing the query still.
+            return match (&self.stage, self.repeat) {
+                // The connection has not been lost, and neither has the answer.
+                (Stage::Sent(_), _) => Fate::Wait,
+                (_, Repeat::Freely) => Fate::NewId,
+                (_, Repeat::AfterAsking | Repeat::Never) => Fate::Fail(CallFailure::Uncertain),
+            };
+        }
+        if self.repeat == Repeat::Never && is_unknown {
+            Fate::Fail(CallFailure::Uncertain)
+        } else if self.attempts >= rules.attempts {
+            Fate::Fail(CallFailure::TooManyAttempts)
+        } else if !is_unknown && sent.generation == rules.generation {
+            // States 2 and 3: not received. An earlier copy may still be in flight, so the id stays.
+            Fate::SameId
+        } else {
+            Fate::NewId
+        }
     }
 
     pub(in crate::client) const fn is_free(&self) -> bool {

@@ -1,0 +1,95 @@
+//! A call runs once: nothing is sent again unless there is evidence that it was not executed.
+
+use super::pair::*;
+
+fn ack(pair: &mut Pair, msg_id: MsgId) {
+    let acks = types::MsgsAck { msg_ids: vec![msg_id.to_raw()] };
+    assert_eq!(pair.say(&enums::MsgsAck::MsgsAck(acks).to_bytes()), []);
+}
+
+/// Time passes until the client asks for the states of messages.
+fn asked(pair: &mut Pair) -> (MsgId, Vec<i64>) {
+    (0..30).find_map(|_| state_request(&pair.live(1))).expect("it asks for the state")
+}
+
+#[test]
+fn a_call_that_was_acknowledged_is_not_sent_again_because_its_state_is_unknown() {
+    for repeat in [Repeat::AfterAsking, Repeat::Freely, Repeat::Never] {
+        let mut pair = Pair::new();
+        let call = pair.call_with(SendOptions { repeat, ..SendOptions::default() });
+        let query = pair.queries().remove(0);
+        ack(&mut pair, query.msg_id);
+        // The server forgets ids while the query runs, and says so each time it is asked.
+        for round in 0..6 {
+            let (request, ids) = asked(&mut pair);
+            assert_eq!(ids, [query.msg_id.to_raw()]);
+            assert_eq!(pair.say(&state_info(request, &[1])), [], "{repeat:?}, round {round}");
+            assert_eq!(pair.queries(), [], "{repeat:?}, round {round}");
+        }
+        assert_eq!(pair.answer(query.msg_id, &BOOL_TRUE), [Seen::Answer(call, BOOL_TRUE.to_vec())]);
+    }
+}
+
+#[test]
+fn a_call_that_was_received_as_its_state_said_is_not_sent_again_either() {
+    let mut pair = Pair::new();
+    let call = pair.call();
+    let query = pair.queries().remove(0);
+    for status in [4, 1, 1] {
+        let (request, _) = asked(&mut pair);
+        assert_eq!(pair.say(&state_info(request, &[status])), []);
+        assert_eq!(pair.queries(), []);
+    }
+    assert!(pair.client.is_pending(call));
+}
+
+#[test]
+fn a_call_that_was_never_acknowledged_is_sent_again_when_its_state_is_unknown() {
+    let mut pair = Pair::new();
+    pair.call();
+    let query = pair.queries().remove(0);
+    let (request, _) = asked(&mut pair);
+    assert_eq!(pair.say(&state_info(request, &[1])), []);
+    let again = pair.queries();
+    assert_eq!(again.len(), 1);
+    assert_ne!(again[0].msg_id, query.msg_id);
+}
+
+#[test]
+fn where_evidence_ends_with_a_connection_the_caller_is_told() {
+    for (repeat, is_uncertain) in
+        [(Repeat::AfterAsking, true), (Repeat::Never, true), (Repeat::Freely, false)]
+    {
+        let mut pair = Pair::new();
+        let call = pair.call_with(SendOptions { repeat, ..SendOptions::default() });
+        let query = pair.queries().remove(0);
+        ack(&mut pair, query.msg_id);
+        let now = pair.now();
+        pair.client.handle_disconnected(now);
+        pair.client.handle_connected(now, TransportTail::None);
+        let (request, ids) = state_request(&pair.sent()).unwrap();
+        assert_eq!(ids, [query.msg_id.to_raw()]);
+        let seen = pair.say(&state_info(request, &[1]));
+        let again = pair.queries();
+        if is_uncertain {
+            assert_eq!((seen, again.len()), (vec![failed(call, CallFailure::Uncertain)], 0), "{repeat:?}");
+        } else {
+            assert_eq!((seen, again.len()), (vec![], 1), "{repeat:?}");
+        }
+    }
+}
+
+#[test]
+fn a_session_that_the_client_gives_up_takes_no_acknowledged_call_along() {
+    let mut pair = Pair::new();
+    let running = pair.call();
+    let query = pair.queries().remove(0);
+    ack(&mut pair, query.msg_id);
+    let refused = pair.call();
+    let second = pair.queries().remove(0);
+    // The server refuses the sequence number of the second call, and has begun the first.
+    assert_eq!(pair.complain(second.msg_id, 32), [failed(running, CallFailure::Uncertain)]);
+    let again = pair.queries();
+    assert_eq!(again.len(), 1, "only what was refused");
+    assert_eq!(pair.answer(again[0].msg_id, &BOOL_TRUE), [Seen::Answer(refused, BOOL_TRUE.to_vec())]);
+}
