@@ -203,7 +203,7 @@ fn check_host(host: &str) -> Result<(), String> {
 
 fn check_liveness(policy: &LivenessPolicy) -> Checked {
     let times =
-        [("idle_ping", policy.idle_ping), ("busy_ping", policy.busy_ping), ("dead_after", policy.dead_after)];
+        [("keep_alive", policy.keep_alive), ("busy_ping", policy.busy_ping), ("dead_after", policy.dead_after)];
     for (option, time) in times {
         if time < SHORTEST_SILENCE {
             let reason = format!("{time:?} is less than {SHORTEST_SILENCE:?}, a round trip");
@@ -211,9 +211,9 @@ fn check_liveness(policy: &LivenessPolicy) -> Checked {
         }
     }
     // The datacenter closes a connection that sends no ping for so long; the field is an `int` of seconds.
-    if policy.disconnect_delay <= policy.idle_ping || policy.disconnect_delay.as_secs() > i32::MAX as u64 {
+    if policy.disconnect_delay <= policy.keep_alive || policy.disconnect_delay.as_secs() > i32::MAX as u64 {
         let reason =
-            format!("{:?} is not longer than `idle_ping`, or longer than 68 years", policy.disconnect_delay);
+            format!("{:?} is not longer than `keep_alive`, or longer than 68 years", policy.disconnect_delay);
         return Err(InvalidOption::new("disconnect_delay", reason));
     }
     Ok(())

@@ -1,22 +1,35 @@
-//! Is the connection still alive?
+//! Whether a connection is alive.
 //!
-//! [`Liveness`] measures round trips and says when to ping and when to give a connection up.
+//! [`Liveness`] measures round trips and decides when to ping and when to give a connection up.
 //! [`LivenessPolicy`] holds the numbers, with presets for a person waiting, for a bot and for a battery.
-//! Everything scales with the measured round trip, so a slow link is not taken for a dead one and a dead
-//! one is noticed quickly, while idle as well as while waiting.
 //!
-//! Spec: <https://core.telegram.org/mtproto/service_messages#ping-messages-pingpong>.
+//! Two clocks run here, and neither replaces the other:
+//!
+//! - **the datacenter's timer**: it closes the connection `disconnect_delay` after the last `ping_delay_disconnect`,
+//!   whatever else it receives. So pings go out at the pace of that timer, however lively the connection is.
+//! - **life**: what proves that the datacenter is there is an authenticated message. Bytes that arrive before one is
+//!   whole prove only that the link moves, and anyone on the path can make them. They prolong a connection as long as
+//!   they come at [`SLOWEST_RATE`] or faster.
+//!
+//! Spec: <https://core.telegram.org/mtproto/service_messages#deferred-connection-closure--ping>.
 
 use core::time::Duration;
 
 use crate::time::MonoTime;
 
+/// Bytes a second at which a connection counts as slow and not as dead.
+pub const SLOWEST_RATE: u64 = 1024;
+
+/// Most unauthenticated bytes that prolong a connection: the largest frame, and what surrounds it.
+const MOST_UNPROVEN: u64 = (16 << 20) + (64 << 10);
+
 /// When to ping and when to give up. All times have a floor and grow with the round trip.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LivenessPolicy {
-    /// Silence after which a ping goes out while nothing is awaited.
-    pub idle_ping: Duration,
+    /// Time between two pings, whatever else is sent or received. It must be shorter than `disconnect_delay` by more
+    /// than a round trip.
+    pub keep_alive: Duration,
     /// Silence after which a ping goes out while calls are unanswered, at least.
     pub busy_ping: Duration,
     /// The same in round trips; the larger of both counts.
@@ -25,14 +38,13 @@ pub struct LivenessPolicy {
     pub dead_after: Duration,
     /// The same in round trips; the larger of both counts.
     pub dead_after_rtts: u32,
-    /// The server is asked to close the connection when it hears nothing for this long
-    /// (`ping_delay_disconnect`). Must exceed `idle_ping`.
+    /// The server is asked to close the connection this long after the last ping (`ping_delay_disconnect`).
     pub disconnect_delay: Duration,
 }
 
 impl LivenessPolicy {
     chappe_types::setters! {
-        with_idle_ping => idle_ping: Duration,
+        with_keep_alive => keep_alive: Duration,
         with_busy_ping => busy_ping: Duration,
         with_busy_ping_rtts => busy_ping_rtts: u32,
         with_dead_after => dead_after: Duration,
@@ -44,7 +56,7 @@ impl LivenessPolicy {
 impl LivenessPolicy {
     /// Somebody waits in front of a screen: a dead connection is noticed within seconds.
     pub const INTERACTIVE: Self = Self {
-        idle_ping: Duration::from_secs(30),
+        keep_alive: Duration::from_secs(30),
         busy_ping: Duration::from_secs(3),
         busy_ping_rtts: 3,
         dead_after: Duration::from_secs(5),
@@ -52,9 +64,10 @@ impl LivenessPolicy {
         disconnect_delay: Duration::from_secs(60),
     };
 
-    /// A program that runs for months behind proxies which drop idle connections.
+    /// A program that runs for months behind proxies which drop idle connections. Telegram's own clients ping at
+    /// this pace.
     pub const BOT: Self = Self {
-        idle_ping: Duration::from_secs(55),
+        keep_alive: Duration::from_secs(60),
         busy_ping: Duration::from_secs(15),
         busy_ping_rtts: 5,
         dead_after: Duration::from_secs(15),
@@ -64,7 +77,7 @@ impl LivenessPolicy {
 
     /// A device that sleeps: few pings, and much patience.
     pub const BATTERY: Self = Self {
-        idle_ping: Duration::from_secs(270),
+        keep_alive: Duration::from_secs(270),
         busy_ping: Duration::from_secs(30),
         busy_ping_rtts: 10,
         dead_after: Duration::from_secs(30),
@@ -93,17 +106,21 @@ impl Default for LivenessPolicy {
     }
 }
 
-/// Pings and silence of one connection.
+/// Pings and signs of life of one connection.
 #[derive(Clone, Debug)]
 pub struct Liveness {
     /// Smoothed round trip in nanoseconds, zero before the first measurement.
     rtt: u64,
+    /// When the last authenticated message came.
     heard_at: MonoTime,
+    /// When the datacenter's timer was last set, or the connection opened.
+    timer_set_at: MonoTime,
     /// When a call last began to wait, so that its silence is not counted from long before.
     waiting_since: MonoTime,
     ping: Option<Ping>,
     /// A ping is to go out although none is due.
     is_asked: bool,
+    unproven: Unproven,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -112,10 +129,25 @@ struct Ping {
     sent_at: MonoTime,
 }
 
+/// Bytes that moved since the last authenticated message and the last ping.
+#[derive(Clone, Copy, Debug, Default)]
+struct Unproven {
+    bytes: u64,
+    moved_at: MonoTime,
+}
+
 impl Liveness {
     /// Starts with a connection just opened.
     pub const fn new(now: MonoTime) -> Self {
-        Self { rtt: 0, heard_at: now, waiting_since: now, ping: None, is_asked: false }
+        Self {
+            rtt: 0,
+            heard_at: now,
+            timer_set_at: now,
+            waiting_since: now,
+            ping: None,
+            is_asked: false,
+            unproven: Unproven { bytes: 0, moved_at: now },
+        }
     }
 
     /// Returns the smoothed round trip, or `None` before the first measurement.
@@ -124,32 +156,45 @@ impl Liveness {
     }
 
     /// A new connection begins: pings of the old one are forgotten.
-    pub fn on_connected(&mut self, now: MonoTime) {
-        self.heard_at = now;
-        self.waiting_since = now;
-        self.ping = None;
-        self.is_asked = false;
+    pub const fn on_connected(&mut self, now: MonoTime) {
+        *self = Self { rtt: self.rtt, ..Self::new(now) };
     }
 
-    /// Asks for a ping with the next packet.
+    /// Requests a ping with the next packet.
     pub const fn request_ping(&mut self) {
         self.is_asked = true;
     }
 
-    /// An authenticated message arrived.
-    pub fn on_received(&mut self, now: MonoTime) {
+    /// An authenticated message arrived whose time is plausible.
+    pub const fn on_received(&mut self, now: MonoTime) {
         self.heard_at = now;
+        self.unproven = Unproven { bytes: 0, moved_at: now };
+    }
+
+    /// Bytes were read from the connection, or accepted by it. Nothing authenticates them.
+    pub const fn on_bytes(&mut self, now: MonoTime, count: u64) {
+        if self.unproven.bytes < MOST_UNPROVEN {
+            let bytes = self.unproven.bytes.saturating_add(count);
+            self.unproven = Unproven { bytes, moved_at: now };
+        }
     }
 
     /// A call was sent while none was waiting.
-    pub fn on_waiting(&mut self, now: MonoTime) {
+    pub const fn on_waiting(&mut self, now: MonoTime) {
         self.waiting_since = now;
     }
 
     /// A ping went out.
-    pub fn on_ping_sent(&mut self, now: MonoTime, id: i64) {
+    pub const fn on_ping_sent(&mut self, now: MonoTime, id: i64) {
         self.ping = Some(Ping { id, sent_at: now });
+        self.timer_set_at = now;
         self.is_asked = false;
+        self.unproven = Unproven { bytes: 0, moved_at: now };
+    }
+
+    /// Returns whether a ping is out.
+    pub const fn awaits_pong(&self) -> bool {
+        self.ping.is_some()
     }
 
     /// The ping that is out was refused, because of its salt perhaps: another goes out with the next packet.
@@ -172,29 +217,40 @@ impl Liveness {
     /// Returns when the next ping is due, or when the connection is given up if one is out.
     #[inline]
     pub fn deadline(&self, policy: &LivenessPolicy, is_waiting: bool) -> MonoTime {
-        let idle = self.heard_at + policy.idle_ping;
+        let keep_alive = self.timer_set_at + policy.keep_alive;
         match self.ping {
-            Some(ping) => ping.sent_at.max(self.heard_at).saturating_add_nanos(policy.dead_after(self.rtt)),
-            None if is_waiting => idle
-                .min(self.heard_at.max(self.waiting_since).saturating_add_nanos(policy.busy_ping(self.rtt))),
-            None => idle,
+            Some(ping) => self.dead_at(policy, ping),
+            None if is_waiting => {
+                keep_alive.min(self.heard_at.max(self.waiting_since).saturating_add_nanos(policy.busy_ping(self.rtt)))
+            }
+            None => keep_alive,
         }
     }
 
-    /// Tells whether nothing was heard for a time.
+    /// Returns when the connection is given up for want of an answer to a ping.
+    fn dead_at(&self, policy: &LivenessPolicy, ping: Ping) -> MonoTime {
+        let patience = policy.dead_after(self.rtt);
+        let silent = ping.sent_at.max(self.heard_at).saturating_add_nanos(patience);
+        // Each byte buys the time it takes at the slowest rate. Bytes that come faster than that keep the connection
+        // for as long as they come; one that trickles in now and then does not.
+        let bought = self.unproven.bytes.saturating_mul(1_000_000_000 / SLOWEST_RATE);
+        silent.max(silent.saturating_add_nanos(bought).min(self.unproven.moved_at.saturating_add_nanos(patience)))
+    }
+
+    /// Returns whether nothing was heard for a time.
     pub(crate) fn is_quiet(&self, now: MonoTime, time: Duration) -> bool {
         self.heard_at + time <= now
     }
 
-    /// Tells whether a ping should go out now.
+    /// Returns whether a ping should go out now.
     #[inline]
     pub fn wants_ping(&self, policy: &LivenessPolicy, now: MonoTime, is_waiting: bool) -> bool {
         self.ping.is_none() && (self.is_asked || self.deadline(policy, is_waiting) <= now)
     }
 
-    /// Tells whether a ping has gone unanswered for too long.
+    /// Returns whether a ping has gone unanswered for too long.
     pub fn is_dead(&self, policy: &LivenessPolicy, now: MonoTime) -> bool {
-        self.ping.is_some() && self.deadline(policy, false) <= now
+        self.ping.is_some_and(|ping| self.dead_at(policy, ping) <= now)
     }
 }
 
@@ -211,12 +267,30 @@ mod tests {
     #[test]
     fn an_idle_connection_is_pinged_and_a_dead_one_noticed() {
         let mut live = Liveness::new(at(0));
-        assert!(!live.wants_ping(&BOT, at(54), false));
-        assert!(live.wants_ping(&BOT, at(55), false));
-        live.on_ping_sent(at(55), 7);
+        assert!(!live.wants_ping(&BOT, at(59), false));
+        assert!(live.wants_ping(&BOT, at(60), false));
+        live.on_ping_sent(at(60), 7);
         assert!(!live.wants_ping(&BOT, at(500), false), "one ping at a time");
-        assert!(!live.is_dead(&BOT, at(69)));
-        assert!(live.is_dead(&BOT, at(70)));
+        assert!(!live.is_dead(&BOT, at(74)));
+        assert!(live.is_dead(&BOT, at(75)));
+    }
+
+    #[test]
+    fn the_datacenters_timer_is_set_again_in_time_however_lively_the_connection_is() {
+        for policy in [LivenessPolicy::INTERACTIVE, BOT, LivenessPolicy::BATTERY] {
+            let mut live = Liveness::new(at(0));
+            let mut timer_ends = None;
+            for second in 0..3600 {
+                live.on_received(at(second));
+                if live.wants_ping(&policy, at(second), second % 2 == 0) {
+                    live.on_ping_sent(at(second), second as i64);
+                    timer_ends = Some(at(second) + policy.disconnect_delay);
+                    assert!(live.on_pong(at(second), second as i64));
+                }
+                assert!(timer_ends.is_none_or(|ends| at(second) < ends), "closed after {second} s");
+            }
+            assert!(timer_ends.is_some());
+        }
     }
 
     #[test]
@@ -232,12 +306,12 @@ mod tests {
     #[test]
     fn a_waiting_call_makes_silence_suspicious_sooner() {
         let mut live = Liveness::new(at(0));
-        live.on_waiting(at(40));
-        assert!(!live.wants_ping(&BOT, at(54), true));
-        assert!(live.wants_ping(&BOT, at(55), true));
-        live.on_received(at(50));
-        assert!(!live.wants_ping(&BOT, at(64), true));
-        assert!(live.wants_ping(&BOT, at(65), true));
+        live.on_waiting(at(20));
+        assert!(!live.wants_ping(&BOT, at(34), true));
+        assert!(live.wants_ping(&BOT, at(35), true));
+        live.on_received(at(30));
+        assert!(!live.wants_ping(&BOT, at(44), true));
+        assert!(live.wants_ping(&BOT, at(45), true));
     }
 
     #[test]
@@ -267,5 +341,34 @@ mod tests {
         live.on_received(at(14));
         assert!(!live.is_dead(&BOT, at(20)));
         assert!(live.is_dead(&BOT, at(29)));
+    }
+
+    #[test]
+    fn a_frame_that_comes_in_slowly_keeps_the_connection_until_it_stops() {
+        let mut live = Liveness::new(at(0));
+        live.on_ping_sent(at(0), 1);
+        for second in 1..=600 {
+            live.on_bytes(at(second), SLOWEST_RATE);
+            assert!(!live.is_dead(&BOT, at(second)), "{second} s");
+        }
+        assert!(!live.is_dead(&BOT, at(614)));
+        assert!(live.is_dead(&BOT, at(615)));
+    }
+
+    #[test]
+    fn bytes_that_anyone_could_have_made_do_not_keep_a_connection_without_bound() {
+        // One byte every ten seconds buys a hundredth of a second.
+        let mut live = Liveness::new(at(0));
+        live.on_ping_sent(at(0), 1);
+        (1..=3).for_each(|n| live.on_bytes(at(10 * n), 1));
+        assert!(live.is_dead(&BOT, at(30)));
+        // A flood buys no more than the largest frame would take.
+        let mut live = Liveness::new(at(0));
+        live.on_ping_sent(at(0), 1);
+        let dead_at = (1..100_000_u64).find(|second| {
+            live.on_bytes(at(*second), 1 << 20);
+            live.is_dead(&BOT, at(*second))
+        });
+        assert!(dead_at.is_some_and(|second| second < 60), "{dead_at:?}");
     }
 }

@@ -335,7 +335,7 @@ fn policies_differ_in_how_soon_they_ping() {
         }
     };
     assert_eq!(idle_pings(LivenessPolicy::INTERACTIVE), (30, 60));
-    assert_eq!(idle_pings(LivenessPolicy::BOT), (55, 75));
+    assert_eq!(idle_pings(LivenessPolicy::BOT), (60, 75));
     assert_eq!(idle_pings(LivenessPolicy::BATTERY), (270, 330));
 }
 
@@ -354,4 +354,47 @@ fn counters_tell_what_went_over_the_wire() {
     assert_eq!((counters.messages_received, counters.resent), (2, 2));
     assert!(counters.messages_sent >= 3 + 2);
     assert_eq!((counters.duplicates, counters.sessions_reset, counters.unmatched), (0, 0, 0));
+}
+
+#[test]
+fn the_datacenters_timer_is_set_again_in_time_however_lively_the_connection_is() {
+    let mut pair = Pair::new();
+    let mut closes_at = None;
+    for second in 0..600 {
+        pair.pass(1);
+        if second % 5 == 0 {
+            pair.call();
+        }
+        for sent in pair.sent() {
+            if sent.body == GET_CONFIG {
+                pair.answer(sent.msg_id, &BOOL_TRUE);
+            } else if let Ok(ping) = functions::PingDelayDisconnect::from_bytes(&sent.body) {
+                closes_at = Some(pair.second + ping.disconnect_delay as u64);
+                let pong = types::Pong { msg_id: sent.msg_id.to_raw(), ping_id: ping.ping_id };
+                pair.say(&enums::Pong::Pong(pong).to_bytes());
+            }
+        }
+        assert!(closes_at.is_none_or(|at| pair.second < at), "the datacenter closes after {second} s");
+    }
+    assert!(closes_at.is_some(), "no ping in ten minutes");
+}
+
+#[test]
+fn a_frame_that_comes_in_slowly_does_not_end_the_connection() {
+    let mut pair = Pair::new();
+    pair.call();
+    pair.sent();
+    for second in 0..300 {
+        let now = pair.now();
+        pair.client.handle_bytes_received(now, 20 << 10);
+        assert_eq!(pair.pass(1), [], "{second} s");
+        pair.sent();
+    }
+    let mut seen = Vec::new();
+    for _ in 0..60 {
+        seen.extend(pair.pass(1));
+        pair.sent();
+    }
+    let silence = Seen::Other(Event::Reconnect(ReconnectReason::Silence));
+    assert!(seen.contains(&silence), "it has stopped: {seen:?}");
 }

@@ -6,6 +6,8 @@
 //! - **input**: [`handle_connected`](ClientSession::handle_connected),
 //!   [`handle_frame`](ClientSession::handle_frame),
 //!   [`handle_transport_error`](ClientSession::handle_transport_error),
+//!   [`handle_bytes_received`](ClientSession::handle_bytes_received),
+//!   [`handle_bytes_sent`](ClientSession::handle_bytes_sent),
 //!   [`handle_quick_ack`](ClientSession::handle_quick_ack),
 //!   [`handle_disconnected`](ClientSession::handle_disconnected),
 //!   [`handle_timeout`](ClientSession::handle_timeout);
@@ -303,6 +305,20 @@ impl ClientSession {
             self.on_key_sign(now, KeySign::NotFound);
         }
         self.exchange.events.plain(Event::Reconnect(ReconnectReason::TransportError(code)));
+    }
+
+    /// Bytes were read from the connection that make no frame yet. They keep the connection alive while they come at a
+    /// rate that is slow rather than dead.
+    ///
+    /// Report all bytes as they are read. Those of frames that are handed to [`handle_frame`](Self::handle_frame)
+    /// count there as well, since only a whole frame can be authenticated.
+    pub const fn handle_bytes_received(&mut self, now: Now, count: usize) {
+        self.live.on_bytes(now.mono, count as u64);
+    }
+
+    /// The connection accepted bytes to be sent. They keep it alive as bytes received do.
+    pub const fn handle_bytes_sent(&mut self, now: Now, count: usize) {
+        self.live.on_bytes(now.mono, count as u64);
     }
 
     /// The transport delivered a quick acknowledgement. Unknown tokens are ignored (SEC-133).

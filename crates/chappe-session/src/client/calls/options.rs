@@ -30,6 +30,7 @@ pub enum Packing {
 
 /// How to send a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SendOptions {
     /// Calls that must be executed before this one (`invokeAfterMsg`, `invokeAfterMsgs`). Those that have
     /// ended are left out.
@@ -42,4 +43,14 @@ pub struct SendOptions {
     pub quick_ack: bool,
     /// How long the call may take from now on; `None` means indefinitely.
     pub timeout: Option<Duration>,
+}
+
+impl SendOptions {
+    chappe_types::setters! {
+        with_after => after: Vec<CallId>,
+        with_repeat => repeat: Repeat,
+        with_packing => packing: Packing,
+        with_quick_ack => quick_ack: bool,
+        with_timeout => timeout: Option<Duration>,
+    }
 }
