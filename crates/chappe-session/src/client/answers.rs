@@ -45,7 +45,9 @@ impl<'a> ErrorAnswer<'a> {
             (401, "AUTH_KEY_INVALID") => Meaning::Trouble(AuthorizationTrouble::Invalid),
             (401, "SESSION_REVOKED") => Meaning::Trouble(AuthorizationTrouble::SessionRevoked),
             (401, "SESSION_EXPIRED") => Meaning::Trouble(AuthorizationTrouble::SessionExpired),
-            (401, "USER_DEACTIVATED") => Meaning::Trouble(AuthorizationTrouble::UserDeactivated),
+            (401, "USER_DEACTIVATED" | "USER_DEACTIVATED_BAN") => {
+                Meaning::Trouble(AuthorizationTrouble::UserDeactivated)
+            }
             _ => Meaning::OfTheCall,
         }
     }
