@@ -152,3 +152,88 @@ fn answers_under_the_key_before_are_taken_while_the_next_is_being_bound() {
     let frame = pair.frame(MsgId::from_raw(query.to_raw() + 1), 1, &GET_CONFIG);
     assert!(pair.take(frame).is_err(), "SEC-92: and does not follow to the next");
 }
+
+/// Lets the client request keys for a while, installs each and has its binding refused; returns how many there were.
+fn keys_refused(pair: &mut Pair, seconds: u64, message: &str) -> u32 {
+    let mut keys = 0;
+    let end = pair.second + seconds;
+    while pair.second < end && !pair.client.is_terminated() {
+        let seen = pair.pass(1);
+        if seen.contains(&Seen::Other(Event::NeedTemporaryKey)) {
+            keys += 1;
+            install(pair, keys as u8, 86_400);
+            let bind = binding(&pair.sent()).msg_id;
+            let seen = pair.refuse(bind, 400, message);
+            assert!(!seen.contains(&Seen::Other(Event::NeedTemporaryKey)), "not two keys in one second");
+        }
+        pair.live(0);
+    }
+    keys
+}
+
+#[test]
+fn sec_123_a_young_key_is_tried_for_a_minute_and_not_for_a_number_of_times() {
+    let config = ClientConfig { forward_secrecy: ForwardSecrecy::On, ..ClientConfig::default() };
+    let mut pair = Pair::with(config, 0);
+    let keys = keys_refused(&mut pair, 58, "ENCRYPTED_MESSAGE_INVALID");
+    assert!(!pair.client.is_terminated(), "it is younger than a minute");
+    assert!((6..=20).contains(&keys), "{keys} keys in a minute");
+    keys_refused(&mut pair, 30, "ENCRYPTED_MESSAGE_INVALID");
+    assert!(pair.client.is_terminated(), "an old key that the datacenter does not know is gone");
+}
+
+#[test]
+fn a_key_that_the_datacenter_has_lost_is_doubted_at_its_first_sign_when_nothing_speaks_for_it() {
+    let mut pair = Pair::new();
+    pair.call();
+    pair.sent();
+    let now = pair.now();
+    pair.client.handle_transport_error(now, TransportErrorCode::UnknownAuthKey);
+    let doubt = Seen::Other(Event::Authorization(AuthorizationTrouble::PermanentKeyDoubtful));
+    assert!(own(pair.client.events()).contains(&doubt), "there may be one attempt only");
+}
+
+#[test]
+fn a_key_that_has_worked_is_doubted_after_seconds_and_not_after_a_number_of_attempts() {
+    let doubt = Seen::Other(Event::Authorization(AuthorizationTrouble::PermanentKeyDoubtful));
+    let mut pair = Pair::new();
+    pair.call();
+    let query = pair.queries().remove(0);
+    pair.answer(query.msg_id, &BOOL_TRUE);
+    let mut not_found = |pair: &mut Pair| {
+        let now = pair.now();
+        pair.client.handle_transport_error(now, TransportErrorCode::UnknownAuthKey);
+        own(pair.client.events()).contains(&doubt)
+    };
+    for _ in 0..100 {
+        assert!(!not_found(&mut pair), "one forged frame after the other, all at once");
+    }
+    pair.pass(10);
+    assert!(not_found(&mut pair));
+}
+
+#[test]
+fn temporary_keys_of_an_hour_or_less_are_renewed_and_do_not_storm() {
+    for life in [60, 600, 3600] {
+        let config = ClientConfig { forward_secrecy: ForwardSecrecy::On, ..ClientConfig::default() };
+        let mut pair = Pair::with(config, 0);
+        let mut keys = 0;
+        for _ in 0..life {
+            if pair.pass(1).contains(&Seen::Other(Event::NeedTemporaryKey)) {
+                keys += 1;
+                install(&mut pair, keys, life);
+                let bind = binding(&pair.sent()).msg_id;
+                assert_eq!(pair.answer(bind, &BOOL_TRUE), [Seen::Other(Event::TemporaryKeyBound)]);
+            }
+            pair.live(0);
+            for sent in pair.sent() {
+                if let Ok(ping) = functions::PingDelayDisconnect::from_bytes(&sent.body) {
+                    let pong = types::Pong { msg_id: sent.msg_id.to_raw(), ping_id: ping.ping_id };
+                    pair.say(&enums::Pong::Pong(pong).to_bytes());
+                }
+            }
+        }
+        assert_eq!(keys, 2, "one at the start, and one before it ends, in {life} s");
+        assert!(pair.client.is_usable());
+    }
+}

@@ -11,14 +11,12 @@ pub(super) struct Breaker {
     resets: u8,
     /// `bad_msg_notification`s.
     complaints: u8,
-    /// Signs of trouble with the key.
-    key_signs: u8,
 }
 
 impl Breaker {
     /// The server answered a call: whatever went wrong before has been overcome.
     pub(super) const fn on_answer(&mut self) {
-        (self.resets, self.complaints, self.key_signs) = (0, 0, 0);
+        (self.resets, self.complaints) = (0, 0);
     }
 
     /// Counts a complaint; returns whether there were too many.
@@ -39,12 +37,6 @@ impl Breaker {
             self.resets = 0;
         }
         trips
-    }
-
-    /// Counts a sign of trouble with the key, and returns how many came in a row.
-    pub(super) const fn on_key_sign(&mut self) -> u8 {
-        self.key_signs = self.key_signs.saturating_add(1);
-        self.key_signs
     }
 }
 

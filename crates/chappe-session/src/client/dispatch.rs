@@ -24,7 +24,8 @@ use super::calls::{CallId, Repeat};
 use super::complaints::{self, ClockFix, Resend, SessionFix};
 use super::context::MessageContext;
 use super::events::{AuthorizationTrouble, CallFailure, DropOutcome, Event, ReconnectReason, Record, Span};
-use super::keys::{self, Expired, KeyAction, KeyFacts, KeySign, KeySlot};
+use super::held::HeldMessage;
+use super::keys::{Expired, KeyAction, KeySign, KeySlot};
 use super::questions::Reply;
 use super::sent::{Sent, SentKind};
 use crate::MAX_IDS_PER_LIST;
@@ -624,13 +625,13 @@ impl ClientSession {
         }
     }
 
+    fn on_key_dropped(&mut self) {
+        self.lose_held();
+        self.exchange.on_key_dropped();
+    }
+
     pub(super) fn on_key_sign(&mut self, now: Now, sign: KeySign) {
-        let facts = KeyFacts {
-            is_temporary: self.keys.are_temporary(),
-            permanent_age: self.clock.seconds(now.mono) - self.keys.created_at(),
-            times: self.breaker.on_key_sign(),
-        };
-        match keys::decide(sign, facts) {
+        match self.keys.on_sign(sign, now.mono, self.clock.seconds(now.mono)) {
             KeyAction::Reconnect => {}
             KeyAction::ReplaceTemporary => {
                 self.drop_temporary_key();

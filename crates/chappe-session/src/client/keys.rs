@@ -17,20 +17,21 @@ use super::key_session::KeySession;
 use crate::clock::ServerClock;
 use crate::time::MonoTime;
 
-/// Seconds before a temporary key ends at which the next one is requested.
+/// Seconds before a temporary key ends at which the next one is requested, at most: a key may be asked for less than
+/// that, and is renewed when a quarter of its life is left.
 const RENEWAL_MARGIN: i64 = 3600;
 
-/// Least time between two requests for a temporary key.
+/// How long a requested temporary key may take until it is requested again.
 const REQUEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Least time between two requests if the key before could not be bound: a key costs the server more than the client.
+const REBIND_PAUSE: Duration = Duration::from_secs(5);
 
 /// A permanent key younger than this, in seconds, may not have reached every server yet (SEC-123).
 const YOUNG_KEY: i64 = 60;
 
-/// Times -404 is answered with a new connection alone before the permanent key is doubted.
-const RECONNECTS: u8 = 3;
-
-/// Times a binding is tried again with a new temporary key while the permanent key is young.
-const REBINDS: u8 = 5;
+/// How long a permanent key that has worked in this run may be answered by -404 until it is doubted.
+const DOUBT_AFTER: Duration = Duration::from_secs(5);
 
 /// How long the answer to a binding may take before it is sent again. Binding the same key twice does no harm.
 const BINDING_PATIENCE: Duration = Duration::from_secs(10);
@@ -43,9 +44,21 @@ pub(super) enum Keys {
         session: Box<KeySession>,
         /// When the key was made, in Unix seconds of the server.
         created_at: i64,
+        standing: Standing,
     },
     /// Packets travel under temporary keys; the permanent one only binds them.
-    Temporary(TemporaryKeys),
+    Temporary(Box<TemporaryKeys>),
+}
+
+/// What speaks for a permanent key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Nothing in this run.
+    Untried,
+    /// The datacenter has answered under it.
+    Proven,
+    /// It was proven, and has been answered by -404 since then.
+    Missing { since: MonoTime },
 }
 
 /// Forward secrecy: a permanent key and the temporary ones under it.
@@ -57,8 +70,29 @@ pub(super) struct TemporaryKeys {
     state: TemporaryState,
     /// The key before, whose answers are still accepted.
     before: Option<TemporaryKeyInUse>,
-    /// When a key was last requested.
-    requested_at: Option<MonoTime>,
+    request: KeyRequest,
+}
+
+/// When a temporary key may be requested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum KeyRequest {
+    /// At once.
+    Allowed,
+    /// The last one was requested then, and has not come.
+    Open { since: MonoTime },
+    /// The last one was requested then, and has come; it is not bound.
+    Unproven { since: MonoTime },
+}
+
+impl KeyRequest {
+    /// Returns the earliest time of the next request.
+    fn earliest(self) -> MonoTime {
+        match self {
+            Self::Allowed => MonoTime::ZERO,
+            Self::Open { since } => since + REQUEST_PAUSE,
+            Self::Unproven { since } => since + REBIND_PAUSE,
+        }
+    }
 }
 
 /// The temporary key in use.
@@ -77,6 +111,8 @@ struct TemporaryKeyInUse {
     session: Box<KeySession>,
     /// When the server forgets it, in Unix seconds of the server.
     expires_at: i64,
+    /// When the next one is requested.
+    renew_at: i64,
 }
 
 /// The request that binds a temporary key. It repeats its own `msg_id`, so it is built anew for each message.
@@ -115,17 +151,17 @@ pub(super) enum Expired {
 /// Making and looking.
 impl Keys {
     pub(super) fn permanent(session: KeySession, created_at: i64) -> Self {
-        Self::Permanent { session: Box::new(session), created_at }
+        Self::Permanent { session: Box::new(session), created_at, standing: Standing::Untried }
     }
 
-    pub(super) const fn temporary(permanent: AuthKey, created_at: i64) -> Self {
-        Self::Temporary(TemporaryKeys {
+    pub(super) fn temporary(permanent: AuthKey, created_at: i64) -> Self {
+        Self::Temporary(Box::new(TemporaryKeys {
             permanent,
             created_at,
             state: TemporaryState::Missing,
             before: None,
-            requested_at: None,
-        })
+            request: KeyRequest::Allowed,
+        }))
     }
 
     /// Returns the permanent key.
@@ -137,11 +173,10 @@ impl Keys {
     }
 
     /// Returns when the permanent key was made, in Unix seconds of the server.
-    pub(super) const fn created_at(&self) -> i64 {
+    pub(super) fn created_at(&self) -> i64 {
         match self {
-            Self::Permanent { created_at, .. } | Self::Temporary(TemporaryKeys { created_at, .. }) => {
-                *created_at
-            }
+            Self::Permanent { created_at, .. } => *created_at,
+            Self::Temporary(keys) => keys.created_at,
         }
     }
 
@@ -171,10 +206,10 @@ impl Keys {
     pub(super) fn sending(&mut self) -> Option<(&mut KeySession, Option<UnboundKey<'_>>)> {
         match self {
             Self::Permanent { session, .. } => Some((session, None)),
-            Self::Temporary(TemporaryKeys { permanent, state, .. }) => match state {
+            Self::Temporary(keys) => match &mut keys.state {
                 TemporaryState::Missing => None,
                 TemporaryState::Unbound(key, binding) => {
-                    let expires_at = key.expires_at;
+                    let (permanent, expires_at) = (&keys.permanent, key.expires_at);
                     Some((&mut key.session, Some(UnboundKey { permanent, expires_at, binding })))
                 }
                 TemporaryState::Bound(key) => Some((&mut key.session, None)),
@@ -217,7 +252,7 @@ impl Keys {
 
     /// Returns whether calls may travel under the key in use (SEC-120).
     #[inline]
-    pub(super) const fn is_usable(&self) -> bool {
+    pub(super) fn is_usable(&self) -> bool {
         match self {
             Self::Permanent { .. } => true,
             Self::Temporary(keys) => matches!(keys.state, TemporaryState::Bound(_)),
@@ -243,11 +278,14 @@ impl Keys {
     /// Takes a temporary key, which has to be bound; returns whether answers under the key before are still accepted.
     ///
     /// A session whose permanent key was in use goes over to temporary keys.
-    pub(super) fn install(&mut self, session: KeySession, expires_at: i64) -> bool {
+    pub(super) fn install(&mut self, session: KeySession, expires_at: i64, seconds: i64) -> bool {
         let session = Box::new(session);
-        let state = TemporaryState::Unbound(TemporaryKeyInUse { session, expires_at }, Binding::default());
+        let life = expires_at.saturating_sub(seconds).max(0);
+        let renew_at = expires_at.saturating_sub(RENEWAL_MARGIN.min(life / 4));
+        let key = TemporaryKeyInUse { session, expires_at, renew_at };
+        let state = TemporaryState::Unbound(key, Binding::default());
         match self {
-            Self::Permanent { session, created_at } => {
+            Self::Permanent { session, created_at, .. } => {
                 let permanent = session.key.clone();
                 *self = Self::temporary(permanent, *created_at);
                 if let Self::Temporary(keys) = self {
@@ -259,7 +297,9 @@ impl Keys {
                 if let TemporaryState::Bound(before) = core::mem::replace(&mut keys.state, state) {
                     keys.before = Some(before);
                 }
-                keys.requested_at = None;
+                if let KeyRequest::Open { since } = keys.request {
+                    keys.request = KeyRequest::Unproven { since };
+                }
                 keys.before.is_some()
             }
         }
@@ -270,8 +310,7 @@ impl Keys {
         let Self::Temporary(keys) = self else {
             return None;
         };
-        let due = clock.when(keys.state.expires_at() - RENEWAL_MARGIN);
-        Some(keys.requested_at.map_or(due, |at| due.max(at + REQUEST_PAUSE)))
+        Some(clock.when(keys.state.renew_at()).max(keys.request.earliest()))
     }
 
     /// Returns whether to request a temporary key now, and records that it was.
@@ -279,12 +318,11 @@ impl Keys {
         let Self::Temporary(keys) = self else {
             return false;
         };
-        let is_due = clock.seconds(now) >= keys.state.expires_at() - RENEWAL_MARGIN;
-        let has_paused = keys.requested_at.is_none_or(|at| at + REQUEST_PAUSE <= now);
-        if is_due && has_paused {
-            keys.requested_at = Some(now);
+        let is_due = clock.seconds(now) >= keys.state.renew_at() && keys.request.earliest() <= now;
+        if is_due {
+            keys.request = KeyRequest::Open { since: now };
         }
-        is_due && has_paused
+        is_due
     }
 
     /// Drops temporary keys that have expired (SEC-124).
@@ -300,7 +338,7 @@ impl Keys {
         if has_dropped { Expired::Previous } else { Expired::Nothing }
     }
 
-    /// Drops the temporary key in use, so that the next may be requested at once; returns whether there was one.
+    /// Drops the temporary key in use; returns whether there was one.
     pub(super) fn drop_temporary(&mut self) -> bool {
         let Self::Temporary(keys) = self else {
             return false;
@@ -308,7 +346,6 @@ impl Keys {
         let is_there = keys.state.key().is_some();
         if is_there {
             keys.state = TemporaryState::Missing;
-            keys.requested_at = None;
         }
         is_there
     }
@@ -320,21 +357,23 @@ impl Keys {
         }
     }
 
-    fn binding(&self) -> Option<&Binding> {
+    const fn binding(&self) -> Option<&Binding> {
         match self {
-            Self::Temporary(TemporaryKeys { state: TemporaryState::Unbound(_, binding), .. }) => {
-                Some(binding)
-            }
-            _ => None,
+            Self::Permanent { .. } => None,
+            Self::Temporary(keys) => match &keys.state {
+                TemporaryState::Unbound(_, binding) => Some(binding),
+                TemporaryState::Missing | TemporaryState::Bound(_) => None,
+            },
         }
     }
 
-    fn binding_mut(&mut self) -> Option<&mut Binding> {
+    const fn binding_mut(&mut self) -> Option<&mut Binding> {
         match self {
-            Self::Temporary(TemporaryKeys { state: TemporaryState::Unbound(_, binding), .. }) => {
-                Some(binding)
-            }
-            _ => None,
+            Self::Permanent { .. } => None,
+            Self::Temporary(keys) => match &mut keys.state {
+                TemporaryState::Unbound(_, binding) => Some(binding),
+                TemporaryState::Missing | TemporaryState::Bound(_) => None,
+            },
         }
     }
 
@@ -357,7 +396,7 @@ impl Keys {
             TemporaryState::Unbound(mut key, _) => {
                 key.session.is_initialized = false;
                 keys.state = TemporaryState::Bound(key);
-                keys.requested_at = None;
+                keys.request = KeyRequest::Allowed;
                 if let Some(before) = &mut keys.before {
                     before.session.inbox.acks.clear();
                 }
@@ -433,9 +472,9 @@ impl TemporaryState {
         }
     }
 
-    /// Returns when the key expires; long ago if there is none.
-    fn expires_at(&self) -> i64 {
-        self.key().map_or(0, |key| key.expires_at)
+    /// Returns when the next key is requested; long ago if there is none.
+    fn renew_at(&self) -> i64 {
+        self.key().map_or(0, |key| key.renew_at)
     }
 }
 
@@ -462,17 +501,6 @@ pub(super) enum KeySign {
     TemporaryUnusable,
 }
 
-/// What is known of the keys.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct KeyFacts {
-    /// Whether a temporary key is in use.
-    pub(super) is_temporary: bool,
-    /// Age of the permanent key in seconds.
-    pub(super) permanent_age: i64,
-    /// How often the same sign came in a row, this one included.
-    pub(super) times: u8,
-}
-
 /// What to do about a sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KeyAction {
@@ -486,33 +514,66 @@ pub(super) enum KeyAction {
     GiveUp,
 }
 
-/// Returns what a sign means.
-pub(super) const fn decide(sign: KeySign, facts: KeyFacts) -> KeyAction {
-    match sign {
-        KeySign::NotFound if facts.is_temporary => KeyAction::ReplaceTemporary,
-        KeySign::NotFound if facts.times <= RECONNECTS => KeyAction::Reconnect,
-        KeySign::NotFound => KeyAction::Doubt,
-        KeySign::BindingInvalid if facts.permanent_age < YOUNG_KEY && facts.times <= REBINDS => {
-            KeyAction::ReplaceTemporary
+/// Keys in doubt.
+impl Keys {
+    /// An authenticated message came under the key in use.
+    #[inline]
+    pub(super) const fn on_proven(&mut self) {
+        if let Self::Permanent { standing, .. } = self {
+            *standing = Standing::Proven;
         }
-        KeySign::BindingInvalid => KeyAction::GiveUp,
-        KeySign::TemporaryUnusable => KeyAction::ReplaceTemporary,
+    }
+
+    /// Returns what a sign of trouble means. What decides is evidence and time, never a number of attempts.
+    pub(super) fn on_sign(&mut self, sign: KeySign, now: MonoTime, seconds: i64) -> KeyAction {
+        let age = seconds.saturating_sub(self.created_at());
+        match (sign, self) {
+            (KeySign::NotFound, Self::Permanent { standing, .. }) => match *standing {
+                // Nothing speaks for the key, and there may be no second attempt. Binding a temporary key is harmless.
+                Standing::Untried => KeyAction::Doubt,
+                // One frame that anybody could have made, against a key that has worked.
+                Standing::Proven => {
+                    *standing = Standing::Missing { since: now };
+                    KeyAction::Reconnect
+                }
+                Standing::Missing { since } if since + DOUBT_AFTER > now => KeyAction::Reconnect,
+                Standing::Missing { .. } => KeyAction::Doubt,
+            },
+            (KeySign::NotFound, Self::Temporary(_)) | (KeySign::TemporaryUnusable, _) => {
+                KeyAction::ReplaceTemporary
+            }
+            // The permanent key may not have reached the server yet, so others are tried until it is old enough.
+            (KeySign::BindingInvalid, _) if age < YOUNG_KEY => KeyAction::ReplaceTemporary,
+            (KeySign::BindingInvalid, _) => KeyAction::GiveUp,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::SessionLimits;
+    use crate::salts::SaltTable;
 
-    const fn facts(is_temporary: bool, permanent_age: i64, times: u8) -> KeyFacts {
-        KeyFacts { is_temporary, permanent_age, times }
+    fn session(byte: u8) -> KeySession {
+        let limits = SessionLimits::default();
+        KeySession::new(AuthKey::from_bytes([byte; 256]), SaltTable::from_salts([], limits.salts), &limits)
+    }
+
+    fn at(seconds: u64) -> MonoTime {
+        MonoTime::from_duration(Duration::from_secs(seconds))
+    }
+
+    fn temporary(created_at: i64) -> Keys {
+        Keys::temporary(AuthKey::from_bytes([9; 256]), created_at)
     }
 
     #[test]
     fn sec_122_a_transport_error_under_a_temporary_key_never_touches_the_permanent_one() {
-        for times in 1..=u8::MAX {
-            for age in [0, 59, 60, 1 << 40] {
-                let action = decide(KeySign::NotFound, facts(true, age, times));
+        let mut keys = temporary(0);
+        for age in [0, 59, 60, 1 << 40] {
+            for second in 0..100 {
+                let action = keys.on_sign(KeySign::NotFound, at(second), age);
                 assert_eq!(action, KeyAction::ReplaceTemporary);
             }
         }
@@ -520,21 +581,46 @@ mod tests {
 
     #[test]
     fn sec_134_a_transport_error_under_a_permanent_key_raises_doubt_and_nothing_more() {
-        for times in 1..=u8::MAX {
-            let action = decide(KeySign::NotFound, facts(false, 1 << 40, times));
-            let expected = if times <= RECONNECTS { KeyAction::Reconnect } else { KeyAction::Doubt };
-            assert_eq!(action, expected, "{times}");
+        let mut keys = Keys::permanent(session(1), 0);
+        assert_eq!(keys.on_sign(KeySign::NotFound, at(0), 1 << 40), KeyAction::Doubt);
+        keys.on_proven();
+        for (second, action) in
+            [(10, KeyAction::Reconnect), (14, KeyAction::Reconnect), (15, KeyAction::Doubt)]
+        {
+            assert_eq!(keys.on_sign(KeySign::NotFound, at(second), 1 << 40), action, "{second}");
         }
+        keys.on_proven();
+        assert_eq!(keys.on_sign(KeySign::NotFound, at(100), 1 << 40), KeyAction::Reconnect);
     }
 
     #[test]
     fn sec_123_only_a_key_older_than_a_minute_is_given_up() {
-        let action = |age| decide(KeySign::BindingInvalid, facts(true, age, 1));
-        assert_eq!((action(59), action(60)), (KeyAction::ReplaceTemporary, KeyAction::GiveUp));
+        let mut keys = temporary(1000);
+        for _ in 0..1000 {
+            assert_eq!(keys.on_sign(KeySign::BindingInvalid, at(0), 1059), KeyAction::ReplaceTemporary);
+        }
+        assert_eq!(keys.on_sign(KeySign::BindingInvalid, at(0), 1060), KeyAction::GiveUp);
     }
 
     #[test]
     fn a_useless_temporary_key_is_replaced() {
-        assert_eq!(decide(KeySign::TemporaryUnusable, facts(true, 0, 9)), KeyAction::ReplaceTemporary);
+        let action = temporary(0).on_sign(KeySign::TemporaryUnusable, at(0), 1 << 40);
+        assert_eq!(action, KeyAction::ReplaceTemporary);
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_bound_is_followed_by_the_next_after_a_pause() {
+        let now = crate::Now::new(MonoTime::ZERO, chappe_framing::UnixTime::from_secs(1000));
+        let clock = ServerClock::synchronized(now, 0);
+        let mut keys = temporary(0);
+        assert!(keys.request(at(0), &clock));
+        assert!(!keys.request(at(29), &clock) && keys.request(at(30), &clock), "it did not come");
+        keys.install(session(1), 100_000, 1030);
+        assert!(keys.drop_temporary());
+        assert!(!keys.request(at(34), &clock) && keys.request(at(35), &clock), "it was of no use");
+        keys.install(session(2), 100_000, 1035);
+        keys.on_bound();
+        assert!(keys.drop_temporary());
+        assert!(keys.request(at(36), &clock), "it was of use");
     }
 }

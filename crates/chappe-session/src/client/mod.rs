@@ -234,7 +234,7 @@ impl ClientSession {
     }
 
     /// Returns whether calls can go out: a key is there, and if it is a temporary one, it is bound.
-    pub const fn is_usable(&self) -> bool {
+    pub fn is_usable(&self) -> bool {
         self.keys.is_usable()
     }
 
@@ -444,8 +444,11 @@ impl ClientSession {
     /// whose permanent key is in doubt goes over to temporary keys by this.
     pub fn install_temporary_key(&mut self, now: Now, key: TemporaryKey) {
         let limits = &self.config.limits;
-        let salts = SaltTable::new(key.first_salt, self.clock.seconds(now.mono), limits.salts);
-        let accepts_answers = self.keys.install(KeySession::new(key.auth_key, salts, limits), key.expires_at);
+        let seconds = self.clock.seconds(now.mono);
+        let salts = SaltTable::new(key.first_salt, seconds, limits.salts);
+        let session = KeySession::new(key.auth_key, salts, limits);
+        let accepts_answers = self.keys.install(session, key.expires_at, seconds);
+        self.lose_held();
         self.exchange.begin_generation();
         if !accepts_answers {
             self.exchange.doubt_calls();
