@@ -75,19 +75,78 @@ impl ClientSession {
             return Ok(());
         }
         opened.require_origin(Side::Server)?;
-        self.live.on_received(now.mono);
         let container = container_in(&opened)?;
         if !self.is_plausible(now, &opened, container.as_ref()) {
             self.exchange.counters.refused.count(Rule::new(80));
+            let (header, body) = (opened.header(), opened.body());
+            self.hold(slot, header, body);
             return Ok(());
         }
+        // Only now: a message that is held must not delay the ping that tells the time.
+        self.live.on_received(now.mono);
+        self.keys.on_proven();
         let span = Span::Frame { start: opened.body_range().start as u32, len: opened.body().len() as u32 };
         let (header, body) = (opened.header(), opened.body());
         let message = MessageContext { now, slot, header, body, span, is_inner: false, is_unpacked: false };
         match container {
-            Some(container) if self.is_new(&message) => self.on_container(message, &container),
-            Some(_) => Ok(()),
-            None => self.on_message(message),
+            Some(container) if self.is_new(&message) => self.on_container(message, &container)?,
+            Some(_) => {}
+            None => self.on_message(message)?,
+        }
+        self.release_held(now)
+    }
+
+    /// Holds a message whose time is implausible, and asks the server for the time.
+    fn hold(&mut self, slot: KeySlot, header: MessageHeader, body: &[u8]) {
+        let is_known = self.keys.get_mut(slot).is_none_or(|session| session.inbox.has_seen(header.msg_id));
+        if is_known {
+            // A replay: there is nothing in it that could be lost.
+            return;
+        }
+        self.held.get_or_insert_default().hold(slot, header, body);
+        if !self.live.awaits_pong() {
+            self.live.request_ping();
+        }
+    }
+
+    /// Handles the messages that waited for the time, once it is known. What is still implausible is lost.
+    fn release_held(&mut self, now: Now) -> Result<(), FrameError> {
+        let Some(mut held) = self.held.take_if(|held| held.is_time_known) else {
+            return Ok(());
+        };
+        let mut is_lost = held.has_lost;
+        for message in core::mem::take(&mut held.messages) {
+            let HeldMessage { slot, header, body } = &message;
+            let age = self.config.limits.age.check(header.msg_id, self.clock.at(now.mono));
+            if age != Age::Plausible {
+                is_lost = true;
+                continue;
+            }
+            let first = self.exchange.events.len();
+            let span = Span::Frame { start: 0, len: body.len() as u32 };
+            let (slot, header) = (*slot, *header);
+            let handled = self.on_message(MessageContext {
+                now,
+                slot,
+                header,
+                body,
+                span,
+                is_inner: false,
+                is_unpacked: false,
+            });
+            self.exchange.events.outlive_from(first, body);
+            handled?;
+        }
+        if is_lost {
+            self.exchange.events.plain(Event::UpdatesMayBeMissing);
+        }
+        Ok(())
+    }
+
+    /// Drops the messages that wait for the time; the caller fetches what they said.
+    pub(super) fn lose_held(&mut self) {
+        if self.held.take().is_some() {
+            self.exchange.events.plain(Event::UpdatesMayBeMissing);
         }
     }
 
@@ -400,6 +459,9 @@ impl ClientSession {
     }
 
     fn on_clock_change(&mut self, now: Now, change: ClockChange) {
+        if let Some(held) = &mut self.held {
+            held.is_time_known = true;
+        }
         if change != ClockChange::None {
             self.exchange.counters.clock_corrections += 1;
             let offset_seconds = self.clock.offset_seconds(now);
@@ -561,6 +623,7 @@ impl ClientSession {
             session.retire_session();
         }
         self.keys.bind_again(u8::MAX);
+        self.lose_held();
         self.exchange.forget_session();
         self.live.on_connected(now.mono);
         if self.breaker.on_new_session(self.config.limits.session_resets) {
@@ -614,14 +677,14 @@ impl ClientSession {
         match self.keys.expire(self.clock.seconds(now.mono)) {
             Expired::Nothing => {}
             Expired::Previous => self.exchange.leave_former_sessions(),
-            Expired::Current => self.exchange.on_key_dropped(),
+            Expired::Current => self.on_key_dropped(),
         }
     }
 
     /// Drops the temporary key in use. Calls stay pending until the next key is bound.
     pub(super) fn drop_temporary_key(&mut self) {
         if self.keys.drop_temporary() {
-            self.exchange.on_key_dropped();
+            self.on_key_dropped();
         }
     }
 

@@ -48,18 +48,19 @@ pub enum Event<'a> {
         /// The call.
         call: CallId,
     },
-    /// An object that answers no call: an update.
+    /// An update: an object that answers no call.
     Update {
         /// Identifier of its message.
         msg_id: MsgId,
         /// The object, unpacked, constructor id first.
         body: &'a [u8],
     },
-    /// The server made a new session: updates may have been lost, and the difference should be fetched.
+    /// Updates may have been lost: the server began a new session, or a message could not be verified. Fetch the
+    /// difference.
     UpdatesMayBeMissing,
-    /// The clock was corrected; the offset to the local wall clock is now this, in seconds.
+    /// The clock was corrected.
     TimeCorrected {
-        /// Seconds to add to the local clock.
+        /// Seconds to add to the local wall clock to get the server's time.
         offset_seconds: i32,
     },
     /// Another session of this `auth_key` was destroyed, or did not exist.
@@ -87,9 +88,9 @@ pub enum Event<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ReconnectReason {
-    /// Nothing was heard for too long after a ping.
+    /// A ping was not answered in time.
     Silence,
-    /// The server refused what was sent several times in a row.
+    /// The server refused messages several times in a row.
     Refused,
     /// The transport reported an error; wait with growing delays before trying again.
     TransportError(TransportErrorCode),
@@ -99,8 +100,8 @@ pub enum ReconnectReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AuthorizationTrouble {
-    /// `AUTH_KEY_DUPLICATED`: the key was used from two places and is dead. The session takes no more
-    /// calls; only a new login helps.
+    /// `AUTH_KEY_DUPLICATED`: the key was used from two places and is revoked. The session accepts no more
+    /// calls; a new login is needed.
     Duplicated,
     /// `AUTH_KEY_UNREGISTERED`: nobody is logged in under this key.
     Unregistered,
@@ -166,7 +167,7 @@ impl fmt::Display for CallFailure {
 
 impl core::error::Error for CallFailure {}
 
-/// What became of a cancelled call at the server.
+/// The state of a cancelled call at the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DropOutcome {
     /// It was never sent.
@@ -179,7 +180,7 @@ pub enum DropOutcome {
     Dropped,
 }
 
-/// Bytes of an event: where they stand.
+/// Where the bytes of an event are.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Span {
     Frame { start: u32, len: u32 },
@@ -216,7 +217,7 @@ impl Span {
     }
 }
 
-/// An event with places instead of bytes.
+/// An event with spans instead of bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Record {
     Answer(CallId, Span),
@@ -262,7 +263,7 @@ impl<'a> Iterator for Events<'a> {
     }
 }
 
-/// The part of the bytes that is UTF-8; error names are ASCII.
+/// Returns the part of the bytes that is UTF-8; error names are ASCII.
 pub(super) fn text(bytes: &[u8]) -> &str {
     match core::str::from_utf8(bytes) {
         Ok(text) => text,
@@ -325,9 +326,19 @@ impl EventLog {
         }
     }
 
+    /// Returns how many events were recorded.
+    pub(super) fn len(&self) -> usize {
+        self.records.len()
+    }
+
     /// Copies the bytes of events, since the frame goes away before they are handed out.
     pub(super) fn outlive(&mut self, frame: &[u8]) {
-        for record in &mut self.records {
+        self.outlive_from(0, frame);
+    }
+
+    /// The same for the events from a place on.
+    pub(super) fn outlive_from(&mut self, first: usize, frame: &[u8]) {
+        for record in self.records.iter_mut().skip(first) {
             let (Record::Answer(_, span) | Record::CallError(_, _, span) | Record::Update(_, span)) = record
             else {
                 continue;

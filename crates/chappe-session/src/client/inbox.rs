@@ -75,8 +75,10 @@ impl Inbox {
         ids.iter().map(status).collect()
     }
 
-    pub(super) fn clear(&mut self) {
-        self.window.clear();
+    /// A new session begins under the same key. Acknowledgements belong to the one before.
+    ///
+    /// The ids that were seen stay: a server that repeats a message in the new session keeps its id, and ids only grow.
+    pub(super) fn begin_session(&mut self) {
         self.acks.clear();
     }
 }

@@ -65,7 +65,7 @@ impl KeySession {
             former[0] = Some(session_id);
         }
         self.seq = SeqNoCounter::new();
-        self.inbox.clear();
+        self.inbox.begin_session();
         if let Some(history) = &mut self.history {
             history.unique_ids = [None; UNIQUE_IDS];
         }

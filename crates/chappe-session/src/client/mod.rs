@@ -24,6 +24,7 @@
 //! | `keys` | which key packets travel under; temporary keys and their binding |
 //! | `key_session` | one key: session id, sequence numbers, salts, inbox |
 //! | `inbox` | ids seen, acknowledgements owed |
+//! | `held` | messages that wait until the time is known |
 //! | `exchange` | messages under way, of these three parts: |
 //! | `calls` | each call from its acceptance to its end |
 //! | `sent` | numbering of messages, and what was sent recently |
@@ -45,6 +46,7 @@ mod dispatch;
 mod error;
 mod events;
 mod exchange;
+mod held;
 mod inbox;
 mod key_session;
 mod keys;
@@ -86,6 +88,7 @@ use crate::time::{MonoTime, Now};
 use breaker::Breaker;
 use calls::Calls;
 use exchange::Exchange;
+use held::HeldMessages;
 use key_session::KeySession;
 use keys::{KeySign, KeySlot, Keys};
 use packet::Packet;
@@ -122,6 +125,8 @@ pub struct ClientSession {
     clock: ServerClock,
     live: Liveness,
     exchange: Exchange,
+    /// Messages that wait until the time is known.
+    held: Option<Box<HeldMessages>>,
     /// Made when the first packed object comes.
     inflater: Option<Box<Inflater>>,
     breaker: Breaker,
@@ -155,6 +160,7 @@ impl ClientSession {
             keys,
             clock,
             exchange: Exchange::new(),
+            held: None,
             inflater: None,
             breaker: Breaker::default(),
             http: None,
@@ -273,6 +279,7 @@ impl ClientSession {
     /// The connection is gone. Calls that were in flight stay pending.
     pub fn handle_disconnected(&mut self, _now: Now) {
         self.link = None;
+        self.lose_held();
         self.keys.on_disconnected();
         self.exchange.on_disconnected();
     }
@@ -362,7 +369,7 @@ impl ClientSession {
 
     /// A session that has been quiet for a while holds no buffers: there may be many like it.
     fn release_memory(&mut self, now: Now) {
-        if !self.exchange.is_idle() || !self.live.is_quiet(now.mono, QUIET) {
+        if self.held.is_some() || !self.exchange.is_idle() || !self.live.is_quiet(now.mono, QUIET) {
             return;
         }
         self.inflater = None;
