@@ -52,7 +52,8 @@ impl App {
         if let Ended::Failed(failure) = how {
             let is_fair = match failure {
                 CallFailure::Cancelled(_) => call.cancelled,
-                CallFailure::Uncertain => call.repeat == Repeat::Never,
+                // An acknowledged call is not sent again where nobody can say what became of it.
+                CallFailure::Uncertain => call.repeat != Repeat::Freely,
                 CallFailure::TimedOut => true,
                 _ => false,
             };

@@ -36,7 +36,7 @@ impl Calls {
             if waits {
                 self.queue.push_back(call);
                 deferred += 1;
-                if deferred > self.queued {
+                if deferred > self.queued() {
                     break;
                 }
                 continue;

@@ -104,7 +104,7 @@ impl Calls {
 
     /// Removes notes about calls that have ended, when they outnumber the others.
     fn shrink(&mut self) {
-        let most = 2 * self.pending + 64;
+        let most = 2 * self.pending() + 64;
         if self.deadlines.timeouts.len() > most {
             let mut timeouts = core::mem::take(&mut self.deadlines.timeouts);
             timeouts.retain(|entry| self.get(entry.0.1).is_some());

@@ -44,19 +44,20 @@ pub(super) struct Calls {
     /// The first free slot; each names the next. [`NONE`] if there is none.
     free: u32,
     /// Memory that free slots keep for the next calls.
-    kept_bytes: usize,
+    kept_bytes: u32,
     /// Calls to be sent, in order; those that are no longer queued are skipped.
     queue: VecDeque<CallId>,
     deadlines: Deadlines,
     /// The calls of the packet being made.
     chosen: Vec<CallId>,
-    pending: usize,
-    pending_bytes: usize,
+    // Counts of slots, whose numbers have 32 bits.
+    pending: u32,
     /// Calls that were sent and wait for an answer.
-    waiting: usize,
-    queued: usize,
+    waiting: u32,
+    queued: u32,
+    pending_bytes: usize,
     /// Quick acknowledgements that are expected, and for which calls.
-    quick_acks: VecDeque<(QuickAckToken, CallId)>,
+    quick_acks: Vec<(QuickAckToken, CallId)>,
     /// Made when the first body is large enough.
     deflater: Option<Box<Deflater>>,
 }
@@ -87,7 +88,7 @@ impl Default for Calls {
             pending_bytes: 0,
             waiting: 0,
             queued: 0,
-            quick_acks: VecDeque::new(),
+            quick_acks: Vec::new(),
             deflater: None,
         }
     }
@@ -97,17 +98,17 @@ impl Default for Calls {
 impl Calls {
     /// Returns the number of calls that have not ended.
     pub(super) const fn pending(&self) -> usize {
-        self.pending
+        self.pending as usize
     }
 
     /// Returns the number of calls that were sent and wait for an answer.
     pub(super) const fn waiting(&self) -> usize {
-        self.waiting
+        self.waiting as usize
     }
 
     /// Returns the number of calls that wait to be sent.
     pub(super) const fn queued(&self) -> usize {
-        self.queued
+        self.queued as usize
     }
 
     /// Returns a call that has not ended.
@@ -177,7 +178,7 @@ impl Calls {
         counters: &mut Counters,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
     ) -> Result<CallId, SendError> {
-        let (pending, bytes) = (self.pending, self.pending_bytes);
+        let (pending, bytes) = (self.pending(), self.pending_bytes);
         if pending >= limits.pending_calls {
             return Err(SendError::TooManyPending { pending });
         }
@@ -222,7 +223,7 @@ impl Calls {
             && let Stage::Free { next } = slot.stage
         {
             self.free = next;
-            self.kept_bytes -= slot.body.capacity();
+            self.kept_bytes -= slot.body.capacity() as u32;
         }
         slot.generation = generation;
         slot.body.clear();
@@ -269,10 +270,10 @@ impl Calls {
         if let Some(slot) = self.slots.get_mut(call.slot() as usize) {
             slot.body.clear();
             let kept = slot.body.capacity();
-            if kept > KEPT_BODY || self.kept_bytes + kept > KEPT_BODIES {
+            if kept > KEPT_BODY || self.kept_bytes as usize + kept > KEPT_BODIES {
                 slot.body = Vec::new();
             }
-            self.kept_bytes += slot.body.capacity();
+            self.kept_bytes += slot.body.capacity() as u32;
             slot.stage = Stage::Free { next: self.free };
             self.free = call.slot();
         }
@@ -322,7 +323,7 @@ impl Calls {
 
     /// Returns the number of calls that are queued, or that wait for an answer.
     #[inline]
-    const fn count_of(&mut self, stage: Stage) -> &mut usize {
+    const fn count_of(&mut self, stage: Stage) -> &mut u32 {
         if matches!(stage, Stage::Queued(_)) { &mut self.queued } else { &mut self.waiting }
     }
 
@@ -369,7 +370,7 @@ impl Calls {
             let call = self.chosen[place];
             let wants = self.get(call).is_some_and(|slot| slot.quick_ack);
             if wants && self.quick_acks.len() < QUICK_ACKS {
-                self.quick_acks.push_back((token, call));
+                self.quick_acks.push((token, call));
                 is_wanted = true;
             }
         }
@@ -379,7 +380,7 @@ impl Calls {
     /// Removes and returns a call that a quick acknowledgement is about. Several may have travelled in one packet.
     pub(super) fn pop_quick_acked(&mut self, token: QuickAckToken) -> Option<CallId> {
         let place = self.quick_acks.iter().position(|entry| entry.0 == token)?;
-        self.quick_acks.remove(place).map(|entry| entry.1)
+        Some(self.quick_acks.remove(place).1)
     }
 
     /// Forgets the quick acknowledgements that are expected.

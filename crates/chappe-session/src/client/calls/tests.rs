@@ -121,7 +121,7 @@ fn memory_of_ended_calls_is_kept_up_to_a_bound() {
     }
     let kept: Vec<usize> = calls.slots.iter().map(|slot| slot.body.capacity()).collect();
     assert_eq!(kept.iter().sum::<usize>(), KEPT_BODIES);
-    assert_eq!(calls.kept_bytes, KEPT_BODIES);
+    assert_eq!(calls.kept_bytes as usize, KEPT_BODIES);
     assert!(kept.iter().all(|bytes| *bytes <= KEPT_BODY));
 }
 
