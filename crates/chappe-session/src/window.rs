@@ -114,11 +114,6 @@ impl<S> DuplicateWindow<S> {
         (below.checked_sub(1).and_then(|place| self.ids.get(place)), self.ids.get(above))
     }
 
-    /// Forgets everything, keeping the memory.
-    pub(crate) fn clear(&mut self) {
-        self.ids.clear();
-    }
-
     fn is_full(&self) -> bool {
         self.ids.len() >= self.capacity
     }

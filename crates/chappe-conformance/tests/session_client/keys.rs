@@ -200,7 +200,7 @@ fn a_key_that_has_worked_is_doubted_after_seconds_and_not_after_a_number_of_atte
     pair.call();
     let query = pair.queries().remove(0);
     pair.answer(query.msg_id, &BOOL_TRUE);
-    let mut not_found = |pair: &mut Pair| {
+    let not_found = |pair: &mut Pair| {
         let now = pair.now();
         pair.client.handle_transport_error(now, TransportErrorCode::UnknownAuthKey);
         own(pair.client.events()).contains(&doubt)

@@ -34,7 +34,7 @@ fn a_call_that_was_acknowledged_is_not_sent_again_because_its_state_is_unknown()
 fn a_call_that_was_received_as_its_state_said_is_not_sent_again_either() {
     let mut pair = Pair::new();
     let call = pair.call();
-    let query = pair.queries().remove(0);
+    assert_eq!(pair.queries().len(), 1);
     for status in [4, 1, 1] {
         let (request, _) = asked(&mut pair);
         assert_eq!(pair.say(&state_info(request, &[status])), []);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use chappe_crypto::AuthKey;
 use chappe_framing::{FrameBuf, ServerSalt, TransportTail, UnixTime};
 use chappe_session::client::{
-    AuthorizationTrouble, ClientConfig, ClientSession, ClockTrust, Event, ForwardSecrecy, KeyMaterial, Packing, Repeat, SavedState,
-    SendOptions, TemporaryKey,
+    AuthorizationTrouble, ClientConfig, ClientSession, ClockTrust, Event, ForwardSecrecy, KeyMaterial,
+    Packing, Repeat, SavedState, SendOptions, TemporaryKey,
 };
 use chappe_session::server::Policy;
 use chappe_session::{MonoTime, Now, SessionLimits};

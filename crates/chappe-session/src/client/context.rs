@@ -32,7 +32,7 @@ impl<'a> MessageContext<'a> {
     }
 
     /// Returns the same message with the object that was unpacked from its body.
-    pub(super) const fn unpacked<'b>(self, body: &'b [u8], span: Span) -> MessageContext<'b> {
+    pub(super) const fn unpacked(self, body: &[u8], span: Span) -> MessageContext<'_> {
         let Self { now, slot, header, is_inner, .. } = self;
         MessageContext { now, slot, header, body, span, is_inner, is_unpacked: true }
     }

@@ -274,7 +274,7 @@ impl ClientSession {
             SentKind::Call(call) => self.on_call_answer(result, call, id),
             SentKind::Binding => self.on_binding_answer(result, id)?,
             SentKind::DropAnswer(call) => {
-                self.exchange.fail(call, CallFailure::Cancelled(answers::drop_outcome(id)))
+                self.exchange.fail(call, CallFailure::Cancelled(answers::drop_outcome(id)));
             }
             SentKind::FutureSalts => {
                 if let Some(session) = self.keys.get_mut(result.slot) {
@@ -383,7 +383,7 @@ impl ClientSession {
             Service::BadMsg(bad) => self.on_bad_msg(&message, bad),
             Service::StateReq(ids) => self.on_state_req(&message, ids),
             Service::StateInfo { req_msg_id, info } => {
-                self.exchange.on_state_info(now, &self.config.limits, req_msg_id, info)
+                self.exchange.on_state_info(now, &self.config.limits, req_msg_id, info);
             }
             Service::AllInfo { ids, info } => self.exchange.on_all_info(now, &self.config.limits, ids, info),
             Service::DetailedInfo { msg_id, answer, .. } => self.on_detailed_info(&message, msg_id, answer),
@@ -404,7 +404,7 @@ impl ClientSession {
                 self.on_new_session(&message, first_msg_id, unique_id, salt);
             }
             Service::KeyDestroyed(destruction) => {
-                self.exchange.events.plain(Event::KeyDestroyed(destruction))
+                self.exchange.events.plain(Event::KeyDestroyed(destruction));
             }
             Service::Copy { original, seq_no, body } => {
                 let original = MessageHeader { msg_id: original, seq_no };

@@ -529,22 +529,20 @@ impl Keys {
         let age = seconds.saturating_sub(self.created_at());
         match (sign, self) {
             (KeySign::NotFound, Self::Permanent { standing, .. }) => match *standing {
-                // Nothing speaks for the key, and there may be no second attempt. Binding a temporary key is harmless.
-                Standing::Untried => KeyAction::Doubt,
                 // One frame that anybody could have made, against a key that has worked.
                 Standing::Proven => {
                     *standing = Standing::Missing { since: now };
                     KeyAction::Reconnect
                 }
                 Standing::Missing { since } if since + DOUBT_AFTER > now => KeyAction::Reconnect,
-                Standing::Missing { .. } => KeyAction::Doubt,
+                // Nothing speaks for the key, and there may be no further attempt. To bind a temporary key is harmless.
+                Standing::Untried | Standing::Missing { .. } => KeyAction::Doubt,
             },
-            (KeySign::NotFound, Self::Temporary(_)) | (KeySign::TemporaryUnusable, _) => {
+            // While the permanent key is young, it may not have reached the server that was asked.
+            (KeySign::BindingInvalid, _) if age >= YOUNG_KEY => KeyAction::GiveUp,
+            (KeySign::NotFound | KeySign::BindingInvalid | KeySign::TemporaryUnusable, _) => {
                 KeyAction::ReplaceTemporary
             }
-            // The permanent key may not have reached the server yet, so others are tried until it is old enough.
-            (KeySign::BindingInvalid, _) if age < YOUNG_KEY => KeyAction::ReplaceTemporary,
-            (KeySign::BindingInvalid, _) => KeyAction::GiveUp,
         }
     }
 }

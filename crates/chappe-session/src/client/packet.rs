@@ -57,6 +57,7 @@ pub(super) struct Packet<'s> {
 
 /// What goes into a packet besides calls.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each of these messages is there once or not at all")]
 struct Plan {
     acks: usize,
     questions: QuestionPlan,
@@ -339,7 +340,10 @@ impl Packet<'_> {
         let temporary = self.key.key.id();
         let request = BindTempAuthKey::new(permanent, temporary, session_id, expires_at, header.msg_id, rng);
         if let Ok(request) = request {
-            writer.put(header, |out| put_object(out, &request))?;
+            writer.put(header, |out| {
+                put_object(out, &request);
+                Ok(())
+            })?;
             binding.on_sent(header.msg_id, self.now.mono);
             self.sent.push(Sent { msg_id: header.msg_id, kind: SentKind::Binding });
         }
@@ -397,7 +401,10 @@ impl Packet<'_> {
         object: &impl Serializable,
     ) -> Result<MsgId, WriteError> {
         let header = self.number(relation);
-        writer.put(header, |out| put_object(out, object))?;
+        writer.put(header, |out| {
+            put_object(out, object);
+            Ok(())
+        })?;
         self.sent.push(Sent { msg_id: header.msg_id, kind });
         Ok(header.msg_id)
     }
@@ -440,10 +447,9 @@ fn old_id(slot: &Slot, generation: u32) -> Option<MessageHeader> {
     }
 }
 
-fn put_object(out: &mut FrameBuf, object: &impl Serializable) -> Result<(), WriteError> {
+fn put_object(out: &mut FrameBuf, object: &impl Serializable) {
     // Service messages have a fixed length: nothing in them cannot be encoded.
     let _ = object.serialize(out);
-    Ok(())
 }
 
 /// Writes `invokeAfterMsg` or `invokeAfterMsgs` for the calls that were sent and have not ended.

@@ -13,7 +13,7 @@ use chappe_framing::{FrameBuf, MsgId, SessionId};
 use chappe_tl::{EncodeError, Serializable};
 use chappe_tl_mtproto::{enums, types};
 
-use super::calls::{CallId, Calls};
+use super::calls::{CallId, Calls, Slot};
 use super::sent::{SentKind, SentLog};
 use crate::MAX_IDS_PER_LIST;
 use crate::service::Status;
@@ -133,7 +133,7 @@ impl Questions {
 
     /// Schedules the request to drop the answer to a call that was sent.
     pub(super) fn drop_answer(&mut self, call: CallId, calls: &Calls) {
-        let Some(msg_id) = calls.get(call).and_then(|slot| slot.msg_id()) else {
+        let Some(msg_id) = calls.get(call).and_then(Slot::msg_id) else {
             return;
         };
         if self.drops.len() < QUEUE && !self.drops.contains(&(call, msg_id)) {

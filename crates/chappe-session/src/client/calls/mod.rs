@@ -156,8 +156,7 @@ impl Calls {
     /// Lists the messages whose state must be asked for on a new connection, in ascending order.
     pub(super) fn uncertain(&self) -> Vec<MsgId> {
         let is_uncertain = |slot: &&Slot| matches!(slot.stage, Stage::Uncertain(_));
-        let mut ids: Vec<MsgId> =
-            self.slots.iter().filter(is_uncertain).filter_map(|slot| slot.msg_id()).collect();
+        let mut ids: Vec<MsgId> = self.slots.iter().filter(is_uncertain).filter_map(Slot::msg_id).collect();
         ids.sort_unstable();
         ids
     }
