@@ -202,8 +202,11 @@ fn check_host(host: &str) -> Result<(), String> {
 }
 
 fn check_liveness(policy: &LivenessPolicy) -> Checked {
-    let times =
-        [("keep_alive", policy.keep_alive), ("busy_ping", policy.busy_ping), ("dead_after", policy.dead_after)];
+    let times = [
+        ("keep_alive", policy.keep_alive),
+        ("busy_ping", policy.busy_ping),
+        ("dead_after", policy.dead_after),
+    ];
     for (option, time) in times {
         if time < SHORTEST_SILENCE {
             let reason = format!("{time:?} is less than {SHORTEST_SILENCE:?}, a round trip");

@@ -5,6 +5,8 @@
 
 use alloc::vec::Vec;
 
+use zeroize::Zeroize;
+
 use crate::unpack::KEPT_SCRATCH;
 
 /// Where the bytes of an event are.
@@ -99,9 +101,28 @@ impl<R> EventLog<R> {
         Recorded { records: self.records.iter(), frame, scratch: &self.scratch }
     }
 
+    /// Returns how many events wait.
+    pub(crate) const fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Gives the memory back if no event waits.
+    pub(crate) fn release(&mut self) {
+        if self.handed_out || (self.records.is_empty() && self.scratch.is_empty()) {
+            *self = Self::new();
+        }
+    }
+
     /// Returns whether the log has memory for scratch, or for more than so many records.
     pub(crate) const fn keeps_more_than(&self, records: usize) -> bool {
         self.scratch.capacity() > 0 || self.records.capacity() > records
+    }
+}
+
+impl<R> Drop for EventLog<R> {
+    fn drop(&mut self) {
+        // What was unpacked may hold secrets of the user.
+        self.scratch.zeroize();
     }
 }
 

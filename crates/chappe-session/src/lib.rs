@@ -45,7 +45,6 @@ mod gzip;
 mod limits;
 pub mod liveness;
 mod message;
-mod pack;
 mod plain;
 mod salts;
 pub mod server;

@@ -220,9 +220,8 @@ impl Liveness {
         let keep_alive = self.timer_set_at + policy.keep_alive;
         match self.ping {
             Some(ping) => self.dead_at(policy, ping),
-            None if is_waiting => {
-                keep_alive.min(self.heard_at.max(self.waiting_since).saturating_add_nanos(policy.busy_ping(self.rtt)))
-            }
+            None if is_waiting => keep_alive
+                .min(self.heard_at.max(self.waiting_since).saturating_add_nanos(policy.busy_ping(self.rtt))),
             None => keep_alive,
         }
     }
@@ -234,7 +233,9 @@ impl Liveness {
         // Each byte buys the time it takes at the slowest rate. Bytes that come faster than that keep the connection
         // for as long as they come; one that trickles in now and then does not.
         let bought = self.unproven.bytes.saturating_mul(1_000_000_000 / SLOWEST_RATE);
-        silent.max(silent.saturating_add_nanos(bought).min(self.unproven.moved_at.saturating_add_nanos(patience)))
+        silent.max(
+            silent.saturating_add_nanos(bought).min(self.unproven.moved_at.saturating_add_nanos(patience)),
+        )
     }
 
     /// Returns whether nothing was heard for a time.

@@ -6,8 +6,9 @@
 use chappe_framing::{FrameError, RPC_ERROR};
 use chappe_tl::deserialize::Cursor;
 
-use super::events::{Span, text};
+use super::events::text;
 use super::{AuthorizationTrouble, DropOutcome};
+use crate::event_log::Span;
 use crate::service::{RPC_ANSWER_DROPPED, RPC_ANSWER_DROPPED_RUNNING};
 
 /// Where the text of an `rpc_error` starts if it is shorter than 254 bytes: behind id, code and length.

@@ -2,8 +2,8 @@
 
 use chappe_framing::{CONTAINER_HEADER_LEN, Container, MessageHeader};
 
-use super::events::Span;
 use super::keys::KeySlot;
+use crate::event_log::Span;
 use crate::time::Now;
 
 /// A message, or an object in it, with what its handling depends on.

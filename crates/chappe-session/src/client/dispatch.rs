@@ -7,14 +7,13 @@
 //! Not here: what an error or a complaint means ([`super::answers`], [`super::complaints`], [`super::keys`]). Their
 //! values are applied here, each in one place.
 
-use alloc::boxed::Box;
 use core::time::Duration;
 
 use chappe_crypto::Side;
 use chappe_framing::{
-    AcceptedFormat, Container, FrameError, GZIP_PACKED, GzipPacked, Inflater, MSG_CONTAINER, MessageHeader,
-    MsgId, MsgOrigin, Opened, PeerMisbehaved, RPC_ERROR, RPC_RESULT, RPC_RESULT_HEADER_LEN, RpcResult,
-    ServerSalt, auth_key_id, constructor_id, open,
+    Container, FrameError, GZIP_PACKED, GzipPacked, MSG_CONTAINER, MessageHeader, MsgId, MsgOrigin, Opened,
+    PeerMisbehaved, RPC_ERROR, RPC_RESULT, RPC_RESULT_HEADER_LEN, RpcResult, ServerSalt, auth_key_id,
+    constructor_id, open,
 };
 use chappe_types::{BadMsgCode, Rule};
 
@@ -23,16 +22,17 @@ use super::answers::{self, ErrorAnswer, Meaning};
 use super::calls::{CallId, Repeat};
 use super::complaints::{self, ClockFix, Resend, SessionFix};
 use super::context::MessageContext;
-use super::events::{AuthorizationTrouble, CallFailure, DropOutcome, Event, ReconnectReason, Record, Span};
+use super::events::{AuthorizationTrouble, CallFailure, DropOutcome, Event, ReconnectReason, Record};
+use super::exchange::Exchange;
 use super::held::HeldMessage;
 use super::keys::{Expired, KeyAction, KeySign, KeySlot};
 use super::questions::Reply;
 use super::sent::{Sent, SentKind};
 use crate::MAX_IDS_PER_LIST;
 use crate::clock::ClockChange;
-use crate::service::{BadMsg, Ids, MSG_COPY, RPC_ANSWER_DROPPED_RUNNING, Salts, Service};
+use crate::event_log::Span;
+use crate::service::{BadMsg, Ids, MSG_COPY, RPC_ANSWER_DROPPED_RUNNING, Salts, Service, question_of};
 use crate::time::Now;
-use crate::unpack::unpack;
 use crate::window::Age;
 
 /// `boolTrue`, the answer to a binding.
@@ -134,7 +134,7 @@ impl ClientSession {
                 is_inner: false,
                 is_unpacked: false,
             });
-            self.exchange.events.outlive_from(first, body);
+            self.exchange.events.outlive(first, body);
             handled?;
         }
         if is_lost {
@@ -159,13 +159,8 @@ impl ClientSession {
         if age == Age::Plausible {
             return true;
         }
-        let answers = |body: &[u8]| {
-            let was_sent = |msg_id: MsgId| self.exchange.sent.get(msg_id).is_some();
-            if let Ok(result) = RpcResult::new_checked(body) {
-                return was_sent(result.req_msg_id());
-            }
-            Service::read(body).is_ok_and(|read| read.is_some_and(|service| service.refers_to(was_sent)))
-        };
+        let answers =
+            |body: &[u8]| question_of(body, |msg_id| self.exchange.sent.get(msg_id).is_some()).is_some();
         match container {
             Some(container) => container.iter().any(|message| answers(message.body)),
             None => answers(opened.body()),
@@ -230,9 +225,9 @@ impl ClientSession {
             return Err(PeerMisbehaved::Nested { id: GZIP_PACKED }.into());
         }
         let packed = GzipPacked::new_checked(message.body)?;
-        let inflater = self.inflater.get_or_insert_with(new_inflater);
-        let (scratch, most) = (&mut self.exchange.events.scratch, self.config.limits.unpacked_bytes);
-        let place = unpack(&packed, inflater, scratch, most, &mut self.exchange.counters)?;
+        let most = self.config.limits.unpacked_bytes;
+        let Exchange { events, counters, .. } = &mut self.exchange;
+        let place = self.gzip.unpack(&packed, &mut events.scratch, most, counters)?;
         // Nothing is unpacked while the scratch is lent out, since packed objects do not nest.
         let scratch = core::mem::take(&mut self.exchange.events.scratch);
         let span = Span::Scratch { start: place.start as u32, len: place.len() as u32 };
@@ -713,11 +708,6 @@ impl ClientSession {
         self.exchange.fail_all(CallFailure::Terminated);
         self.exchange.events.plain(Event::Authorization(trouble));
     }
-}
-
-#[expect(clippy::unnecessary_box_returns, reason = "made when the first packed answer comes, and large")]
-fn new_inflater() -> Box<Inflater> {
-    Box::new(Inflater::new(AcceptedFormat::Gzip))
 }
 
 /// A container is checked whole, before any of its messages counts (SEC-93 to SEC-95).

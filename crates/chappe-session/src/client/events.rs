@@ -3,17 +3,15 @@
 //! Events borrow the frame they came in, or the scratch that packed objects were unpacked to; only
 //! places are recorded while a frame is worked on, so nothing is copied or allocated for them.
 
-use alloc::vec::Vec;
 use core::fmt;
 
 use chappe_framing::{MsgId, SessionId};
 use chappe_types::{BadMsgCode, RpcErrorRef, TransportErrorCode};
-use zeroize::Zeroize;
 
 use super::calls::CallId;
 use crate::SessionLimits;
+use crate::event_log::{EventLog, Recorded, Span};
 use crate::service::KeyDestruction;
-use crate::unpack::KEPT_SCRATCH;
 
 /// Something the caller should know.
 ///
@@ -180,43 +178,6 @@ pub enum DropOutcome {
     Dropped,
 }
 
-/// Where the bytes of an event are.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Span {
-    Frame { start: u32, len: u32 },
-    Scratch { start: u32, len: u32 },
-}
-
-impl Span {
-    /// The bytes `from..` of the span.
-    pub(super) const fn skip(self, from: usize) -> Self {
-        match self {
-            Self::Frame { start, len } => Self::Frame { start: start + from as u32, len: len - from as u32 },
-            Self::Scratch { start, len } => {
-                Self::Scratch { start: start + from as u32, len: len - from as u32 }
-            }
-        }
-    }
-
-    /// The `len` bytes from `from` on.
-    pub(super) const fn part(self, from: usize, len: usize) -> Self {
-        match self.skip(from) {
-            Self::Frame { start, .. } => Self::Frame { start, len: len as u32 },
-            Self::Scratch { start, .. } => Self::Scratch { start, len: len as u32 },
-        }
-    }
-
-    #[inline]
-    fn of<'a>(self, frame: &'a [u8], scratch: &'a [u8]) -> &'a [u8] {
-        let (bytes, start, len) = match self {
-            Self::Frame { start, len } => (frame, start, len),
-            Self::Scratch { start, len } => (scratch, start, len),
-        };
-        // The span was taken from these very bytes; it is empty if the caller mixed frames up.
-        bytes.get(start as usize..start as usize + len as usize).unwrap_or_default()
-    }
-}
-
 /// An event with spans instead of bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Record {
@@ -230,36 +191,25 @@ pub(super) enum Record {
 /// The events of a frame, and those that commands and timers left before it.
 #[derive(Debug)]
 #[must_use = "the results of calls are reported here and nowhere else"]
-pub struct Events<'a> {
-    records: core::slice::Iter<'a, Record>,
-    frame: &'a [u8],
-    scratch: &'a [u8],
-}
-
-impl<'a> Events<'a> {
-    pub(super) fn new(records: &'a [Record], frame: &'a [u8], scratch: &'a [u8]) -> Self {
-        Self { records: records.iter(), frame, scratch }
-    }
-}
+pub struct Events<'a>(Recorded<'a, Record>);
 
 impl<'a> Iterator for Events<'a> {
     type Item = Event<'a>;
 
     #[inline]
     fn next(&mut self) -> Option<Event<'a>> {
-        let bytes = |span: Span| span.of(self.frame, self.scratch);
-        Some(match *self.records.next()? {
-            Record::Answer(call, span) => Event::Answer { call, body: bytes(span) },
-            Record::Update(msg_id, span) => Event::Update { msg_id, body: bytes(span) },
+        Some(match self.0.next()? {
+            Record::Answer(call, span) => Event::Answer { call, body: self.0.bytes(span) },
+            Record::Update(msg_id, span) => Event::Update { msg_id, body: self.0.bytes(span) },
             Record::CallError(call, code, span) => {
-                Event::CallError { call, error: RpcErrorRef { code, message: text(bytes(span)) } }
+                Event::CallError { call, error: RpcErrorRef { code, message: text(self.0.bytes(span)) } }
             }
             Record::Plain(event) => event,
         })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.records.size_hint()
+        (self.0.len(), Some(self.0.len()))
     }
 }
 
@@ -271,41 +221,8 @@ pub(super) fn text(bytes: &[u8]) -> &str {
     }
 }
 
-/// Events recorded and not yet handed out.
-#[derive(Debug, Default)]
-pub(super) struct EventLog {
-    pub(super) records: Vec<Record>,
-    pub(super) scratch: Vec<u8>,
-    /// Whether the records were handed out and may be forgotten.
-    handed_out: bool,
-}
-
-impl EventLog {
-    /// Forgets the events that were handed out.
-    #[inline]
-    pub(super) fn begin(&mut self) {
-        if core::mem::take(&mut self.handed_out) {
-            self.records.clear();
-            self.scratch.clear();
-            self.scratch.shrink_to(KEPT_SCRATCH);
-        }
-    }
-
-    #[inline]
-    pub(super) fn push(&mut self, record: Record) {
-        self.begin();
-        if self.records.len() == self.records.capacity() {
-            self.grow();
-        }
-        self.records.push(record);
-    }
-
-    /// Not four at once: most sessions have one event at a time.
-    #[cold]
-    fn grow(&mut self) {
-        self.records.reserve_exact(self.records.len().max(1));
-    }
-
+/// What a client adds to the log of events.
+impl EventLog<Record> {
     pub(super) fn plain(&mut self, event: Event<'static>) {
         self.push(Record::Plain(event));
     }
@@ -314,30 +231,18 @@ impl EventLog {
         self.plain(Event::CallFailed { call, failure });
     }
 
+    /// Hands everything out.
+    pub(super) fn events<'a>(&'a mut self, frame: &'a [u8]) -> Events<'a> {
+        Events(self.take(frame))
+    }
+
     /// Returns whether no further frame may be taken: the caller has not fetched events for too long.
-    pub(super) fn is_full(&self, limits: &SessionLimits) -> bool {
+    pub(super) const fn is_full(&self, limits: &SessionLimits) -> bool {
         self.records.len() >= limits.events || self.scratch.len() > limits.unpacked_bytes
     }
 
-    /// Gives the memory back if no event waits.
-    pub(super) fn release(&mut self) {
-        if self.is_idle() {
-            *self = Self::default();
-        }
-    }
-
-    /// Returns how many events were recorded.
-    pub(super) fn len(&self) -> usize {
-        self.records.len()
-    }
-
-    /// Copies the bytes of events, since the frame goes away before they are handed out.
-    pub(super) fn outlive(&mut self, frame: &[u8]) {
-        self.outlive_from(0, frame);
-    }
-
-    /// The same for the events from a place on.
-    pub(super) fn outlive_from(&mut self, first: usize, frame: &[u8]) {
+    /// Copies the bytes of the events from a place on, since the frame goes away before they are handed out.
+    pub(super) fn outlive(&mut self, first: usize, frame: &[u8]) {
         for record in self.records.iter_mut().skip(first) {
             let (Record::Answer(_, span) | Record::CallError(_, _, span) | Record::Update(_, span)) = record
             else {
@@ -350,25 +255,6 @@ impl EventLog {
                 *span = Span::Scratch { start, len: bytes.len() as u32 };
             }
         }
-    }
-
-    /// Returns whether no event waits.
-    const fn is_idle(&self) -> bool {
-        self.handed_out || (self.records.is_empty() && self.scratch.is_empty())
-    }
-
-    /// Hands everything out.
-    pub(super) fn take<'a>(&'a mut self, frame: &'a [u8]) -> Events<'a> {
-        self.begin();
-        self.handed_out = true;
-        Events::new(&self.records, frame, &self.scratch)
-    }
-}
-
-impl Drop for EventLog {
-    fn drop(&mut self) {
-        // Answers that were unpacked may hold secrets of the user.
-        self.scratch.zeroize();
     }
 }
 

@@ -14,11 +14,13 @@ use chappe_tl::EncodeError;
 use chappe_types::{BadMsgCode, Rule};
 
 use super::calls::{CallId, Calls, Repeat, SendOptions, StatusRules};
-use super::events::{Event, EventLog, ReconnectReason};
+use super::events::{Event, ReconnectReason, Record};
 use super::questions::{self, Questions, Reply};
 use super::sent::{Sent, SentKind, SentLog};
 use super::{CallFailure, SendError, complaints};
 use crate::counters::Counters;
+use crate::event_log::EventLog;
+use crate::gzip::Gzip;
 use crate::service::{Ids, Status};
 use crate::time::MonoTime;
 use crate::{MAX_IDS_PER_LIST, SessionLimits};
@@ -32,7 +34,7 @@ pub(super) struct Exchange {
     // An idle session keeps neither of these two: there may be many like it.
     pub(super) calls: Option<Box<Calls>>,
     pub(super) questions: Option<Box<Questions>>,
-    pub(super) events: EventLog,
+    pub(super) events: EventLog<Record>,
     pub(super) counters: Counters,
 }
 
@@ -44,7 +46,7 @@ impl Exchange {
             accepted: 0,
             calls: None,
             questions: None,
-            events: EventLog::default(),
+            events: EventLog::new(),
             counters: Counters::default(),
         }
     }
@@ -56,10 +58,11 @@ impl Exchange {
         now: MonoTime,
         options: SendOptions,
         limits: &SessionLimits,
+        gzip: &mut Gzip,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
     ) -> Result<CallId, SendError> {
         let calls = self.calls.get_or_insert_default();
-        let call = calls.accept(self.accepted, now, options, limits, &mut self.counters, write)?;
+        let call = calls.accept(self.accepted, now, options, limits, gzip, &mut self.counters, write)?;
         self.accepted = self.accepted.wrapping_add(1);
         Ok(call)
     }

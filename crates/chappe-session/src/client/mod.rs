@@ -63,7 +63,7 @@ use core::fmt;
 use core::time::Duration;
 
 use chappe_crypto::{AuthKeyId, QuickAckToken};
-use chappe_framing::{FrameBuf, Inflater, MsgId, ServerSalt, SessionId, TransportTail};
+use chappe_framing::{AcceptedFormat, FrameBuf, MsgId, ServerSalt, SessionId, TransportTail};
 use chappe_tl::{EncodeError, Serializable};
 use chappe_types::TransportErrorCode;
 use rand_core::CryptoRng;
@@ -81,6 +81,7 @@ pub use saved::{SavedState, StateError};
 use crate::QUIET;
 use crate::clock::ServerClock;
 use crate::counters::Counters;
+use crate::gzip::Gzip;
 use crate::liveness::{Liveness, LivenessPolicy};
 use crate::salts::{SaltTable, TimedSalt};
 use crate::service::HttpWait;
@@ -127,8 +128,7 @@ pub struct ClientSession {
     exchange: Exchange,
     /// Messages that wait until the time is known.
     held: Option<Box<HeldMessages>>,
-    /// Made when the first packed object comes.
-    inflater: Option<Box<Inflater>>,
+    gzip: Gzip,
     breaker: Breaker,
     http: Option<HttpWait>,
     is_terminated: bool,
@@ -161,7 +161,7 @@ impl ClientSession {
             clock,
             exchange: Exchange::new(),
             held: None,
-            inflater: None,
+            gzip: Gzip::new(AcceptedFormat::Gzip),
             breaker: Breaker::default(),
             http: None,
             is_terminated: false,
@@ -298,10 +298,10 @@ impl ClientSession {
         if let Err(error) = self.receive(now, frame) {
             self.exchange.counters.refused.count(error.rule());
             // Messages in front of the faulty one were handled: their events are left for `events`.
-            self.exchange.events.outlive(frame);
+            self.exchange.events.outlive(0, frame);
             return Err(error.into());
         }
-        Ok(self.exchange.events.take(frame))
+        Ok(self.exchange.events.events(frame))
     }
 
     /// The transport reported an error instead of a frame, such as -404 or -429.
@@ -372,7 +372,7 @@ impl ClientSession {
         if self.held.is_some() || !self.exchange.is_idle() || !self.live.is_quiet(now.mono, QUIET) {
             return;
         }
-        self.inflater = None;
+        self.gzip.release();
         self.exchange.release(self.clock.at(now.mono).saturating_sub(QUIET));
         if let Some(session) = self.keys.current_mut() {
             session.inbox.acks.release();
@@ -421,7 +421,7 @@ impl ClientSession {
         if self.is_terminated {
             return Err(SendError::Terminated);
         }
-        let call = self.exchange.accept(now.mono, options, &self.config.limits, write)?;
+        let call = self.exchange.accept(now.mono, options, &self.config.limits, &mut self.gzip, write)?;
         if !self.exchange.is_waiting() {
             self.live.on_waiting(now.mono);
         }
@@ -558,7 +558,7 @@ impl ClientSession {
     /// [`handle_transport_error`](Self::handle_transport_error), [`handle_quick_ack`](Self::handle_quick_ack), and a
     /// frame that was refused.
     pub fn events(&mut self) -> Events<'_> {
-        self.exchange.events.take(&[])
+        self.exchange.events.events(&[])
     }
 
     /// Returns when [`handle_timeout`](Self::handle_timeout) must be called and

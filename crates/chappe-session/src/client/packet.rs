@@ -302,8 +302,7 @@ impl Packet<'_> {
             let Some(reply) = next else { break };
             let header = self.number(ContentRelation::Unrelated);
             writer.put(header, |out| {
-                // Objects of bounded length: nothing in them cannot be encoded.
-                let _ = reply.write(out);
+                reply.write(out);
                 Ok(())
             })?;
             self.sent.push(Sent { msg_id: header.msg_id, kind: SentKind::Other });

@@ -10,13 +10,12 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use chappe_framing::{FrameBuf, MsgId, SessionId};
-use chappe_tl::{EncodeError, Serializable};
-use chappe_tl_mtproto::{enums, types};
+use chappe_tl_mtproto::types;
 
 use super::calls::{CallId, Calls, Slot};
 use super::sent::{SentKind, SentLog};
 use crate::MAX_IDS_PER_LIST;
-use crate::service::Status;
+use crate::service::{Status, write_object};
 use crate::time::MonoTime;
 
 /// Most service messages of one kind that wait: a server that asks without end does not fill the memory.
@@ -271,15 +270,13 @@ impl Questions {
 }
 
 impl Reply {
-    pub(super) fn write(self, out: &mut FrameBuf) -> Result<(), EncodeError> {
+    pub(super) fn write(self, out: &mut FrameBuf) {
         match self {
             Self::Pong { msg_id, ping_id } => {
-                let pong = types::Pong { msg_id: msg_id.to_raw(), ping_id };
-                enums::Pong::Pong(pong).serialize(out)
+                write_object(out, &types::Pong { msg_id: msg_id.to_raw(), ping_id });
             }
             Self::StateInfo { req_msg_id, info } => {
-                let info = types::MsgsStateInfo { req_msg_id: req_msg_id.to_raw(), info };
-                enums::MsgsStateInfo::MsgsStateInfo(info).serialize(out)
+                write_object(out, &types::MsgsStateInfo { req_msg_id: req_msg_id.to_raw(), info });
             }
         }
     }

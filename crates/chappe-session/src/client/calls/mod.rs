@@ -14,13 +14,12 @@ mod slot;
 #[cfg(test)]
 mod tests;
 
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
 use chappe_crypto::QuickAckToken;
-use chappe_framing::{Deflater, MAX_BODY_LEN, MsgId};
+use chappe_framing::{MAX_BODY_LEN, MsgId};
 use chappe_tl::EncodeError;
 
 pub(super) use self::choice::Room;
@@ -29,11 +28,12 @@ pub use self::id::CallId;
 pub use self::options::{Packing, Repeat, SendOptions};
 use self::slot::Fate;
 pub(super) use self::slot::{QueuedAs, Receipt, SentAs, Slot, Stage};
-use super::events::EventLog;
+use super::events::Record;
 use super::{CallFailure, SendError};
 use crate::SessionLimits;
 use crate::counters::Counters;
-use crate::pack::pack;
+use crate::event_log::EventLog;
+use crate::gzip::Gzip;
 use crate::service::Status;
 use crate::time::MonoTime;
 
@@ -58,8 +58,6 @@ pub(super) struct Calls {
     pending_bytes: usize,
     /// Quick acknowledgements that are expected, and for which calls.
     quick_acks: Vec<(QuickAckToken, CallId)>,
-    /// Made when the first body is large enough.
-    deflater: Option<Box<Deflater>>,
 }
 
 /// Memory that a free slot may keep for the next call, and all of them together.
@@ -89,7 +87,6 @@ impl Default for Calls {
             waiting: 0,
             queued: 0,
             quick_acks: Vec::new(),
-            deflater: None,
         }
     }
 }
@@ -174,6 +171,7 @@ impl Calls {
         now: MonoTime,
         mut options: SendOptions,
         limits: &SessionLimits,
+        gzip: &mut Gzip,
         counters: &mut Counters,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
     ) -> Result<CallId, SendError> {
@@ -197,7 +195,7 @@ impl Calls {
             return Err(error);
         }
         if options.packing == Packing::Auto && len >= limits.gzip_from {
-            self.pack_body(call, counters);
+            self.pack_body(call, gzip, counters);
         }
         self.admit(call, &mut options, now);
         Ok(call)
@@ -229,14 +227,10 @@ impl Calls {
         (CallId::new(place, generation), &mut slot.body)
     }
 
-    fn pack_body(&mut self, call: CallId, counters: &mut Counters) {
-        let Some(slot) = self.slots.get_mut(call.slot() as usize) else {
-            return;
-        };
-        let deflater = self.deflater.get_or_insert_with(|| Box::new(Deflater::new()));
-        if let Some(packed) = pack(deflater, &slot.body) {
-            counters.gzip_in += slot.body.len() as u64;
-            counters.gzip_out += packed.len() as u64;
+    fn pack_body(&mut self, call: CallId, gzip: &mut Gzip, counters: &mut Counters) {
+        if let Some(slot) = self.slots.get_mut(call.slot() as usize)
+            && let Some(packed) = gzip.pack(&slot.body, counters)
+        {
             slot.body.clear();
             slot.body.extend_from_slice(packed);
         }
@@ -294,14 +288,14 @@ impl Calls {
     }
 
     /// Ends a call without an answer, and reports it.
-    pub(super) fn fail(&mut self, call: CallId, failure: CallFailure, events: &mut EventLog) {
+    pub(super) fn fail(&mut self, call: CallId, failure: CallFailure, events: &mut EventLog<Record>) {
         if self.end(call) {
             events.call_failed(call, failure);
         }
     }
 
     /// Ends all calls.
-    pub(super) fn fail_all(&mut self, failure: CallFailure, events: &mut EventLog) {
+    pub(super) fn fail_all(&mut self, failure: CallFailure, events: &mut EventLog<Record>) {
         let calls: Vec<CallId> = self.iter().map(|(call, _)| call).collect();
         for call in calls {
             self.fail(call, failure, events);
@@ -406,13 +400,13 @@ impl Calls {
 
     /// The server began a new session: it does not know these calls any more. Those that must not be executed twice
     /// fail, since it may have executed them before.
-    pub(super) fn on_forgotten(&mut self, calls: Vec<CallId>, events: &mut EventLog) {
+    pub(super) fn on_forgotten(&mut self, calls: Vec<CallId>, events: &mut EventLog<Record>) {
         self.repeat_or_fail(calls, |slot| slot.repeat != Repeat::Never, events);
     }
 
     /// The client left the session that these calls were sent in: nobody can be asked about them, and their answers
     /// are lost. Those that the server has received are not sent again, since it may be executing them.
-    pub(super) fn on_session_left(&mut self, calls: Vec<CallId>, events: &mut EventLog) {
+    pub(super) fn on_session_left(&mut self, calls: Vec<CallId>, events: &mut EventLog<Record>) {
         let may_repeat = |slot: &Slot| match slot.repeat {
             Repeat::Freely => true,
             Repeat::AfterAsking => slot.last_sent().is_none_or(|sent| sent.receipt == Receipt::Unknown),
@@ -425,7 +419,7 @@ impl Calls {
         &mut self,
         calls: Vec<CallId>,
         may_repeat: impl Fn(&Slot) -> bool,
-        events: &mut EventLog,
+        events: &mut EventLog<Record>,
     ) {
         let (again, uncertain): (Vec<_>, Vec<_>) =
             calls.into_iter().partition(|call| self.get(*call).is_some_and(&may_repeat));
@@ -436,7 +430,7 @@ impl Calls {
     }
 
     /// Leaves the sessions before this one.
-    pub(super) fn leave_former_sessions(&mut self, generation: u32, events: &mut EventLog) {
+    pub(super) fn leave_former_sessions(&mut self, generation: u32, events: &mut EventLog<Record>) {
         self.on_session_left(self.in_flight(|sent| sent.generation != generation), events);
     }
 
@@ -445,7 +439,7 @@ impl Calls {
         &mut self,
         statuses: impl Iterator<Item = (CallId, MsgId, Status)>,
         rules: &StatusRules,
-        events: &mut EventLog,
+        events: &mut EventLog<Record>,
     ) {
         let mut missing = Vec::new();
         for (call, msg_id, status) in statuses {
