@@ -13,7 +13,7 @@ use chappe_framing::{MsgId, UnixTime};
 use chappe_tl::EncodeError;
 use chappe_types::{BadMsgCode, Rule};
 
-use super::calls::{CallId, Calls, Repeat, SendOptions, StatusRules};
+use super::calls::{CallId, Calls, Packer, Repeat, SendOptions, StatusRules};
 use super::events::{Event, ReconnectReason, Record};
 use super::questions::{self, Questions, Reply};
 use super::sent::{Sent, SentKind, SentLog};
@@ -62,7 +62,8 @@ impl Exchange {
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
     ) -> Result<CallId, SendError> {
         let calls = self.calls.get_or_insert_default();
-        let call = calls.accept(self.accepted, now, options, limits, gzip, &mut self.counters, write)?;
+        let packer = Packer { gzip, counters: &mut self.counters };
+        let call = calls.accept(self.accepted, now, options, limits, packer, write)?;
         self.accepted = self.accepted.wrapping_add(1);
         Ok(call)
     }

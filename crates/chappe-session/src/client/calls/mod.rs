@@ -91,6 +91,13 @@ impl Default for Calls {
     }
 }
 
+/// What packs a body.
+#[derive(Debug)]
+pub(super) struct Packer<'s> {
+    pub(super) gzip: &'s mut Gzip,
+    pub(super) counters: &'s mut Counters,
+}
+
 /// Looking at calls.
 impl Calls {
     /// Returns the number of calls that have not ended.
@@ -171,8 +178,7 @@ impl Calls {
         now: MonoTime,
         mut options: SendOptions,
         limits: &SessionLimits,
-        gzip: &mut Gzip,
-        counters: &mut Counters,
+        packer: Packer<'_>,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
     ) -> Result<CallId, SendError> {
         let (pending, bytes) = (self.pending(), self.pending_bytes);
@@ -195,7 +201,7 @@ impl Calls {
             return Err(error);
         }
         if options.packing == Packing::Auto && len >= limits.gzip_from {
-            self.pack_body(call, gzip, counters);
+            self.pack_body(call, packer);
         }
         self.admit(call, &mut options, now);
         Ok(call)
@@ -227,7 +233,7 @@ impl Calls {
         (CallId::new(place, generation), &mut slot.body)
     }
 
-    fn pack_body(&mut self, call: CallId, gzip: &mut Gzip, counters: &mut Counters) {
+    fn pack_body(&mut self, call: CallId, Packer { gzip, counters }: Packer<'_>) {
         if let Some(slot) = self.slots.get_mut(call.slot() as usize)
             && let Some(packed) = gzip.pack(&slot.body, counters)
         {
