@@ -173,7 +173,7 @@ fn keys_refused(pair: &mut Pair, seconds: u64, message: &str) -> u32 {
 
 #[test]
 fn sec_123_a_young_key_is_tried_for_a_minute_and_not_for_a_number_of_times() {
-    let config = ClientConfig { forward_secrecy: ForwardSecrecy::On, ..ClientConfig::default() };
+    let config = ClientConfig::default().with_forward_secrecy(ForwardSecrecy::On);
     let mut pair = Pair::with(config, 0);
     let keys = keys_refused(&mut pair, 58, "ENCRYPTED_MESSAGE_INVALID");
     assert!(!pair.client.is_terminated(), "it is younger than a minute");
@@ -215,7 +215,7 @@ fn a_key_that_has_worked_is_doubted_after_seconds_and_not_after_a_number_of_atte
 #[test]
 fn temporary_keys_of_an_hour_or_less_are_renewed_and_do_not_storm() {
     for life in [60, 600, 3600] {
-        let config = ClientConfig { forward_secrecy: ForwardSecrecy::On, ..ClientConfig::default() };
+        let config = ClientConfig::default().with_forward_secrecy(ForwardSecrecy::On);
         let mut pair = Pair::with(config, 0);
         let mut keys = 0;
         for _ in 0..life {

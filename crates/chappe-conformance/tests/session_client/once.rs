@@ -16,7 +16,7 @@ fn asked(pair: &mut Pair) -> (MsgId, Vec<i64>) {
 fn a_call_that_was_acknowledged_is_not_sent_again_because_its_state_is_unknown() {
     for repeat in [Repeat::AfterAsking, Repeat::Freely, Repeat::Never] {
         let mut pair = Pair::new();
-        let call = pair.call_with(SendOptions { repeat, ..SendOptions::default() });
+        let call = pair.call_with(SendOptions::default().with_repeat(repeat));
         let query = pair.queries().remove(0);
         ack(&mut pair, query.msg_id);
         // The server forgets ids while the query runs, and says so each time it is asked.
@@ -61,7 +61,7 @@ fn where_evidence_ends_with_a_connection_the_caller_is_told() {
         [(Repeat::AfterAsking, true), (Repeat::Never, true), (Repeat::Freely, false)]
     {
         let mut pair = Pair::new();
-        let call = pair.call_with(SendOptions { repeat, ..SendOptions::default() });
+        let call = pair.call_with(SendOptions::default().with_repeat(repeat));
         let query = pair.queries().remove(0);
         ack(&mut pair, query.msg_id);
         let now = pair.now();

@@ -18,7 +18,7 @@ use crate::clock::ServerClock;
 use crate::time::MonoTime;
 
 /// Seconds before a temporary key ends at which the next one is requested, at most: a key may be asked for less than
-/// that, and is renewed when a quarter of its life is left.
+/// that, and is renewed when half of its life is left.
 const RENEWAL_MARGIN: i64 = 3600;
 
 /// How long a requested temporary key may take until it is requested again.
@@ -281,7 +281,7 @@ impl Keys {
     pub(super) fn install(&mut self, session: KeySession, expires_at: i64, seconds: i64) -> bool {
         let session = Box::new(session);
         let life = expires_at.saturating_sub(seconds).max(0);
-        let renew_at = expires_at.saturating_sub(RENEWAL_MARGIN.min(life / 4));
+        let renew_at = expires_at.saturating_sub(RENEWAL_MARGIN.min(life / 2));
         let key = TemporaryKeyInUse { session, expires_at, renew_at };
         let state = TemporaryState::Unbound(key, Binding::default());
         match self {
