@@ -163,7 +163,7 @@ impl FrameReader {
     ///
     /// # Errors
     ///
-    /// [`TransportError::BufferFull`] unless everything was taken out before.
+    /// [`StreamRefusal::BufferFull`] unless everything was taken out before.
     pub fn space(&mut self) -> Result<&mut [u8], TransportError> {
         match &mut self.carried {
             None => self.buf.space(),

@@ -75,3 +75,14 @@ fn session() {
     assert_prints_each_text_once(&ServerError::Frame(unreadable().into()), 2);
     assert_prints_each_text_once(&RespondError::Encode(unencodable()), 2);
 }
+
+#[test]
+fn transport() {
+    use chappe_transport::http::HttpError;
+    use chappe_transport::{MalformedStream, SecretError, TransportError, TransportMisuse};
+
+    assert_prints_each_text_once(&MalformedStream::Http(HttpError::MalformedHead), 2);
+    assert_prints_each_text_once(&TransportError::from(HttpError::MalformedHead), 2);
+    assert_prints_each_text_once(&TransportMisuse::Secret(SecretError::Domain), 2);
+    assert_prints_each_text_once(&TransportError::from(SecretError::Domain), 2);
+}

@@ -13,6 +13,7 @@ use chappe_transport::{
     AcceptConfig, AcceptContext, AcceptRefusal, AcceptStep, Acceptor, ConnectionLimits, HelloRefusal,
     ProxySecret, ReadBuf, ReplayFilter, SecretKey, Side, TimeWindow, TransportError,
 };
+use chappe_transport::{MalformedStream, StreamRefusal};
 
 fn file() -> Entry {
     vectors::load("fake_tls")
@@ -85,16 +86,16 @@ fn sec_147_an_answer_with_any_bit_changed_is_refused() {
         let checked = check_server_answer(&changed, &key(&file), &random, &ConnectionLimits::DEFAULT);
         let is_frame = matches!(at, 0..5) || (hello..hello + 11).contains(&at);
         let expected = match checked {
-            Err(TransportError::ServerHelloDigest) => true,
+            Err(TransportError::Refused(StreamRefusal::ServerHelloDigest)) => true,
             // A record of another kind or length is refused at once, or leaves the answer incomplete.
-            Err(TransportError::MalformedServerHello) | Ok(None) => is_frame,
+            Err(TransportError::Malformed(MalformedStream::ServerHello)) | Ok(None) => is_frame,
             _ => false,
         };
         assert!(expected, "byte {at}: {checked:?}");
     }
     let other = SecretKey::from_bytes([1; 16]);
     let checked = check_server_answer(&answer, &other, &random, &ConnectionLimits::DEFAULT);
-    assert_eq!(checked, Err(TransportError::ServerHelloDigest));
+    assert_eq!(checked, Err(TransportError::Refused(StreamRefusal::ServerHelloDigest)));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use chappe_crypto::Side;
 use rand_core::CryptoRng;
 
 use crate::detect::{Detected, detect};
-use crate::error::TransportError;
+use crate::error::{StreamRefusal, TransportError};
 use crate::fake_tls::RECORD_HEADER;
 use crate::fake_tls::record::{RecordReader, RecordWriter};
 use crate::fake_tls::server::{ClientHello, HelloRefusal, TimeWindow};
@@ -324,14 +324,14 @@ fn inside_records(
     let Some(header) = buf.ready().first_chunk::<HEADER_LEN>().copied() else {
         return Ok(AcceptStep::Incomplete(Acceptor { state: State::Records { secret, reader } }));
     };
-    let proxy_secret = config.secrets.get(secret).ok_or(TransportError::UnknownProtocol)?;
+    let proxy_secret = config.secrets.get(secret).ok_or(StreamRefusal::UnknownProtocol)?;
     let opened = Obfuscation::accept(&header, Some(proxy_secret.key()));
-    let (streams, framing, dc) = opened.ok_or(TransportError::UnknownProtocol)?;
+    let (streams, framing, dc) = opened.ok_or(StreamRefusal::UnknownProtocol)?;
     if !proxy_secret.allows(framing) {
-        return Err(TransportError::NotAllowed);
+        return Err(StreamRefusal::NotAllowed.into());
     }
     if !is_new(obfuscation::identity(&header), context) {
-        return Err(TransportError::Replayed);
+        return Err(StreamRefusal::Replayed.into());
     }
     buf.take_ready(HEADER_LEN);
     let plain = Connection::obfuscated(framing, Side::Server, config.limits, streams);

@@ -19,7 +19,7 @@ use core::fmt;
 use chappe_crypto::Side;
 use rand_core::CryptoRng;
 
-use crate::error::TransportError;
+use crate::error::{TransportError, TransportMisuse};
 use crate::fake_tls::hello::HelloTemplate;
 use crate::fake_tls::record::{RecordReader, RecordWriter};
 use crate::fake_tls::{RANDOM, check_server_answer, sign_client_hello};
@@ -63,10 +63,10 @@ impl Connector {
     ///
     /// # Errors
     ///
-    /// [`TransportError::FullCannotBeObfuscated`].
+    /// [`TransportMisuse::FullCannotBeObfuscated`].
     pub const fn obfuscated(framing: Framing, dc: Option<DcId>) -> Result<Self, TransportError> {
         if framing.tag().is_none() {
-            return Err(TransportError::FullCannotBeObfuscated);
+            return Err(TransportError::Misuse(TransportMisuse::FullCannotBeObfuscated));
         }
         let disguise = Disguise::Obfuscated { dc, key: None, padding: Demand::AnyTagged };
         Ok(Self { framing, disguise, limits: ConnectionLimits::DEFAULT })
@@ -94,15 +94,15 @@ impl Connector {
     ///
     /// # Errors
     ///
-    /// [`TransportError::FullCannotBeObfuscated`], or [`TransportError::PaddingRequired`] if the secret demands
+    /// [`TransportMisuse::FullCannotBeObfuscated`], or [`TransportMisuse::PaddingRequired`] if the secret demands
     /// padding.
     pub fn with_framing(mut self, framing: Framing) -> Result<Self, TransportError> {
         let hidden = !matches!(self.disguise, Disguise::None);
         if hidden && framing.tag().is_none() {
-            return Err(TransportError::FullCannotBeObfuscated);
+            return Err(TransportMisuse::FullCannotBeObfuscated.into());
         }
         if self.padding_required() && framing != Framing::PaddedIntermediate {
-            return Err(TransportError::PaddingRequired);
+            return Err(TransportMisuse::PaddingRequired.into());
         }
         self.framing = framing;
         Ok(self)
@@ -141,7 +141,7 @@ impl Connector {
     ///
     /// # Errors
     ///
-    /// [`TransportError::BadHelloTemplate`] if a replaced hello cannot be used.
+    /// [`TransportMisuse::BadHelloTemplate`] if a replaced hello cannot be used.
     pub fn start<R: CryptoRng + ?Sized>(
         &self,
         unix_time: u32,
@@ -209,7 +209,7 @@ impl ExpectServerHello {
     ///
     /// # Errors
     ///
-    /// [`TransportError::MalformedServerHello`] or [`TransportError::ServerHelloDigest`]: close the connection.
+    /// [`MalformedStream::ServerHello`] or [`StreamRefusal::ServerHelloDigest`]: close the connection.
     pub fn handle(self, buf: &mut ReadBuf) -> Result<ConnectStep, TransportError> {
         let Some(len) = check_server_answer(buf.raw(), &self.key, &self.random, &self.limits)? else {
             return Ok(ConnectStep::FakeTls(self));

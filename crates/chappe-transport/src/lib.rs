@@ -88,7 +88,7 @@ pub use accept::{AcceptConfig, AcceptContext, AcceptRefusal, AcceptStep, Accepte
 pub use chappe_crypto::{QuickAckToken, Side};
 pub use chappe_types::{DcId, TransportErrorCode};
 pub use connect::{ConnectStep, Connector, ExpectServerHello};
-pub use error::TransportError;
+pub use error::{MalformedStream, StreamRefusal, TransportError, TransportMisuse};
 pub use fake_tls::hello::{HelloPart, HelloTemplate};
 pub use fake_tls::server::{HelloRefusal, TimeWindow};
 pub use framing::{AckRequest, Affixes, Framing};

@@ -20,7 +20,7 @@ use chappe_types::DcId;
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::error::TransportError;
+use crate::error::{TransportError, TransportMisuse};
 use crate::framing::Framing;
 use crate::secret::SecretKey;
 
@@ -64,7 +64,7 @@ impl Obfuscation {
     ///
     /// # Errors
     ///
-    /// [`TransportError::FullCannotBeObfuscated`].
+    /// [`TransportMisuse::FullCannotBeObfuscated`].
     pub fn client<R: CryptoRng + ?Sized>(
         framing: Framing,
         dc: Option<DcId>,
@@ -86,14 +86,14 @@ impl Obfuscation {
     ///
     /// # Errors
     ///
-    /// [`TransportError::FullCannotBeObfuscated`].
+    /// [`TransportMisuse::FullCannotBeObfuscated`].
     pub fn client_from_random(
         random: &[u8; HEADER_LEN],
         framing: Framing,
         dc: Option<DcId>,
         secret: Option<&SecretKey>,
     ) -> Result<Option<(Self, [u8; HEADER_LEN])>, TransportError> {
-        let tag = framing.tag().ok_or(TransportError::FullCannotBeObfuscated)?;
+        let tag = framing.tag().ok_or(TransportMisuse::FullCannotBeObfuscated)?;
         if looks_like_another_transport(random) {
             return Ok(None);
         }

@@ -7,7 +7,7 @@
 
 use chappe_crypto::{QuickAckToken, Side};
 
-use crate::error::TransportError;
+use crate::error::{MalformedStream, TransportError};
 use crate::framing::Framing;
 use chappe_types::TransportErrorCode;
 
@@ -40,11 +40,11 @@ impl Payload {
     ///
     /// # Errors
     ///
-    /// [`TransportError::ShortPayload`] if it is too short for an envelope and of no other kind. A server may answer with
+    /// [`MalformedStream::ShortPayload`] if it is too short for an envelope and of no other kind. A server may answer with
     /// [`TransportErrorCode::UnknownAuthKey`] before it closes the connection.
     pub fn classify(payload: &[u8], from: Side, framing: Framing) -> Result<Self, TransportError> {
         let len = payload.len();
-        let short = TransportError::ShortPayload { len };
+        let short = TransportError::Malformed(MalformedStream::ShortPayload { len });
         let first = word(payload, 0).ok_or(short)? as i32;
         if len >= MIN_ENVELOPE {
             return Ok(if payload[..8] == [0; 8] { Self::Plain } else { Self::Encrypted });

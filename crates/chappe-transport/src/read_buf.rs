@@ -8,7 +8,7 @@
 use alloc::vec::Vec;
 use core::{fmt, mem};
 
-use crate::error::TransportError;
+use crate::error::{StreamRefusal, TransportError};
 use crate::limits::ConnectionLimits;
 
 /// Minimum room for a read, unless the bound is near.
@@ -46,7 +46,7 @@ impl ReadBuf {
     ///
     /// # Errors
     ///
-    /// [`TransportError::BufferFull`] if the bound is reached. This cannot happen if
+    /// [`StreamRefusal::BufferFull`] if the bound is reached. This cannot happen if
     /// all frames are taken out before each read.
     pub fn space(&mut self) -> Result<&mut [u8], TransportError> {
         self.make_room()?;
@@ -62,7 +62,7 @@ impl ReadBuf {
     ///
     /// # Errors
     ///
-    /// [`TransportError::BufferFull`] if the bound is reached.
+    /// [`StreamRefusal::BufferFull`] if the bound is reached.
     pub fn extend_from_slice(&mut self, mut bytes: &[u8]) -> Result<(), TransportError> {
         while !bytes.is_empty() {
             let space = self.space()?;
@@ -170,7 +170,7 @@ impl ReadBuf {
             self.bytes.resize(wanted, 0);
         }
         if self.end == self.bytes.len() {
-            return Err(TransportError::BufferFull { max: self.max });
+            return Err(StreamRefusal::BufferFull { max: self.max }.into());
         }
         Ok(())
     }
@@ -210,7 +210,7 @@ mod tests {
             assert!(buf.bytes.len() <= (held * 2).max(INITIAL));
         }
         assert_eq!(held, limits.max_buffered());
-        assert_eq!(buf.space(), Err(TransportError::BufferFull { max: limits.max_buffered() }));
+        assert_eq!(buf.space(), Err(StreamRefusal::BufferFull { max: limits.max_buffered() }.into()));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use chappe_transport::{
     ConnectionLimits, Connector, DcId, Disguise, Domain, Framing, HelloRefusal, Incoming, ProxySecret,
     ReplayFilter, SecretKey, TimeWindow, TransportError,
 };
+use chappe_transport::{MalformedStream, StreamRefusal};
 use common::{NOW, buf, connect, envelope, fake_tls_secret, kinds, rng};
 
 /// Lets `bytes` arrive at once; gives the outcome and how many bytes are left.
@@ -251,12 +252,15 @@ fn what_follows_a_hello_must_be_the_header_of_that_secret() {
         next.handle(&mut buf, &mut context, &mut rng(1)).map(|_| ())
     };
     let garbage = [&[0x17, 3, 3, 0, 64][..], &[0x5a; 64]].concat();
-    assert_eq!(run(&garbage), Err(TransportError::UnknownProtocol));
-    assert_eq!(run(&[0x15, 3, 3, 0, 2]), Err(TransportError::UnexpectedRecord { header: [0x15, 3, 3] }));
+    assert_eq!(run(&garbage), Err(TransportError::Refused(StreamRefusal::UnknownProtocol)));
+    assert_eq!(
+        run(&[0x15, 3, 3, 0, 2]),
+        Err(TransportError::Malformed(MalformedStream::UnexpectedRecord { header: [0x15, 3, 3] }))
+    );
     let plain = ProxySecret::plain(*fake_tls_secret().key().as_bytes());
     let unpadded =
         [&[0x17, 3, 3, 0, 64][..], &opening(&Connector::proxy(&plain, DcId::production(1)), 1)].concat();
-    assert_eq!(run(&unpadded), Err(TransportError::NotAllowed));
+    assert_eq!(run(&unpadded), Err(TransportError::Refused(StreamRefusal::NotAllowed)));
 }
 
 #[test]
@@ -279,11 +283,14 @@ fn sec_147_a_client_closes_on_an_answer_that_is_not_the_proxys() {
     assert_eq!(handle(&bytes[..bytes.len() - 1]), Ok(false));
     let mut changed = bytes.clone();
     changed[20] ^= 1;
-    assert_eq!(handle(&changed), Err(TransportError::ServerHelloDigest));
-    assert_eq!(handle(&[0x15, 3, 3, 0, 2, 2, 40]), Err(TransportError::MalformedServerHello));
-    assert_eq!(handle(b"HTTP/1.1 400"), Err(TransportError::MalformedServerHello));
+    assert_eq!(handle(&changed), Err(TransportError::Refused(StreamRefusal::ServerHelloDigest)));
+    assert_eq!(
+        handle(&[0x15, 3, 3, 0, 2, 2, 40]),
+        Err(TransportError::Malformed(MalformedStream::ServerHello))
+    );
+    assert_eq!(handle(b"HTTP/1.1 400"), Err(TransportError::Malformed(MalformedStream::ServerHello)));
     let endless = [0x16, 3, 3, 0xff, 0xff];
-    assert_eq!(handle(&endless), Err(TransportError::MalformedServerHello));
+    assert_eq!(handle(&endless), Err(TransportError::Malformed(MalformedStream::ServerHello)));
 }
 
 #[test]
@@ -334,7 +341,7 @@ fn sec_139_a_websocket_needs_the_subprotocol_and_obfuscation() {
         let mut buf = buf();
         buf.extend_from_slice(UPGRADE.replace(missing, "").as_bytes()).expect("it fits");
         let accept = Acceptor::new().handle(&mut buf, &mut context, &mut rng(1));
-        let expected = Err(TransportError::Http(HttpError::Upgrade));
+        let expected = Err(TransportError::Malformed(MalformedStream::Http(HttpError::Upgrade)));
         assert_eq!(accept.map(|_| ()), expected, "without {missing}");
     }
 }

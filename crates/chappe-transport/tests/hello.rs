@@ -6,6 +6,7 @@ mod common;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
+use chappe_transport::TransportMisuse;
 use chappe_transport::parts::ClientHello;
 use chappe_transport::{Domain, HelloPart, HelloTemplate, TransportError};
 use common::rng;
@@ -236,7 +237,7 @@ fn a_template_that_gives_no_hello_is_refused() {
     ];
     for parts in bad {
         let rendered = HelloTemplate::new(parts.clone()).render(&domain, &mut rng(1));
-        assert_eq!(rendered, Err(TransportError::BadHelloTemplate), "{parts:?}");
+        assert_eq!(rendered, Err(TransportError::Misuse(TransportMisuse::BadHelloTemplate)), "{parts:?}");
     }
 }
 
@@ -247,10 +248,13 @@ fn a_hello_may_be_as_long_and_as_deep_as_a_record_and_no_more() {
     // What stands around the extensions: 84 bytes.
     let longest = (1 << 14) + 5 - 84;
     assert_eq!(render(HelloPart::Zero(longest)).map(|hello| hello.len()), Ok((1 << 14) + 5));
-    assert_eq!(render(HelloPart::Zero(longest + 1)), Err(TransportError::BadHelloTemplate));
+    assert_eq!(
+        render(HelloPart::Zero(longest + 1)),
+        Err(TransportError::Misuse(TransportMisuse::BadHelloTemplate))
+    );
 
     // Choices nest without a length of their own, so nothing else can be wrong with them. Three scopes stand around.
     let nested = |depth| (0..depth).fold(HelloPart::Zero(4), |part, _| HelloPart::Choice(vec![vec![part]]));
     assert!(render(nested(13)).is_ok());
-    assert_eq!(render(nested(14)), Err(TransportError::BadHelloTemplate));
+    assert_eq!(render(nested(14)), Err(TransportError::Misuse(TransportMisuse::BadHelloTemplate)));
 }

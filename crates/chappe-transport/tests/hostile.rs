@@ -13,6 +13,7 @@ use chappe_transport::{
     AcceptConfig, AcceptContext, AcceptStep, Acceptor, AckRequest, Connection, ConnectionLimits, Framing,
     Incoming, ProxyLink, ProxySecret, QuickAckToken, ReadBuf, Side, TransportError, TransportErrorCode,
 };
+use chappe_transport::{MalformedStream, StreamRefusal, TransportMisuse};
 use common::{NOW, buf, envelope, fake_tls_secret, kinds, rng};
 use proptest::prelude::*;
 
@@ -27,19 +28,40 @@ fn sec_129_lengths_are_positive_limited_and_whole_words() {
     let max = ConnectionLimits::DEFAULT.max_frame;
     for from in SIDES {
         for framing in [Framing::Intermediate, Framing::PaddedIntermediate] {
-            assert_eq!(decode(framing, from, &[0; 4]), Err(TransportError::EmptyFrame));
+            assert_eq!(
+                decode(framing, from, &[0; 4]),
+                Err(TransportError::Malformed(MalformedStream::EmptyFrame))
+            );
             let huge = decode(framing, from, &0x7fff_ffff_u32.to_le_bytes());
-            assert_eq!(huge, Err(TransportError::FrameTooLong { len: 0x7fff_ffff, max }));
+            assert_eq!(
+                huge,
+                Err(TransportError::Malformed(MalformedStream::FrameTooLong { len: 0x7fff_ffff, max }))
+            );
         }
         let odd = |framing| decode(framing, from, &[0x1d, 0, 0, 0]);
-        assert_eq!(odd(Framing::Intermediate), Err(TransportError::FrameUnaligned { len: 29 }));
+        assert_eq!(
+            odd(Framing::Intermediate),
+            Err(TransportError::Malformed(MalformedStream::FrameUnaligned { len: 29 }))
+        );
         assert_eq!(odd(Framing::PaddedIntermediate), Ok(Decoded::Incomplete { needed: 33 }));
-        assert_eq!(decode(Framing::Abridged, from, &[0]), Err(TransportError::EmptyFrame));
+        assert_eq!(
+            decode(Framing::Abridged, from, &[0]),
+            Err(TransportError::Malformed(MalformedStream::EmptyFrame))
+        );
         let huge = decode(Framing::Abridged, from, &[0x7f, 0xff, 0xff, 0xff]);
-        assert_eq!(huge, Err(TransportError::FrameTooLong { len: 0x3ff_fffc, max }));
-        assert_eq!(decode(Framing::Full, from, &[12, 0, 0, 0]), Err(TransportError::EmptyFrame));
+        assert_eq!(
+            huge,
+            Err(TransportError::Malformed(MalformedStream::FrameTooLong { len: 0x3ff_fffc, max }))
+        );
+        assert_eq!(
+            decode(Framing::Full, from, &[12, 0, 0, 0]),
+            Err(TransportError::Malformed(MalformedStream::EmptyFrame))
+        );
         let huge = decode(Framing::Full, from, &0x7fff_fffc_u32.to_le_bytes());
-        assert_eq!(huge, Err(TransportError::FrameTooLong { len: 0x7fff_fff0, max }));
+        assert_eq!(
+            huge,
+            Err(TransportError::Malformed(MalformedStream::FrameTooLong { len: 0x7fff_fff0, max }))
+        );
     }
 }
 
@@ -51,14 +73,18 @@ fn sec_129_the_limit_is_the_callers_and_exact() {
         let mut encoder = Encoder::new(framing, Side::Client, limits);
         let mut frame = Vec::new();
         let refused = encoder.encode_into(&mut frame, &[1; 1028], AckRequest::No, &mut rng);
-        assert_eq!(refused, Err(TransportError::PayloadLength { len: 1028 }));
+        assert_eq!(refused, Err(TransportError::Misuse(TransportMisuse::PayloadLength { len: 1028 })));
         assert!(frame.is_empty());
         encoder.encode_into(&mut frame, &[1; 1024], AckRequest::No, &mut rng).expect("it fits");
         let decoded = Decoder::new(framing, Side::Client, limits).next_frame(&frame);
         assert!(matches!(decoded, Ok(Decoded::Frame { .. })), "{framing:?}: {decoded:?}");
         let smaller = limits.with_max_frame(1020);
         let decoded = Decoder::new(framing, Side::Client, smaller).next_frame(&frame);
-        assert_eq!(decoded, Err(TransportError::FrameTooLong { len: 1024, max: 1020 }), "{framing:?}");
+        assert_eq!(
+            decoded,
+            Err(TransportError::Malformed(MalformedStream::FrameTooLong { len: 1024, max: 1020 })),
+            "{framing:?}"
+        );
     }
 }
 
@@ -67,7 +93,10 @@ fn sec_130_the_abridged_long_form_is_for_127_words_and_more() {
     for from in SIDES {
         for words in [0, 1, 126] {
             let overlong = decode(Framing::Abridged, from, &[0x7f, words, 0, 0]);
-            assert_eq!(overlong, Err(TransportError::OverlongLength { words: words.into() }));
+            assert_eq!(
+                overlong,
+                Err(TransportError::Malformed(MalformedStream::OverlongLength { words: words.into() }))
+            );
         }
         let needed = 4 + 127 * 4;
         assert_eq!(decode(Framing::Abridged, from, &[0x7f, 127, 0, 0]), Ok(Decoded::Incomplete { needed }));
@@ -84,28 +113,34 @@ fn sec_131_full_frames_have_crc_number_and_room_for_both() {
         encoder.encode_into(&mut second, &envelope(1, 1), AckRequest::No, &mut rng).expect("it fits");
         assert_eq!(
             decode(Framing::Full, from, &second),
-            Err(TransportError::BadSeqNo { got: 1, expected: 0 })
+            Err(TransportError::Malformed(MalformedStream::BadSeqNo { got: 1, expected: 0 }))
         );
         for len in [0, 4, 8] {
             assert_eq!(
                 decode(Framing::Full, from, &[len, 0, 0, 0]),
-                Err(TransportError::FrameTooShort { len: len.into() })
+                Err(TransportError::Malformed(MalformedStream::FrameTooShort { len: len.into() }))
             );
         }
         assert_eq!(
             decode(Framing::Full, from, &[26, 0, 0, 0]),
-            Err(TransportError::FrameUnaligned { len: 26 })
+            Err(TransportError::Malformed(MalformedStream::FrameUnaligned { len: 26 }))
         );
         for bit in 64..first.len() * 8 {
             let mut changed = first.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
             let decoded = decode(Framing::Full, from, &changed);
-            assert!(matches!(decoded, Err(TransportError::BadCrc { .. })), "bit {bit}: {decoded:?}");
+            assert!(
+                matches!(decoded, Err(TransportError::Malformed(MalformedStream::BadCrc { .. }))),
+                "bit {bit}: {decoded:?}"
+            );
         }
         // The same frame twice is a jump too.
         let mut decoder = Decoder::new(Framing::Full, from, ConnectionLimits::DEFAULT);
         assert!(matches!(decoder.next_frame(&first), Ok(Decoded::Frame { .. })));
-        assert_eq!(decoder.next_frame(&first), Err(TransportError::BadSeqNo { got: 0, expected: 1 }));
+        assert_eq!(
+            decoder.next_frame(&first),
+            Err(TransportError::Malformed(MalformedStream::BadSeqNo { got: 0, expected: 1 }))
+        );
         assert!(matches!(decoder.next_frame(&second), Ok(Decoded::Frame { .. })));
     }
 }
@@ -115,12 +150,12 @@ fn sec_132_short_payloads_are_never_envelopes() {
     let classify = Payload::classify;
     for framing in Framing::ALL {
         for len in 0..4 {
-            let short = Err(TransportError::ShortPayload { len });
+            let short = Err(TransportError::Malformed(MalformedStream::ShortPayload { len }));
             assert_eq!(classify(&vec![0xff; len], Side::Server, framing), short);
         }
         for len in 4..24 {
             let starting = |first: i32| [&first.to_le_bytes()[..], &[0xa5; 20]].concat()[..len].to_vec();
-            let short = Err(TransportError::ShortPayload { len });
+            let short = Err(TransportError::Malformed(MalformedStream::ShortPayload { len }));
             let error =
                 |code| if len < 16 { Ok(Payload::Error(TransportErrorCode::from_raw(code))) } else { short };
             assert_eq!(classify(&starting(-404), Side::Server, framing), error(-404), "{len}");
@@ -215,7 +250,7 @@ fn sec_138_a_huge_announced_frame_takes_no_memory_before_it_arrives() {
     let limits = ConnectionLimits::DEFAULT.with_max_frame(10_000);
     let mut buf = ReadBuf::new(&limits);
     let full = buf.extend_from_slice(&vec![0; limits.max_buffered() + 1]);
-    assert_eq!(full, Err(TransportError::BufferFull { max: limits.max_buffered() }));
+    assert_eq!(full, Err(TransportError::Refused(StreamRefusal::BufferFull { max: limits.max_buffered() })));
 }
 
 #[test]
@@ -229,13 +264,13 @@ fn sec_148_only_application_data_records_pass() {
                 let expected = match header {
                     [0x17, 3, 3] => Ok(1),
                     [0x14, 3, 3] if change_tolerated => Ok(0),
-                    _ => Err(TransportError::UnexpectedRecord { header }),
+                    _ => Err(TransportError::Malformed(MalformedStream::UnexpectedRecord { header })),
                 };
                 assert_eq!(unwrapped, expected, "{from:?} {header:?}");
             }
         }
     }
-    let refused = Err(TransportError::UnexpectedRecord { header: [0x14, 3, 3] });
+    let refused = Err(TransportError::Malformed(MalformedStream::UnexpectedRecord { header: [0x14, 3, 3] }));
     let change = [0x14, 3, 3, 0, 1, 1];
     let twice = &mut [change, change].concat();
     assert_eq!(RecordReader::new(Side::Client).unwrap(twice), refused);

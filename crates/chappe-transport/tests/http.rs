@@ -2,6 +2,7 @@
 
 mod common;
 
+use chappe_transport::MalformedStream;
 use chappe_transport::http::{
     Cors, HttpError, Persistence, Request, RequestHead, Response, error_response_into, request_head_into,
     response_head_into,
@@ -155,7 +156,11 @@ fn names_that_would_break_the_head_are_refused() {
     {
         let mut out = Vec::new();
         let written = request_head_into(&mut out, host, path, 0);
-        assert_eq!(written, Err(TransportError::Http(HttpError::UnusableName)), "{host:?} {path:?}");
+        assert_eq!(
+            written,
+            Err(TransportError::Malformed(MalformedStream::Http(HttpError::UnusableName))),
+            "{host:?} {path:?}"
+        );
         assert!(out.is_empty());
     }
 }

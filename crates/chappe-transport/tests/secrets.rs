@@ -1,5 +1,6 @@
 //! Proxy secrets and links.
 
+use chappe_transport::TransportMisuse;
 use chappe_transport::{
     Connector, DcId, Domain, Framing, MAX_DOMAIN_LEN, ProxyLink, ProxySecret, SecretError, SecretKind,
     TransportError,
@@ -128,10 +129,16 @@ fn a_secret_decides_about_the_framing() {
         assert_eq!(connector(&padded, framing).is_ok(), demanded);
         assert_eq!(padded.allows(framing), demanded);
     }
-    assert_eq!(connector(&padded, Framing::Abridged), Err(TransportError::PaddingRequired));
-    assert_eq!(connector(&plain, Framing::Full), Err(TransportError::FullCannotBeObfuscated));
+    assert_eq!(
+        connector(&padded, Framing::Abridged),
+        Err(TransportError::Misuse(TransportMisuse::PaddingRequired))
+    );
+    assert_eq!(
+        connector(&plain, Framing::Full),
+        Err(TransportError::Misuse(TransportMisuse::FullCannotBeObfuscated))
+    );
     assert!(matches!(
         Connector::obfuscated(Framing::Full, None),
-        Err(TransportError::FullCannotBeObfuscated)
+        Err(TransportError::Misuse(TransportMisuse::FullCannotBeObfuscated))
     ));
 }

@@ -4,6 +4,7 @@ use chappe_framing::{FrameError, PeerMisbehaved, SessionId, TransportTail};
 use chappe_session::SessionLimits;
 use chappe_session::client::ReceiveError;
 use chappe_session::server::{SaltSchedule, ServerConfig, ServerSession};
+use chappe_transport::StreamRefusal;
 use chappe_transport::http::HttpError;
 use chappe_transport::http::RequestHead;
 use chappe_transport::parts::ClientHello;
@@ -116,7 +117,10 @@ fn an_obfuscated_header_recorded_inside_fake_tls_is_refused_behind_a_fresh_hello
         let accepted = next.handle(&mut server, &mut context, &mut rng);
         match round {
             0 => assert!(matches!(accepted, Ok(AcceptStep::Ready(_)))),
-            _ => assert!(matches!(accepted, Err(TransportError::Replayed)), "{accepted:?}"),
+            _ => assert!(
+                matches!(accepted, Err(TransportError::Refused(StreamRefusal::Replayed))),
+                "{accepted:?}"
+            ),
         }
     }
 }

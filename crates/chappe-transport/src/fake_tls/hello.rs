@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use rand_core::CryptoRng;
 
 use super::{RANDOM, key_share};
-use crate::error::TransportError;
+use crate::error::{TransportError, TransportMisuse};
 use crate::secret::Domain;
 
 /// Length up to which [`HelloPart::Padding`] fills the record, as browsers do.
@@ -117,7 +117,7 @@ impl HelloTemplate {
     ///
     /// # Errors
     ///
-    /// [`TransportError::BadHelloTemplate`] if the record is not a handshake record of one `ClientHello`, has no
+    /// [`TransportMisuse::BadHelloTemplate`] if the record is not a handshake record of one `ClientHello`, has no
     /// room for the digest, exceeds the maximum length of a record, or nests deeper than 16.
     pub fn render<R: CryptoRng + ?Sized>(
         &self,
@@ -130,7 +130,11 @@ impl HelloTemplate {
         let out = renderer.out;
         let shape = out.len() > RANDOM.end && out[RANDOM] == [0; 32];
         let heads = out.starts_with(&[0x16, 0x03]) && out.get(5) == Some(&0x01);
-        if shape && heads && whole_record(&out) { Ok(out) } else { Err(TransportError::BadHelloTemplate) }
+        if shape && heads && whole_record(&out) {
+            Ok(out)
+        } else {
+            Err(TransportMisuse::BadHelloTemplate.into())
+        }
     }
 }
 
@@ -239,12 +243,12 @@ struct Renderer<'a, R: ?Sized> {
 impl<R: CryptoRng + ?Sized> Renderer<'_, R> {
     fn put_all(&mut self, parts: &[HelloPart], depth: usize) -> Result<(), TransportError> {
         if depth > MAX_DEPTH {
-            return Err(TransportError::BadHelloTemplate);
+            return Err(TransportMisuse::BadHelloTemplate.into());
         }
         for part in parts {
             self.put(part, depth)?;
             if self.out.len() > MAX_RECORD {
-                return Err(TransportError::BadHelloTemplate);
+                return Err(TransportMisuse::BadHelloTemplate.into());
             }
         }
         Ok(())
@@ -256,7 +260,7 @@ impl<R: CryptoRng + ?Sized> Renderer<'_, R> {
             HelloPart::Zero(count) => self.out.resize(self.out.len() + usize::from(*count), 0),
             HelloPart::Random(count) => self.put_random(usize::from(*count)),
             HelloPart::Grease(slot) => {
-                let value = self.grease.get(usize::from(*slot)).ok_or(TransportError::BadHelloTemplate)?;
+                let value = self.grease.get(usize::from(*slot)).ok_or(TransportMisuse::BadHelloTemplate)?;
                 self.out.extend_from_slice(&[*value; 2]);
             }
             HelloPart::Domain => self.out.extend_from_slice(self.domain.as_str().as_bytes()),
@@ -266,7 +270,7 @@ impl<R: CryptoRng + ?Sized> Renderer<'_, R> {
             HelloPart::Permutation(groups) => self.put_permutation(groups, depth)?,
             HelloPart::Choice(groups) => {
                 let chosen = below(groups.len(), self.rng);
-                self.put_all(groups.get(chosen).ok_or(TransportError::BadHelloTemplate)?, depth + 1)?;
+                self.put_all(groups.get(chosen).ok_or(TransportMisuse::BadHelloTemplate)?, depth + 1)?;
             }
             HelloPart::Padding => self.put_padding(),
         }
@@ -283,7 +287,8 @@ impl<R: CryptoRng + ?Sized> Renderer<'_, R> {
         let at = self.out.len();
         self.out.extend_from_slice(&[0; 2]);
         self.put_all(parts, depth + 1)?;
-        let len = u16::try_from(self.out.len() - at - 2).map_err(|_| TransportError::BadHelloTemplate)?;
+        let len = u16::try_from(self.out.len() - at - 2)
+            .map_err(|_| TransportError::Misuse(TransportMisuse::BadHelloTemplate))?;
         self.out[at..at + 2].copy_from_slice(&len.to_be_bytes());
         Ok(())
     }

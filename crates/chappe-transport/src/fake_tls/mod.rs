@@ -19,7 +19,7 @@ use core::ops::Range;
 
 use chappe_crypto::{ct, hash::hmac_sha256};
 
-use crate::error::TransportError;
+use crate::error::{MalformedStream, StreamRefusal, TransportError, TransportMisuse};
 use crate::limits::ConnectionLimits;
 use crate::secret::SecretKey;
 
@@ -40,9 +40,9 @@ const CHANGE_CIPHER_SPEC: [u8; 6] = [0x14, 0x03, 0x03, 0x00, 0x01, 0x01];
 ///
 /// # Errors
 ///
-/// [`TransportError::BadHelloTemplate`] if the record is too short to hold a random.
+/// [`TransportMisuse::BadHelloTemplate`] if the record is too short to hold a random.
 pub fn sign_client_hello(record: &mut [u8], key: &SecretKey, unix_time: u32) -> Result<(), TransportError> {
-    record.get_mut(RANDOM).ok_or(TransportError::BadHelloTemplate)?.fill(0);
+    record.get_mut(RANDOM).ok_or(TransportMisuse::BadHelloTemplate)?.fill(0);
     let mut digest = hmac_sha256(key.as_bytes(), &[record]);
     for (byte, time) in digest[DIGEST_LEN..].iter_mut().zip(unix_time.to_le_bytes()) {
         *byte ^= time;
@@ -69,13 +69,13 @@ pub fn check_client_hello(record: &[u8], key: &SecretKey) -> Option<u32> {
 ///
 /// # Errors
 ///
-/// [`TransportError::MalformedServerHello`] if the answer is too short to hold a random.
+/// [`MalformedStream::ServerHello`] if the answer is too short to hold a random.
 pub fn sign_server_answer(
     answer: &mut [u8],
     key: &SecretKey,
     client_random: &[u8; 32],
 ) -> Result<(), TransportError> {
-    answer.get_mut(RANDOM).ok_or(TransportError::MalformedServerHello)?.fill(0);
+    answer.get_mut(RANDOM).ok_or(MalformedStream::ServerHello)?.fill(0);
     let digest = hmac_sha256(key.as_bytes(), &[client_random, answer]);
     answer[RANDOM].copy_from_slice(&digest);
     Ok(())
@@ -87,8 +87,8 @@ pub fn sign_server_answer(
 ///
 /// # Errors
 ///
-/// [`TransportError::MalformedServerHello`] if the records are not the expected ones or too long;
-/// [`TransportError::ServerHelloDigest`] if the answer was not made with `key` for this client.
+/// [`MalformedStream::ServerHello`] if the records are not the expected ones or too long;
+/// [`StreamRefusal::ServerHelloDigest`] if the answer was not made with `key` for this client.
 pub fn check_server_answer(
     input: &[u8],
     key: &SecretKey,
@@ -101,11 +101,11 @@ pub fn check_server_answer(
     let Some(answer) = input.get(..len) else {
         return Ok(None);
     };
-    let malformed = TransportError::MalformedServerHello;
+    let malformed = TransportError::Malformed(MalformedStream::ServerHello);
     let (head, rest) = answer.split_at_checked(RANDOM.start).ok_or(malformed)?;
     let (random, tail) = rest.split_first_chunk::<32>().ok_or(malformed)?;
     let digest = hmac_sha256(key.as_bytes(), &[client_random, head, &[0; 32], tail]);
-    if ct::eq(&digest, random) { Ok(Some(len)) } else { Err(TransportError::ServerHelloDigest) }
+    if ct::eq(&digest, random) { Ok(Some(len)) } else { Err(StreamRefusal::ServerHelloDigest.into()) }
 }
 
 /// Returns the length of the three records as far as they are known. Rejects the first byte that does not fit.
@@ -114,7 +114,7 @@ fn server_answer_len(input: &[u8], max: usize) -> Result<Option<usize>, Transpor
         return Ok(None);
     };
     if hello < RANDOM.end {
-        return Err(TransportError::MalformedServerHello);
+        return Err(MalformedStream::ServerHello.into());
     }
     let change = hello + CHANGE_CIPHER_SPEC.len();
     if !expect(input, hello, &CHANGE_CIPHER_SPEC)? {
@@ -133,7 +133,7 @@ fn record_len(input: &[u8], at: usize, kind: [u8; 3], max: usize) -> Result<Opti
     };
     let end = at + RECORD_HEADER + usize::from(u16::from_be_bytes([high, low]));
     if end > max {
-        return Err(TransportError::MalformedServerHello);
+        return Err(MalformedStream::ServerHello.into());
     }
     Ok(Some(end))
 }
@@ -143,7 +143,7 @@ fn expect(input: &[u8], at: usize, literal: &[u8]) -> Result<bool, TransportErro
     let there = input.get(at..).unwrap_or_default();
     let known = there.len().min(literal.len());
     if there[..known] != literal[..known] {
-        return Err(TransportError::MalformedServerHello);
+        return Err(MalformedStream::ServerHello.into());
     }
     Ok(known == literal.len())
 }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use chappe_crypto::Side;
 
 use super::{APPLICATION_DATA, CHANGE_CIPHER_SPEC, RECORD_HEADER};
-use crate::error::TransportError;
+use crate::error::{MalformedStream, TransportError};
 use crate::obfuscation::HEADER_LEN;
 
 /// Maximum payload of a sent record, as in official clients. Up to 65535 bytes are accepted.
@@ -103,7 +103,7 @@ impl RecordReader {
     ///
     /// # Errors
     ///
-    /// [`TransportError::UnexpectedRecord`] for anything but application data.
+    /// [`MalformedStream::UnexpectedRecord`] for anything but application data.
     pub fn unwrap(&mut self, bytes: &mut [u8]) -> Result<usize, TransportError> {
         let (mut read, mut kept) = (0, 0);
         while read < bytes.len() {
@@ -152,6 +152,6 @@ impl RecordReader {
 
     const fn unexpected(&self) -> TransportError {
         let [kind, major, minor, _, _] = self.header;
-        TransportError::UnexpectedRecord { header: [kind, major, minor] }
+        TransportError::Malformed(MalformedStream::UnexpectedRecord { header: [kind, major, minor] })
     }
 }

@@ -9,7 +9,7 @@ use rand_core::CryptoRng;
 
 use super::{APPLICATION_DATA, CHANGE_CIPHER_SPEC, RANDOM, SERVER_HANDSHAKE, key_share};
 use super::{check_client_hello, sign_server_answer};
-use crate::error::TransportError;
+use crate::error::{MalformedStream, TransportError};
 use crate::secret::{ProxySecret, SecretKey};
 
 /// The beginning of a `ClientHello` record, before its length.
@@ -101,9 +101,9 @@ impl<'a> ClientHello<'a> {
     ///
     /// # Errors
     ///
-    /// [`TransportError::MalformedClientHello`].
+    /// [`MalformedStream::ClientHello`].
     pub fn new_checked(record: &'a [u8]) -> Result<Self, TransportError> {
-        parse(record).ok_or(TransportError::MalformedClientHello)
+        parse(record).ok_or(TransportError::Malformed(MalformedStream::ClientHello))
     }
 
     /// Returns the random: digest and time.
@@ -167,14 +167,14 @@ impl<'a> ClientHello<'a> {
     ///
     /// # Errors
     ///
-    /// [`TransportError::MalformedClientHello`] if no cipher suite of TLS 1.3 is offered.
+    /// [`MalformedStream::ClientHello`] if no cipher suite of TLS 1.3 is offered.
     pub fn answer_into<R: CryptoRng + ?Sized>(
         &self,
         out: &mut Vec<u8>,
         key: &SecretKey,
         rng: &mut R,
     ) -> Result<(), TransportError> {
-        let suite = self.tls13_suite().ok_or(TransportError::MalformedClientHello)?;
+        let suite = self.tls13_suite().ok_or(TransportError::Malformed(MalformedStream::ClientHello))?;
         let from = out.len();
         put_server_hello(out, self.session_id, suite, &key_share::x25519(rng));
         out.extend_from_slice(&CHANGE_CIPHER_SPEC);

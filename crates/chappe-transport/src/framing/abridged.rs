@@ -5,7 +5,7 @@
 use chappe_crypto::{QuickAckToken, Side};
 
 use super::{AckRequest, Affixes, Decoded, check_len, whole_frame};
-use crate::error::TransportError;
+use crate::error::{MalformedStream, TransportError, TransportMisuse};
 
 /// The first byte of the long form, and the first word count that needs it.
 const LONG: u8 = 0x7f;
@@ -23,7 +23,7 @@ const ACK_LEN: usize = 4;
 pub(super) fn encode(len: usize, ack: AckRequest) -> Result<Affixes, TransportError> {
     let words = len / 4;
     if words > MAX_WORDS {
-        return Err(TransportError::PayloadLength { len });
+        return Err(TransportMisuse::PayloadLength { len }.into());
     }
     let flag = if ack == AckRequest::Quick { ACK_BIT } else { 0 };
     let [low, middle, high, _] = (words as u32).to_le_bytes();
@@ -53,7 +53,7 @@ pub(super) fn decode(input: &[u8], from: Side, max: usize) -> Result<Decoded, Tr
     };
     let words = u32::from_le_bytes([low, middle, high, 0]);
     if words < u32::from(LONG) {
-        return Err(TransportError::OverlongLength { words });
+        return Err(MalformedStream::OverlongLength { words }.into());
     }
     // At most 2^26 bytes: no overflow on any platform.
     let len = words as usize * 4;

@@ -3,7 +3,7 @@
 //! Spec: <https://core.telegram.org/mtproto/mtproto-transports#full>.
 
 use super::{AckRequest, Affixes, Decoded, whole_frame};
-use crate::error::TransportError;
+use crate::error::{MalformedStream, TransportError, TransportMisuse};
 
 const HEAD: usize = 8;
 const CRC: usize = 4;
@@ -11,7 +11,8 @@ const FIELDS: usize = HEAD + CRC;
 
 pub(super) fn encode(payload: &[u8], seq_no: u32) -> Result<Affixes, TransportError> {
     let len = payload.len();
-    let announced = u32::try_from(len + FIELDS).map_err(|_| TransportError::PayloadLength { len })?;
+    let announced = u32::try_from(len + FIELDS)
+        .map_err(|_| TransportError::Misuse(TransportMisuse::PayloadLength { len }))?;
     let mut head = [0; HEAD];
     head[..4].copy_from_slice(&announced.to_le_bytes());
     head[4..].copy_from_slice(&seq_no.to_le_bytes());
@@ -32,7 +33,7 @@ pub(super) fn decode(input: &[u8], expected: u32, max: usize) -> Result<Decoded,
     };
     let got = u32::from_le_bytes([w, x, y, z]);
     if got != expected {
-        return Err(TransportError::BadSeqNo { got, expected });
+        return Err(MalformedStream::BadSeqNo { got, expected }.into());
     }
     let decoded = whole_frame(input, HEAD, announced - FIELDS, CRC, AckRequest::No);
     if let Decoded::Frame { payload, used, .. } = &decoded {
@@ -44,10 +45,10 @@ pub(super) fn decode(input: &[u8], expected: u32, max: usize) -> Result<Decoded,
 /// Minimum length: the frame's own fields and a payload.
 const fn check(announced: usize, max: usize) -> Result<(), TransportError> {
     if announced < FIELDS {
-        return Err(TransportError::FrameTooShort { len: announced });
+        return Err(TransportError::Malformed(MalformedStream::FrameTooShort { len: announced }));
     }
     if !announced.is_multiple_of(4) {
-        return Err(TransportError::FrameUnaligned { len: announced });
+        return Err(TransportError::Malformed(MalformedStream::FrameUnaligned { len: announced }));
     }
     super::check_len(announced - FIELDS, max)
 }
@@ -56,7 +57,7 @@ fn check_crc(covered: &[u8], sent: &[u8]) -> Result<(), TransportError> {
     let computed = crc(&[covered]);
     match sent.first_chunk().map(|bytes| u32::from_le_bytes(*bytes)) {
         Some(got) if got == computed => Ok(()),
-        got => Err(TransportError::BadCrc { got: got.unwrap_or_default(), computed }),
+        got => Err(MalformedStream::BadCrc { got: got.unwrap_or_default(), computed }.into()),
     }
 }
 

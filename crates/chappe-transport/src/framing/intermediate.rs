@@ -8,7 +8,7 @@ use chappe_crypto::{QuickAckToken, Side};
 use rand_core::CryptoRng;
 
 use super::{AckRequest, Affixes, Decoded, MAX_PADDING, check_len, whole_frame};
-use crate::error::TransportError;
+use crate::error::{MalformedStream, TransportError, TransportMisuse};
 
 const HEAD: usize = 4;
 
@@ -20,7 +20,7 @@ pub(super) const MAX_ACK_PADDING: usize = 8;
 
 pub(super) fn encode(len: usize, ack: AckRequest) -> Result<Affixes, TransportError> {
     let announced = u32::try_from(len).ok().filter(|announced| announced & ACK_BIT == 0);
-    let announced = announced.ok_or(TransportError::PayloadLength { len })?;
+    let announced = announced.ok_or(TransportMisuse::PayloadLength { len })?;
     let flag = if ack == AckRequest::Quick { ACK_BIT } else { 0 };
     Ok(Affixes::with_head(&(announced | flag).to_le_bytes()))
 }
@@ -65,7 +65,7 @@ pub(super) fn decode(input: &[u8], from: Side, max: usize) -> Result<Decoded, Tr
     let (len, ack) = split_length(word);
     check_len(len, max)?;
     if !len.is_multiple_of(4) {
-        return Err(TransportError::FrameUnaligned { len });
+        return Err(MalformedStream::FrameUnaligned { len }.into());
     }
     Ok(whole_frame(input, HEAD, len, 0, ack))
 }

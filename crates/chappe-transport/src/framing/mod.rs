@@ -20,7 +20,7 @@ use core::ops::Range;
 use chappe_crypto::{QuickAckToken, Side};
 use rand_core::CryptoRng;
 
-use crate::error::TransportError;
+use crate::error::{MalformedStream, TransportError, TransportMisuse};
 use crate::limits::ConnectionLimits;
 use chappe_types::TransportErrorCode;
 
@@ -169,7 +169,7 @@ impl Encoder {
     ///
     /// # Errors
     ///
-    /// [`TransportError::PayloadLength`] if `payload` is empty, not a multiple of four or over the limit.
+    /// [`TransportMisuse::PayloadLength`] if `payload` is empty, not a multiple of four or over the limit.
     pub fn encode<R: CryptoRng + ?Sized>(
         &mut self,
         payload: &[u8],
@@ -178,7 +178,7 @@ impl Encoder {
     ) -> Result<Affixes, TransportError> {
         let len = payload.len();
         if len == 0 || !len.is_multiple_of(4) || len > self.limits.max_frame {
-            return Err(TransportError::PayloadLength { len });
+            return Err(TransportMisuse::PayloadLength { len }.into());
         }
         let ack = if self.from == Side::Client { ack } else { AckRequest::No };
         match self.framing {
@@ -350,10 +350,10 @@ fn whole_frame(input: &[u8], head: usize, len: usize, tail: usize, ack: AckReque
 /// Compares an announced length with the limit (`SEC-129`).
 const fn check_len(len: usize, max: usize) -> Result<(), TransportError> {
     if len == 0 {
-        return Err(TransportError::EmptyFrame);
+        return Err(TransportError::Malformed(MalformedStream::EmptyFrame));
     }
     if len > max {
-        return Err(TransportError::FrameTooLong { len, max });
+        return Err(TransportError::Malformed(MalformedStream::FrameTooLong { len, max }));
     }
     Ok(())
 }
