@@ -13,7 +13,7 @@ use chappe_types::Rule;
 use rand_core::Rng as _;
 
 use super::sink::Next;
-use super::{Connection, ConnectionId, Engine, Input, Life, SocketId, Stage};
+use super::{Connection, ConnectionId, Engine, Input, Life, Moved, SocketId, Stage};
 use crate::client::{ConnectError, Peer};
 use chappe_carrier::{LinkError, Wait};
 
@@ -67,8 +67,17 @@ impl Engine {
 
     /// Bytes moved. A connection on trial has time as long as they do: what was queued while there was none may take a slow
     /// link longer than the trial.
-    pub(super) fn on_moved(&mut self, now: Now, socket: SocketId) {
+    pub(super) fn on_moved(&mut self, now: Now, socket: SocketId, moved: Moved) {
         let Some(connection) = self.links.connection_of(socket) else { return };
+        if self.in_use() == Some(connection)
+            && let Some(session) = self.session.as_deref_mut()
+        {
+            // A slow link is not a dead one, in either direction.
+            match moved {
+                Moved::Read(count) => session.handle_bytes_received(now, count),
+                Moved::Written(count) => session.handle_bytes_sent(now, count),
+            }
+        }
         let until = now.mono + self.options.timing.proof;
         if let Some(Connection { stage: Stage::InUse { deadline: Some(deadline), latest }, .. }) =
             self.connection(connection)

@@ -19,6 +19,13 @@ pub(crate) enum Prompted {
     NeedsDriver,
 }
 
+/// Bytes that moved between the engine and a socket.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Moved {
+    Read(usize),
+    Written(usize),
+}
+
 /// Something that owns connections down to the bytes of their sockets.
 pub(crate) trait Machine: Send {
     /// Returns the connections.
@@ -28,7 +35,7 @@ pub(crate) trait Machine: Send {
     fn handle_input(&mut self, now: Now, input: Input);
 
     /// Bytes moved, whether or not they make a frame.
-    fn handle_moved(&mut self, _now: Now, _socket: SocketId) {}
+    fn handle_moved(&mut self, _now: Now, _socket: SocketId, _moved: Moved) {}
 
     /// The slot in the store is claimed; returns whether it is still wanted.
     fn handle_claimed(&mut self) -> bool {
@@ -69,8 +76,8 @@ pub(crate) trait Machine: Send {
 
     /// Takes a read buffer back.
     fn end_read(&mut self, now: Now, socket: SocketId, buffer: ReadBuffer, read: io::Result<usize>) {
-        if matches!(read, Ok(1..)) {
-            self.handle_moved(now, socket);
+        if let Ok(count @ 1..) = read {
+            self.handle_moved(now, socket, Moved::Read(count));
         }
         let input = self.links().end_read(now, socket, buffer, read);
         self.handle_input(now, input);
@@ -78,8 +85,8 @@ pub(crate) trait Machine: Send {
 
     /// Takes a write buffer back.
     fn end_write(&mut self, now: Now, socket: SocketId, buffer: WriteBuffer, written: io::Result<usize>) {
-        if matches!(written, Ok(1..)) {
-            self.handle_moved(now, socket);
+        if let Ok(count @ 1..) = written {
+            self.handle_moved(now, socket, Moved::Written(count));
         }
         let input = self.links().end_write(now, socket, buffer, written);
         self.handle_input(now, input);
@@ -95,8 +102,8 @@ impl Machine for Engine {
         self.on_input(now, input);
     }
 
-    fn handle_moved(&mut self, now: Now, socket: SocketId) {
-        self.on_moved(now, socket);
+    fn handle_moved(&mut self, now: Now, socket: SocketId, moved: Moved) {
+        self.on_moved(now, socket, moved);
     }
 
     fn handle_claimed(&mut self) -> bool {

@@ -62,7 +62,7 @@ use crate::store::schedule::StoreSchedule;
 pub(crate) use self::action::Task;
 pub use self::action::{Action, Address, ReadBuffer, SocketId, StoreTask, WriteBuffer};
 pub(crate) use self::links::{ConnectionId, Input, Links};
-pub(crate) use self::machine::{Machine, Prompted};
+pub(crate) use self::machine::{Machine, Moved, Prompted};
 pub(crate) use self::sink::Wakers;
 
 /// The engine of a client, sans I/O.

@@ -237,7 +237,6 @@ fn a_connection_on_trial_has_time_while_its_bytes_move_but_not_without_bound() {
     let mut options = options();
     options.timing.proof = Duration::from_secs(10);
     options.timing.call = None;
-    options.liveness.dead_after = Duration::from_secs(300); // only the trial is measured here
     let mut script = Script::new(options);
     let part = vec![0x55; 512 << 10];
     let unpacked = InvokeOptions::default().unpacked();
