@@ -23,6 +23,7 @@ mod endpoint;
 mod error;
 mod http;
 mod link;
+mod lock;
 pub mod proxy;
 mod stack;
 #[cfg(feature = "tls")]
@@ -34,6 +35,7 @@ pub use endpoint::Endpoint;
 pub use error::{Interception, LinkError, Wait};
 pub use http::{HttpAnswer, HttpLane, LANES, QUEUE, may_repeat};
 pub use link::{FrameReader, FrameWriter, join, join_over};
+pub use lock::lock;
 pub use proxy::{Credentials, Proxy, ProxyError};
 pub use stack::{Carried, ONE_READ, SharedStack, Stack};
 #[cfg(feature = "tls")]

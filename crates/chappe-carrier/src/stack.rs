@@ -4,7 +4,7 @@
 //! halves of a connection share one stack ([`SharedStack`]), because both layers also send on their own: WebSocket answers
 //! a ping with a pong, TLS a key update with another.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 #[cfg(feature = "websocket")]
 use chappe_crypto::rng::Drbg;
@@ -13,6 +13,7 @@ use chappe_transport::ConnectionLimits;
 use chappe_transport::ReadBuf;
 
 use crate::error::LinkError;
+use crate::lock::lock;
 
 #[cfg(feature = "tls")]
 use crate::tls::{Tls, TlsOptions};
@@ -218,7 +219,7 @@ impl SharedStack {
     /// Locks the stack. The holder of the lock writes [`Carried::out`], so that the bytes of both halves keep their order.
     pub fn lock(&self) -> MutexGuard<'_, Carried> {
         // Only rustls or tungstenite could panic while it is held; a layer that broke refuses further calls.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

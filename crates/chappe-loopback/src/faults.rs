@@ -1,10 +1,33 @@
-//! What goes wrong on purpose.
+//! Faults on purpose: what a datacenter does to queries and envelopes.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use chappe_server::{Fault, Faults};
+use chappe_carrier::lock;
+use chappe_transport::TransportErrorCode;
+
+/// What goes wrong with an envelope that is about to be sent.
+///
+/// Over HTTP, where each request has exactly one response, [`Delay`](Self::Delay), [`Duplicate`](Self::Duplicate) and
+/// [`Swap`](Self::Swap) have no effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// It is lost.
+    Drop,
+    /// It arrives late, and everything after it too.
+    Delay(Duration),
+    /// It arrives twice.
+    Duplicate,
+    /// It arrives after the next one.
+    Swap,
+    /// Only this many of its first bytes arrive, and the connection ends.
+    CloseAfter(usize),
+    /// A transport error arrives instead, and the connection ends.
+    Error(TransportErrorCode),
+}
 
 /// What a datacenter does to a query instead of answering it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +40,7 @@ pub enum Misbehaviour {
     },
     /// `bad_server_salt` with this salt.
     BadServerSalt {
-        /// What the client is to use from now on.
+        /// The salt that the client is told to use.
         new_salt: i64,
     },
     /// `rpc_error` with this code and text.
@@ -31,7 +54,7 @@ pub enum Misbehaviour {
     Silence,
 }
 
-/// A list of things to go wrong, in their order. Clones are the same list; it may be added to at any time.
+/// A list of faults, applied in order. Clones share the list; entries may be added at any time.
 #[derive(Clone, Debug, Default)]
 pub struct FaultScript {
     inner: Arc<Inner>,
@@ -50,39 +73,39 @@ impl FaultScript {
         Self::default()
     }
 
-    /// Lets one envelope be sent with a fault: the first that no earlier entry speaks for.
+    /// Adds a fault for one envelope: the first that no earlier entry is for.
     pub fn next(&self, fault: Fault) {
         lock(&self.inner.envelopes).push_back(Some(fault));
     }
 
-    /// Lets `count` envelopes be sent as they should.
+    /// Lets `count` envelopes pass unharmed.
     pub fn skip(&self, count: usize) {
         lock(&self.inner.envelopes).extend(std::iter::repeat_n(None, count));
     }
 
-    /// Lets one query be met with misbehaviour: the first that no earlier entry speaks for.
+    /// Adds a misbehaviour for one query: the first that no earlier entry is for.
     pub fn next_query(&self, misbehaviour: Misbehaviour) {
         lock(&self.inner.queries).push_back(Some(misbehaviour));
     }
 
-    /// Lets `count` queries be answered as they should.
+    /// Lets `count` queries be answered normally.
     pub fn skip_queries(&self, count: usize) {
         lock(&self.inner.queries).extend(std::iter::repeat_n(None, count));
     }
 
-    /// Closes new connections at once, or no longer.
+    /// Sets whether new connections are closed at once.
     pub fn refuse_connections(&self, refuse: bool) {
         self.inner.refuses.store(refuse, Ordering::Relaxed);
     }
 
-    /// Forgets what is still to go wrong.
+    /// Removes all entries, and accepts connections again.
     pub fn clear(&self) {
         lock(&self.inner.envelopes).clear();
         lock(&self.inner.queries).clear();
         self.refuse_connections(false);
     }
 
-    /// Says whether nothing is left that is to go wrong.
+    /// Returns whether all entries have been used.
     pub fn is_used_up(&self) -> bool {
         lock(&self.inner.envelopes).is_empty() && lock(&self.inner.queries).is_empty()
     }
@@ -90,20 +113,14 @@ impl FaultScript {
     pub(crate) fn take_query(&self) -> Option<Misbehaviour> {
         lock(&self.inner.queries).pop_front().flatten()
     }
-}
 
-impl Faults for FaultScript {
-    fn outgoing(&self, _connection: u64) -> Option<Fault> {
+    pub(crate) fn take_envelope(&self) -> Option<Fault> {
         lock(&self.inner.envelopes).pop_front().flatten()
     }
 
-    fn refuses(&self) -> bool {
+    pub(crate) fn refuses(&self) -> bool {
         self.inner.refuses.load(Ordering::Relaxed)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -115,6 +132,6 @@ mod tests {
         let script = FaultScript::new();
         script.skip(1);
         script.next(Fault::Drop);
-        assert_eq!([0, 0, 0].map(|connection| script.outgoing(connection)), [None, Some(Fault::Drop), None]);
+        assert_eq!([(); 3].map(|()| script.take_envelope()), [None, Some(Fault::Drop), None]);
     }
 }

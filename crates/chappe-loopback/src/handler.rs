@@ -1,8 +1,9 @@
 //! From a query of a session to an answer of the API.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
+use chappe_carrier::lock;
 use chappe_framing::constructor_id;
 use chappe_handshake::bind::BindTempAuthKey;
 use chappe_server::{Context, Handler, Verdict};
@@ -34,7 +35,7 @@ impl ApiHandler {
 
     /// Notes the layer that a query announces, and returns the one in force for its key.
     fn layer(&self, key_id: i64, announced: Option<i32>) -> i32 {
-        let mut layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut layers = lock(&self.layers);
         if let Some(layer) = announced {
             if layers.len() >= MAX_LAYERS {
                 layers.clear();

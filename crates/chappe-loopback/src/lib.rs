@@ -35,14 +35,14 @@
 pub mod api;
 mod error;
 mod faults;
+mod faulty;
 mod handler;
 mod loopback;
 mod options;
 #[path = "generated/mod.rs"]
 pub mod schema;
 
-pub use chappe_server::Fault;
 pub use error::StartError;
-pub use faults::{FaultScript, Misbehaviour};
+pub use faults::{Fault, FaultScript, Misbehaviour};
 pub use loopback::Loopback;
 pub use options::Options;

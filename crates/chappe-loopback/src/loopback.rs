@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use crate::api::{Api, Endpoint};
 use crate::error::StartError;
 use crate::faults::FaultScript;
+use crate::faulty::FaultyConversation;
 use crate::handler::ApiHandler;
 use crate::options::Options;
 
@@ -65,10 +66,11 @@ impl Loopback {
         let handler = ApiHandler::new(Arc::new(api), options.faults.clone());
         let engine = Engine::new(EngineOptions::new(handshake, options.session), handler, &mut rng)?;
 
-        let faults = Arc::new(options.faults.clone());
+        let faults = options.faults.clone();
         let server = {
             let _context = runtime.enter();
-            Server::serve(listener, options.sockets.clone(), Arc::clone(&engine), faults)?
+            let wrap = move |conversation| FaultyConversation::wrap(conversation, &faults);
+            Server::serve_wrapped(listener, options.sockets.clone(), Arc::clone(&engine), wrap)?
         };
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new().name("chappe-loopback".into()).spawn(move || {

@@ -1,5 +1,105 @@
-//! What a listener over sockets of one's own is made of.
+//! What a listener is made of, for sockets and runtimes of one's own.
+//!
+//! For each accepted socket, ask a [`ConnectionLimit`] for a permit, make a [`Conversation`] with it, and move bytes as its
+//! documentation says. `blocking::Server` and `tokio::Server` do nothing else.
 
-pub use crate::conversation::{Conversation, Write};
-pub use crate::gate::{Gate, Place};
-pub use crate::kit::{Kit, Shelf};
+use core::time::Duration;
+
+use chappe_carrier::LinkError;
+use chappe_session::{MonoTime, Now};
+
+pub use crate::connection_limit::{ConnectionLimit, ConnectionPermit};
+pub use crate::conversation::{Conversation, WriteAction};
+pub use crate::scratch::{Scratch, ScratchPool};
+
+/// A connection without its socket, as a listener drives it.
+///
+/// [`Conversation`] implements it. A wrapper of a conversation can see and change what goes in and out; the embedded
+/// datacenter of `chappe-loopback` loses and repeats envelopes that way.
+pub trait Machine: Send + 'static {
+    /// See [`Conversation::write_timeout`].
+    fn write_timeout(&self) -> Duration;
+
+    /// See [`Conversation::space`].
+    ///
+    /// # Errors
+    ///
+    /// The connection must be closed.
+    fn space<'a>(&'a mut self, scratch: &mut Scratch) -> Result<&'a mut [u8], LinkError>;
+
+    /// See [`Conversation::handle_read`].
+    ///
+    /// # Errors
+    ///
+    /// The connection must be closed.
+    fn handle_read(&mut self, now: Now, scratch: &mut Scratch, count: usize) -> Result<(), LinkError>;
+
+    /// See [`Conversation::handle_timeout`].
+    ///
+    /// # Errors
+    ///
+    /// The connection must be closed.
+    fn handle_timeout(&mut self, now: Now) -> Result<(), LinkError>;
+
+    /// See [`Conversation::count_slow_reader`].
+    fn count_slow_reader(&self);
+
+    /// See [`Conversation::drain`].
+    fn drain(&mut self);
+
+    /// See [`Conversation::release_memory`].
+    fn release_memory(&mut self, scratch: &mut Scratch);
+
+    /// See [`Conversation::poll_write`].
+    ///
+    /// # Errors
+    ///
+    /// The connection must be closed.
+    fn poll_write<'a>(&'a mut self, now: Now, scratch: &'a mut Scratch)
+    -> Result<WriteAction<'a>, LinkError>;
+
+    /// See [`Conversation::poll_timeout`].
+    fn poll_timeout(&self) -> MonoTime;
+}
+
+impl Machine for Conversation {
+    fn write_timeout(&self) -> Duration {
+        self.write_timeout()
+    }
+
+    fn space<'a>(&'a mut self, scratch: &mut Scratch) -> Result<&'a mut [u8], LinkError> {
+        self.space(scratch)
+    }
+
+    fn handle_read(&mut self, now: Now, scratch: &mut Scratch, count: usize) -> Result<(), LinkError> {
+        self.handle_read(now, scratch, count)
+    }
+
+    fn handle_timeout(&mut self, now: Now) -> Result<(), LinkError> {
+        self.handle_timeout(now)
+    }
+
+    fn count_slow_reader(&self) {
+        self.count_slow_reader();
+    }
+
+    fn drain(&mut self) {
+        self.drain();
+    }
+
+    fn release_memory(&mut self, scratch: &mut Scratch) {
+        self.release_memory(scratch);
+    }
+
+    fn poll_write<'a>(
+        &'a mut self,
+        now: Now,
+        scratch: &'a mut Scratch,
+    ) -> Result<WriteAction<'a>, LinkError> {
+        self.poll_write(now, scratch)
+    }
+
+    fn poll_timeout(&self) -> MonoTime {
+        self.poll_timeout()
+    }
+}

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use chappe_carrier::lock;
 use chappe_crypto::AuthKeyId;
 use chappe_crypto::rng::Drbg;
 use chappe_framing::{FrameBuf, Opened, SessionId, TransportTail, UnixTime};
@@ -19,7 +20,7 @@ use rand_core::Rng as _;
 use crate::connection::ServerConnection;
 use crate::engine_options::EngineOptions;
 use crate::handler::{Context, Handler};
-use crate::keys::{KeyState, KeyStatus, Keys, lock};
+use crate::keys::{KeyState, KeyStatus, Keys};
 use crate::session::{Attached, Waker};
 
 /// How long the salt that follows from the handshake is taken: as long as any other.

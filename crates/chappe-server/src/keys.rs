@@ -4,8 +4,9 @@
 //! to one permanent key, since clients make one for each connection. The oldest key makes room for a new one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
+use chappe_carrier::lock;
 use chappe_crypto::{AuthKey, AuthKeyId};
 use chappe_framing::{MsgId, ServerSalt, SessionId, UnixTime};
 use chappe_handshake::CreatedKey;
@@ -234,12 +235,6 @@ impl Keys {
         let states = self.by_id.values().map(|known| &known.state);
         states.filter(|state| !self.is_orphan(state)).cloned().collect()
     }
-}
-
-/// A panic elsewhere must not make every other session unusable: what is guarded here is whole between any two
-/// statements that can panic.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -14,23 +14,24 @@
 )]
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "sockets need std")]
 
-mod arrival;
+mod accepting;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod connection;
+mod connection_limit;
 mod conversation;
 mod counters;
 pub mod driver;
 mod engine;
 mod engine_options;
-mod faults;
-mod gate;
 mod handler;
 mod http;
 mod keys;
-mod kit;
 mod listen_options;
+mod scratch;
 mod session;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+mod shared;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 
@@ -38,7 +39,6 @@ pub use connection::{Output, ServerConnection};
 pub use counters::ServerCounters;
 pub use engine::Engine;
 pub use engine_options::EngineOptions;
-pub use faults::{Fault, Faults, NoFaults};
 pub use handler::{Context, Handler, Verdict};
 pub use keys::{KeyState, KeyStatus};
 pub use listen_options::ListenOptions;

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+use chappe_carrier::lock;
 use chappe_framing::{MsgId, SessionId};
 use chappe_session::server::{RespondError, ServerSession};
 
 use crate::handler::Verdict;
-use crate::keys::lock;
 
 /// Tells a driver that a connection has something to send.
 pub(crate) type Waker = Arc<dyn Fn() + Send + Sync>;

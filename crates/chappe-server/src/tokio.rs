@@ -1,4 +1,4 @@
-//! A server: every transport on one port, each connection a task.
+//! A listener over tokio: a task for each connection.
 
 use std::future::poll_fn;
 use std::io;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use chappe_crypto::rng::Drbg;
+use chappe_carrier::{LinkError, Wait};
 use chappe_session::{MonoTime, Now};
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
@@ -17,22 +17,20 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument as _;
 
-use crate::ListenOptions;
-use crate::conversation::{Conversation, Write};
-use crate::gate::Gate;
-use crate::kit::Kit;
-use crate::{Engine, Faults, NoFaults, ServerCounters};
-use chappe_carrier::{LinkError, Wait};
+use crate::conversation::{Conversation, WriteAction};
+use crate::driver::{ConnectionLimit, Machine};
+use crate::scratch::Scratch;
+use crate::shared::{ServerShared, on_accept_error};
+use crate::{Engine, ListenOptions, ServerCounters};
 
-/// A running server. It ends at once when this is dropped, and in order by [`shutdown`](Self::shutdown).
+/// A running server. Dropping it ends it at once; [`shutdown`](Self::shutdown) ends it in order.
 ///
 /// ```
 /// use chappe_crypto::rng::Drbg;
 /// use chappe_crypto::rsa::PrivateKey;
 /// use chappe_handshake::ServerOptions;
-/// use chappe_server::ListenOptions;
-/// use chappe_server::{Context, Engine, EngineOptions, Handler, Verdict};
 /// use chappe_server::tokio::Server;
+/// use chappe_server::{Context, Engine, EngineOptions, Handler, ListenOptions, Verdict};
 /// use chappe_session::server::ServerConfig;
 ///
 /// struct Nobody;
@@ -55,84 +53,85 @@ use chappe_carrier::{LinkError, Wait};
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    engine: Arc<Engine>,
-    gate: Arc<Gate>,
+    shared: ServerShared,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
-/// What connections share.
-#[derive(Clone)]
-struct Shop {
-    engine: Arc<Engine>,
-    gate: Arc<Gate>,
-    faults: Arc<dyn Faults>,
-    stop: watch::Receiver<bool>,
-}
-
-/// Least time between two looks at the clock, whatever a machine says.
+/// Shortest time between two calls of [`Machine::handle_timeout`]: a deadline in the past must not keep a task busy.
 const LEAST_WAIT: Duration = Duration::from_millis(1);
 
-/// How long a client that was told to go may go on sending.
-const FAREWELL: Duration = Duration::from_millis(500);
+/// How long a client may go on sending after the server closed its half of the connection.
+const LINGER: Duration = Duration::from_millis(500);
 
 impl Server {
     /// Binds a socket and serves its connections, in tasks of the current runtime.
     ///
     /// # Errors
     ///
-    /// What the operating system says about the address.
+    /// The address cannot be bound, or the operating system has no randomness.
     pub async fn listen(
         address: impl ToSocketAddrs,
         options: ListenOptions,
         engine: Arc<Engine>,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?.into_std()?;
-        Self::serve(listener, options, engine, Arc::new(NoFaults))
+        Self::serve(listener, options, engine)
     }
 
-    /// Serves the connections of a socket that is bound already, with things going wrong on purpose if `faults` says
-    /// so. Must be called within a runtime.
+    /// Serves the connections of a socket that is already bound. Must be called within a runtime.
     ///
     /// # Errors
     ///
-    /// What the operating system says about the socket, or if it has no randomness.
+    /// The socket is of no use, or the operating system has no randomness.
     pub fn serve(
         listener: std::net::TcpListener,
         options: ListenOptions,
         engine: Arc<Engine>,
-        faults: Arc<dyn Faults>,
+    ) -> io::Result<Self> {
+        Self::serve_wrapped(listener, options, engine, Some)
+    }
+
+    /// Serves the connections of a socket that is already bound, each as what `wrap` makes of its [`Conversation`]. A
+    /// connection for which it returns `None` is closed. Must be called within a runtime.
+    ///
+    /// # Errors
+    ///
+    /// As [`serve`](Self::serve).
+    pub fn serve_wrapped<M: Machine>(
+        listener: std::net::TcpListener,
+        options: ListenOptions,
+        engine: Arc<Engine>,
+        wrap: impl Fn(Conversation) -> Option<M> + Send + Sync + 'static,
     ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
         let address = listener.local_addr()?;
-        let seeder = Drbg::from_os().map_err(|error| io::Error::other(error.to_string()))?;
-        let gate = Arc::new(Gate::new(options, seeder));
+        let shared = ServerShared::new(options, engine)?;
         let (stop, stopped) = watch::channel(false);
-        let shop = Shop { engine: Arc::clone(&engine), gate: Arc::clone(&gate), faults, stop: stopped };
-        let task = tokio::spawn(accept(listener, shop));
-        Ok(Self { address, engine, gate, stop, task })
+        let task = tokio::spawn(accept(listener, shared.clone(), stopped, wrap));
+        Ok(Self { address, shared, stop, task })
     }
 
-    /// Returns the address that was bound, with its port where 0 was asked for.
+    /// Returns the address that was bound; where port 0 was asked for, with the port that was chosen.
     pub const fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// Returns keys and sessions.
+    /// Returns the keys and sessions.
     pub const fn engine(&self) -> &Arc<Engine> {
-        &self.engine
+        &self.shared.engine
     }
 
-    /// Returns what was counted so far.
+    /// Returns the counters.
     pub fn counters(&self) -> ServerCounters {
-        self.gate.counters()
+        self.shared.limit.counters()
     }
 
-    /// Stops listening, reads nothing more, sends the answers that are still due, and closes every connection; those
-    /// that take longer than `grace` are cut off. Says whether none had to be.
+    /// Stops listening and reading, sends the answers that are due, and closes every connection. Cuts off those that take
+    /// longer than `grace`. Returns whether all closed in time.
     pub async fn shutdown(mut self, grace: Duration) -> bool {
-        // Nobody listens only if the task has ended already.
+        // The receiver is gone only if the task has ended already.
         let _ = self.stop.send(true);
         timeout(grace, &mut self.task).await.is_ok()
     }
@@ -144,44 +143,47 @@ impl Drop for Server {
     }
 }
 
-/// Lets connections in until the server stops, then waits for those that are left.
-async fn accept(listener: TcpListener, mut shop: Shop) {
+/// Accepts connections until the server stops, then waits for those that are left.
+async fn accept<M: Machine>(
+    listener: TcpListener,
+    shared: ServerShared,
+    mut stop: watch::Receiver<bool>,
+    wrap: impl Fn(Conversation) -> Option<M>,
+) {
     let mut connections = JoinSet::new();
     loop {
-        tokio::select! {
-            _ = shop.stop.changed() => break,
-            accepted = listener.accept() => match accepted {
-                Ok((socket, peer)) => admit(&mut connections, socket, peer, &shop),
-                Err(error) => {
-                    tracing::warn!(%error, "connection not accepted");
-                    // Out of sockets, perhaps: trying again at once would only burn the processor.
-                    sleep(Duration::from_millis(20)).await;
-                }
-            },
-            Some(_) = connections.join_next() => {}
+        let accepted = tokio::select! {
+            _ = stop.changed() => break,
+            accepted = listener.accept() => accepted.map_err(LinkError::Io),
+            Some(_) = connections.join_next() => continue,
+        };
+        let started =
+            accepted.and_then(|(socket, peer)| start(&mut connections, socket, peer, &shared, &stop, &wrap));
+        if let Err(error) = started {
+            sleep(on_accept_error(&error)).await;
         }
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
 }
 
-fn admit(connections: &mut JoinSet<()>, socket: TcpStream, peer: SocketAddr, shop: &Shop) {
-    if shop.faults.refuses() {
-        return;
-    }
-    let place = match shop.gate.admit(peer.ip()) {
-        Ok(place) => place,
-        Err(error) => return tracing::warn!(%peer, %error, "connection not accepted"),
-    };
+/// Starts the task of a connection.
+fn start<M: Machine>(
+    connections: &mut JoinSet<()>,
+    socket: TcpStream,
+    peer: SocketAddr,
+    shared: &ServerShared,
+    stop: &watch::Receiver<bool>,
+    wrap: &impl Fn(Conversation) -> Option<M>,
+) -> Result<(), LinkError> {
     let wake = Arc::new(Notify::new());
     let waker = {
         let wake = Arc::clone(&wake);
         Arc::new(move || wake.notify_one())
     };
-    let (engine, faults) = (Arc::clone(&shop.engine), Arc::clone(&shop.faults));
-    let conversation = Conversation::new(engine, faults, place, peer, waker, Now::from_system());
+    let Some(machine) = wrap(shared.admit(peer, waker)?) else { return Ok(()) };
     let span = tracing::info_span!("connection", %peer);
-    let task = converse(socket, conversation, wake, Arc::clone(&shop.gate), shop.stop.clone());
+    let task = run(socket, machine, wake, Arc::clone(&shared.limit), stop.clone());
     connections.spawn(
         async move {
             if let Err(error) = task.await {
@@ -190,36 +192,38 @@ fn admit(connections: &mut JoinSet<()>, socket: TcpStream, peer: SocketAddr, sho
         }
         .instrument(span),
     );
+    Ok(())
 }
 
-/// One connection from its first byte to its last.
-async fn converse(
+/// Runs one connection from its first byte to its last.
+async fn run<M: Machine>(
     mut socket: TcpStream,
-    mut conversation: Conversation,
+    mut machine: M,
     wake: Arc<Notify>,
-    gate: Arc<Gate>,
+    limit: Arc<ConnectionLimit>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), LinkError> {
     socket.set_nodelay(true)?;
     let (mut is_draining, mut is_readable) = (false, false);
     let mut now = Now::from_system();
-    let mut rings_at = conversation.poll_timeout();
-    let mut alarm = pin!(sleep(rings_at.since(now.mono)));
+    let mut alarm_at = machine.poll_timeout();
+    let mut alarm = pin!(sleep(alarm_at.since(now.mono)));
     loop {
         // Only a connection that works has randomness and buffers; there are as many of these as tasks that run.
-        let mut kit = gate.shelf().take();
+        let mut scratch = limit.scratch().take();
         if is_readable {
-            read(&mut socket, &mut conversation, &mut kit, now).await?;
+            read(&mut socket, &mut machine, &mut scratch, now).await?;
         }
-        if !write_all(&mut socket, &mut conversation, &mut kit, now).await? {
-            return farewell(socket).await;
+        if !write_all(&mut socket, &mut machine, &mut scratch, now).await? {
+            return close(socket).await;
         }
-        conversation.rest(&mut kit);
-        gate.shelf().give(kit);
-        // Most deadlines move into the future with each frame: the alarm rings at the old one, and is set anew then.
-        let deadline = conversation.poll_timeout();
-        if deadline < rings_at {
-            rings_at = deadline;
+        machine.release_memory(&mut scratch);
+        limit.scratch().give(scratch);
+        // Most deadlines move into the future with each frame. Resetting the timer each time would be slower than
+        // letting it fire at the old deadline and setting it anew then.
+        let deadline = machine.poll_timeout();
+        if deadline < alarm_at {
+            alarm_at = deadline;
             alarm.as_mut().reset(Instant::now() + until(deadline));
         }
         is_readable = false;
@@ -231,26 +235,26 @@ async fn converse(
             () = wake.notified() => {}
             _ = stop.changed(), if !is_draining => {
                 is_draining = true;
-                conversation.drain();
+                machine.drain();
             }
             () = alarm.as_mut() => {
-                conversation.handle_timeout(Now::from_system())?;
-                rings_at = conversation.poll_timeout();
-                alarm.as_mut().reset(Instant::now() + until(rings_at).max(LEAST_WAIT));
+                machine.handle_timeout(Now::from_system())?;
+                alarm_at = machine.poll_timeout();
+                alarm.as_mut().reset(Instant::now() + until(alarm_at).max(LEAST_WAIT));
             }
         }
         now = Now::from_system();
     }
 }
 
-/// Reads what is there. A read that does not fill its buffer has emptied the socket's, and the runtime takes note.
-async fn read(
+/// Reads once. A read that does not fill its buffer has emptied the socket's, and the runtime takes note.
+async fn read<M: Machine>(
     socket: &mut TcpStream,
-    conversation: &mut Conversation,
-    kit: &mut Kit,
+    machine: &mut M,
+    scratch: &mut Scratch,
     now: Now,
 ) -> Result<(), LinkError> {
-    let mut space = ReadBuf::new(conversation.space(kit)?);
+    let mut space = ReadBuf::new(machine.space(scratch)?);
     let is_read = poll_fn(|context| {
         Poll::Ready(match Pin::new(&mut *socket).poll_read(context, &mut space) {
             Poll::Ready(read) => read.map(|()| true),
@@ -259,35 +263,30 @@ async fn read(
     });
     if is_read.await? {
         let count = space.filled().len();
-        conversation.handle_read(now, kit, count)?;
+        machine.handle_read(now, scratch, count)?;
     }
     Ok(())
 }
 
-/// Writes everything that is to be written; says whether the connection goes on.
-async fn write_all(
+/// Writes everything that there is to write. Returns whether the connection goes on.
+async fn write_all<M: Machine>(
     socket: &mut TcpStream,
-    conversation: &mut Conversation,
-    kit: &mut Kit,
+    machine: &mut M,
+    scratch: &mut Scratch,
     mut now: Now,
 ) -> Result<bool, LinkError> {
-    let patience = conversation.write_timeout();
+    let patience = machine.write_timeout();
     loop {
-        let (bytes, count) = match conversation.poll_write(now, kit)? {
-            Write::Nothing => return Ok(true),
-            Write::End => return Ok(false),
-            Write::Pause(time) => {
-                Box::pin(sleep(time)).await;
-                now = Now::from_system();
-                continue;
-            }
-            Write::Bytes(bytes) => (bytes, try_write(socket, bytes)?),
+        let (bytes, count) = match machine.poll_write(now, scratch)? {
+            WriteAction::Wait => return Ok(true),
+            WriteAction::Close => return Ok(false),
+            WriteAction::Bytes(bytes) => (bytes, try_write(socket, bytes)?),
         };
         if count < bytes.len() {
-            // Few clients read so slowly; those who do not have no room for the timer in their tasks.
+            // Boxed, because few clients read so slowly: the tasks of all others need no room for the timer.
             let written = Box::pin(write(socket, &bytes[count..], patience)).await;
             if matches!(written, Err(LinkError::TimedOut { .. })) {
-                conversation.on_slow_reader();
+                machine.count_slow_reader();
             }
             written?;
             now = Now::from_system();
@@ -295,7 +294,7 @@ async fn write_all(
     }
 }
 
-/// Writes what the socket takes at once.
+/// Writes what the socket accepts at once.
 fn try_write(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     match socket.try_write(bytes) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
@@ -303,7 +302,8 @@ fn try_write(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     }
 }
 
-/// Writes everything or gives up, so that a peer that reads nothing cannot hold a task for ever (`SEC-138`).
+/// Writes all bytes, or fails after `patience`: a client that reads nothing must not hold a task indefinitely
+/// (`SEC-138`).
 async fn write(socket: &mut TcpStream, bytes: &[u8], patience: Duration) -> Result<(), LinkError> {
     match timeout(patience, socket.write_all(bytes)).await {
         Ok(done) => Ok(done?),
@@ -311,18 +311,18 @@ async fn write(socket: &mut TcpStream, bytes: &[u8], patience: Duration) -> Resu
     }
 }
 
-/// Says that nothing more will come, and lets the client finish its sentence: closing a socket that holds unread
-/// bytes takes the last answers back.
-async fn farewell(mut socket: TcpStream) -> Result<(), LinkError> {
+/// Closes the sending half and reads what the client still sends. Closing a socket that holds unread bytes resets the
+/// connection, and the client could lose the last answers.
+async fn close(mut socket: TcpStream) -> Result<(), LinkError> {
     socket.shutdown().await?;
     let mut rest = vec![0; 512];
     let reading = async { while socket.read(&mut rest).await.is_ok_and(|count| count > 0) {} };
-    // Whether it took long does not matter any more.
-    let _ = timeout(FAREWELL, reading).await;
+    // The connection ends either way.
+    let _ = timeout(LINGER, reading).await;
     Ok(())
 }
 
-/// How long it is until a time.
+/// Returns the time left until `at`.
 fn until(at: MonoTime) -> Duration {
     at.since(Now::from_system().mono)
 }

@@ -77,6 +77,7 @@ const LAYERS: &[Layer] = &[
             "chappe-transport",
             "chappe-handshake",
             "chappe-session",
+            "chappe-carrier",
             "chappe-net",
             "chappe-server",
         ],

@@ -10,8 +10,9 @@ mod users;
 mod wrappers;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
+use chappe_carrier::lock;
 use chappe_tl::deserialize::Deserializable;
 use chappe_tl::{Identifiable, RemoteCall, Serializable};
 use chappe_tl_mtproto::types::RpcError;
@@ -155,11 +156,11 @@ impl Api {
     }
 
     fn files(&self) -> std::sync::MutexGuard<'_, Files> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.files)
     }
 
     fn users(&self) -> std::sync::MutexGuard<'_, Users> {
-        self.users.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.users)
     }
 }
 

@@ -11,8 +11,8 @@ use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::{KeyRing, PrivateKey};
 use chappe_framing::UnixTime;
 use chappe_handshake::{ClientOptions, DcId, ServerOptions};
-use chappe_server::driver::{Conversation, Gate, Kit, Write};
-use chappe_server::{Context, Engine, EngineOptions, Handler, ListenOptions, NoFaults, Verdict};
+use chappe_server::driver::{ConnectionLimit, Conversation, Scratch, WriteAction};
+use chappe_server::{Context, Engine, EngineOptions, Handler, ListenOptions, Verdict};
 use chappe_session::server::ServerConfig;
 use chappe_session::{MonoTime, Now};
 use chappe_tl::Identifiable;
@@ -49,7 +49,7 @@ const NEVER: usize = usize::MAX;
 struct Pipe {
     socket: SocketId,
     conversation: Conversation,
-    kit: Kit,
+    scratch: Scratch,
     cut: Cut,
     is_first: bool,
 }
@@ -58,7 +58,7 @@ struct Pipe {
 struct World {
     client: Client,
     engine: Arc<Engine>,
-    gate: Arc<Gate>,
+    limit: Arc<ConnectionLimit>,
     pipes: Vec<Pipe>,
     /// What the next connections let through.
     cuts: VecDeque<Cut>,
@@ -81,7 +81,7 @@ impl World {
         handshake.rate = None;
         let options = EngineOptions::new(handshake, ServerConfig::default());
         let engine = Engine::new(options, Answers, &mut rng).expect("good options");
-        let gate = Arc::new(Gate::new(ListenOptions::data_centre(), Drbg::from_seed([seed; 32])));
+        let limit = Arc::new(ConnectionLimit::new(ListenOptions::data_centre(), Drbg::from_seed([seed; 32])));
         let mut keys = KeyRing::empty();
         keys.add(private_key().public_key().clone());
         let handshake = ClientOptions::new(keys, DcId::production(2));
@@ -93,7 +93,7 @@ impl World {
         let client = Client::new(options, false, updates, now, Drbg::from_seed([seed ^ 1; 32]));
         let carried = Cut { up: 0, down: 0 };
         let sockets = 0;
-        Self { client, engine, gate, pipes: Vec::new(), cuts: [cut].into(), now, carried, sockets }
+        Self { client, engine, limit, pipes: Vec::new(), cuts: [cut].into(), now, carried, sockets }
     }
 
     /// Does what the engine says until `is_done`.
@@ -123,13 +123,13 @@ impl World {
 
     fn connect(&mut self, socket: SocketId) {
         let peer: SocketAddr = ([127, 0, 0, 1], 5000).into();
-        let place = self.gate.admit(peer.ip()).expect("there is room");
+        let place = self.limit.admit(peer.ip()).expect("there is room");
         let (engine, waker) = (Arc::clone(&self.engine), Arc::new(|| {}));
-        let conversation = Conversation::new(engine, Arc::new(NoFaults), place, peer, waker, self.now);
-        let kit = Kit::new(Drbg::from_seed([7; 32]));
+        let conversation = Conversation::new(engine, place, peer, waker, self.now);
+        let scratch = Scratch::new(Drbg::from_seed([7; 32]));
         let cut = self.cuts.pop_front().unwrap_or(Cut { up: NEVER, down: NEVER });
         self.sockets += 1;
-        self.pipes.push(Pipe { socket, conversation, kit, cut, is_first: self.sockets == 1 });
+        self.pipes.push(Pipe { socket, conversation, scratch, cut, is_first: self.sockets == 1 });
         assert!(self.client.handle_connected(self.now, socket), "it is wanted");
     }
 
@@ -172,19 +172,19 @@ impl Pipe {
     fn serve(&mut self, now: Now, mut bytes: &[u8]) -> Vec<u8> {
         let mut answer = Vec::new();
         while !bytes.is_empty() {
-            let space = self.conversation.space(&mut self.kit).expect("it reads on");
+            let space = self.conversation.space(&mut self.scratch).expect("it reads on");
             let count = space.len().min(bytes.len());
             space[..count].copy_from_slice(&bytes[..count]);
-            self.conversation.handle_read(now, &mut self.kit, count).expect("bytes in order");
+            self.conversation.handle_read(now, &mut self.scratch, count).expect("bytes in order");
             bytes = &bytes[count..];
             loop {
-                match self.conversation.poll_write(now, &mut self.kit).expect("an answer") {
-                    Write::Bytes(written) => answer.extend_from_slice(written),
-                    Write::Nothing => break,
-                    other => panic!("{other:?} instead of an answer"),
+                match self.conversation.poll_write(now, &mut self.scratch).expect("an answer") {
+                    WriteAction::Bytes(written) => answer.extend_from_slice(written),
+                    WriteAction::Wait => break,
+                    WriteAction::Close => panic!("the end instead of an answer"),
                 }
             }
-            self.conversation.rest(&mut self.kit);
+            self.conversation.release_memory(&mut self.scratch);
         }
         answer
     }

@@ -1,11 +1,4 @@
 //! A server's connection from its first byte to its last, without its socket: bytes in, bytes out.
-//!
-//! Both servers, blocking and tokio, are thin around this. Order of calls: read into [`space`](Conversation::space)
-//! and [`handle_read`](Conversation::handle_read), or [`handle_timeout`](Conversation::handle_timeout) once
-//! [`poll_timeout`](Conversation::poll_timeout) has passed; after each, and after each call of the waker,
-//! [`poll_write`](Conversation::poll_write) until it gives nothing; then [`rest`](Conversation::rest). A connection that
-//! is not read while it is written to keeps its client from asking more than it takes. All of them use one kit, which
-//! after `rest` may be given to another connection.
 
 mod output;
 
@@ -15,105 +8,113 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use chappe_framing::{FrameBuf, TransportTail};
+use chappe_carrier::{FrameReader, FrameWriter, LinkError, Wait};
+use chappe_framing::TransportTail;
 use chappe_session::{MonoTime, Now};
 use chappe_transport::{AckRequest, Framing, Incoming, TransportErrorCode};
 
-use crate::arrival::{Arrival, Arrived};
+use crate::accepting::{Accepted, Accepting};
+use crate::connection_limit::ConnectionPermit;
 use crate::counters::add;
-use crate::faults::Faults;
-use crate::gate::Place;
 use crate::http::HttpSide;
-use crate::kit::Kit;
+use crate::scratch::Scratch;
 use crate::{Engine, ServerConnection};
-use chappe_carrier::{FrameReader, FrameWriter};
-use chappe_carrier::{LinkError, Wait};
 
-/// What a driver is to do next.
+/// What a driver does next.
 #[derive(Debug)]
-pub enum Write<'a> {
+#[must_use]
+pub enum WriteAction<'a> {
     /// Wait for bytes, for the waker or for the time.
-    Nothing,
-    /// Write all of these.
+    Wait,
+    /// Write all of these bytes, then ask again.
     Bytes(&'a [u8]),
-    /// Wait this long, and do nothing meanwhile.
-    Pause(Duration),
     /// Close the connection.
-    End,
+    Close,
 }
 
-/// One connection.
+/// One connection, without its socket.
+///
+/// Input: read into [`space`](Self::space) and call [`handle_read`](Self::handle_read), or call
+/// [`handle_timeout`](Self::handle_timeout) once [`poll_timeout`](Self::poll_timeout) has passed. Output: after each
+/// input, and each time that the waker is called, call [`poll_write`](Self::poll_write) until it returns
+/// [`WriteAction::Wait`], then [`release_memory`](Self::release_memory). All of these calls take one [`Scratch`], which
+/// may serve another connection after `release_memory`.
+///
+/// Do not read while there are bytes to write: a client that does not read must not be able to queue more answers.
 pub struct Conversation {
     engine: Arc<Engine>,
-    faults: Arc<dyn Faults>,
-    place: Place,
+    permit: ConnectionPermit,
     peer: SocketAddr,
     waker: Arc<dyn Fn() + Send + Sync>,
     state: State,
-    /// What lay in the kit to be written has been.
+    phase: Phase,
+    /// The driver has written the bytes in [`Scratch::out`].
     is_written: bool,
-    /// An envelope that waits for the next one, by [`Fault::Swap`](crate::Fault::Swap).
-    swapped: Option<Box<FrameBuf>>,
-    /// An envelope that comes late, by [`Fault::Delay`](crate::Fault::Delay).
-    delayed: Option<Box<FrameBuf>>,
-    /// When it was let in, or when the last whole payload came.
+    /// When the connection was admitted, or when the last whole payload came.
     last: MonoTime,
-    /// Since when a payload is under way.
+    /// When the first byte of an unfinished payload came.
     partial_since: Option<MonoTime>,
-    is_draining: bool,
-    is_ending: bool,
 }
 
+/// What the connection speaks.
 #[derive(Debug)]
 enum State {
-    Arriving(Box<Arrival>),
-    Stream(Box<Talk>),
-    Http(Box<(HttpSide, ServerConnection)>),
-    /// Only while one state becomes another, or after an error.
-    Over,
+    Accepting(Box<Accepting>),
+    Stream(Box<StreamState>),
+    Http(Box<HttpState>),
+    /// While one state is replaced by another, and after an error.
+    Ended,
 }
 
 /// A stream of frames.
 #[derive(Debug)]
-struct Talk {
-    outgoing: FrameWriter,
-    ingoing: FrameReader,
+struct StreamState {
+    writer: FrameWriter,
+    reader: FrameReader,
     machine: ServerConnection,
 }
 
+/// HTTP requests and responses.
+#[derive(Debug)]
+struct HttpState {
+    side: HttpSide,
+    machine: ServerConnection,
+}
+
+/// How the connection goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    /// Answers that are due are still sent; then it closes.
+    Draining,
+    /// Closes once the bytes in [`Scratch::out`] are written.
+    Closing,
+}
+
 impl Conversation {
-    /// Begins with a connection that was just admitted; `waker` is called, from any thread, when it has something to
+    /// Begins with a connection that was just admitted. `waker` is called, from any thread, when there is something to
     /// write that no input asked for.
     pub fn new(
         engine: Arc<Engine>,
-        faults: Arc<dyn Faults>,
-        place: Place,
+        permit: ConnectionPermit,
         peer: SocketAddr,
         waker: Arc<dyn Fn() + Send + Sync>,
         now: Now,
     ) -> Self {
-        add(&place.tally().accepted, 1);
-        let state = State::Arriving(Box::new(Arrival::new(&place)));
-        Self {
-            engine,
-            faults,
-            place,
-            peer,
-            waker,
-            state,
-            is_written: false,
-            swapped: None,
-            delayed: None,
-            last: now.mono,
-            partial_since: None,
-            is_draining: false,
-            is_ending: false,
-        }
+        add(&permit.tally().accepted, 1);
+        let state = State::Accepting(Box::new(Accepting::new(&permit)));
+        let (phase, last) = (Phase::Serving, now.mono);
+        Self { engine, permit, peer, waker, state, phase, is_written: false, last, partial_since: None }
     }
 
     /// Returns how long a client may refuse to read.
     pub fn write_timeout(&self) -> Duration {
-        self.place.options().write_timeout
+        self.permit.options().write_timeout
+    }
+
+    /// Returns whether the client speaks HTTP, where each request has exactly one response.
+    pub const fn is_http(&self) -> bool {
+        matches!(self.state, State::Http(_))
     }
 
     /// Returns room to read into.
@@ -121,21 +122,21 @@ impl Conversation {
     /// # Errors
     ///
     /// A frame is longer than the limit, or the connection has ended.
-    pub fn space(&mut self, kit: &mut Kit) -> Result<&mut [u8], LinkError> {
+    pub fn space<'a>(&'a mut self, scratch: &mut Scratch) -> Result<&'a mut [u8], LinkError> {
         match &mut self.state {
-            State::Arriving(arrival) => arrival.space(),
-            State::Stream(talk) => {
-                talk.ingoing.borrow(&mut kit.input, &mut kit.raw);
-                Ok(talk.ingoing.space()?)
+            State::Accepting(accepting) => accepting.space(),
+            State::Stream(stream) => {
+                stream.reader.borrow(&mut scratch.input, &mut scratch.raw);
+                Ok(stream.reader.space()?)
             }
             State::Http(http) => {
-                let buf = &mut http.0.buf;
+                let buf = &mut http.side.buf;
                 if buf.memory() == 0 {
-                    buf.exchange(&mut kit.input);
+                    buf.exchange(&mut scratch.input);
                 }
                 Ok(buf.space()?)
             }
-            State::Over => Err(LinkError::Closed),
+            State::Ended => Err(LinkError::Closed),
         }
     }
 
@@ -144,35 +145,35 @@ impl Conversation {
     /// # Errors
     ///
     /// The client closed the connection, or speaks nothing that is served; the connection must be closed.
-    pub fn handle_read(&mut self, now: Now, kit: &mut Kit, count: usize) -> Result<(), LinkError> {
+    pub fn handle_read(&mut self, now: Now, scratch: &mut Scratch, count: usize) -> Result<(), LinkError> {
         if count == 0 {
             return Err(LinkError::Closed);
         }
-        add(&self.place.tally().bytes_in, count);
-        match mem::replace(&mut self.state, State::Over) {
-            State::Arriving(arrival) => self.on_arrival(now, kit, *arrival, count)?,
-            State::Stream(mut talk) => {
-                talk.ingoing.commit(count)?;
-                self.state = State::Stream(talk);
+        add(&self.permit.tally().bytes_in, count);
+        match mem::replace(&mut self.state, State::Ended) {
+            State::Accepting(accepting) => self.on_accepting(now, scratch, *accepting, count)?,
+            State::Stream(mut stream) => {
+                stream.reader.commit(count)?;
+                self.state = State::Stream(stream);
             }
             State::Http(mut http) => {
-                http.0.buf.commit(count);
+                http.side.buf.commit(count);
                 self.state = State::Http(http);
             }
-            State::Over => return Err(LinkError::Closed),
+            State::Ended => return Err(LinkError::Closed),
         }
-        self.take_in(now, kit)
+        self.handle_payloads(now, scratch)
     }
 
-    /// Says that time has passed.
+    /// Handles the passing of time.
     ///
     /// # Errors
     ///
     /// [`LinkError::TimedOut`] if the client was silent, or slow, for too long.
     pub fn handle_timeout(&mut self, now: Now) -> Result<(), LinkError> {
-        let (at, waiting_for, after) = self.patience();
+        let (at, waiting_for, after) = self.deadline();
         if at <= now.mono {
-            let tally = self.place.tally();
+            let tally = self.permit.tally();
             let counter = match waiting_for {
                 Wait::FirstBytes => &tally.unknown,
                 Wait::Frame => &tally.slow_senders,
@@ -187,48 +188,50 @@ impl Conversation {
         Ok(())
     }
 
-    /// Returns when [`handle_timeout`](Self::handle_timeout) wants to be called.
-    pub fn poll_timeout(&self) -> MonoTime {
-        let (patience, ..) = self.patience();
-        let (held, machine) = match &self.state {
-            State::Http(http) => (http.0.held_until(), http.1.poll_timeout()),
-            State::Stream(talk) => (None, talk.machine.poll_timeout()),
-            State::Arriving(_) | State::Over => (None, None),
-        };
-        [held, machine].into_iter().flatten().fold(patience, Ord::min)
+    /// Counts a client that did not read within [`write_timeout`](Self::write_timeout).
+    pub fn count_slow_reader(&self) {
+        add(&self.permit.tally().slow_readers, 1);
     }
 
-    /// Finishes what was begun, and nothing else: call this, read no more, and write until the end comes.
+    /// Ends the connection in order. Call this, read no more, and write until [`WriteAction::Close`].
     pub fn drain(&mut self) {
-        self.is_draining = true;
-    }
-
-    /// Says that the client did not read.
-    pub fn on_slow_reader(&self) {
-        add(&self.place.tally().slow_readers, 1);
-    }
-
-    /// Gives memory back, since everything was written and nothing is known to come. What waits for its rest stays here.
-    pub fn rest(&mut self, kit: &mut Kit) {
-        match &mut self.state {
-            State::Stream(talk) => {
-                talk.outgoing.shrink();
-                talk.ingoing.give_back(&mut kit.input, &mut kit.raw);
-            }
-            State::Http(http) => {
-                http.0.buf.exchange(&mut kit.input);
-                http.0.buf.release();
-            }
-            State::Arriving(arrival) => arrival.rest(),
-            State::Over => {}
+        if self.phase == Phase::Serving {
+            self.phase = Phase::Draining;
         }
     }
 
-    /// Returns until when something must have come, what, and how long that was allowed to take.
-    fn patience(&self) -> (MonoTime, Wait, Duration) {
-        let options = self.place.options();
+    /// Gives memory back to `scratch`. Part of a frame that has arrived stays in the connection.
+    pub fn release_memory(&mut self, scratch: &mut Scratch) {
+        match &mut self.state {
+            State::Accepting(accepting) => accepting.release_memory(),
+            State::Stream(stream) => {
+                stream.writer.shrink();
+                stream.reader.give_back(&mut scratch.input, &mut scratch.raw);
+            }
+            State::Http(http) => {
+                http.side.buf.exchange(&mut scratch.input);
+                http.side.buf.release();
+            }
+            State::Ended => {}
+        }
+    }
+
+    /// Returns when to call [`handle_timeout`](Self::handle_timeout). Ask again after each input.
+    pub fn poll_timeout(&self) -> MonoTime {
+        let (deadline, ..) = self.deadline();
+        let (held, machine) = match &self.state {
+            State::Http(http) => (http.side.held_until(), http.machine.poll_timeout()),
+            State::Stream(stream) => (None, stream.machine.poll_timeout()),
+            State::Accepting(_) | State::Ended => (None, None),
+        };
+        [held, machine].into_iter().flatten().fold(deadline, Ord::min)
+    }
+
+    /// Returns until when something must have come, what, and how long that may take.
+    fn deadline(&self) -> (MonoTime, Wait, Duration) {
+        let options = self.permit.options();
         let (since, wait, after) = match (&self.state, self.partial_since) {
-            (State::Arriving(_), _) => (self.last, Wait::FirstBytes, options.first_bytes_timeout),
+            (State::Accepting(_), _) => (self.last, Wait::FirstBytes, options.first_bytes_timeout),
             (_, Some(since)) => (since, Wait::Frame, options.frame_timeout),
             (_, None) => (self.last, Wait::Anything, options.idle_timeout),
         };
@@ -237,40 +240,41 @@ impl Conversation {
 
     fn machine(&mut self) -> Option<&mut ServerConnection> {
         match &mut self.state {
-            State::Stream(talk) => Some(&mut talk.machine),
-            State::Http(http) => Some(&mut http.1),
-            State::Arriving(_) | State::Over => None,
+            State::Stream(stream) => Some(&mut stream.machine),
+            State::Http(http) => Some(&mut http.machine),
+            State::Accepting(_) | State::Ended => None,
         }
     }
 
-    fn on_arrival(
+    fn on_accepting(
         &mut self,
         now: Now,
-        kit: &mut Kit,
-        arrival: Arrival,
+        scratch: &mut Scratch,
+        accepting: Accepting,
         count: usize,
     ) -> Result<(), LinkError> {
-        let tally = Arc::clone(self.place.tally());
-        let arrived = arrival.commit(count, now.unix, &self.place, &mut kit.rng, &mut kit.out);
-        let arrived = arrived.inspect_err(|_| add(&tally.unknown, 1))?;
-        self.state = match arrived {
-            Arrived::Nothing(arrival) => State::Arriving(Box::new(arrival)),
-            Arrived::Stream { outgoing, ingoing, dc, disguise } => {
+        let tally = Arc::clone(self.permit.tally());
+        let accepted = accepting.commit(count, now.unix, &self.permit, &mut scratch.rng, &mut scratch.out);
+        let accepted = accepted.inspect_err(|_| add(&tally.unknown, 1))?;
+        self.state = match accepted {
+            Accepted::Incomplete(accepting) => State::Accepting(Box::new(accepting)),
+            Accepted::Stream { writer, reader, dc, disguise } => {
                 add(&tally.streams, 1);
-                tracing::debug!(framing = ?outgoing.framing(), ?disguise, ?dc, "connection detected");
+                tracing::debug!(framing = ?writer.framing(), ?disguise, ?dc, "connection detected");
                 // A padded transport leaves up to 15 bytes behind a frame; the decoder removed what it could.
-                let tail = match outgoing.framing() {
+                let tail = match writer.framing() {
                     Framing::PaddedIntermediate => TransportTail::Padded,
                     _ => TransportTail::None,
                 };
                 let machine = self.connect(tail);
-                State::Stream(Box::new(Talk { outgoing, ingoing, machine }))
+                State::Stream(Box::new(StreamState { writer, reader, machine }))
             }
-            Arrived::Http(buf) => {
+            Accepted::Http(buf) => {
                 add(&tally.http, 1);
                 tracing::debug!("connection speaks http");
-                let side = HttpSide::new(buf, self.place.options().accept.limits);
-                State::Http(Box::new((side, self.connect(TransportTail::None).over_http())))
+                let side = HttpSide::new(buf, self.permit.options().accept.limits);
+                let machine = self.connect(TransportTail::None).over_http();
+                State::Http(Box::new(HttpState { side, machine }))
             }
         };
         Ok(())
@@ -281,23 +285,23 @@ impl Conversation {
         self.engine.connect(self.peer, tail, move || waker())
     }
 
-    /// Gives everything that arrived whole to the machine.
-    fn take_in(&mut self, now: Now, kit: &mut Kit) -> Result<(), LinkError> {
-        let Kit { rng, out, .. } = kit;
+    /// Hands all payloads that have arrived to the machine.
+    fn handle_payloads(&mut self, now: Now, scratch: &mut Scratch) -> Result<(), LinkError> {
+        let Scratch { rng, out, .. } = scratch;
         let mut payloads = 0;
         let is_whole = match &mut self.state {
-            State::Stream(talk) => {
-                while let Some(incoming) = talk.ingoing.take()? {
-                    // Clients have no other words.
+            State::Stream(stream) => {
+                while let Some(incoming) = stream.reader.take()? {
+                    // Quick acks and transport errors come from servers only; a client's are ignored.
                     if let Incoming::Envelope { payload, ack } = incoming {
                         payloads += 1;
-                        talk.machine.handle_payload(now, payload, ack, rng);
+                        stream.machine.handle_payload(now, payload, ack, rng);
                     }
                 }
-                talk.ingoing.is_whole()
+                stream.reader.is_whole()
             }
             State::Http(http) => {
-                let (side, machine) = http.as_mut();
+                let HttpState { side, machine } = http.as_mut();
                 loop {
                     let mut handle = |payload: &mut [u8]| {
                         payloads += 1;
@@ -309,7 +313,7 @@ impl Conversation {
                         Err(error) => {
                             tracing::debug!(%error, "request refused");
                             side.fail(TransportErrorCode::UnknownAuthKey, out);
-                            self.is_ending = true;
+                            self.phase = Phase::Closing;
                             return Ok(());
                         }
                     }
@@ -319,10 +323,10 @@ impl Conversation {
                 }
                 side.is_open() || side.buf.is_empty()
             }
-            State::Arriving(_) | State::Over => return Ok(()),
+            State::Accepting(_) | State::Ended => return Ok(()),
         };
         if payloads > 0 {
-            add(&self.place.tally().payloads_in, payloads);
+            add(&self.permit.tally().payloads_in, payloads);
             self.last = now.mono;
             self.partial_since = None;
         }

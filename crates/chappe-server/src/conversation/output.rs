@@ -1,220 +1,223 @@
-//! What a conversation writes: answers of its machine, with the faults that are due.
+//! What a conversation writes.
 
 use core::mem;
-use core::time::Duration;
 
-use chappe_framing::FrameBuf;
+use chappe_carrier::{LinkError, SharedStack};
 use chappe_session::Now;
+use chappe_transport::AckRequest;
 use chappe_transport::http::Persistence;
-use chappe_transport::{AckRequest, TransportErrorCode};
 
-use super::{Conversation, State, Write};
+use super::{Conversation, HttpState, Phase, State, WriteAction};
 use crate::Output;
 use crate::counters::add;
-use crate::faults::Fault;
-use crate::kit::Kit;
-use chappe_carrier::LinkError;
-use chappe_carrier::SharedStack;
+use crate::scratch::Scratch;
 
 impl Conversation {
-    /// Returns what to do next.
+    /// Returns what to write. Call it again until it returns [`WriteAction::Wait`].
     ///
     /// # Errors
     ///
     /// A layer beneath the transport is broken; the connection must be closed.
-    pub fn poll_write<'a>(&'a mut self, now: Now, kit: &'a mut Kit) -> Result<Write<'a>, LinkError> {
-        if mem::take(&mut self.is_written) {
-            kit.out.clear();
+    pub fn poll_write<'a>(
+        &'a mut self,
+        now: Now,
+        scratch: &'a mut Scratch,
+    ) -> Result<WriteAction<'a>, LinkError> {
+        match self.poll_output(now, scratch)? {
+            Some(output) => self.write(now, output, scratch),
+            None => Ok(self.poll_bytes(scratch)),
         }
-        self.take_answers(kit);
-        if kit.out.is_empty() && !self.is_ending {
-            match self.state {
-                State::Stream(_) => return self.poll_stream(now, kit),
-                State::Http(_) => self.poll_http(now, kit)?,
-                State::Arriving(_) if self.is_draining => self.is_ending = true,
-                State::Arriving(_) | State::Over => {}
+    }
+
+    /// Returns the next output of the engine's connection, an envelope in [`Scratch::frame`]; pass it to
+    /// [`write`](Self::write). Returns `None` while there are bytes to write, or nothing to send:
+    /// [`poll_bytes`](Self::poll_bytes) tells which.
+    ///
+    /// With `write` and `poll_bytes` this is [`poll_write`](Self::poll_write) in steps, for a driver that looks at
+    /// envelopes.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_write`](Self::poll_write).
+    pub fn poll_output(&mut self, now: Now, scratch: &mut Scratch) -> Result<Option<Output>, LinkError> {
+        self.begin(scratch);
+        if !scratch.out.is_empty() {
+            return Ok(None);
+        }
+        match (&mut self.state, self.phase) {
+            (_, Phase::Closing) | (State::Ended, _) => Ok(None),
+            (State::Accepting(_), phase) => {
+                if phase == Phase::Draining {
+                    self.phase = Phase::Closing;
+                }
+                Ok(None)
             }
-        }
-        Ok(self.write_out(kit))
-    }
-
-    /// Takes over what stands in between has to say by itself.
-    fn take_answers(&self, kit: &mut Kit) {
-        if let State::Stream(talk) = &self.state
-            && let Some(shared) = talk.outgoing.carrier()
-        {
-            take_carried(shared, &mut kit.out);
+            (State::Stream(stream), phase) => {
+                let output = stream.machine.poll_output(now, &mut scratch.rng, &mut scratch.frame);
+                if output.is_none() && phase == Phase::Draining && !stream.machine.is_busy() {
+                    self.close(scratch);
+                }
+                Ok(output)
+            }
+            (State::Http(_), _) => self.poll_http(now, scratch),
         }
     }
 
-    fn write_out<'a>(&mut self, kit: &'a Kit) -> Write<'a> {
-        if !kit.out.is_empty() {
-            add(&self.place.tally().bytes_out, kit.out.len());
+    /// Returns the bytes of an output.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_write`](Self::poll_write).
+    pub fn write<'a>(
+        &'a mut self,
+        now: Now,
+        output: Output,
+        scratch: &'a mut Scratch,
+    ) -> Result<WriteAction<'a>, LinkError> {
+        self.begin(scratch);
+        match &self.state {
+            State::Stream(stream) if output == Output::Frame && stream.writer.carrier().is_none() => {
+                return self.write_frame(scratch);
+            }
+            State::Stream(_) => self.write_to_stream(output, scratch)?,
+            State::Http(_) => self.write_response(now, output, scratch)?,
+            State::Accepting(_) | State::Ended => {}
+        }
+        self.take_layer_bytes(scratch);
+        if scratch.out.is_empty() && self.phase != Phase::Closing {
+            // The full transport has no quick acks. There may be more to send.
+            return Ok(WriteAction::Bytes(&[]));
+        }
+        Ok(self.poll_bytes(scratch))
+    }
+
+    /// Returns the bytes that are to be written now.
+    pub fn poll_bytes<'a>(&mut self, scratch: &'a Scratch) -> WriteAction<'a> {
+        if !scratch.out.is_empty() {
+            add(&self.permit.tally().bytes_out, scratch.out.len());
             self.is_written = true;
-            return Write::Bytes(&kit.out);
+            return WriteAction::Bytes(&scratch.out);
         }
-        if self.is_ending { Write::End } else { Write::Nothing }
+        if self.phase == Phase::Closing { WriteAction::Close } else { WriteAction::Wait }
     }
 
-    fn poll_stream<'a>(&'a mut self, now: Now, kit: &'a mut Kit) -> Result<Write<'a>, LinkError> {
-        if let Some(mut late) = self.delayed.take() {
-            self.encode(&mut late, kit)?;
-            return Ok(self.write_out(kit));
+    /// Drops what was written, and takes what the layers beneath have to send on their own.
+    fn begin(&mut self, scratch: &mut Scratch) {
+        if mem::take(&mut self.is_written) {
+            scratch.out.clear();
         }
-        let State::Stream(talk) = &mut self.state else { return Ok(Write::Nothing) };
-        let (number, is_direct) = (talk.machine.number(), talk.outgoing.carrier().is_none());
-        match talk.machine.poll_output(now, &mut kit.rng, &mut kit.frame) {
-            None if self.is_draining && !talk.machine.is_busy() => self.end(kit),
-            None => return Ok(Write::Nothing),
-            Some(Output::QuickAck(token)) => {
-                let bytes = talk.outgoing.quick_ack(token, &mut kit.rng)?;
-                kit.out.extend_from_slice(bytes);
-            }
-            Some(Output::Error(code)) => self.end_with(code, kit)?,
-            Some(Output::Close) => self.end(kit),
-            Some(Output::Frame) => {
-                let fault = self.faults.outgoing(number);
-                if fault.is_none() && self.swapped.is_none() && is_direct {
-                    return self.write_frame(kit);
-                }
-                if let Some(pause) = self.send_frame(fault.as_ref(), kit)? {
-                    return Ok(Write::Pause(pause));
-                }
-            }
-        }
-        self.take_answers(kit);
-        if kit.out.is_empty() && !self.is_ending {
-            // A fault swallowed the envelope; there may be more.
-            return Ok(Write::Bytes(&[]));
-        }
-        Ok(self.write_out(kit))
+        self.take_layer_bytes(scratch);
     }
 
-    /// Has the envelope in `frame` written where it lies.
-    fn write_frame<'a>(&'a mut self, kit: &'a mut Kit) -> Result<Write<'a>, LinkError> {
-        let State::Stream(talk) = &mut self.state else { return Err(LinkError::Closed) };
-        let bytes = talk.outgoing.encode(&mut kit.frame, AckRequest::No, &mut kit.rng)?;
-        let tally = self.place.tally();
+    fn take_layer_bytes(&self, scratch: &mut Scratch) {
+        if let State::Stream(stream) = &self.state
+            && let Some(shared) = stream.writer.carrier()
+        {
+            take_carried(shared, &mut scratch.out);
+        }
+    }
+
+    /// Writes the envelope in place: without a layer beneath, its buffer is what goes to the socket.
+    fn write_frame<'a>(&'a mut self, scratch: &'a mut Scratch) -> Result<WriteAction<'a>, LinkError> {
+        let State::Stream(stream) = &mut self.state else { return Err(LinkError::Closed) };
+        let bytes = stream.writer.encode(&mut scratch.frame, AckRequest::No, &mut scratch.rng)?;
+        let tally = self.permit.tally();
         add(&tally.payloads_out, 1);
         add(&tally.bytes_out, bytes.len());
-        Ok(Write::Bytes(bytes))
+        Ok(WriteAction::Bytes(bytes))
     }
 
-    /// Sends the envelope in `frame` with the fault that is due; says if there is a pause before it.
-    fn send_frame(&mut self, fault: Option<&Fault>, kit: &mut Kit) -> Result<Option<Duration>, LinkError> {
-        let mut frame = mem::take(&mut kit.frame);
-        if let Some(fault) = fault {
-            tracing::debug!(?fault, "injected");
+    fn write_to_stream(&mut self, output: Output, scratch: &mut Scratch) -> Result<(), LinkError> {
+        let State::Stream(stream) = &mut self.state else { return Err(LinkError::Closed) };
+        let bytes = match output {
+            Output::Frame => {
+                add(&self.permit.tally().payloads_out, 1);
+                stream.writer.encode(&mut scratch.frame, AckRequest::No, &mut scratch.rng)?
+            }
+            Output::QuickAck(token) => stream.writer.quick_ack(token, &mut scratch.rng)?,
+            Output::Error(code) => stream.writer.error(code, &mut scratch.rng)?,
+            Output::Close => &[],
+        };
+        scratch.out.extend_from_slice(bytes);
+        if matches!(output, Output::Error(_) | Output::Close) {
+            self.close(scratch);
         }
-        match fault {
-            None => {
-                self.encode(&mut frame, kit)?;
-                if let Some(mut swapped) = self.swapped.take() {
-                    self.encode(&mut swapped, kit)?;
-                }
-            }
-            Some(Fault::Drop) => {}
-            Some(Fault::Delay(time)) => {
-                self.delayed = Some(Box::new(frame));
-                return Ok(Some(*time));
-            }
-            Some(Fault::Duplicate) => {
-                let mut again = frame.clone();
-                self.encode(&mut frame, kit)?;
-                self.encode(&mut again, kit)?;
-            }
-            Some(Fault::Swap) => {
-                self.swapped = Some(Box::new(frame));
-                return Ok(None);
-            }
-            Some(Fault::CloseAfter(count)) => {
-                self.encode(&mut frame, kit)?;
-                self.take_answers(kit);
-                kit.out.truncate(*count);
-                self.is_ending = true;
-                self.state = State::Over;
-            }
-            Some(Fault::Error(code)) => self.end_with(*code, kit)?,
-        }
-        kit.frame = frame;
-        Ok(None)
-    }
-
-    /// Frames an envelope; the bytes wait in the kit or in what stands in between.
-    fn encode(&mut self, frame: &mut FrameBuf, kit: &mut Kit) -> Result<(), LinkError> {
-        let State::Stream(talk) = &mut self.state else { return Err(LinkError::Closed) };
-        let bytes = talk.outgoing.encode(frame, AckRequest::No, &mut kit.rng)?;
-        kit.out.extend_from_slice(bytes);
-        add(&self.place.tally().payloads_out, 1);
         Ok(())
     }
 
-    fn end_with(&mut self, code: TransportErrorCode, kit: &mut Kit) -> Result<(), LinkError> {
-        if let State::Stream(talk) = &mut self.state {
-            let bytes = talk.outgoing.error(code, &mut kit.rng)?;
-            kit.out.extend_from_slice(bytes);
-        }
-        self.end(kit);
-        Ok(())
-    }
-
-    /// Ends the connection once everything is written.
-    fn end(&mut self, kit: &mut Kit) {
-        self.is_ending = true;
-        if let State::Stream(talk) = &self.state
-            && let Some(shared) = talk.outgoing.carrier()
+    /// Closes the connection once everything is written.
+    fn close(&mut self, scratch: &mut Scratch) {
+        self.phase = Phase::Closing;
+        if let State::Stream(stream) = &self.state
+            && let Some(shared) = stream.writer.carrier()
         {
             shared.lock().close();
         }
-        self.take_answers(kit);
+        self.take_layer_bytes(scratch);
     }
 
-    fn poll_http(&mut self, now: Now, kit: &mut Kit) -> Result<(), LinkError> {
+    fn poll_http(&mut self, now: Now, scratch: &mut Scratch) -> Result<Option<Output>, LinkError> {
         loop {
-            let State::Http(http) = &mut self.state else { return Ok(()) };
-            let (side, machine) = http.as_mut();
+            let State::Http(http) = &mut self.state else { return Ok(None) };
+            let HttpState { side, machine } = http.as_mut();
+            let is_draining = self.phase == Phase::Draining;
             if !side.is_open() {
-                self.is_ending |= self.is_draining;
-                return Ok(());
-            }
-            let persistence = match machine.poll_output(now, &mut kit.rng, &mut kit.frame) {
-                Some(Output::QuickAck(_)) => continue,
-                Some(Output::Frame) => match self.faults.outgoing(machine.number()) {
-                    Some(Fault::Drop) => continue,
-                    Some(Fault::CloseAfter(count)) => {
-                        side.respond(kit.frame.as_slice(), &mut kit.out);
-                        kit.out.truncate(count);
-                        Persistence::Close
-                    }
-                    Some(Fault::Error(code)) => {
-                        side.fail(code, &mut kit.out);
-                        Persistence::Close
-                    }
-                    // Order and number of responses are those of the requests, whatever goes wrong.
-                    _ => {
-                        add(&self.place.tally().payloads_out, 1);
-                        side.respond(kit.frame.as_slice(), &mut kit.out)
-                    }
-                },
-                Some(Output::Error(code)) => {
-                    side.fail(code, &mut kit.out);
-                    Persistence::Close
+                if is_draining {
+                    self.phase = Phase::Closing;
                 }
-                Some(Output::Close) => Persistence::Close,
-                None if side.is_due(now.mono) || self.is_draining => side.respond(&[], &mut kit.out),
-                None => return Ok(()),
-            };
-            machine.release();
-            if persistence == Persistence::Close {
-                self.is_ending = true;
-                return Ok(());
+                return Ok(None);
             }
-            self.take_in(now, kit)?;
+            match machine.poll_output(now, &mut scratch.rng, &mut scratch.frame) {
+                // HTTP has no quick acks.
+                Some(Output::QuickAck(_)) => {}
+                Some(output) => return Ok(Some(output)),
+                None if side.is_due(now.mono) || is_draining => {
+                    let persistence = side.respond(&[], &mut scratch.out);
+                    self.end_response(now, persistence, scratch)?;
+                    return Ok(None);
+                }
+                None => return Ok(None),
+            }
         }
+    }
+
+    fn write_response(&mut self, now: Now, output: Output, scratch: &mut Scratch) -> Result<(), LinkError> {
+        let State::Http(http) = &mut self.state else { return Err(LinkError::Closed) };
+        let side = &mut http.side;
+        let persistence = match output {
+            Output::QuickAck(_) => return Ok(()),
+            Output::Frame => {
+                add(&self.permit.tally().payloads_out, 1);
+                side.respond(scratch.frame.as_slice(), &mut scratch.out)
+            }
+            Output::Error(code) => {
+                side.fail(code, &mut scratch.out);
+                Persistence::Close
+            }
+            Output::Close => Persistence::Close,
+        };
+        self.end_response(now, persistence, scratch)
+    }
+
+    /// Lets another connection of the session answer next, and handles the next request.
+    fn end_response(
+        &mut self,
+        now: Now,
+        persistence: Persistence,
+        scratch: &mut Scratch,
+    ) -> Result<(), LinkError> {
+        if let Some(machine) = self.machine() {
+            machine.release();
+        }
+        if persistence == Persistence::Close {
+            self.phase = Phase::Closing;
+            return Ok(());
+        }
+        self.handle_payloads(now, scratch)
     }
 }
 
-/// Moves what waits to be written.
+/// Moves the bytes of the layers to `out`.
 fn take_carried(shared: &SharedStack, out: &mut Vec<u8>) {
     let mut carried = shared.lock();
     if out.is_empty() {

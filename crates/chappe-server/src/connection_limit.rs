@@ -1,25 +1,25 @@
-//! How many connections a server lets in, in all and from each address.
+//! Limits on the connections of a listener: in total, and from each network.
 
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
+use chappe_carrier::{LinkError, lock};
 use chappe_crypto::rng::Drbg;
 use chappe_session::server::Quota;
 use chappe_transport::ReplayFilter;
 
 use crate::ListenOptions;
 use crate::counters::{ServerCounters, Tally, add};
-use crate::kit::Shelf;
-use chappe_carrier::LinkError;
+use crate::scratch::ScratchPool;
 
-/// Counts the connections of a listener and keeps what they share.
+/// Counts the connections of a listener, and holds the options and buffers that they share.
 #[derive(Debug)]
-pub struct Gate {
+pub struct ConnectionLimit {
     options: ListenOptions,
     counts: Mutex<Counts>,
     replays: Option<Mutex<ReplayFilter>>,
     tally: Arc<Tally>,
-    shelf: Shelf,
+    scratch: ScratchPool,
 }
 
 #[derive(Debug)]
@@ -28,28 +28,28 @@ struct Counts {
     by_network: Quota<IpAddr>,
 }
 
-impl Gate {
-    /// `seeder` seeds the generators of connections.
+impl ConnectionLimit {
+    /// Makes the limits that `options` set; `seeder` seeds the generators of connections.
     pub fn new(options: ListenOptions, seeder: Drbg) -> Self {
         let replays = match options.remembered_headers {
             0 => None,
             capacity => Some(Mutex::new(ReplayFilter::new(capacity))),
         };
-        // Each network that is counted has a connection, so there are no more networks than those.
+        // Each network in the table has a connection, so the table needs no bound of its own.
         let by_network = Quota::new(options.max_connections_per_address, options.max_connections);
         let counts = Mutex::new(Counts { all: 0, by_network });
-        Self { options, counts, replays, tally: Arc::default(), shelf: Shelf::new(seeder) }
+        Self { options, counts, replays, tally: Arc::default(), scratch: ScratchPool::new(seeder) }
     }
 
-    /// Returns what was counted so far.
+    /// Returns the counters.
     pub fn counters(&self) -> ServerCounters {
-        let open = self.counts.lock().unwrap_or_else(PoisonError::into_inner).all;
+        let open = lock(&self.counts).all;
         self.tally.read(open)
     }
 
-    /// Returns the kits that connections work with.
-    pub const fn shelf(&self) -> &Shelf {
-        &self.shelf
+    /// Returns the buffers that connections work with.
+    pub const fn scratch(&self) -> &ScratchPool {
+        &self.scratch
     }
 
     /// Admits a connection from this address.
@@ -57,58 +57,58 @@ impl Gate {
     /// # Errors
     ///
     /// [`LinkError::TooMany`] if there are as many connections as the options allow.
-    pub fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Place, LinkError> {
+    pub fn admit(self: &Arc<Self>, address: IpAddr) -> Result<ConnectionPermit, LinkError> {
         self.try_admit(address).inspect_err(|_| add(&self.tally.over_limit, 1))
     }
 
-    fn try_admit(self: &Arc<Self>, address: IpAddr) -> Result<Place, LinkError> {
+    fn try_admit(self: &Arc<Self>, address: IpAddr) -> Result<ConnectionPermit, LinkError> {
         let address = network_of(address);
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = lock(&self.counts);
         if counts.all >= self.options.max_connections {
             return Err(LinkError::TooMany { limit: self.options.max_connections });
         }
         let limit = self.options.max_connections_per_address;
         counts.by_network.take(address).map_err(|_| LinkError::TooMany { limit })?;
         counts.all += 1;
-        Ok(Place { gate: Arc::clone(self), address })
+        Ok(ConnectionPermit { limit: Arc::clone(self), address })
     }
 }
 
-/// One connection's place; it is free again when this is dropped.
+/// The permit of one connection. Dropping it frees its place.
 #[derive(Debug)]
-pub struct Place {
-    gate: Arc<Gate>,
+pub struct ConnectionPermit {
+    limit: Arc<ConnectionLimit>,
     address: IpAddr,
 }
 
-impl Place {
+impl ConnectionPermit {
     /// Returns the options of the listener.
     pub(crate) fn options(&self) -> &ListenOptions {
-        &self.gate.options
+        &self.limit.options
     }
 
     pub(crate) fn tally(&self) -> &Arc<Tally> {
-        &self.gate.tally
+        &self.limit.tally
     }
 
-    /// Lends the beginnings of connections that were seen before, if they are remembered.
+    /// Calls `work` with the filter of replayed headers, if the options ask for one.
     pub(crate) fn with_replays<T>(&self, work: impl FnOnce(Option<&mut ReplayFilter>) -> T) -> T {
-        match &self.gate.replays {
+        match &self.limit.replays {
             None => work(None),
-            Some(replays) => work(Some(&mut replays.lock().unwrap_or_else(PoisonError::into_inner))),
+            Some(replays) => work(Some(&mut lock(replays))),
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let mut counts = self.gate.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = lock(&self.limit.counts);
         counts.all = counts.all.saturating_sub(1);
         counts.by_network.release(self.address);
     }
 }
 
-/// One customer of a provider usually holds a whole /64 of version 6, so that is what is counted.
+/// Returns the network that is counted. Providers give each customer a whole /64 of IPv6.
 fn network_of(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
@@ -123,31 +123,31 @@ fn network_of(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn gate(all: usize, each: usize) -> Arc<Gate> {
+    fn limit(all: usize, each: usize) -> Arc<ConnectionLimit> {
         let mut options = ListenOptions::data_centre();
         options.max_connections = all;
         options.max_connections_per_address = each;
-        Arc::new(Gate::new(options, Drbg::from_seed([1; 32])))
+        Arc::new(ConnectionLimit::new(options, Drbg::from_seed([1; 32])))
     }
 
     #[test]
     fn an_address_gets_its_share_and_a_place_is_free_after_use() {
-        let gate = gate(3, 2);
+        let limit = limit(3, 2);
         let here = IpAddr::from([127, 0, 0, 1]);
-        let first = gate.admit(here).expect("a place is free");
-        let _second = gate.admit(here).expect("a place is free");
-        assert!(matches!(gate.admit(here), Err(LinkError::TooMany { limit: 2 })));
-        let _elsewhere = gate.admit(IpAddr::from([127, 0, 0, 2])).expect("a place is free");
-        assert!(matches!(gate.admit(IpAddr::from([127, 0, 0, 3])), Err(LinkError::TooMany { limit: 3 })));
+        let first = limit.admit(here).expect("a place is free");
+        let _second = limit.admit(here).expect("a place is free");
+        assert!(matches!(limit.admit(here), Err(LinkError::TooMany { limit: 2 })));
+        let _elsewhere = limit.admit(IpAddr::from([127, 0, 0, 2])).expect("a place is free");
+        assert!(matches!(limit.admit(IpAddr::from([127, 0, 0, 3])), Err(LinkError::TooMany { limit: 3 })));
         drop(first);
-        assert!(gate.admit(here).is_ok());
+        assert!(limit.admit(here).is_ok());
     }
 
     #[test]
     fn neighbours_in_a_network_of_version_6_are_one() {
-        let gate = gate(9, 1);
-        let _place = gate.admit("2001:db8::1".parse().expect("an address")).expect("a place is free");
-        assert!(gate.admit("2001:db8::2".parse().expect("an address")).is_err());
-        assert!(gate.admit("2001:db8:0:1::1".parse().expect("an address")).is_ok());
+        let limit = limit(9, 1);
+        let _place = limit.admit("2001:db8::1".parse().expect("an address")).expect("a place is free");
+        assert!(limit.admit("2001:db8::2".parse().expect("an address")).is_err());
+        assert!(limit.admit("2001:db8:0:1::1".parse().expect("an address")).is_ok());
     }
 }

@@ -1,5 +1,4 @@
-//! The beginning of a server's connection, until it is known what the client speaks; who waits is the driver's
-//! business.
+//! The beginning of a server's connection, until the transport is detected.
 
 use core::mem;
 
@@ -8,35 +7,35 @@ use chappe_framing::UnixTime;
 use chappe_transport::Disguise;
 use chappe_transport::{AcceptContext, AcceptRefusal, AcceptStep, Acceptor, DcId, ReadBuf};
 
-use crate::gate::Place;
+use crate::connection_limit::ConnectionPermit;
 use chappe_carrier::LinkError;
 use chappe_carrier::{FrameReader, FrameWriter, join_over};
 use chappe_carrier::{ONE_READ, Stack};
 
-/// A connection of which little is known.
+/// A connection whose transport is not detected yet.
 #[derive(Debug)]
-pub(crate) struct Arrival {
+pub(crate) struct Accepting {
     acceptor: Acceptor,
     stack: Stack,
     buf: ReadBuf,
     raw: Vec<u8>,
 }
 
-/// What a connection turned out to be.
+/// What is known of a connection after some bytes.
 #[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "made once for each connection and taken apart at once")]
-pub(crate) enum Arrived {
-    /// Nothing yet: read on.
-    Nothing(Arrival),
+#[allow(clippy::large_enum_variant, reason = "made once for each connection, and matched at once")]
+pub(crate) enum Accepted {
+    /// More bytes are needed.
+    Incomplete(Accepting),
     /// A stream of frames.
-    Stream { outgoing: FrameWriter, ingoing: FrameReader, dc: Option<DcId>, disguise: Disguise },
-    /// Requests of HTTP; the buffer holds the first, or its beginning.
+    Stream { writer: FrameWriter, reader: FrameReader, dc: Option<DcId>, disguise: Disguise },
+    /// HTTP requests; the buffer holds the first one, or its beginning.
     Http(ReadBuf),
 }
 
-impl Arrival {
-    pub(crate) fn new(place: &Place) -> Self {
-        let buf = ReadBuf::new(&place.options().accept.limits);
+impl Accepting {
+    pub(crate) fn new(permit: &ConnectionPermit) -> Self {
+        let buf = ReadBuf::new(&permit.options().accept.limits);
         Self { acceptor: Acceptor::new(), stack: Stack::default(), buf, raw: Vec::new() }
     }
 
@@ -49,48 +48,48 @@ impl Arrival {
         Ok(&mut self.raw)
     }
 
-    /// Gives memory back that holds nothing.
-    pub(crate) fn rest(&mut self) {
+    /// Gives back memory that holds nothing.
+    pub(crate) fn release_memory(&mut self) {
         self.buf.release();
         self.raw = Vec::new();
     }
 
-    /// Looks at `count` bytes that were read; what to write is appended to `out`.
+    /// Handles `count` bytes that were read; what to write is appended to `out`.
     pub(crate) fn commit(
         mut self,
         count: usize,
         now: UnixTime,
-        place: &Place,
+        permit: &ConnectionPermit,
         rng: &mut Drbg,
         out: &mut Vec<u8>,
-    ) -> Result<Arrived, LinkError> {
+    ) -> Result<Accepted, LinkError> {
         if self.stack.is_empty() {
             self.buf.commit(count);
         } else {
             let raw = mem::take(&mut self.raw);
             self.stack.receive(&raw[..count.min(raw.len())], &mut self.buf, out)?;
         }
-        let config = &place.options().accept;
+        let config = &permit.options().accept;
         loop {
             let acceptor = mem::take(&mut self.acceptor);
-            let accept = place.with_replays(|replays| {
+            let accept = permit.with_replays(|replays| {
                 let unix_time = now.to_tl_int() as u32;
                 acceptor.handle(&mut self.buf, &mut AcceptContext { config, unix_time, replays }, rng)
             })?;
             match accept {
                 AcceptStep::Incomplete(next) => {
                     self.acceptor = next;
-                    return Ok(Arrived::Nothing(self));
+                    return Ok(Accepted::Incomplete(self));
                 }
                 AcceptStep::Answer { bytes, next } => {
                     self.stack.send(&bytes, out)?;
                     self.acceptor = next;
                 }
                 AcceptStep::Ready(found) => {
-                    let (outgoing, ingoing) = join_over(found.connection, self.buf, self.stack);
-                    return Ok(Arrived::Stream { outgoing, ingoing, dc: found.dc, disguise: found.disguise });
+                    let (writer, reader) = join_over(found.connection, self.buf, self.stack);
+                    return Ok(Accepted::Stream { writer, reader, dc: found.dc, disguise: found.disguise });
                 }
-                AcceptStep::Http => return Ok(Arrived::Http(self.buf)),
+                AcceptStep::Http => return Ok(Accepted::Http(self.buf)),
                 #[cfg(feature = "websocket")]
                 AcceptStep::WebSocket(upgrade) => self.on_upgrade(&upgrade, config, out)?,
                 #[cfg(not(feature = "websocket"))]
@@ -108,11 +107,11 @@ impl Arrival {
         out: &mut Vec<u8>,
     ) -> Result<(), LinkError> {
         if !self.stack.is_empty() {
-            // A WebSocket inside a WebSocket is nobody's transport.
+            // No client nests WebSockets.
             return Err(LinkError::Refused(AcceptRefusal::NotAllowed));
         }
         out.extend_from_slice(upgrade.response().as_bytes());
-        // What stands behind the head are frames already.
+        // Bytes behind the head of the request are WebSocket frames.
         let frames = self.buf.raw().to_vec();
         self.buf.consume_raw(frames.len());
         self.stack.start_websocket_server(&config.limits);
