@@ -2,35 +2,35 @@
 
 use core::fmt;
 
-/// Why a session of another library cannot be used. Nothing of the key is ever part of it.
+/// Why a session of another library cannot be used. No variant holds a part of the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ImportError {
     /// The text is not base64.
     NotBase64,
-    /// The text or file has a length that none of this library's has.
+    /// No session of this library has this length.
     Length {
         /// Its length in bytes.
         len: usize,
     },
-    /// It was written in a version of the format that is not known.
+    /// The version of the format is unknown.
     UnknownVersion {
-        /// The version, or the constructor id that stands in its place.
+        /// The version, or the constructor id in its place.
         version: u32,
     },
-    /// It ends too early, goes on too long or has a field that cannot be.
+    /// It is too short, too long, or has an invalid field.
     Malformed {
-        /// Where: which part was being read.
+        /// The part that was being read.
         what: &'static str,
     },
-    /// The library had not made a key when it wrote this.
+    /// The session was saved before the library had made a key.
     NoKey,
     /// The key does not have 256 bytes.
     KeyLength {
         /// Its length in bytes.
         len: usize,
     },
-    /// There is no such datacenter.
+    /// The id is not one that a datacenter can have.
     Datacenter {
         /// The id found.
         id: i64,
@@ -40,7 +40,7 @@ pub enum ImportError {
         /// Its length in bytes.
         len: usize,
     },
-    /// The port of the datacenter cannot be.
+    /// The port is not one that a datacenter can have.
     Port {
         /// The port found.
         port: i64,
@@ -56,9 +56,9 @@ impl fmt::Display for ImportError {
             Self::Malformed { what } => write!(f, "the session is malformed: {what}"),
             Self::NoKey => f.write_str("the session has no key"),
             Self::KeyLength { len } => write!(f, "the key has {len} bytes instead of 256"),
-            Self::Datacenter { id } => write!(f, "there is no datacenter {id}"),
-            Self::Server { len } => write!(f, "the {len} bytes in place of an address are none"),
-            Self::Port { port } => write!(f, "there is no port {port}"),
+            Self::Datacenter { id } => write!(f, "{id} is not the id of a datacenter"),
+            Self::Server { len } => write!(f, "the server's address of {len} bytes is not an address"),
+            Self::Port { port } => write!(f, "{port} is not a port"),
         }
     }
 }

@@ -1,26 +1,26 @@
 //! Sessions of GramJS.
 //!
 //! A string is the letter `1` and base64 of: id of the datacenter 1, length of the address 2 (big-endian), address as text, port 2
-//! (big-endian), key 256. Telethon's are read as well, as the library does itself.
+//! (big-endian), key 256. Telethon's strings are read as well, as the library does.
 //!
-//! A `StoreSession` is a directory of its own name with a file for each field, whose name is that of the session, `%3A` and that of
-//! the field. Each holds JSON: numbers, a string, and for the key what Node.js makes of a `Buffer`.
+//! A `StoreSession` is a directory with a file for each field. A file's name is the session's name, `%3A` and the field's
+//! name. Each file holds JSON: a number, a string, or for the key the JSON form of a Node.js `Buffer`.
 
 use chappe_tl::deserialize::Cursor;
 use zeroize::Zeroizing;
 
 use super::{ImportError, ImportedSession, telethon, text};
 
-/// Longest address. What is larger in its place is the beginning of an IPv6 address that Telethon wrote.
+/// Longest address. A larger value in its place is the beginning of an IPv6 address, in a string of Telethon.
 const MAX_ADDRESS_LEN: u16 = 100;
 
-/// Letters of base64 behind the `1` in Telethon's strings with an IPv4 address.
+/// Base64 digits after the `1` in Telethon's strings with an IPv4 address.
 const TELETHON_IPV4_LEN: usize = 352;
 
-/// Longest file of a key: 256 numbers, the commas between them and what stands around.
+/// Longest file of a key: 256 numbers, the commas between them, and the JSON around them.
 const MAX_KEY_TEXT: usize = 2048;
 
-/// What the files of a `StoreSession` hold.
+/// The contents of the files of a `StoreSession`.
 #[derive(Clone, Copy)]
 pub struct StoreFiles<'a> {
     /// The file that ends in `authKey`.
@@ -34,7 +34,7 @@ pub struct StoreFiles<'a> {
 }
 
 impl core::fmt::Debug for StoreFiles<'_> {
-    /// Writes nothing of the key (`SEC-05`).
+    /// Omits the key (`SEC-05`).
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("StoreFiles").field("dc_id", &self.dc_id).finish_non_exhaustive()
     }
@@ -44,7 +44,7 @@ impl core::fmt::Debug for StoreFiles<'_> {
 ///
 /// # Errors
 ///
-/// Fails if a file holds anything else, or there is no key.
+/// A file has other contents, or there is no key.
 pub fn from_store(files: &StoreFiles<'_>) -> Result<ImportedSession, ImportError> {
     let dc_id = number(files.dc_id, "dcId")?;
     let port = number(files.port, "port")?;
@@ -57,7 +57,7 @@ fn number(text: &str, what: &'static str) -> Result<i64, ImportError> {
     text.trim().parse().map_err(|_| ImportError::Malformed { what })
 }
 
-/// Reads what Node.js writes for a `Buffer`.
+/// Reads the JSON form of a Node.js `Buffer`.
 fn buffer(text: &str) -> Result<Zeroizing<Vec<u8>>, ImportError> {
     const MALFORMED: ImportError = ImportError::Malformed { what: "authKey" };
     if text.len() > MAX_KEY_TEXT {
@@ -68,7 +68,7 @@ fn buffer(text: &str) -> Result<Zeroizing<Vec<u8>>, ImportError> {
         return Err(ImportError::NoKey);
     }
     let numbers = text.strip_prefix(r#"{"type":"Buffer","data":["#).and_then(|text| text.strip_suffix("]}"));
-    // Made large enough at once: memory that is outgrown is not wiped.
+    // Allocated at full size: a vector that grows leaves its old memory behind without wiping it.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_KEY_TEXT));
     for number in numbers.ok_or(MALFORMED)?.split(',') {
         bytes.push(number.trim().parse().map_err(|_| MALFORMED)?);
@@ -76,11 +76,11 @@ fn buffer(text: &str) -> Result<Zeroizing<Vec<u8>>, ImportError> {
     Ok(bytes)
 }
 
-/// Reads what `StringSession.save` returns.
+/// Reads the string that `StringSession.save` returns.
 ///
 /// # Errors
 ///
-/// Fails if the text is anything else, or has no key.
+/// The text is not such a string, or has no key.
 pub fn from_string(text: &str) -> Result<ImportedSession, ImportError> {
     let text = telethon::version_1(text)?;
     let bytes = text::decode(text)?;

@@ -18,11 +18,10 @@ use zeroize::Zeroizing;
 
 use super::{ImportError, ImportedSession, User};
 
-/// Asks a session file for the columns of [`from_row`]. There is a row for each datacenter that is known; those without a
-/// key are left out.
+/// SQL query for the arguments of [`from_row`]: a row for each datacenter with a key.
 pub const QUERY: &str = "SELECT dc_id, ipv4, auth_key FROM dc_option WHERE auth_key IS NOT NULL";
 
-/// Longest file that is looked at. A thousand channels take some twenty kilobytes.
+/// Longest file that is read. The update state of a thousand channels takes some 20 KB.
 const MAX_FILE_LEN: usize = 4 << 20;
 
 /// Most datacenters in a file.
@@ -33,11 +32,11 @@ const DATA_CENTER: u32 = 0x756d_16b6;
 const DATA_CENTER_WS: u32 = 0x7249_0a88;
 const USER: u32 = 0x672f_428d;
 
-/// Takes a row of a session file. `ipv4` is an address with a port.
+/// Reads a row of a session file. `ipv4` is an address with a port.
 ///
 /// # Errors
 ///
-/// Fails if a column has a value that it cannot have, or there is no key.
+/// A column has an invalid value, or there is no key.
 pub fn from_row(dc_id: i64, ipv4: &str, auth_key: &[u8]) -> Result<ImportedSession, ImportError> {
     let address: SocketAddr = ipv4.parse().map_err(|_| ImportError::Server { len: ipv4.len() })?;
     Ok(ImportedSession {
@@ -57,7 +56,7 @@ pub fn from_row(dc_id: i64, ipv4: &str, auth_key: &[u8]) -> Result<ImportedSessi
 ///
 /// # Errors
 ///
-/// Fails if it is anything else, or has no key for any datacenter.
+/// It is not such a file, or has no key for any datacenter.
 pub fn from_file(bytes: &[u8]) -> Result<Vec<ImportedSession>, ImportError> {
     if bytes.len() > MAX_FILE_LEN {
         return Err(ImportError::Length { len: bytes.len() });
@@ -90,10 +89,10 @@ type Key = (i32, Zeroizing<Vec<u8>>);
 /// A user and the datacenter of the account.
 type Home = (i32, User);
 
-/// What a file holds.
+/// The contents of a file.
 type Found = (Vec<Key>, Option<Home>);
 
-/// Reads up to the user; behind it stands the state of updates, which belongs to the library.
+/// Reads up to the user. The state of updates follows, which is of no use to other libraries.
 fn read(cursor: &mut Cursor<'_>) -> Read<Result<Found, ImportError>> {
     const VECTOR: u32 = 0x1cb5_c415;
     const HAS_USER: u32 = 1 << 0;

@@ -1,4 +1,4 @@
-//! Keys out of the sessions of other libraries, so that nobody must log in again.
+//! Auth keys from the sessions of other libraries, so that an account stays logged in.
 //!
 //! | library | session string | session file |
 //! |---|---|---|
@@ -8,13 +8,13 @@
 //! | mtcute | [`mtcute::from_string`] | – |
 //! | grammers | – | [`grammers::from_row`], and [`grammers::from_file`] up to 0.8 |
 //!
-//! [`from_string`] recognises whose string it is. Files that are SQLite databases are read with whatever SQLite library
-//! the program has: each module names the query, and takes a row of its answer. The program `crates/examples/import-session`
+//! [`from_string`] recognises the library. SQLite files are read with the program's own SQLite library: each module has the
+//! query, and reads a row of its result. The program `crates/examples/import-session`
 //! of the repository does that. All formats are described in `docs/sessions-of-others.md`.
 //!
-//! Everything that is read here counts as hostile: lengths are bounded, and what does not fit is an [`ImportError`].
-//! Nothing is sent; whether the key still opens its account shows when it is used. **Use a key in one place only**:
-//! when two connections from different addresses use one at the same time, the datacenter gives it up for both.
+//! All input is untrusted: lengths are bounded, and invalid input is an [`ImportError`]. Nothing is sent, so a key that was
+//! revoked is noticed only when it is used. **Use a key in one place only**: if connections from two addresses use it at the
+//! same time, the datacenter revokes it.
 //!
 //! ```
 //! use chappe_handshake::Environment;
@@ -27,7 +27,7 @@
 //!
 //! // What a `KeyStore` of `chappe-net` keeps, under `Slot::of(datacenter)`.
 //! let (datacenter, state) = (session.datacenter(Environment::Production), session.to_state());
-//! assert_eq!(datacenter.id(), 2);
+//! assert_eq!(datacenter.number(), 2);
 //! assert_eq!(SavedState::import(&state)?.key.auth_key, session.auth_key);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -52,20 +52,20 @@ use zeroize::Zeroizing;
 
 pub use error::ImportError;
 
-/// What the session of another library says about one datacenter.
+/// What the session of another library holds for one datacenter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportedSession {
-    /// Id of the datacenter that the key belongs to: the account's own, where the library keeps only one.
+    /// Id of the datacenter that the key belongs to; the account's own where the library keeps only one.
     pub dc: u16,
-    /// Which world the datacenter belongs to, if the library says so. Telethon, GramJS and grammers do not.
+    /// The environment of the datacenter, if the library records it. Telethon, GramJS and grammers do not.
     pub environment: Option<Environment>,
-    /// Where the library found the datacenter, if it says so. A hint: nobody vouches for it.
+    /// The address of the datacenter, if the library records it. It is unauthenticated.
     pub server: Option<Server>,
     /// The permanent key.
     pub auth_key: AuthKey,
-    /// Who is logged in, if the library says so.
+    /// The user that is logged in, if the library records it.
     pub user: Option<User>,
-    /// The application that the key was made by, if the library says so.
+    /// The application that made the key, if the library records it.
     pub api_id: Option<i32>,
 }
 
@@ -78,7 +78,7 @@ pub struct Server {
     pub port: u16,
 }
 
-/// Who is logged in.
+/// The user that is logged in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct User {
     /// Id of the user.
@@ -91,11 +91,11 @@ pub struct User {
 ///
 /// # Errors
 ///
-/// Fails if it is none of them; the error is that of the library that its length and first letter point to.
+/// It is none of them. The error is that of the library that its length and first letter suggest.
 pub fn from_string(text: &str) -> Result<ImportedSession, ImportError> {
     let text = text.trim();
     if text.starts_with('1') && text.len() % 4 == 1 {
-        // GramJS reads Telethon's as well, and so does its importer.
+        // The importer of GramJS reads Telethon's strings as well.
         gramjs::from_string(text)
     } else if pyrogram::has_length(text) {
         pyrogram::from_string(text)
@@ -114,11 +114,11 @@ impl ImportedSession {
         }
     }
 
-    /// Returns what a session starts with. Salts and time are learned from the datacenter's first answer.
+    /// Returns the key as a session takes it. Salts and time are learned from the datacenter's first answer.
     pub fn to_key_material(&self) -> KeyMaterial {
         KeyMaterial {
             auth_key: self.auth_key.clone(),
-            // Long ago: nobody would move a key of the last minute.
+            // Unknown. A saved key is an old one.
             created_at: 0,
             salts: Vec::new(),
             time_offset: 0,
@@ -132,7 +132,7 @@ impl ImportedSession {
     }
 }
 
-/// The largest id of a datacenter: from here on the wire means the test environment.
+/// The largest id of a datacenter. On the wire, larger numbers mean the test environment.
 const MAX_DC: u16 = 9_999;
 
 fn dc(id: i64) -> Result<u16, ImportError> {
@@ -142,7 +142,7 @@ fn dc(id: i64) -> Result<u16, ImportError> {
     }
 }
 
-/// Takes the key. Libraries write zeros or nothing while they have none.
+/// Reads the key. Libraries write zeros or nothing until they have one.
 fn auth_key(bytes: &[u8]) -> Result<AuthKey, ImportError> {
     if bytes.iter().fold(0, |all, byte| all | byte) == 0 {
         return Err(ImportError::NoKey);
@@ -150,7 +150,7 @@ fn auth_key(bytes: &[u8]) -> Result<AuthKey, ImportError> {
     AuthKey::from_slice(bytes).map_err(|_| ImportError::KeyLength { len: bytes.len() })
 }
 
-/// Takes the address, if there is one.
+/// Reads the address, if there is one.
 fn server(host: &str, port: i64) -> Result<Option<Server>, ImportError> {
     const MAX_LEN: usize = 255;
     if host.is_empty() {

@@ -1,15 +1,14 @@
 //! Sessions of mtcute.
 //!
-//! A string is base64 without padding of: version 1, and behind it in the encoding of TL: flags `int`, the main server, the one
-//! for media if flag 2 is set, id of the user `long` and bot `Bool` if flag 0 is set, the key as `bytes`. Flag 1 says that
-//! the servers are of the test environment.
+//! A string is base64 without padding of: version 1, then in TL encoding: flags `int`, the main server, the server for media
+//! if flag 2 is set, id of the user `long` and bot `Bool` if flag 0 is set, the key as `bytes`. Flag 1 means that the servers
+//! belong to the test environment.
 //!
 //! Versions 1 and 2 write a server as a `dcOption` of the API. Version 3 writes `bytes` of: version 1, id of the
-//! datacenter 1, flags 1, address `string`, port `int`; since version 2 of these, flag 2 says that it is a server of the test
-//! environment.
+//! datacenter 1, flags 1, address `string`, port `int`; since version 2 of these, flag 2 means the test environment.
 //!
 //! The SQLite database has a key for each datacenter in `auth_keys`, and in `key_value` the main server as in strings of version 3,
-//! and the user: version `int`, flags `int` of which 0 says that it is a bot, id `long`, and more.
+//! and the user: version `int`, flags `int` of which 0 means a bot, id `long`, and more.
 
 use chappe_tl::Deserializable as _;
 use chappe_tl::deserialize::{Cursor, Result as Read};
@@ -20,17 +19,17 @@ const HAS_SELF: u32 = 1 << 0;
 const IS_TEST: u32 = 1 << 1;
 const HAS_MEDIA: u32 = 1 << 2;
 
-/// `dcOption#18b7a10d`, as it was in every layer that versions 1 and 2 were written under.
+/// `dcOption#18b7a10d`: the same in every layer that wrote versions 1 and 2.
 const DC_OPTION: u32 = 0x18b7_a10d;
 const DC_OPTION_HAS_SECRET: u32 = 1 << 10;
 
 const SERVER_IS_TEST: u8 = 1 << 2;
 
-/// Version of what is written about the user, and its flag for bots.
+/// Version of the user's entry, and its flag for bots.
 const USER_VERSION: i32 = 1;
 const USER_IS_BOT: u32 = 1 << 0;
 
-/// Gives the rows of the SQLite database for [`from_row`].
+/// SQL query for the columns of a [`Row`], in the order of its fields.
 pub const QUERY: &str = "SELECT auth_keys.dc, auth_keys.key, main.value, user.value FROM auth_keys \
     LEFT JOIN key_value AS main ON main.key = 'dc_main' LEFT JOIN key_value AS user ON user.key = 'current_user'";
 
@@ -48,17 +47,17 @@ pub struct Row<'a> {
 }
 
 impl core::fmt::Debug for Row<'_> {
-    /// Writes nothing of the key (`SEC-05`).
+    /// Omits the key (`SEC-05`).
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Row").field("dc", &self.dc).finish_non_exhaustive()
     }
 }
 
-/// Reads a row that [`QUERY`] gave. Only the key of the main datacenter comes with a server and a user.
+/// Reads a row of [`QUERY`]. Only the key of the main datacenter has a server and a user.
 ///
 /// # Errors
 ///
-/// Fails if a column holds anything else, or there is no key.
+/// A column has an invalid value, or there is no key.
 pub fn from_row(row: &Row<'_>) -> Result<ImportedSession, ImportError> {
     const USER: ImportError = ImportError::Malformed { what: "user" };
     let main = match row.dc_main {
@@ -91,7 +90,7 @@ fn read_user(bytes: &[u8]) -> Read<Option<User>> {
     Ok(Some(User { id: cursor.read_i64()?, is_bot: flags & USER_IS_BOT != 0 }))
 }
 
-/// A server as any version writes it.
+/// A server, from any version.
 struct ServerFields<'a> {
     dc: i64,
     host: &'a [u8],
@@ -99,11 +98,11 @@ struct ServerFields<'a> {
     is_test: bool,
 }
 
-/// Reads what `exportSession` returns.
+/// Reads the string that `exportSession` returns.
 ///
 /// # Errors
 ///
-/// Fails if the text is anything else, or has no key.
+/// The text is not such a string, or has no key.
 pub fn from_string(text: &str) -> Result<ImportedSession, ImportError> {
     let bytes = text::decode(text.trim())?;
     let (version, fields) = bytes.split_first().ok_or(ImportError::Length { len: 0 })?;
@@ -130,7 +129,7 @@ fn read(cursor: &mut Cursor<'_>, version: u8) -> Read<Result<ImportedSession, Im
 
 const UNKNOWN_SERVER: ImportError = ImportError::Malformed { what: "server" };
 
-/// Reads a server, or returns `None` if it is written in a way that is not known.
+/// Reads a server. Returns `None` for an unknown format.
 fn read_server<'a>(cursor: &mut Cursor<'a>, version: u8) -> Read<Option<ServerFields<'a>>> {
     if version < 3 {
         return read_dc_option(cursor);

@@ -1,6 +1,6 @@
-//! Sessions of Pyrogram and of its forks, such as Kurigram, Hydrogram and Pyrofork.
+//! Sessions of Pyrogram and its forks, such as Kurigram, Hydrogram and Pyrofork.
 //!
-//! A string is base64 without padding of one of three structures, which only their lengths tell apart (numbers big-endian):
+//! A string is base64 without padding of one of three structures, which differ in length (numbers are big-endian):
 //!
 //! | bytes | fields |
 //! |---|---|
@@ -14,14 +14,14 @@ use chappe_tl::deserialize::{Cursor, Result as Read};
 
 use super::{ImportError, ImportedSession, User, environment, text};
 
-/// Asks a session file for the columns of a [`Row`], in the order of its fields.
+/// SQL query for the columns of a [`Row`], in the order of its fields.
 pub const QUERY: &str = "SELECT dc_id, test_mode, auth_key, user_id, is_bot FROM sessions";
 
 const SHORT_USER: usize = 263;
 const LONG_USER: usize = 267;
 const WITH_API_ID: usize = 271;
 
-/// A row of a session file. Columns are `None` where they are `NULL`, as they are before the user has logged in.
+/// A row of a session file. A column is `None` where it is `NULL`; some are until the user has logged in.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Row<'a> {
     /// `dc_id`.
@@ -45,17 +45,17 @@ impl core::fmt::Debug for Row<'_> {
     }
 }
 
-/// Tells whether a text has the length of a session string.
+/// Returns whether a text has the length of a session string.
 pub(super) fn has_length(text: &str) -> bool {
     let digits = text.trim_end_matches('=').len();
     [SHORT_USER, LONG_USER, WITH_API_ID].iter().any(|len| digits == (len * 4).div_ceil(3))
 }
 
-/// Reads what `export_session_string` returns.
+/// Reads the string that `export_session_string` returns.
 ///
 /// # Errors
 ///
-/// Fails if the text is anything else, or has no key.
+/// The text is not such a string, or has no key.
 pub fn from_string(text: &str) -> Result<ImportedSession, ImportError> {
     let bytes = text::decode(text.trim())?;
     if !matches!(bytes.len(), SHORT_USER | LONG_USER | WITH_API_ID) {
@@ -82,11 +82,11 @@ fn read(bytes: &[u8]) -> Read<(Row<'_>, Option<i32>)> {
     Ok((Row { dc_id, test_mode, auth_key, user_id, is_bot }, api_id))
 }
 
-/// Takes a row of a session file.
+/// Reads a row of a session file.
 ///
 /// # Errors
 ///
-/// Fails if a column has a value that it cannot have, or there is no key.
+/// A column has an invalid value, or there is no key.
 pub fn from_row(row: &Row<'_>) -> Result<ImportedSession, ImportError> {
     let is_test = row.test_mode.map(|value| flag(value, "test_mode")).transpose()?;
     let is_bot = row.is_bot.map(|value| flag(value, "is_bot")).transpose()?;

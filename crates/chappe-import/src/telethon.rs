@@ -9,22 +9,22 @@ use chappe_tl::deserialize::Cursor;
 
 use super::{ImportError, ImportedSession, text};
 
-/// Asks a session file for what [`from_row`] takes.
+/// SQL query for the arguments of [`from_row`].
 pub const QUERY: &str = "SELECT dc_id, server_address, port, auth_key FROM sessions";
 
 const IPV4_LEN: usize = 1 + 4 + 2 + 256;
 const IPV6_LEN: usize = 1 + 16 + 2 + 256;
 
-/// Reads what `StringSession.save` returns.
+/// Reads the string that `StringSession.save` returns.
 ///
 /// # Errors
 ///
-/// Fails if the text is anything else, or has no key.
+/// The text is not such a string, or has no key.
 pub fn from_string(text: &str) -> Result<ImportedSession, ImportError> {
     from_bytes(&text::decode(version_1(text)?)?)
 }
 
-/// Takes the version from the front of a text.
+/// Strips the version from the front of a text.
 pub(super) fn version_1(text: &str) -> Result<&str, ImportError> {
     let text = text.trim();
     text.strip_prefix('1').ok_or_else(|| match text.chars().next() {
@@ -33,7 +33,7 @@ pub(super) fn version_1(text: &str) -> Result<&str, ImportError> {
     })
 }
 
-/// Reads what the base64 of a session string stands for.
+/// Reads the decoded bytes of a session string.
 pub(super) fn from_bytes(bytes: &[u8]) -> Result<ImportedSession, ImportError> {
     if !matches!(bytes.len(), IPV4_LEN | IPV6_LEN) {
         return Err(ImportError::Length { len: bytes.len() });
@@ -53,11 +53,11 @@ fn read(bytes: &[u8]) -> chappe_tl::deserialize::Result<Result<ImportedSession, 
     Ok(from_row(dc.into(), &address.to_string(), port.into(), cursor.rest()))
 }
 
-/// Takes a row of a session file. Its text is empty and its key has no bytes where the column is `NULL`.
+/// Reads a row of a session file. Pass an empty text and an empty key where the column is `NULL`.
 ///
 /// # Errors
 ///
-/// Fails if a column has a value that it cannot have, or there is no key.
+/// A column has an invalid value, or there is no key.
 pub fn from_row(
     dc_id: i64,
     server_address: &str,

@@ -5,15 +5,15 @@ use zeroize::Zeroizing;
 
 use super::ImportError;
 
-/// Longest session string of any library, and then some: addresses are all that vary.
+/// Longest session string that is read. Only addresses vary in length, and no library's string comes near this.
 const MAX_LEN: usize = 1024;
 
-/// Decodes a text in time that depends on its length alone.
+/// Decodes a text, in time that depends only on its length.
 pub(super) fn decode(text: &str) -> Result<Zeroizing<Vec<u8>>, ImportError> {
     if text.len() > MAX_LEN {
         return Err(ImportError::Length { len: text.len() });
     }
-    // Libraries differ in alphabet, and some of them within one text.
+    // Libraries use different alphabets, and some mix both in one text.
     let standard = |byte| match byte {
         b'-' => b'+',
         b'_' => b'/',
