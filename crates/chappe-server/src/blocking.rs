@@ -68,7 +68,7 @@ impl Server {
         options: ListenOptions,
         engine: Arc<Engine>,
     ) -> io::Result<Self> {
-        Self::serve(TcpListener::bind(address)?, options, engine)
+        Self::serve(options.bind_any(address.to_socket_addrs()?)?, options, engine)
     }
 
     /// Serves the connections of a socket that is already bound.

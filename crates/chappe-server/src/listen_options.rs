@@ -1,18 +1,26 @@
-//! How connections are served: every time-out and bound, with its reason.
+//! How connections are served: every time-out and limit, with its reason.
 
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+use std::io;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use chappe_transport::AcceptConfig;
 
-/// How a server takes connections.
+/// How a server serves connections.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ListenOptions {
     /// Which transports and secrets are served, and their limits.
     pub accept: AcceptConfig,
-    /// How long a client may take until it is known what it speaks. Default 10 s (`SEC-136`).
+    /// Connections that the operating system completes while the server has not accepted them yet. Default 4096: a server
+    /// that restarts is called by all of its clients at once, and a client whose packet finds the queue full waits a second
+    /// before it tries again. Linux lowers it to `net.core.somaxconn`.
+    pub backlog: u32,
+    /// How long it may take until the transport is detected. Default 10 s (`SEC-136`).
     pub first_bytes_timeout: Duration,
-    /// How long a client may take to send a frame once it has begun. Default 60 s: a MiB over a bad mobile network.
+    /// How long a frame may take from its first byte to its last. Default 60 s: 1 MiB over a bad mobile network.
     pub frame_timeout: Duration,
     /// How long a client may take to read what is written to it. Default 30 s (`SEC-138`).
     pub write_timeout: Duration,
@@ -20,7 +28,7 @@ pub struct ListenOptions {
     pub idle_timeout: Duration,
     /// Connections at the same time. Default 20 000.
     pub max_connections: usize,
-    /// Connections from one address at the same time. Default 10 000, since many clients share an address.
+    /// Connections from one address at the same time. Default 10 000, because many clients share an address.
     pub max_connections_per_address: usize,
     /// Obfuscation headers remembered against replays, for proxies; 0 remembers none. Default 0 (`SEC-145`).
     pub remembered_headers: usize,
@@ -41,9 +49,10 @@ impl ListenOptions {
 
 impl ListenOptions {
     /// Makes the options of a datacenter: every transport, no secrets.
-    pub const fn data_centre() -> Self {
+    pub const fn datacenter() -> Self {
         Self {
             accept: AcceptConfig::datacenter(),
+            backlog: 4096,
             first_bytes_timeout: Duration::from_secs(10),
             frame_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(30),
@@ -52,5 +61,37 @@ impl ListenOptions {
             max_connections_per_address: 10_000,
             remembered_headers: 0,
         }
+    }
+
+    /// Binds a socket with the [`backlog`](Self::backlog) of these options, for `serve` of either listener.
+    ///
+    /// # Errors
+    ///
+    /// The address cannot be bound.
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    pub fn bind(&self, address: SocketAddr) -> io::Result<TcpListener> {
+        use socket2::{Domain, Protocol, Socket, Type};
+
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        // As the standard library does: a restarted server must not wait for connections of the old one to expire. On
+        // Windows the option would let two servers share a port.
+        #[cfg(not(windows))]
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(i32::try_from(self.backlog).unwrap_or(i32::MAX))?;
+        Ok(socket.into())
+    }
+
+    /// Binds the first of these addresses that can be bound.
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
+    pub(crate) fn bind_any(&self, addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpListener> {
+        let mut last = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
+        for address in addresses {
+            match self.bind(address) {
+                Ok(listener) => return Ok(listener),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
     }
 }

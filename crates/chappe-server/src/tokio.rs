@@ -44,7 +44,7 @@ use crate::{Engine, ListenOptions, ServerCounters};
 /// let mut rng = Drbg::from_os()?;
 /// let handshake = ServerOptions::lenient(vec![PrivateKey::generate(&mut rng)?]);
 /// let engine = Engine::new(EngineOptions::new(handshake, ServerConfig::default()), Nobody, &mut rng)?;
-/// let server = Server::listen("127.0.0.1:0", ListenOptions::data_centre(), engine).await?;
+/// let server = Server::listen("127.0.0.1:0", ListenOptions::datacenter(), engine).await?;
 /// println!("serving on {}", server.local_addr());
 /// server.shutdown(std::time::Duration::from_secs(5)).await;
 /// # Ok(())
@@ -75,7 +75,8 @@ impl Server {
         options: ListenOptions,
         engine: Arc<Engine>,
     ) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?.into_std()?;
+        let addresses = tokio::net::lookup_host(address).await?;
+        let listener = options.bind_any(addresses)?;
         Self::serve(listener, options, engine)
     }
 
