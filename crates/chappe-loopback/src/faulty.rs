@@ -38,10 +38,10 @@ impl FaultyConversation {
     fn write_faulty<'a>(
         &'a mut self,
         now: Now,
-        fault: Option<Fault>,
+        fault: Option<&Fault>,
         scratch: &'a mut Scratch,
     ) -> Result<WriteAction<'a>, LinkError> {
-        if let Some(fault) = &fault {
+        if let Some(fault) = fault {
             tracing::debug!(?fault, "injected");
         }
         let is_http = self.inner.is_http();
@@ -49,7 +49,7 @@ impl FaultyConversation {
             Some(Fault::Drop) => return Ok(WriteAction::Bytes(&[])),
             Some(Fault::Delay(time)) if !is_http => {
                 self.next = Some(mem::take(scratch.frame()));
-                self.delayed_until = Some(now.mono + time);
+                self.delayed_until = Some(now.mono + *time);
                 return Ok(WriteAction::Wait);
             }
             Some(Fault::Swap) if !is_http => {
@@ -57,11 +57,11 @@ impl FaultyConversation {
                 return Ok(WriteAction::Bytes(&[]));
             }
             Some(Fault::Duplicate) if !is_http => self.next = Some(scratch.frame().clone()),
-            Some(Fault::Error(code)) => return self.inner.write(now, Output::Error(code), scratch),
+            Some(Fault::Error(code)) => return self.inner.write(now, Output::Error(*code), scratch),
             Some(Fault::CloseAfter(count)) => {
                 self.is_cut = true;
                 return Ok(match self.inner.write(now, Output::Frame, scratch)? {
-                    WriteAction::Bytes(bytes) => WriteAction::Bytes(&bytes[..count.min(bytes.len())]),
+                    WriteAction::Bytes(bytes) => WriteAction::Bytes(&bytes[..bytes.len().min(*count)]),
                     action => action,
                 });
             }
@@ -91,7 +91,7 @@ impl Machine for FaultyConversation {
         match self.inner.poll_output(now, scratch)? {
             Some(Output::Frame) => {
                 let fault = self.script.take_envelope();
-                self.write_faulty(now, fault, scratch)
+                self.write_faulty(now, fault.as_ref(), scratch)
             }
             Some(output) => self.inner.write(now, output, scratch),
             None => Ok(self.inner.poll_bytes(scratch)),

@@ -52,7 +52,7 @@ impl Loopback {
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         // Bound first: the API tells clients its address.
-        let listener = std::net::TcpListener::bind(options.listen)?;
+        let listener = options.sockets.bind(options.listen)?;
         let address = listener.local_addr()?;
 
         let mut api = Api::new(Endpoint { dc_id: options.dc_id, address });

@@ -62,7 +62,7 @@ impl Options {
             policy: Policy::Lenient,
             handshake: None,
             session: ServerConfig::default(),
-            sockets: ListenOptions::data_centre(),
+            sockets: ListenOptions::datacenter(),
             faults: FaultScript::new(),
             bots: Bots::default(),
             handlers: Handlers::default(),

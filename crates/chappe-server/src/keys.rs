@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use chappe_carrier::lock;
 use chappe_crypto::{AuthKey, AuthKeyId};
 use chappe_framing::{MsgId, ServerSalt, SessionId, UnixTime};
-use chappe_handshake::CreatedKey;
+use chappe_handshake::{CreatedKey, DcId};
 
 use crate::session::Attached;
 
@@ -32,6 +32,7 @@ pub enum KeyStatus {
 pub struct KeyState {
     key: AuthKey,
     first_salt: Option<(ServerSalt, UnixTime)>,
+    dc: Option<DcId>,
     kind: Mutex<KeyStatus>,
     sessions: Mutex<Sessions>,
 }
@@ -49,7 +50,7 @@ struct Sessions {
 impl KeyState {
     /// Takes a key that was made elsewhere, such as one that a store kept.
     pub fn new(key: AuthKey, kind: KeyStatus) -> Self {
-        Self { key, first_salt: None, kind: Mutex::new(kind), sessions: Mutex::default() }
+        Self { key, first_salt: None, dc: None, kind: Mutex::new(kind), sessions: Mutex::default() }
     }
 
     pub(crate) fn created(created: CreatedKey, salt_until: UnixTime) -> Self {
@@ -58,12 +59,19 @@ impl KeyState {
             Some(expires_at) => KeyStatus::Temporary { expires_at, bound_to: None },
         };
         let first_salt = Some((created.first_salt, salt_until));
-        Self { key: created.auth_key, first_salt, kind: Mutex::new(kind), sessions: Mutex::default() }
+        let dc = created.dc.and_then(DcId::from_raw);
+        Self { key: created.auth_key, first_salt, dc, kind: Mutex::new(kind), sessions: Mutex::default() }
     }
 
     /// Returns the key.
     pub const fn auth_key(&self) -> &AuthKey {
         &self.key
+    }
+
+    /// Returns the datacenter that the client named when it made the key. `None` for keys that were made elsewhere, and of
+    /// old clients, which name none.
+    pub const fn dc(&self) -> Option<DcId> {
+        self.dc
     }
 
     /// Returns what kind of key it is.

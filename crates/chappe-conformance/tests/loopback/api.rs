@@ -1,14 +1,16 @@
 //! What the datacenter answers.
 
+use chappe_crypto::rng::Drbg;
+use chappe_handshake::{DcId, KeyKind};
 use chappe_loopback::api::Account;
 use chappe_loopback::schema::{enums, functions, types};
 use chappe_loopback::{Loopback, Options};
 use chappe_tl::{Blob, Identifiable, Serializable};
 use chappe_tl_mtproto::functions::{GetFutureSalts, PingDelayDisconnect, RpcDropAnswer};
 use chappe_tl_mtproto::types as service;
-use chappe_transport::AckRequest;
+use chappe_transport::{AckRequest, Framing};
 
-use crate::client::Client;
+use crate::client::{Client, connect, make_key_for, plain};
 
 fn init<X>(query: X) -> functions::InitConnection<X> {
     functions::InitConnection {
@@ -164,4 +166,20 @@ fn service_calls_are_answered_outside_of_results() {
     client.receive_object(service::FutureSalts::CONSTRUCTOR_ID);
     let answer = client.call(&RpcDropAnswer { req_msg_id: 4 }).expect("an answer");
     assert_eq!(answer, chappe_tl_mtproto::enums::RpcDropAnswer::RpcAnswerUnknown);
+}
+
+#[test]
+fn a_client_is_told_the_datacenter_that_its_key_was_made_for() {
+    let dc = Loopback::start().expect("a port is free");
+    for id in [DcId::production(4), DcId::test(2), DcId::production(4).media_only()] {
+        let mut rng = Drbg::from_os().expect("the system has randomness");
+        let mut stream = connect(&dc, plain(Framing::Abridged), &mut rng);
+        let finished = make_key_for(&dc, id, &mut stream, KeyKind::Permanent, &mut rng);
+        let mut client = Client::with_key(stream, &finished, rng);
+        let enums::Config::Config(config) = client.call(&functions::help::GetConfig {}).expect("an answer");
+        assert_eq!(config.this_dc, i32::from(id.number()), "{id:?}");
+        let enums::NearestDc::NearestDc(nearest) =
+            client.call(&functions::help::GetNearestDc {}).expect("an answer");
+        assert_eq!(nearest.this_dc, i32::from(id.number()), "{id:?}");
+    }
 }

@@ -39,9 +39,20 @@ pub(crate) fn connect(dc: &Loopback, connector: Connector, rng: &mut Drbg) -> St
 
 /// Makes a key over a connection.
 pub(crate) fn make_key(dc: &Loopback, stream: &mut Stream, kind: KeyKind, rng: &mut Drbg) -> Finished {
+    make_key_for(dc, DcId::production(dc.dc_id() as u16), stream, kind, rng)
+}
+
+/// The same, for a datacenter of another number.
+pub(crate) fn make_key_for(
+    dc: &Loopback,
+    id: DcId,
+    stream: &mut Stream,
+    kind: KeyKind,
+    rng: &mut Drbg,
+) -> Finished {
     let mut keys = KeyRing::empty();
     keys.add(dc.public_key().clone());
-    let options = ClientOptions::new(keys, DcId::production(dc.dc_id() as u16)).with_kind(kind);
+    let options = ClientOptions::new(keys, id).with_kind(kind);
     let mut handshake = ClientHandshake::begin(options, Now::from_system(), rng).expect("good options");
     let mut frame = FrameBuf::new();
     loop {

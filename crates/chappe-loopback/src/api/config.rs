@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::Caller;
 use crate::schema::{enums, types};
 
 /// Where and as what a datacenter is reached.
@@ -20,10 +21,13 @@ const CONFIG_LIFETIME: i32 = 3600;
 const DC_IDS: core::ops::RangeInclusive<i32> = 1..=5;
 
 impl Endpoint {
-    pub(super) fn config(&self, unix_time: i32) -> enums::Config {
+    pub(super) fn config(&self, caller: &Caller) -> enums::Config {
+        let (unix_time, this_dc) = (caller.unix_time, self.this_dc(caller));
         let mut ids: Vec<i32> = DC_IDS.collect();
-        if !ids.contains(&self.dc_id) {
-            ids.push(self.dc_id);
+        for id in [self.dc_id, this_dc] {
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
         }
         enums::Config::Config(types::Config {
             default_p2p_contacts: false,
@@ -34,7 +38,7 @@ impl Endpoint {
             date: unix_time,
             expires: unix_time.saturating_add(CONFIG_LIFETIME),
             test_mode: false,
-            this_dc: self.dc_id,
+            this_dc,
             dc_options: ids.into_iter().map(|id| self.option(id)).collect(),
             dc_txt_domain_name: "loopback.invalid".into(),
             chat_size_max: 200,
@@ -76,9 +80,15 @@ impl Endpoint {
         })
     }
 
-    pub(super) fn nearest_dc(&self) -> enums::NearestDc {
-        let (this_dc, nearest_dc) = (self.dc_id, self.dc_id);
+    pub(super) fn nearest_dc(&self, caller: &Caller) -> enums::NearestDc {
+        let (this_dc, nearest_dc) = (self.this_dc(caller), self.dc_id);
         enums::NearestDc::NearestDc(types::NearestDc { country: "ZZ".into(), this_dc, nearest_dc })
+    }
+
+    /// Returns the number that a client is told: the one it named when it made its key. This datacenter serves all
+    /// numbers, and a client that is told another one asks again indefinitely.
+    const fn this_dc(&self, caller: &Caller) -> i32 {
+        if caller.dc_id == 0 { self.dc_id } else { caller.dc_id }
     }
 
     fn option(&self, id: i32) -> enums::DcOption {

@@ -37,6 +37,8 @@ pub type Handler = Box<dyn Fn(&Caller, &[u8]) -> Answer + Send + Sync>;
 pub struct Caller {
     /// Id of the key that the login belongs to: the permanent one, also when a temporary one carries the call.
     pub auth_key_id: i64,
+    /// Number of the datacenter that the client named when it made the key; 0 if it named none.
+    pub dc_id: i32,
     /// Layer that the key last announced with `invokeWithLayer`; 0 before that.
     pub layer: i32,
     /// The time, in seconds since 1970.
@@ -112,8 +114,8 @@ impl Api {
 
     fn built_in(&self, caller: &Caller, call: AnyCall) -> Answer {
         match call {
-            AnyCall::HelpGetConfig(_) => encoded(&self.endpoint.config(caller.unix_time)),
-            AnyCall::HelpGetNearestDc(_) => encoded(&self.endpoint.nearest_dc()),
+            AnyCall::HelpGetConfig(_) => encoded(&self.endpoint.config(caller)),
+            AnyCall::HelpGetNearestDc(_) => encoded(&self.endpoint.nearest_dc(caller)),
             AnyCall::HelpGetCdnConfig(_) => encoded(&config::cdn_config()),
             AnyCall::HelpGetAppConfig(call) => encoded(&config::app_config(call.hash)),
             AnyCall::LangpackGetLangPack(call) => encoded(&config::language(call.lang_code, 0)),
