@@ -85,7 +85,7 @@ fn measure() -> Result<f64> {
     let engine = Engine::new(options, Nobody, &mut rng)?;
     engine.add_key(KeyState::new(key(), KeyStatus::Permanent));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let listening = Server::listen("127.0.0.1:0", ListenOptions::data_centre(), engine);
+    let listening = Server::listen("127.0.0.1:0", ListenOptions::datacenter(), engine);
     let server = runtime.block_on(listening)?;
 
     let before = resident()?;

@@ -124,7 +124,7 @@ fn watch(server: SocketAddr, ledger: &Ledger) {
 fn what_happens_on_a_connection_is_told_in_its_span() {
     let ledger = Arc::new(Ledger::default());
     subscriber::set_global_default(Watcher(Arc::clone(&ledger))).expect("nobody watches yet");
-    let options = ListenOptions::data_centre();
+    let options = ListenOptions::datacenter();
 
     let server = blocking::Server::listen("127.0.0.1:0", options.clone(), engine()).expect("a free port");
     watch(server.local_addr(), &ledger);

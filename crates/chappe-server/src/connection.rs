@@ -15,10 +15,11 @@ use chappe_transport::{AckRequest, TransportErrorCode};
 use crate::engine::{Engine, NoSession};
 use crate::handler::{Context, Verdict};
 use crate::keys::KeyState;
+use crate::requests::{Request, Requests};
 use crate::session::{Attached, Inner, Outlet, Waker, apply};
 
 /// What a connection has to send, or to do.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Output {
     /// The buffer holds an envelope to be framed and sent.
@@ -50,6 +51,8 @@ pub struct ServerConnection {
     tail: TransportTail,
     waker: Waker,
     sessions: Vec<Attached>,
+    /// The requests of the frame that is being handled.
+    requests: Requests,
     waiting: VecDeque<Waiting>,
     is_over: bool,
     is_http: bool,
@@ -59,9 +62,8 @@ pub struct ServerConnection {
     http_wait: Option<HttpWait>,
 }
 
-/// What a frame leads to.
-struct Judged {
-    verdicts: Verdicts,
+/// What a frame leads to, besides the requests in it.
+struct Outcome {
     /// Over HTTP: how long the answer may be held back.
     http_wait: Option<HttpWait>,
     /// The quick acknowledgement, unless the frame was refused.
@@ -103,6 +105,7 @@ impl ServerConnection {
             tail,
             waker,
             sessions: Vec::new(),
+            requests: Requests::default(),
             waiting: VecDeque::new(),
             is_over: false,
             is_http: false,
@@ -243,7 +246,7 @@ impl ServerConnection {
             }
             Err(NoSession::TooMany) => return self.end(Some(TransportErrorCode::TooManyConnections)),
         };
-        let judged = {
+        let read = {
             let mut inner = attached.lock();
             if !inner.is_outlet(self.number) {
                 // Only a fresh frame moves a session to this connection: anyone can send a recorded one again.
@@ -256,15 +259,17 @@ impl ServerConnection {
                 }
             }
             self.make_outlet(now, &mut inner);
-            self.judge(now, key, &attached, &mut inner.session, &opened)
+            self.read_requests(now, key, &mut inner.session, &opened)
         };
         self.note_session(&attached);
-        match judged {
-            Ok(Judged { verdicts, http_wait, quick_ack }) => {
+        match read {
+            Ok(Outcome { http_wait, quick_ack }) => {
                 if ack == AckRequest::Quick && !self.is_http {
                     self.waiting.extend(quick_ack.map(Waiting::QuickAck));
                 }
                 self.http_wait = http_wait;
+                // The session is not locked here, so that a handler may push to it and ask about it.
+                let verdicts = self.call_handler(now, key, &attached);
                 self.answer(now, &attached, verdicts, rng);
             }
             Err(ServerError::Transport(code)) => self.end(Some(code)),
@@ -288,30 +293,23 @@ impl ServerConnection {
         }
     }
 
-    /// Lets the session check the frame and the handler answer its queries.
-    fn judge(
-        &self,
+    /// Lets the session check the frame, and keeps the requests that the handler has to see.
+    fn read_requests(
+        &mut self,
         now: Now,
         key: &Arc<KeyState>,
-        attached: &Attached,
         session: &mut ServerSession,
         opened: &Opened<'_>,
-    ) -> Result<Judged, ServerError> {
+    ) -> Result<Outcome, ServerError> {
         let mut http_wait = None;
-        let mut verdicts = Verdicts::default();
         let mut destroyed = Vec::new();
         let mut is_key_destroyed = false;
-        let context = |msg_id| Context { now, msg_id, session: attached, engine: &self.engine, key };
         let events = session.handle_opened(now, opened)?;
         let quick_ack = events.quick_ack();
         for event in events {
             match event {
-                ServerEvent::Query { msg_id, body, .. } => {
-                    verdicts.push(msg_id, self.engine.handler().query(&context(msg_id), body));
-                }
-                ServerEvent::Dropped { req_msg_id } => {
-                    self.engine.handler().dropped(&context(req_msg_id));
-                }
+                ServerEvent::Query { msg_id, body, .. } => self.requests.push_query(msg_id, body),
+                ServerEvent::Dropped { req_msg_id } => self.requests.push_dropped(req_msg_id),
                 ServerEvent::DestroySession { session_id } => destroyed.push(session_id),
                 ServerEvent::HttpWait(wait) => http_wait = Some(wait),
                 ServerEvent::DestroyAuthKey => is_key_destroyed = true,
@@ -319,7 +317,7 @@ impl ServerConnection {
             }
         }
         for session_id in destroyed {
-            // A session cannot destroy itself: what that would mean is not defined.
+            // A session cannot destroy itself: the specification does not define what that would mean.
             let existed =
                 session_id != session.session_id() && key.forget_session(session_id, opened.msg_id());
             session.respond_session_destroyed(session_id, existed);
@@ -332,7 +330,24 @@ impl ServerConnection {
                 chappe_session::KeyDestruction::Unknown
             });
         }
-        Ok(Judged { verdicts, http_wait, quick_ack })
+        Ok(Outcome { http_wait, quick_ack })
+    }
+
+    /// Passes the requests of the frame to the handler.
+    fn call_handler(&mut self, now: Now, key: &Arc<KeyState>, attached: &Attached) -> Verdicts {
+        let mut verdicts = Verdicts::default();
+        let handler = self.engine.handler();
+        let context = |msg_id| Context { now, msg_id, session: attached, engine: &self.engine, key };
+        for request in self.requests.iter() {
+            match request {
+                Request::Query { msg_id, body } => {
+                    verdicts.push(msg_id, handler.query(&context(msg_id), body));
+                }
+                Request::Dropped { req_msg_id } => handler.dropped(&context(req_msg_id)),
+            }
+        }
+        self.requests.clear();
+        verdicts
     }
 
     fn answer(&mut self, now: Now, attached: &Attached, verdicts: Verdicts, rng: &mut Drbg) {

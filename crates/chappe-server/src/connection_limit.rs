@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     fn limit(all: usize, each: usize) -> Arc<ConnectionLimit> {
-        let mut options = ListenOptions::data_centre();
+        let mut options = ListenOptions::datacenter();
         options.max_connections = all;
         options.max_connections_per_address = each;
         Arc::new(ConnectionLimit::new(options, Drbg::from_seed([1; 32])))

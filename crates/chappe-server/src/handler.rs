@@ -31,8 +31,8 @@ pub enum Verdict {
     Later,
 }
 
-/// Answers queries. It is called with a session locked, so it must not wait; what takes long is answered
-/// [`Later`](Verdict::Later).
+/// Answers queries. It is called on the connection's thread or task, so it must not block; what takes long is answered
+/// [`Later`](Verdict::Later). It may use the session of the query, for instance to push an update.
 pub trait Handler: Send + Sync + 'static {
     /// Answers a query, whose body starts with its constructor id. Wrappers are the handler's to remove.
     fn query(&self, context: &Context<'_>, body: &[u8]) -> Verdict;

@@ -28,6 +28,7 @@ mod handler;
 mod http;
 mod keys;
 mod listen_options;
+mod requests;
 mod scratch;
 mod session;
 #[cfg(any(feature = "blocking", feature = "tokio"))]

@@ -104,7 +104,7 @@ impl Attached {
 
     /// Answers a query that was left for [`Later`](Verdict::Later).
     ///
-    /// Must not be called from within a [`Handler`](crate::Handler): there, the verdict is the answer.
+    /// Within a [`Handler`](crate::Handler), return the verdict instead.
     ///
     /// # Errors
     ///

@@ -104,7 +104,7 @@ fn main() -> Result<()> {
     // `strict` takes clients that follow the rules; `lenient` those of the world.
     let handshake = ServerOptions::strict(vec![private], vec![DcId::production(2)]);
     let engine = Engine::new(EngineOptions::new(handshake, ServerConfig::default()), Methods, &mut rng)?;
-    let mut limits = ListenOptions::data_centre();
+    let mut limits = ListenOptions::datacenter();
     limits.max_connections_per_address = 100;
     let server = Server::listen("127.0.0.1:0", limits, engine)?;
     println!("serving on {}", server.local_addr());

@@ -47,7 +47,7 @@ impl Target {
         handshake.rate = None;
         let engine = Engine::new(EngineOptions::new(handshake, ServerConfig::default()), Nobody, &mut rng)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let listening = Server::listen("127.0.0.1:0", ListenOptions::data_centre(), engine);
+        let listening = Server::listen("127.0.0.1:0", ListenOptions::datacenter(), engine);
         let server = runtime.block_on(listening)?;
         let options = ClientOptions::new(keys, DcId::production(2));
         Ok(Self { _runtime: runtime, address: server.local_addr(), options, _server: server })

@@ -208,7 +208,7 @@ pub(crate) fn sec_005_no_debug_of_a_connection_shows_the_secret_of_its_proxy() {
     let (obfuscation, _) = Obfuscation::client(framing, None, Some(&key), &mut rng).unwrap();
     secrets.hidden_by_unlisted(&obfuscation);
     secrets.hidden_by_unlisted(&obfuscation.outgoing);
-    secrets.hidden_by("chappe_server::ListenOptions", &ListenOptions::data_centre());
+    secrets.hidden_by("chappe_server::ListenOptions", &ListenOptions::datacenter());
 }
 
 /// The proxy's side of a beginning, and both connections.

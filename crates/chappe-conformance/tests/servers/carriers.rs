@@ -25,7 +25,7 @@ fn http() -> DialOptions {
 
 #[test]
 fn each_framing_reaches_either_server() {
-    for running in both(&ListenOptions::data_centre()) {
+    for running in both(&ListenOptions::datacenter()) {
         for framing in Framing::ALL {
             let mut client = Client::dial(running.address(), &DialOptions::new(Connector::plain(framing)));
             client.learn_salt();
@@ -37,7 +37,7 @@ fn each_framing_reaches_either_server() {
 
 #[test]
 fn websockets_reach_either_server_and_carry_large_answers() {
-    for running in both(&ListenOptions::data_centre()) {
+    for running in both(&ListenOptions::datacenter()) {
         let options = over(Carrier::WebSocket(Endpoint::websocket("localhost")));
         let mut client = Client::dial(running.address(), &options);
         client.learn_salt();
@@ -50,7 +50,7 @@ fn websockets_reach_either_server_and_carry_large_answers() {
 
 #[test]
 fn http_reaches_either_server_one_answer_for_each_request() {
-    for running in both(&ListenOptions::data_centre()) {
+    for running in both(&ListenOptions::datacenter()) {
         let mut client = Client::dial(running.address(), &http());
         client.learn_salt();
         for value in 0..20 {
@@ -73,7 +73,7 @@ impl Serializable for LongPoll {
 
 #[test]
 fn a_long_poll_over_http_brings_what_comes_later_and_holds_up_no_call() {
-    for running in both(&ListenOptions::data_centre()) {
+    for running in both(&ListenOptions::datacenter()) {
         let mut client = Client::dial(running.address(), &http());
         client.learn_salt();
         client.echo(1);
@@ -102,7 +102,7 @@ fn a_long_poll_over_http_brings_what_comes_later_and_holds_up_no_call() {
 #[test]
 fn what_is_not_ours_is_turned_away_over_http() {
     use std::io::{Read as _, Write as _};
-    for running in both(&ListenOptions::data_centre()) {
+    for running in both(&ListenOptions::datacenter()) {
         for request in
             ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", "POST /other HTTP/1.1\r\nContent-Length: 4\r\n\r\nabcd"]
         {

@@ -16,7 +16,7 @@ fn plain() -> DialOptions {
 
 #[test]
 fn sec_138_a_client_that_reads_nothing_is_given_up() {
-    let mut options = ListenOptions::data_centre();
+    let mut options = ListenOptions::datacenter();
     options.write_timeout = Duration::from_millis(50);
     for running in both(&options) {
         let mut client = Client::dial(running.address(), &plain());
@@ -31,7 +31,7 @@ fn sec_138_a_client_that_reads_nothing_is_given_up() {
 
 #[test]
 fn a_frame_that_does_not_end_is_given_up() {
-    let mut options = ListenOptions::data_centre();
+    let mut options = ListenOptions::datacenter();
     options.frame_timeout = Duration::from_millis(30);
     for running in both(&options) {
         let mut socket = TcpStream::connect(running.address()).expect("the server listens");
@@ -51,7 +51,7 @@ fn a_websocket_message_that_does_not_end_is_given_up() {
         [&[0x82, 0x80 | announced, 0, 0, 0, 0], bytes].concat()
     }
 
-    let mut options = ListenOptions::data_centre();
+    let mut options = ListenOptions::datacenter();
     options.frame_timeout = Duration::from_millis(30);
     for running in both(&options) {
         let mut rng = Drbg::from_os().expect("randomness");
@@ -75,7 +75,7 @@ fn a_websocket_message_that_does_not_end_is_given_up() {
 
 #[test]
 fn sec_136_a_client_that_says_nothing_is_given_up() {
-    let mut options = ListenOptions::data_centre();
+    let mut options = ListenOptions::datacenter();
     options.first_bytes_timeout = Duration::from_millis(30);
     options.idle_timeout = Duration::from_millis(30);
     for running in both(&options) {
@@ -90,7 +90,7 @@ fn sec_136_a_client_that_says_nothing_is_given_up() {
 
 #[test]
 fn an_address_gets_no_more_than_its_share() {
-    let mut options = ListenOptions::data_centre();
+    let mut options = ListenOptions::datacenter();
     options.max_connections_per_address = 2;
     for running in both(&options) {
         let mut clients = [(); 2].map(|()| Client::dial(running.address(), &plain()));
@@ -109,8 +109,8 @@ fn an_address_gets_no_more_than_its_share() {
 #[test]
 fn ten_thousand_connections_opened_and_dropped_leave_nothing() {
     for (running, count) in [
-        (start_tokio(&ListenOptions::data_centre()), 10_000),
-        (start_blocking(&ListenOptions::data_centre()), 500),
+        (start_tokio(&ListenOptions::datacenter()), 10_000),
+        (start_blocking(&ListenOptions::datacenter()), 500),
     ] {
         for number in 0..count {
             let mut socket = TcpStream::connect(running.address()).expect("the server listens");

@@ -17,7 +17,7 @@ fn plain() -> DialOptions {
 
 #[test]
 fn answers_that_are_due_are_sent_before_the_end() {
-    for running in both(&ListenOptions::data_centre()) {
+    for running in both(&ListenOptions::datacenter()) {
         let address = running.address();
         let mut client = Client::dial(address, &plain());
         let mut idle = Client::dial(address, &plain());
@@ -39,7 +39,7 @@ fn answers_that_are_due_are_sent_before_the_end() {
 
 #[test]
 fn what_takes_too_long_is_cut_off() {
-    for running in both(&ListenOptions::data_centre()) {
+    for running in both(&ListenOptions::datacenter()) {
         let mut client = Client::dial(running.address(), &plain());
         client.learn_salt();
         client.send(&Query::Later);
@@ -52,7 +52,7 @@ fn what_takes_too_long_is_cut_off() {
 
 #[test]
 fn a_server_that_is_dropped_lets_go_at_once() {
-    for running in both(&ListenOptions::data_centre()) {
+    for running in both(&ListenOptions::datacenter()) {
         let mut client = Client::dial(running.address(), &plain());
         client.learn_salt();
         drop(running);

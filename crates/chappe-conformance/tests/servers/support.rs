@@ -33,6 +33,8 @@ pub(crate) enum Query {
     Echo(u32),
     /// An answer when the test says so.
     Later,
+    /// Two updates to the session of the query, then an answer: whether it is connected.
+    Push,
     /// An answer of this many bytes that gzip makes no smaller.
     Much(u32),
 }
@@ -42,6 +44,7 @@ impl Query {
         match self {
             Self::Echo(value) => [1, value],
             Self::Later => [2, 0],
+            Self::Push => [4, 0],
             Self::Much(len) => [3, len],
         }
     }
@@ -75,6 +78,13 @@ impl Handler for Answers {
                 let mut bytes = vec![0; word(4) as usize];
                 Drbg::from_seed([5; 32]).fill_bytes(&mut bytes);
                 Verdict::Answer(bytes)
+            }
+            4 => {
+                let session = context.session;
+                for update in [b"first...", b"second.."] {
+                    session.push(update).expect("the session takes it");
+                }
+                Verdict::Answer(vec![u8::from(session.is_connected()); 4])
             }
             _ => Verdict::Error { code: 400, message: "METHOD_INVALID".into() },
         }

@@ -89,7 +89,7 @@ fn over(carrier: Carrier) -> DialOptions {
 
 #[test]
 fn https_and_wss_go_through_tls() {
-    let running = start_tokio(&ListenOptions::data_centre());
+    let running = start_tokio(&ListenOptions::datacenter());
     let address = terminator(running.address());
     let mut carriers = vec![Carrier::Https(Endpoint::http("localhost"), trusting())];
     carriers.push(Carrier::WebSocketTls(Endpoint::websocket("localhost"), trusting()));
@@ -102,7 +102,7 @@ fn https_and_wss_go_through_tls() {
 
 #[test]
 fn http_wait_over_tls_brings_what_comes_later_to_either_client() {
-    let running = Arc::new(start_tokio(&ListenOptions::data_centre()));
+    let running = Arc::new(start_tokio(&ListenOptions::datacenter()));
     let address = terminator(running.address());
     let options = || {
         let carrier = Carrier::Https(Endpoint::http("localhost"), trusting());
@@ -144,7 +144,7 @@ fn bring_news(running: &Running) {
 
 #[test]
 fn a_certificate_that_nobody_trusts_or_of_another_host_is_refused() {
-    let running = start_tokio(&ListenOptions::data_centre());
+    let running = start_tokio(&ListenOptions::datacenter());
     let address = terminator(running.address());
     let mut rng = Drbg::from_os().expect("randomness");
     for carrier in [

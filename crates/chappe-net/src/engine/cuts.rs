@@ -81,7 +81,7 @@ impl World {
         handshake.rate = None;
         let options = EngineOptions::new(handshake, ServerConfig::default());
         let engine = Engine::new(options, Answers, &mut rng).expect("good options");
-        let limit = Arc::new(ConnectionLimit::new(ListenOptions::data_centre(), Drbg::from_seed([seed; 32])));
+        let limit = Arc::new(ConnectionLimit::new(ListenOptions::datacenter(), Drbg::from_seed([seed; 32])));
         let mut keys = KeyRing::empty();
         keys.add(private_key().public_key().clone());
         let handshake = ClientOptions::new(keys, DcId::production(2));

@@ -57,7 +57,7 @@ fn run(args: &Args) -> Result<std::convert::Infallible> {
     if let Some(path) = &args.rsa_key {
         options = options.private_key(private_key(path)?);
     }
-    let mut sockets = ListenOptions::data_centre();
+    let mut sockets = ListenOptions::datacenter();
     for text in &args.secret {
         let secret =
             ProxySecret::parse(text).with_context(|| format!("{text} is no secret of an MTProxy"))?;

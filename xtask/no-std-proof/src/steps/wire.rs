@@ -47,7 +47,7 @@ fn sealed() -> Option<FrameBuf> {
 fn received(wire: &[u8]) -> Option<Ping> {
     let mut buf = ReadBuf::new(&ConnectionLimits::DEFAULT);
     buf.extend_from_slice(wire).ok()?;
-    let config = AcceptConfig::data_centre();
+    let config = AcceptConfig::datacenter();
     let mut context = AcceptContext { config: &config, unix_time: NOW, replays: None };
     let accepted = Acceptor::new().handle(&mut buf, &mut context, &mut rng(8)).ok()?;
     let AcceptStep::Ready(mut server) = accepted else { return None };
