@@ -1,29 +1,29 @@
-//! Where frames of WebSocket begin and end, to know whether one is under way.
+//! Boundaries of WebSocket messages, to detect one that has arrived in part.
 //!
-//! The library holds back what is not whole and does not tell; a client that never finishes a frame would hold a
-//! connection for as long as one that is idle.
+//! tungstenite buffers incomplete messages without reporting them. A client that never finishes one could hold a connection
+//! for as long as an idle client.
 //!
 //! Spec: <https://www.rfc-editor.org/rfc/rfc6455#section-5.2>.
 
-/// Follows the bytes of one direction.
+/// Tracks the bytes of one direction.
 #[derive(Debug, Default)]
 pub(crate) struct Boundary {
     /// The beginning of a header, up to the length of the payload.
     header: [u8; 10],
     held: usize,
-    /// Bytes of the frame that are still to come, the mask included.
+    /// Bytes of the frame that are missing, including the mask.
     left: u64,
-    /// The last message has another frame to come.
+    /// The current message has further frames.
     is_fragmented: bool,
 }
 
 impl Boundary {
-    /// Says whether a message has begun that has not ended.
+    /// Returns whether only part of a message has arrived.
     pub(crate) const fn is_inside(&self) -> bool {
         self.held > 0 || self.left > 0 || self.is_fragmented
     }
 
-    /// Goes on by these bytes.
+    /// Takes the next bytes.
     pub(crate) fn advance(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             if self.left > 0 {
@@ -41,7 +41,7 @@ impl Boundary {
         }
     }
 
-    /// The header is there: what it says is to come.
+    /// Handles a complete header.
     fn begin(&mut self) {
         let [first, second, rest @ ..] = &self.header;
         let payload = match second & 0x7f {
@@ -54,13 +54,13 @@ impl Boundary {
         if !is_control {
             self.is_fragmented = first & 0x80 == 0;
         }
-        // A length that is too long is for the library to refuse.
+        // tungstenite rejects lengths above the limit.
         self.left = payload.saturating_add(mask);
         self.held = 0;
     }
 }
 
-/// Length of a header without its mask, as far as its first bytes tell.
+/// Returns the length of a header without its mask, as far as the `held` bytes determine it.
 const fn header_len(header: &[u8; 10], held: usize) -> usize {
     match header[1] & 0x7f {
         _ if held < 2 => 2,

@@ -1,6 +1,4 @@
-//! A connection's byte machines, joined to the buffers they work on; the socket is somebody else's.
-//!
-//! Both drivers, blocking and tokio, are thin around these two types, so neither can do what the other cannot.
+//! The two halves of a connection, joined to the buffers that they work on. The driver owns the socket.
 
 use std::mem;
 use std::sync::Arc;
@@ -15,7 +13,7 @@ use rand_core::CryptoRng;
 use crate::error::LinkError;
 use crate::stack::{ONE_READ, SharedStack, Stack};
 
-/// The half of a connection that makes bytes to write.
+/// The writing half of a connection: envelopes in, bytes out.
 #[derive(Debug)]
 pub struct FrameWriter {
     sender: Sender,
@@ -24,10 +22,10 @@ pub struct FrameWriter {
 }
 
 impl FrameWriter {
-    /// Frames and hides an envelope in its own buffer and returns what to write: nothing where something stands in
-    /// between, whose bytes wait in the buffer of the carrier then.
+    /// Frames and obfuscates an envelope in its own buffer, and returns the bytes to write. With TLS or WebSocket it returns
+    /// none: the bytes wait in [`carrier`](Self::carrier).
     ///
-    /// Frames must be written in the order they were encoded in, since the cipher streams run on.
+    /// Write frames in the order in which they were encoded: the obfuscation is a stream cipher.
     ///
     /// # Errors
     ///
@@ -46,7 +44,7 @@ impl FrameWriter {
         hand_over(self.carrier.as_deref(), bytes)
     }
 
-    /// Frames and hides an envelope; its buffer then holds what to write.
+    /// Frames and obfuscates an envelope, and leaves the bytes to write in its buffer.
     ///
     /// # Errors
     ///
@@ -70,18 +68,18 @@ impl FrameWriter {
             frame.append(&carried.out);
             carried.written(count);
         } else if bytes.len() != frame.len() {
-            // Records were put around it, which takes more bytes.
+            // Fake TLS put records around it.
             frame.clear();
             frame.append(&self.scratch);
         }
         Ok(())
     }
 
-    /// Returns the bytes of a quick ack; none for the full transport, which has no such thing.
+    /// Returns the bytes of a quick ack; none for the full transport, which has no quick acks.
     ///
     /// # Errors
     ///
-    /// What stands in between is broken.
+    /// TLS or WebSocket is broken.
     pub fn quick_ack<R: CryptoRng + ?Sized>(
         &mut self,
         token: QuickAckToken,
@@ -92,11 +90,11 @@ impl FrameWriter {
         hand_over(self.carrier.as_deref(), &self.scratch)
     }
 
-    /// Returns the bytes of a transport error, after which the connection is to be closed.
+    /// Returns the bytes of a transport error. Close the connection after writing them.
     ///
     /// # Errors
     ///
-    /// What stands in between is broken, or the limit of frames is less than four bytes.
+    /// TLS or WebSocket is broken, or the limit of frames is less than four bytes.
     pub fn error<R: CryptoRng + ?Sized>(
         &mut self,
         code: TransportErrorCode,
@@ -107,7 +105,7 @@ impl FrameWriter {
         hand_over(self.carrier.as_deref(), &self.scratch)
     }
 
-    /// Returns what stands in between, if anything does.
+    /// Returns the TLS and WebSocket layers, if there are any.
     pub const fn carrier(&self) -> Option<&Arc<SharedStack>> {
         self.carrier.as_ref()
     }
@@ -117,13 +115,13 @@ impl FrameWriter {
         self.sender.framing()
     }
 
-    /// Gives memory back, for a connection that is idle.
+    /// Gives back memory, for an idle connection.
     pub fn shrink(&mut self) {
         self.scratch = Vec::new();
     }
 }
 
-/// Lets bytes of the stream wait in the carrier, or returns them to be written.
+/// Queues bytes of the stream in the layers, or returns them if there are none.
 fn hand_over<'a>(carrier: Option<&SharedStack>, bytes: &'a [u8]) -> Result<&'a [u8], LinkError> {
     match carrier {
         None => Ok(bytes),
@@ -134,7 +132,7 @@ fn hand_over<'a>(carrier: Option<&SharedStack>, bytes: &'a [u8]) -> Result<&'a [
     }
 }
 
-/// The half of a connection that takes what was read apart.
+/// The reading half of a connection: bytes in, envelopes out.
 #[derive(Debug)]
 pub struct FrameReader {
     receiver: Receiver,
@@ -142,7 +140,7 @@ pub struct FrameReader {
     carried: Option<Box<Carried>>,
 }
 
-/// What stands in between, and what was read from the socket for it.
+/// The layers, and the bytes that were read for them.
 #[derive(Debug)]
 struct Carried {
     shared: Arc<SharedStack>,
@@ -150,11 +148,11 @@ struct Carried {
 }
 
 impl FrameReader {
-    /// Returns the next thing that arrived whole, or `None` if more must be read.
+    /// Returns the next complete unit that arrived, or `None` if more must be read.
     ///
     /// # Errors
     ///
-    /// Says what is wrong with the bytes; the connection must be closed.
+    /// The bytes are malformed; the connection must be closed.
     pub fn take(&mut self) -> Result<Option<Incoming<'_>>, TransportError> {
         self.receiver.receive(&mut self.buf)
     }
@@ -163,7 +161,7 @@ impl FrameReader {
     ///
     /// # Errors
     ///
-    /// [`StreamRefusal::BufferFull`] unless everything was taken out before.
+    /// [`StreamRefusal::BufferFull`] unless everything was [taken](Self::take) before.
     pub fn space(&mut self) -> Result<&mut [u8], TransportError> {
         match &mut self.carried {
             None => self.buf.space(),
@@ -174,11 +172,11 @@ impl FrameReader {
         }
     }
 
-    /// Says how many bytes were read into [`space`](Self::space).
+    /// Adds the bytes that were read into [`space`](Self::space).
     ///
     /// # Errors
     ///
-    /// What stands in between says what is wrong; the connection must be closed.
+    /// The bytes are not valid TLS or WebSocket; the connection must be closed.
     pub fn commit(&mut self, count: usize) -> Result<(), LinkError> {
         match &mut self.carried {
             None => self.buf.commit(count),
@@ -189,27 +187,27 @@ impl FrameReader {
         Ok(())
     }
 
-    /// Returns what stands in between, if anything does.
+    /// Returns the TLS and WebSocket layers, if there are any.
     pub fn carrier(&self) -> Option<&Arc<SharedStack>> {
         self.carried.as_ref().map(|carried| &carried.shared)
     }
 
-    /// Says whether nothing is held that has not been taken, so that the peer may close here.
+    /// Returns whether nothing waits to be taken, so that the peer may close here.
     pub const fn is_empty(&self) -> bool {
         self.buf.is_empty()
     }
 
-    /// Says whether nothing has begun that has not ended: no frame here, and none of what stands in between.
+    /// Returns whether nothing has arrived in part: neither a frame, nor a message of a layer.
     pub fn is_whole(&self) -> bool {
         self.is_empty() && !self.carried.as_ref().is_some_and(|carried| carried.shared.lock().is_partial())
     }
 
-    /// Says whether it holds nothing, in more memory than an idle connection should.
+    /// Returns whether it is empty and holds more memory than an idle connection should.
     pub fn is_large(&self) -> bool {
         self.is_empty() && self.buf.memory() > ONE_READ
     }
 
-    /// Takes memory to read into unless it has some.
+    /// Takes memory to read into, unless it has some.
     pub fn borrow(&mut self, input: &mut Vec<u8>, raw: &mut Vec<u8>) {
         if self.buf.memory() == 0 {
             self.buf.exchange(input);
@@ -221,7 +219,7 @@ impl FrameReader {
         }
     }
 
-    /// Gives the memory back; what waits here for its rest stays where it is.
+    /// Gives memory back. Memory that holds part of a frame stays.
     pub fn give_back(&mut self, input: &mut Vec<u8>, raw: &mut Vec<u8>) {
         self.buf.exchange(input);
         self.buf.release();
@@ -231,12 +229,12 @@ impl FrameReader {
         }
     }
 
-    /// Gives memory back that a large frame needed.
+    /// Gives back memory that a large frame needed.
     pub fn shrink(&mut self) {
         self.buf.shrink();
     }
 
-    /// Gives all memory back that holds nothing, for a connection that is idle.
+    /// Gives back all memory that holds nothing, for an idle connection.
     pub fn release(&mut self) {
         self.buf.release();
         if let Some(carried) = &mut self.carried {
@@ -245,12 +243,12 @@ impl FrameReader {
     }
 }
 
-/// Joins the machines of a connection to buffers: `buf` holds what was read and not yet looked at.
+/// Joins the two halves of a connection to their buffers; `buf` holds bytes that were read and not yet handled.
 pub fn join(connection: Connection, buf: ReadBuf) -> (FrameWriter, FrameReader) {
     join_over(connection, buf, Stack::default())
 }
 
-/// The same over what stands in between.
+/// As [`join`], over TLS or WebSocket.
 pub fn join_over(connection: Connection, buf: ReadBuf, stack: Stack) -> (FrameWriter, FrameReader) {
     let Connection { sender, receiver } = connection;
     let shared = if stack.is_empty() { None } else { Some(Arc::new(SharedStack::new(stack))) };

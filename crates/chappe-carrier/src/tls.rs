@@ -1,4 +1,4 @@
-//! TLS on the client's side by `rustls`, over bytes in memory.
+//! TLS on the client's side, by `rustls`, over bytes in memory.
 
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
@@ -9,14 +9,14 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use crate::error::LinkError;
 
-/// Whom to trust, and how to speak TLS.
+/// Settings of TLS: trusted roots and versions.
 ///
-/// The default trusts the root certificates of Mozilla, and speaks versions 1.3 and 1.2.
+/// The default trusts the root certificates of Mozilla, and allows versions 1.3 and 1.2.
 #[derive(Clone)]
 pub struct TlsOptions(Arc<ClientConfig>);
 
 impl TlsOptions {
-    /// Takes a configuration of one's own, for instance one that trusts a company's root.
+    /// Uses another configuration, for example one that trusts a company's root.
     pub const fn new(config: Arc<ClientConfig>) -> Self {
         Self(config)
     }
@@ -49,15 +49,15 @@ impl fmt::Debug for TlsOptions {
     }
 }
 
-/// One connection.
+/// One TLS connection.
 #[derive(Debug)]
 pub(crate) struct Tls(Box<ClientConnection>);
 
 impl Tls {
-    /// Begins a connection to the host of this name; the hello is appended to `out`.
+    /// Begins a connection to this host; `ClientHello` is appended to `out`.
     pub(crate) fn start(options: &TlsOptions, host: &str, out: &mut Vec<u8>) -> Result<Self, LinkError> {
         let name = ServerName::try_from(host.to_owned())
-            .map_err(|_| LinkError::Tls(format!("{host} is no name of a host")))?;
+            .map_err(|_| LinkError::Tls(format!("{host} is not a host name")))?;
         let connection =
             ClientConnection::new(Arc::clone(&options.0), name).map_err(|error| refused(&error))?;
         let mut tls = Self(Box::new(connection));
@@ -65,18 +65,18 @@ impl Tls {
         Ok(tls)
     }
 
-    /// Says whether the peer has not proved yet who it is.
+    /// Returns whether the handshake is still running.
     pub(crate) fn is_handshaking(&self) -> bool {
         self.0.is_handshaking()
     }
 
-    /// Decrypts bytes of the socket and returns what they hold; what TLS answers is appended to `out`.
+    /// Decrypts bytes of the socket. Bytes that TLS sends on its own are appended to `out`.
     pub(crate) fn receive(&mut self, mut raw: &[u8], out: &mut Vec<u8>) -> Result<Vec<u8>, LinkError> {
         let mut plain = Vec::new();
         while !raw.is_empty() {
             self.0.read_tls(&mut raw)?;
             if let Err(error) = self.0.process_new_packets() {
-                // The alert says to the peer what is wrong.
+                // Sends the alert that names the error.
                 self.write_out(out)?;
                 return Err(refused(&error));
             }
@@ -90,10 +90,10 @@ impl Tls {
         Ok(plain)
     }
 
-    /// Appends to `out` what to write for these bytes.
+    /// Encrypts bytes and appends them to `out`.
     pub(crate) fn send(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), LinkError> {
         while !bytes.is_empty() {
-            // The library takes what its own buffer has room for.
+            // rustls accepts as much as its own buffer has room for.
             let count = self.0.writer().write(bytes)?;
             bytes = &bytes[count..];
             self.write_out(out)?;
@@ -101,7 +101,7 @@ impl Tls {
         Ok(())
     }
 
-    /// Appends the alert that ends the connection.
+    /// Appends `close_notify`.
     pub(crate) fn close(&mut self, out: &mut Vec<u8>) {
         self.0.send_close_notify();
         // Writing to memory does not fail.

@@ -1,4 +1,4 @@
-//! Frames of WebSocket by `tungstenite`, over bytes in memory.
+//! WebSocket frames, by `tungstenite`, over bytes in memory.
 //!
 //! Spec: <https://www.rfc-editor.org/rfc/rfc6455>, <https://core.telegram.org/mtproto/transports#websocket>.
 
@@ -15,17 +15,17 @@ use tungstenite::{Error, Message};
 use crate::boundary::Boundary;
 use crate::error::LinkError;
 
-/// What the library reserves at once for incoming bytes.
+/// Bytes that tungstenite reserves for each read.
 const READ_BUFFER: usize = 4096;
 
-/// Longest message that a client may send to a server. The library makes room for an announced length, so it must
-/// not be that of the longest frame; clients send what fits in a container of a MiB.
+/// Longest message that a client may send to a server. tungstenite reserves memory for the announced length, so the limit
+/// of frames would be too much. Clients send containers of at most 1 MiB.
 const MAX_FROM_CLIENT: usize = 2 << 20;
 
-/// Frame headers around a message from a server.
+/// Room for frame headers around a message from a server.
 const OVERHEAD: usize = 64;
 
-/// One connection after its upgrade.
+/// One connection after the upgrade.
 #[derive(Debug)]
 pub(crate) struct WebSocket {
     context: WebSocketContext,
@@ -35,12 +35,12 @@ pub(crate) struct WebSocket {
 }
 
 impl WebSocket {
-    /// Begins where the upgrade of a client ended; its masks come from `masks`.
+    /// Begins after a client's upgrade; `masks` draws the masks of frames.
     pub(crate) fn client(limits: &ConnectionLimits, masks: Drbg) -> Self {
         Self::new(Role::Client, limits.max_frame.saturating_add(OVERHEAD), Some(masks))
     }
 
-    /// Begins where the upgrade of a server ended.
+    /// Begins after a server's upgrade.
     pub(crate) fn server(limits: &ConnectionLimits) -> Self {
         Self::new(Role::Server, limits.max_frame.saturating_add(OVERHEAD).min(MAX_FROM_CLIENT), None)
     }
@@ -55,12 +55,12 @@ impl WebSocket {
         Self { context, masks: masks.map(Box::new), boundary: Boundary::default() }
     }
 
-    /// Says whether a message has begun to arrive that has not ended.
+    /// Returns whether only part of a message has arrived.
     pub(crate) const fn is_partial(&self) -> bool {
         self.boundary.is_inside()
     }
 
-    /// Puts the content of binary messages `into` the stream; pongs and the like are appended to `out`.
+    /// Appends the content of binary messages to `into`. Control frames to send are appended to `out`.
     pub(crate) fn receive(
         &mut self,
         raw: &[u8],
@@ -73,7 +73,7 @@ impl WebSocket {
             match self.context.read(&mut pipe) {
                 Ok(Message::Binary(bytes)) => into.extend_from_slice(&bytes)?,
                 Ok(Message::Ping(_) | Message::Pong(_)) => {}
-                // The code is always 1000, and the reason says nothing.
+                // Datacenters always send code 1000 without a reason, so neither is reported.
                 Ok(Message::Close(_)) | Err(Error::ConnectionClosed | Error::AlreadyClosed) => {
                     return Err(LinkError::Closed);
                 }
@@ -86,8 +86,9 @@ impl WebSocket {
         }
     }
 
-    /// Appends bytes to `out` as one binary message. Only the header is the library's: its messages own their bytes,
-    /// which would be one more copy for each.
+    /// Appends bytes to `out` as one binary message.
+    ///
+    /// tungstenite writes only the header: its own messages own their bytes, which would cost one more copy.
     pub(crate) fn send(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), LinkError> {
         if !self.context.can_write() {
             return Err(LinkError::Closed);
@@ -108,7 +109,7 @@ impl WebSocket {
     pub(crate) fn close(&mut self, out: &mut Vec<u8>) {
         let mut pipe = Pipe { incoming: &[], outgoing: out };
         let frame = CloseFrame { code: CloseCode::Normal, reason: "".into() };
-        // If it was closed already, nothing is left to be said.
+        // Fails if the peer closed first; then there is nothing to send.
         let _ = self.context.close(&mut pipe, Some(frame));
     }
 }
@@ -128,7 +129,7 @@ fn refused(error: &Error) -> LinkError {
     LinkError::WebSocket(error.to_string())
 }
 
-/// The library's socket: what was read, and room for what is to be written.
+/// tungstenite's socket: bytes that were read, and room for bytes to write.
 struct Pipe<'a> {
     incoming: &'a [u8],
     outgoing: &'a mut Vec<u8>,

@@ -18,32 +18,34 @@ use crate::keys::KeyState;
 use crate::requests::{Request, Requests};
 use crate::session::{Attached, Inner, Outlet, Waker, apply};
 
-/// What a connection has to send, or to do.
+/// What a driver does with the output of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Output {
-    /// The buffer holds an envelope to be framed and sent.
+    /// Frame and send the envelope in the buffer.
     Frame,
-    /// A quick ack is to be sent.
+    /// Send a quick ack.
     QuickAck(QuickAckToken),
-    /// A transport error is to be sent and the connection closed.
+    /// Send a transport error and close the connection.
     Error(TransportErrorCode),
-    /// The connection is to be closed without a word.
+    /// Close the connection without sending anything.
     Close,
 }
 
-/// What waits to be sent besides what sessions have.
+/// Output that waits, besides what the sessions have to send.
 #[derive(Debug)]
 enum Waiting {
-    /// An answer of a handshake, or what had to go out before an answer that wants to be alone.
+    /// An answer of a handshake, or an envelope that must not be packed together with others.
     Frame(FrameBuf),
     QuickAck(QuickAckToken),
     End(Option<TransportErrorCode>),
 }
 
-/// One connection. Input: [`handle_payload`](Self::handle_payload), [`handle_timeout`](Self::handle_timeout);
-/// output, after each input and each call of the waker: [`poll_output`](Self::poll_output) until it gives
-/// nothing, then [`poll_timeout`](Self::poll_timeout).
+/// One connection of an [`Engine`]: payloads in, payloads out.
+///
+/// Input: [`handle_payload`](Self::handle_payload) and [`handle_timeout`](Self::handle_timeout). Output: after each input, and
+/// each time that the waker is called, call [`poll_output`](Self::poll_output) until it returns `None`, then
+/// [`poll_timeout`](Self::poll_timeout).
 pub struct ServerConnection {
     engine: Arc<Engine>,
     number: u64,
@@ -56,13 +58,13 @@ pub struct ServerConnection {
     waiting: VecDeque<Waiting>,
     is_over: bool,
     is_http: bool,
-    /// When the last input came: dropping the connection detaches its sessions at that time.
+    /// When the last input came. Dropping the connection detaches its sessions as of that time.
     last_input: Option<Now>,
-    /// Over HTTP: how long the answer may be held back, as the last frame asked.
+    /// Over HTTP: how long the answer may be held back, by the last frame's `http_wait`.
     http_wait: Option<HttpWait>,
 }
 
-/// What a frame leads to, besides the requests in it.
+/// The outcome of reading a frame, besides the requests in it.
 struct Outcome {
     /// Over HTTP: how long the answer may be held back.
     http_wait: Option<HttpWait>,
@@ -70,7 +72,7 @@ struct Outcome {
     quick_ack: Option<QuickAckToken>,
 }
 
-/// What to answer to the queries of a frame. Most frames hold one, which needs no memory of its own.
+/// The verdicts on the queries of a frame. Most frames hold one query, which needs no allocation here.
 #[derive(Debug, Default)]
 struct Verdicts {
     first: Option<(MsgId, Verdict)>,
@@ -87,7 +89,7 @@ impl Verdicts {
     }
 }
 
-/// Sessions that one connection may speak for. Clients use one; the specification allows it to change.
+/// Sessions that may use one connection. Clients use one; the specification allows a client to change it.
 const MAX_SESSIONS: usize = 16;
 
 impl ServerConnection {
@@ -114,28 +116,27 @@ impl ServerConnection {
         }
     }
 
-    /// Says that this connection carries one answer for each payload: a session keeps its other connections, and
-    /// only messages of the session that spoke last are given out.
+    /// Makes this a connection with exactly one answer for each payload. A session then keeps its other connections, and only
+    /// messages of the session that was used last are sent.
     #[must_use]
     pub fn over_http(mut self) -> Self {
         self.is_http = true;
         self
     }
 
-    /// Returns how long the client wants its answer to be held back while there is nothing to say, if the last
-    /// payload said so.
+    /// Returns how long the answer may be held back while there is nothing to send, if the last payload had an `http_wait`.
     pub fn take_http_wait(&mut self) -> Option<HttpWait> {
         self.http_wait.take()
     }
 
-    /// Over HTTP: says that the answer was given. What else there is to say goes to a connection that still waits.
+    /// Over HTTP: notes that the answer was sent. Further messages go to another connection with an open request.
     pub fn release(&mut self) {
         for attached in &self.sessions {
             attached.release(self.number);
         }
     }
 
-    /// Says whether a query has no answer yet, or an answer is not sent.
+    /// Returns whether a query has no answer yet, or an answer is not sent yet.
     pub fn is_busy(&self) -> bool {
         !self.waiting.is_empty()
             || self.sessions.iter().any(|attached| attached.lock().session.running_queries() > 0)
@@ -146,12 +147,12 @@ impl ServerConnection {
         self.number
     }
 
-    /// Returns the sessions that spoke over this connection.
+    /// Returns the sessions that used this connection, the last one at the end.
     pub fn sessions(&self) -> &[Attached] {
         &self.sessions
     }
 
-    /// Takes a payload of the client: a plain or an encrypted envelope. It is opened in place.
+    /// Handles a payload of the client: a plain or an encrypted envelope, which is opened in place.
     pub fn handle_payload(&mut self, now: Now, payload: &mut [u8], ack: AckRequest, rng: &mut Drbg) {
         self.last_input = Some(now);
         if self.is_over {
@@ -170,7 +171,7 @@ impl ServerConnection {
         }
     }
 
-    /// Says that time has passed.
+    /// Handles the passing of time.
     pub fn handle_timeout(&mut self, now: Now) {
         self.last_input = Some(now);
         let mut is_overdue = false;
@@ -184,7 +185,7 @@ impl ServerConnection {
         }
     }
 
-    /// Says what to do next; an envelope to send is written into `out`.
+    /// Returns what to do next; an envelope to send is written into `out`. Call it until it returns `None`.
     pub fn poll_output(&mut self, now: Now, rng: &mut Drbg, out: &mut FrameBuf) -> Option<Output> {
         match self.waiting.pop_front() {
             Some(Waiting::Frame(frame)) => {
@@ -196,7 +197,7 @@ impl ServerConnection {
             Some(Waiting::End(None)) => return Some(Output::Close),
             None => {}
         }
-        // Of several sessions over HTTP, the one that spoke last is the last in the list.
+        // Over HTTP only the session that asked gets the response: it is the last in the list.
         let skipped = if self.is_http { self.sessions.len().saturating_sub(1) } else { 0 };
         for attached in &self.sessions[skipped..] {
             let mut inner = attached.lock();
@@ -207,7 +208,7 @@ impl ServerConnection {
         None
     }
 
-    /// Returns when [`handle_timeout`](Self::handle_timeout) wants to be called.
+    /// Returns when to call [`handle_timeout`](Self::handle_timeout). Ask again after each input.
     pub fn poll_timeout(&self) -> Option<MonoTime> {
         self.sessions.iter().filter_map(|attached| attached.lock().session.poll_timeout()).min()
     }
@@ -231,7 +232,7 @@ impl ServerConnection {
         ack: AckRequest,
         rng: &mut Drbg,
     ) {
-        // A wrong `msg_key` under a known key closes without a word: -404 would cost the client its key (SEC-135).
+        // No transport error for a wrong `msg_key` under a known key: -404 would make the client drop its key (`SEC-135`).
         let opened = match open(key.auth_key(), Side::Client, self.tail, payload) {
             Ok(opened) => opened,
             Err(error) => return self.refuse(&error),
@@ -278,7 +279,7 @@ impl ServerConnection {
         }
     }
 
-    /// Tells the client what is wrong with a frame, over this connection.
+    /// Sends a complaint about a frame over this connection.
     fn complain(
         &mut self,
         now: Now,
@@ -378,7 +379,7 @@ impl ServerConnection {
         }
     }
 
-    /// Puts a session at the end of the list of those that spoke over this connection.
+    /// Moves a session to the end of the list of those that used this connection.
     fn note_session(&mut self, attached: &Attached) {
         let known = self.sessions.iter().position(|known| known.is_same(attached));
         if let Some(index) = known {
@@ -414,7 +415,7 @@ impl ServerConnection {
     }
 }
 
-/// Takes everything out that the session has to send, so that what comes next stands alone.
+/// Takes out everything that the session has to send, so that the next message is alone in its envelope.
 fn flush(session: &mut ServerSession, now: Now, rng: &mut Drbg, waiting: &mut VecDeque<Waiting>) {
     loop {
         let mut frame = FrameBuf::new();

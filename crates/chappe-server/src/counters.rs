@@ -1,40 +1,40 @@
-//! What a server counts.
+//! Counters of a server.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What a server has done so far, and what it does now.
+/// What a server has done since it started, and its open connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerCounters {
     /// Connections that are open now.
     pub open: u64,
-    /// Connections let in.
+    /// Connections admitted.
     pub accepted: u64,
-    /// Connections turned away by a limit, in all or of their address.
+    /// Connections rejected by a limit, total or per address.
     pub over_limit: u64,
-    /// Connections that spoke nothing that is served, or nothing at all in time.
+    /// Connections without a served transport, or silent for too long at the start.
     pub unknown: u64,
     /// Connections that carried a stream of frames.
     pub streams: u64,
     /// Connections that carried HTTP.
     pub http: u64,
-    /// Payloads that came.
+    /// Payloads received.
     pub payloads_in: u64,
-    /// Payloads that were sent.
+    /// Payloads sent.
     pub payloads_out: u64,
-    /// Bytes that came over sockets.
+    /// Bytes read from sockets.
     pub bytes_in: u64,
-    /// Bytes that went over sockets.
+    /// Bytes written to sockets.
     pub bytes_out: u64,
-    /// Connections closed since their client did not read (`SEC-138`).
+    /// Connections closed because the client did not read (`SEC-138`).
     pub slow_readers: u64,
-    /// Connections closed since a frame took too long to arrive.
+    /// Connections closed because a frame took too long to arrive.
     pub slow_senders: u64,
-    /// Connections closed since nothing came for too long.
+    /// Connections closed because they were silent for too long.
     pub idle: u64,
 }
 
-/// The same, counted from many threads.
+/// The counters, as atomics that all connections add to.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) accepted: AtomicU64,
@@ -57,7 +57,7 @@ pub(crate) fn add(counter: &AtomicU64, count: usize) {
 }
 
 impl Tally {
-    /// Reads every counter; they may be a moment apart.
+    /// Reads all counters, one after the other.
     pub(crate) fn read(&self, open: usize) -> ServerCounters {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         ServerCounters {

@@ -1,4 +1,4 @@
-//! What all connections of a server share.
+//! The part of a server that all of its connections share.
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
@@ -23,18 +23,18 @@ use crate::handler::{Context, Handler};
 use crate::keys::{KeyState, KeyStatus, Keys};
 use crate::session::{Attached, Waker};
 
-/// How long the salt that follows from the handshake is taken: as long as any other.
+/// How long the salt of the handshake is accepted: as long as any other salt.
 const FIRST_SALT_LIFETIME: Duration = Duration::from_secs(3600);
 
 /// Why a frame has no session.
 pub(crate) enum NoSession {
-    /// The frame does not begin one. The session is there to complain about the frame and is not kept.
+    /// The frame cannot begin one. The session writes the complaint about the frame, and is not kept.
     Refused(Box<ServerSession>, BadMsgCode),
     /// All sessions that the key may have are in use.
     TooMany,
 }
 
-/// Keys, handshakes and sessions of a server, and who answers its queries.
+/// The keys, handshakes and sessions of a server, and the handler of its queries.
 pub struct Engine {
     options: EngineOptions,
     handshakes: Mutex<ServerHandshakes>,
@@ -50,7 +50,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// Fails if the options of the handshake cannot work.
+    /// The options of the handshake are contradictory.
     pub fn new(
         options: EngineOptions,
         handler: impl Handler,
@@ -77,8 +77,7 @@ impl Engine {
         &self.options
     }
 
-    /// Starts a connection. `waker` is called, from any thread, when it has something to send that no frame of its
-    /// own client asked for.
+    /// Starts a connection. `waker` is called, from any thread, when there is output that no input of this connection caused.
     pub fn connect(
         self: &Arc<Self>,
         peer: SocketAddr,
@@ -86,7 +85,7 @@ impl Engine {
         waker: impl Fn() + Send + Sync + 'static,
     ) -> ServerConnection {
         let number = self.connections.fetch_add(1, Ordering::Relaxed);
-        // Addresses are counted, not kept: a keyed hash is enough for that.
+        // Addresses are only counted, so a keyed hash is kept instead of them.
         let peer = Peer(self.peers.hash_one(peer.ip()));
         let waker: Waker = Arc::new(waker);
         ServerConnection::new(Arc::clone(self), number, peer, tail, waker)
@@ -102,12 +101,12 @@ impl Engine {
         lock(&self.keys).all()
     }
 
-    /// Takes in a key that was made elsewhere.
+    /// Adds a key that was made elsewhere.
     pub fn add_key(&self, key: KeyState) {
         lock(&self.keys).insert(Arc::new(key), self.options.max_keys, UnixTime::EPOCH);
     }
 
-    /// Forgets a key and its sessions; says whether there was one.
+    /// Removes a key and its sessions. Returns whether there was one.
     pub fn forget_key(&self, id: AuthKeyId) -> bool {
         lock(&self.keys).forget(id)
     }
@@ -152,10 +151,9 @@ impl Engine {
         }
     }
 
-    /// Returns the session that a frame is for. A fresh frame begins it.
+    /// Returns the session that a frame belongs to. A fresh frame begins it.
     ///
-    /// Nothing is kept for any other frame: whoever has recorded one could send it again, and each would make a session
-    /// and take the place of another.
+    /// No other frame makes a session: an attacker who repeats recorded frames would otherwise evict sessions in use.
     pub(crate) fn session(
         &self,
         now: Now,
@@ -173,7 +171,7 @@ impl Engine {
                 let max = self.options.max_sessions_per_key;
                 key.keep_session(Attached::new(session), max).ok_or(NoSession::TooMany)
             }
-            // It may have been executed in a session that is gone.
+            // A session that is gone may have executed it.
             FrameCheck::Fresh | FrameCheck::Duplicate => {
                 Err(NoSession::Refused(Box::new(session), BadMsgCode::TooOld))
             }

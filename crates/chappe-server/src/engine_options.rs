@@ -1,4 +1,4 @@
-//! What a server's engine is made with.
+//! Settings of a server's engine.
 
 use core::fmt;
 
@@ -9,15 +9,15 @@ use chappe_session::server::ServerConfig;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct EngineOptions {
-    /// How keys are made: private keys, datacenters, tolerance.
+    /// Creation of keys: private keys, datacenters, tolerance.
     pub handshake: ServerOptions,
-    /// How strict sessions are, and their bounds.
+    /// Strictness of sessions, and their bounds.
     pub session: ServerConfig,
     /// Keys remembered. Default 100 000; the oldest make room.
     pub max_keys: usize,
     /// Sessions per key. Default 64; the oldest make room (`SEC-175`).
     pub max_sessions_per_key: usize,
-    /// Secret that all salts follow from, for servers that share their keys; drawn if absent.
+    /// Secret from which all salts are derived, for servers that share their keys. Random if absent.
     pub salt_secret: Option<[u8; 32]>,
 }
 
@@ -39,7 +39,7 @@ impl EngineOptions {
 }
 
 impl fmt::Debug for EngineOptions {
-    /// Whoever knows the secret of the salts knows all salts: it is not shown (`SEC-05`).
+    /// Omits the secret of the salts (`SEC-05`): it gives all salts.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EngineOptions")
             .field("handshake", &self.handshake)

@@ -1,4 +1,4 @@
-//! Who answers the queries.
+//! The application's side of a server: the handler of queries.
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use crate::engine::Engine;
 use crate::keys::KeyState;
 use crate::session::Attached;
 
-/// What to answer to a query.
+/// The answer to a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// This object, encoded, constructor id first.
     Answer(Vec<u8>),
-    /// The same, in a frame of its own: some clients take the answer to `auth.bindTempAuthKey` only so.
+    /// The same, alone in its envelope. Some clients accept the answer to `auth.bindTempAuthKey` only in this way.
     AnswerAlone(Vec<u8>),
     /// An `rpc_error`.
     Error {
@@ -25,25 +25,28 @@ pub enum Verdict {
         /// Its text, such as `METHOD_INVALID`.
         message: String,
     },
-    /// Not an answer but this message, encoded, sent as updates are. The query stays unanswered.
+    /// Not an answer, but this message, encoded, sent as updates are. The query stays unanswered.
     Instead(Vec<u8>),
-    /// Nothing yet: [`Attached::respond`] will be called later.
+    /// No answer yet: the application calls [`Attached::respond`] later.
     Later,
 }
 
-/// Answers queries. It is called on the connection's thread or task, so it must not block; what takes long is answered
-/// [`Later`](Verdict::Later). It may use the session of the query, for instance to push an update.
+/// Answers queries.
+///
+/// It is called on the thread or task of the connection, so it must not block: return [`Later`](Verdict::Later) for queries
+/// that take long. It may use the session of the query, for example to push an update. Updates that it pushes are sent
+/// before the answer.
 pub trait Handler: Send + Sync + 'static {
-    /// Answers a query, whose body starts with its constructor id. Wrappers are the handler's to remove.
+    /// Answers a query. The body starts with its constructor id; wrappers such as `invokeWithLayer` are part of it.
     fn query(&self, context: &Context<'_>, body: &[u8]) -> Verdict;
 
-    /// Says that the client no longer wants an answer that is still to come.
+    /// Handles `rpc_drop_answer`: the client no longer wants an answer that is still to come.
     fn dropped(&self, context: &Context<'_>) {
         let _ = context;
     }
 }
 
-/// Where a query comes from.
+/// The origin of a query.
 #[derive(Debug)]
 pub struct Context<'a> {
     /// When the frame came.
@@ -57,7 +60,7 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// Returns the key that the query came under.
+    /// Returns the key of the query's message.
     pub const fn key(&self) -> &Arc<KeyState> {
         self.key
     }
@@ -76,7 +79,7 @@ impl Context<'_> {
     ///
     /// # Errors
     ///
-    /// Answer the error as an `rpc_error` with code 400.
+    /// The request is not valid for these keys. Answer with an `rpc_error` of code 400.
     pub fn bind(&self, request: &BindTempAuthKey) -> Result<(), BindError> {
         self.engine.bind(self, request)
     }

@@ -21,7 +21,7 @@ pub(crate) struct HttpSide {
 struct Open {
     persistence: Persistence,
     cors: Cors,
-    /// Until when there is no need for a response, by `http_wait`.
+    /// Until when the response may be held back, by `http_wait`.
     until: Option<MonoTime>,
 }
 
@@ -30,13 +30,13 @@ impl HttpSide {
         Self { buf, limits, open: None }
     }
 
-    /// Says whether a request has no response yet.
+    /// Returns whether a request has no response yet.
     pub(crate) const fn is_open(&self) -> bool {
         self.open.is_some()
     }
 
-    /// Hands the next request to `handle`, if it is whole and the one before has its response. A response that
-    /// needs no handling is appended to `out`; says whether there was a request.
+    /// Passes the next request to `handle`, if it is complete and the one before has its response. Returns whether there was
+    /// one. The response to a preflight request of a browser is appended to `out`.
     pub(crate) fn next_request(
         &mut self,
         out: &mut Vec<u8>,
@@ -63,7 +63,7 @@ impl HttpSide {
         Ok(true)
     }
 
-    /// Notes that the request asked to wait.
+    /// Allows the response to be held back.
     pub(crate) fn hold(&mut self, now: MonoTime, wait: HttpWait) {
         if let Some(open) = &mut self.open {
             let longest = Duration::from_millis(u64::from(wait.max_wait.unsigned_abs()));
@@ -76,12 +76,12 @@ impl HttpSide {
         self.open.and_then(|open| open.until)
     }
 
-    /// Says whether a response is due although there is nothing to say.
+    /// Returns whether a response is due even if it is empty.
     pub(crate) fn is_due(&self, now: MonoTime) -> bool {
         self.open.is_some_and(|open| open.until.is_none_or(|until| until <= now))
     }
 
-    /// Appends the response with this payload, or an empty one, and says whether the connection goes on.
+    /// Appends the response with this payload, which may be empty. Returns whether the connection can carry another request.
     pub(crate) fn respond(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Persistence {
         let Some(Open { persistence, cors, .. }) = self.open.take() else {
             return Persistence::KeepAlive;
@@ -91,7 +91,7 @@ impl HttpSide {
         persistence
     }
 
-    /// Appends the response that says what went wrong; the connection is over.
+    /// Appends the response with an error, after which the connection is closed.
     pub(crate) fn fail(&mut self, code: TransportErrorCode, out: &mut Vec<u8>) {
         let cors = self.open.take().map_or(Cors::Omit, |open| open.cors);
         http::error_response_into(out, code, cors);

@@ -1,7 +1,7 @@
 //! The keys of a server.
 //!
 //! Connections on many threads share them, and each key carries its sessions. Any number of temporary keys may be bound
-//! to one permanent key, since clients make one for each connection. The oldest key makes room for a new one.
+//! to one permanent key, because clients make one for each connection. The oldest key makes room for a new one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -48,7 +48,7 @@ struct Sessions {
 }
 
 impl KeyState {
-    /// Takes a key that was made elsewhere, such as one that a store kept.
+    /// Makes the state of a key that was made elsewhere, such as one from a store.
     pub fn new(key: AuthKey, kind: KeyStatus) -> Self {
         Self { key, first_salt: None, dc: None, kind: Mutex::new(kind), sessions: Mutex::default() }
     }
@@ -79,7 +79,7 @@ impl KeyState {
         *lock(&self.kind)
     }
 
-    /// Returns the permanent key that calls under this key count for; `None` for a key that is not bound.
+    /// Returns the permanent key that calls under this key belong to; `None` for a temporary key that is not bound.
     pub fn permanent_id(&self) -> Option<AuthKeyId> {
         match self.kind() {
             KeyStatus::Permanent => Some(self.key.id()),
@@ -160,7 +160,7 @@ impl Sessions {
     }
 }
 
-/// All keys, bounded. Strangers make them, so nothing is done by looking through all.
+/// All keys, bounded. Strangers make them, so no operation on one key visits all.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
     by_id: HashMap<AuthKeyId, Known>,
@@ -179,7 +179,7 @@ struct Known {
 }
 
 impl Keys {
-    /// Returns a key that is still good.
+    /// Returns a key that is still valid.
     pub(crate) fn get(&mut self, id: AuthKeyId, now: UnixTime) -> Option<Arc<KeyState>> {
         let found = &self.by_id.get(&id)?.state;
         if found.is_expired(now) || self.is_orphan(found) {
@@ -189,8 +189,8 @@ impl Keys {
         Some(Arc::clone(found))
     }
 
-    /// Says whether the permanent key is gone that this one speaks for: then it is of no use any more. This is asked when a key
-    /// is looked up, since nobody keeps a list of who speaks for whom.
+    /// Returns whether the permanent key that this one is bound to is gone. Lookups check it, so that no list of bound keys
+    /// is needed.
     fn is_orphan(&self, state: &KeyState) -> bool {
         state.permanent_id().is_some_and(|permanent| !self.contains(permanent))
     }
@@ -199,11 +199,11 @@ impl Keys {
         self.by_id.contains_key(&id)
     }
 
-    /// Adds a key. Those that have ended make room, and then the oldest.
+    /// Adds a key. Expired keys make room first, then the oldest.
     pub(crate) fn insert(&mut self, state: Arc<KeyState>, max: usize, now: UnixTime) {
         let id = state.auth_key().id();
         let known = self.by_id.get(&id).map(|known| known.number);
-        // What is known of another end of it goes with the old state.
+        // The old state may have another expiry, which must leave `ends`.
         if !self.forget(id) {
             self.make_room(max.max(1), now);
         }
@@ -227,7 +227,7 @@ impl Keys {
         }
     }
 
-    /// Forgets a key, and with it the temporary keys that speak for it; says whether there was one.
+    /// Removes a key, and with it the temporary keys that are bound to it. Returns whether there was one.
     pub(crate) fn forget(&mut self, id: AuthKeyId) -> bool {
         let Some(Known { number, state }) = self.by_id.remove(&id) else {
             return false;

@@ -1,4 +1,4 @@
-//! A session together with the connection it is reached over.
+//! A session and the connection that it is reached over.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -9,10 +9,10 @@ use chappe_session::server::{RespondError, ServerSession};
 
 use crate::handler::Verdict;
 
-/// Tells a driver that a connection has something to send.
+/// Notifies a driver that a connection has something to send.
 pub(crate) type Waker = Arc<dyn Fn() + Send + Sync>;
 
-/// A session, to be answered and pushed to from anywhere. Clones are the same session.
+/// A handle of a session, for answers and updates from any thread. Clones share the session.
 #[derive(Clone)]
 pub struct Attached {
     inner: Arc<Mutex<Inner>>,
@@ -21,7 +21,7 @@ pub struct Attached {
 
 pub(crate) struct Inner {
     pub(crate) session: ServerSession,
-    /// The connection that answers go to: the one that spoke last.
+    /// The connection that messages go to: the one that the client used last.
     pub(crate) outlet: Option<Outlet>,
     /// Over HTTP: other connections whose requests have no response yet.
     held: Vec<Outlet>,
@@ -45,7 +45,7 @@ impl Inner {
         self.outlet.as_ref().is_some_and(|outlet| outlet.connection == connection)
     }
 
-    /// Makes a connection the one that answers go to; says whether the session has to begin anew there.
+    /// Makes a connection the one that messages go to. Returns whether unacknowledged messages must be sent again there.
     pub(crate) fn attach(&mut self, outlet: Outlet) -> bool {
         let number = outlet.connection;
         if let Some(old) = self.outlet.as_mut().filter(|old| old.connection == number) {
@@ -62,14 +62,14 @@ impl Inner {
                 if old.is_open {
                     self.held.push(old);
                 }
-                // Nothing is lost with a connection that lives on.
+                // The old HTTP connection stays open, so no message was lost with it.
                 !is_http
             }
             _ => true,
         }
     }
 
-    /// A connection has given its one response: another that still waits takes its place.
+    /// Notes that a connection has sent its one response. Another one with an open request takes its place.
     fn release(&mut self, connection: u64) -> Option<Waker> {
         self.held.retain(|held| held.connection != connection);
         let outlet = self.outlet.as_mut().filter(|outlet| outlet.connection == connection)?;
@@ -80,7 +80,7 @@ impl Inner {
         Some(waker)
     }
 
-    /// A connection is gone; says whether the session has none any more.
+    /// Removes a connection. Returns whether the session has none left.
     pub(crate) fn detach(&mut self, connection: u64) -> bool {
         self.held.retain(|held| held.connection != connection);
         if self.outlet.as_ref().is_none_or(|outlet| outlet.connection != connection) {
@@ -102,13 +102,13 @@ impl Attached {
         self.session_id
     }
 
-    /// Answers a query that was left for [`Later`](Verdict::Later).
+    /// Answers a query whose verdict was [`Later`](Verdict::Later).
     ///
     /// Within a [`Handler`](crate::Handler), return the verdict instead.
     ///
     /// # Errors
     ///
-    /// The answer cannot be encoded, or the client acknowledges too little of what it gets.
+    /// The answer cannot be encoded, or the client leaves too many messages unacknowledged.
     pub fn respond(&self, query: MsgId, verdict: Verdict) -> Result<(), RespondError> {
         self.with(|session| apply(session, query, verdict))
     }
@@ -122,12 +122,12 @@ impl Attached {
         self.with(|session| session.push_bytes(update))
     }
 
-    /// Says whether a connection is up.
+    /// Returns whether the session has a connection.
     pub fn is_connected(&self) -> bool {
         lock(&self.inner).outlet.is_some()
     }
 
-    /// Works on the session, then lets its connection send what came of it.
+    /// Calls `work` with the session, then wakes its connection.
     fn with<T>(&self, work: impl FnOnce(&mut ServerSession) -> T) -> T {
         let mut inner = self.lock();
         let result = work(&mut inner.session);
@@ -139,7 +139,7 @@ impl Attached {
         result
     }
 
-    /// Over HTTP: says that a connection has given its response.
+    /// Over HTTP: notes that a connection has sent its response.
     pub(crate) fn release(&self, connection: u64) {
         let waker = self.lock().release(connection);
         if let Some(wake) = waker {
@@ -166,7 +166,7 @@ impl Attached {
     }
 }
 
-/// Gives a session the answer to a query.
+/// Passes the answer to a query to its session.
 pub(crate) fn apply(session: &mut ServerSession, query: MsgId, verdict: Verdict) -> Result<(), RespondError> {
     match verdict {
         Verdict::Answer(result) | Verdict::AnswerAlone(result) => session.respond_vec(query, result),
