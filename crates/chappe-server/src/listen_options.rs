@@ -37,6 +37,7 @@ pub struct ListenOptions {
 impl ListenOptions {
     chappe_types::setters! {
         with_accept => accept: AcceptConfig,
+        with_backlog => backlog: u32,
         with_first_bytes_timeout => first_bytes_timeout: Duration,
         with_frame_timeout => frame_timeout: Duration,
         with_write_timeout => write_timeout: Duration,
