@@ -18,7 +18,7 @@ pub(crate) struct Bench {
     /// Measures nothing; draws the plots of docs/performance from the tables of docs/performance.md.
     #[arg(long, exclusive = true)]
     plot_only: bool,
-    /// Passed on to the benchmark program.
+    /// Arguments of the benchmark program.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
@@ -43,7 +43,7 @@ enum Suite {
 /// Arguments of `cargo xtask timing`.
 #[derive(Args)]
 pub(crate) struct Timing {
-    /// Passed on to the timing program.
+    /// Arguments of the timing program.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
@@ -52,7 +52,7 @@ impl Bench {
     /// Builds the benchmark program with optimisation, runs one suite (of the generated types, both), and draws.
     pub(crate) fn run(&self) -> Result<()> {
         let Some(suite) = self.suite else { return plots::write(&workspace::root()?) };
-        // The peers of these suites take the compiler minutes, so each is compiled for its own suite alone.
+        // The peers of these suites take minutes to compile, so each is compiled only for its own suite.
         let (features, suites): (&[&str], &[&str]) = match suite {
             Suite::Idle => (&[], &["idle"]),
             Suite::Crypto => (&[], &["crypto"]),
@@ -75,7 +75,7 @@ impl Timing {
     }
 }
 
-/// Runs the benchmark program, built with these options, with these arguments.
+/// Builds the benchmark program with these options and runs it with these arguments.
 fn forward(options: &[&str], arguments: impl Iterator<Item = String>) -> Result<()> {
     let root = workspace::root()?;
     let manifest = root.join("crates/chappe-bench/Cargo.toml");

@@ -1,7 +1,6 @@
 //! `cargo xtask codegen`: Rust code from the schemas in the repository.
 //!
-//! Everything is read, checked and generated in memory first. A schema that cannot be read or generated leaves the
-//! disk as it was.
+//! Everything is read, checked and generated in memory first. If that fails, no file is changed.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,9 +14,9 @@ use clap::Args;
 use crate::schema::{self, SchemaFile};
 use crate::workspace;
 
-/// Generated code in the repository.
+/// A folder of generated code in the repository.
 struct Target {
-    /// The schema, from the root of the repository.
+    /// The schema, relative to the root of the repository.
     schema: &'static str,
     /// The folder that belongs to the generator.
     out: &'static str,
@@ -56,9 +55,9 @@ const TARGETS: &[Target] = &[
 
 /// The schema that has layers.
 const API: &str = "tl-schema/api.tl";
-/// Where the reports about new layers are kept.
+/// The folder of the reports about new layers.
 const LAYERS: &str = "docs/layers";
-/// Where the schemas of earlier layers are kept.
+/// The folder of the schemas of earlier layers.
 const HISTORY: &str = "tl-schema/history";
 
 /// Arguments of `cargo xtask codegen`.
@@ -85,7 +84,7 @@ pub(crate) struct Codegen {
 }
 
 impl Codegen {
-    /// Does what the arguments say.
+    /// Runs the task.
     pub(crate) fn run(&self) -> Result<()> {
         if self.check {
             println!("{} files are what the schemas say", check()?);
@@ -133,11 +132,11 @@ pub(crate) fn check() -> Result<usize> {
     Ok(files)
 }
 
-/// What became of a schema.
+/// The output for a schema.
 struct Generated {
     schema: Schema,
     output: Output,
-    /// The manifest with its features, if the target has some.
+    /// The manifest with its features, if the target has any.
     manifest: Option<(PathBuf, String)>,
 }
 
@@ -161,7 +160,7 @@ impl Target {
 }
 
 impl Target {
-    /// Returns the manifest as it should be: a feature for the functions of each namespace, between two marks.
+    /// Returns the expected manifest: a feature for the functions of each namespace, between two marks.
     fn manifest(&self, schema: &Schema) -> Result<Option<(PathBuf, String)>> {
         const MARKS: [&str; 2] =
             ["# Namespaces: written by `cargo xtask codegen`.\n", "# End of the namespaces.\n"];
@@ -199,7 +198,7 @@ impl Generated {
     }
 }
 
-/// Writes a part of a schema into a folder of someone else.
+/// Writes a part of a schema to a folder of the caller.
 fn subset(file: &Path, names: &[String], style: Style, out: &Path) -> Result<()> {
     let file = SchemaFile::read(file)?;
     let schema = file.parse()?.subset(names)?;
@@ -255,7 +254,7 @@ fn take_layer(path: &Path, origin: Option<&str>) -> Result<()> {
 mod tests {
     use super::*;
 
-    /// The schemas of all layers in the repository.
+    /// Returns the schemas of all layers in the repository.
     fn layers() -> Vec<SchemaFile> {
         let root = workspace::root().expect("tests run in the workspace");
         let history = fs::read_dir(root.join(HISTORY)).expect("the folder is part of the repository");

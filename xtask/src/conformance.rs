@@ -1,8 +1,7 @@
 //! `cargo xtask conformance`: `docs/conformance.md`, the checklist with the place and the test of each rule.
 //!
-//! What a rule says stands in `conformance/rules.tsv`. Where it is enforced is read off the sources, which cite
-//! rules as `SEC-nn`, and what proves it off the names of tests (`sec_021_…`). So the page cannot claim a test that
-//! is not there.
+//! The rules are listed in `conformance/rules.tsv`. The places that enforce them are found by the citations `SEC-nn` in the
+//! sources, the tests by their names (`sec_021_…`). The page therefore cannot claim a test that does not exist.
 
 mod page;
 mod rules;
@@ -17,7 +16,7 @@ use crate::workspace;
 use rules::Rule;
 use sources::Sources;
 
-/// The page, from the root of the repository.
+/// The page, relative to the root of the repository.
 const PAGE: &str = "docs/conformance.md";
 
 /// Arguments of `cargo xtask conformance`.
@@ -28,25 +27,25 @@ pub(crate) struct Conformance {
     check: bool,
 }
 
-/// How many rules are in which state.
+/// The number of rules in each state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     /// A test proves them.
     pub(crate) proven: usize,
-    /// Somebody else's, or without an object here.
+    /// They concern other software, or have no subject here.
     pub(crate) excused: usize,
 }
 
-/// A rule with what was found about it.
+/// A rule with its places and tests.
 struct Row {
     rule: Rule,
-    /// Files that enforce it, from the root of the repository.
+    /// Files that enforce it, relative to the root of the repository.
     places: Vec<String>,
     tests: Vec<sources::Test>,
 }
 
 impl Conformance {
-    /// Does what the arguments say.
+    /// Runs the task.
     pub(crate) fn run(&self) -> Result<()> {
         let counts = if self.check { check()? } else { write()? };
         println!("{PAGE}: {counts}");
@@ -76,7 +75,7 @@ fn write() -> Result<Counts> {
     Ok(Counts::of(&rows))
 }
 
-/// Joins the rules with the sources, and refuses a rule that has neither test nor reason.
+/// Joins the rules with the sources. Fails if a rule has neither a test nor a reason.
 fn rows() -> Result<Vec<Row>> {
     let root = workspace::root()?;
     let sources = Sources::read(&root)?;
@@ -107,7 +106,7 @@ fn rows() -> Result<Vec<Row>> {
 }
 
 impl Row {
-    /// Says what is missing, or superfluous: a rule has tests, or else a reason for having none.
+    /// Returns what is missing or superfluous: a rule has either tests or a reason for having none.
     fn problem(&self) -> Option<String> {
         let name = self.rule.name();
         match (self.tests.is_empty(), self.rule.reason.as_str()) {

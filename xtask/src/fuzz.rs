@@ -1,6 +1,6 @@
-//! `cargo xtask fuzz`: every target in rotation, with the engine that this machine has.
+//! `cargo xtask fuzz`: runs every target in rotation, with the engine that is available.
 //!
-//! The targets live in `chappe-conformance`, where they also run as ordinary tests. With a C++ compiler they are built
+//! The targets are in `chappe-conformance`, where they also run as ordinary tests. With a C++ compiler they are built
 //! for libFuzzer, with the compiler's flags for coverage; these are stable ones, so no nightly toolchain is needed.
 //! Otherwise a simple engine mutates the seeds.
 
@@ -14,25 +14,25 @@ use clap::{Args, ValueEnum};
 
 use crate::{instrument, progress, shell, workspace};
 
-/// What libFuzzer wants to be told by the compiler: which edges there are, which were taken, what was compared.
+/// The instrumentation of libFuzzer: existing edges, taken edges, compared values.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares";
 
-/// Bytes that a process may take, in MiB: what one frame may cost, many times over.
+/// Memory limit of a process in MiB: many times the cost of one frame.
 const MOST_MEMORY: u32 = 1024;
-/// Seconds that one input may take. The slowest honest one takes milliseconds.
+/// Time limit of one input in seconds. The slowest valid one takes milliseconds.
 const MOST_SECONDS: u32 = 20;
-/// Seconds of one turn; corpora grow from turn to turn.
+/// Duration of one turn in seconds. Corpora grow from turn to turn.
 const TURN: u64 = 30;
 
 /// Arguments of `cargo xtask fuzz`.
 #[derive(Args)]
 pub(crate) struct Fuzz {
-    /// How long all targets together are run.
+    /// Total duration in minutes.
     #[arg(long, default_value_t = 15)]
     minutes: u64,
-    /// Only targets whose name contains this.
+    /// Runs only targets whose name contains this text.
     #[arg(long, default_value = "")]
     only: String,
     /// Writes the seed corpora and runs nothing.
@@ -43,7 +43,7 @@ pub(crate) struct Fuzz {
     engine: Option<Engine>,
 }
 
-/// What makes inputs.
+/// The generator of inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Engine {
     /// Guided by coverage.
@@ -59,7 +59,7 @@ struct Target {
     max_len: usize,
 }
 
-/// What became of a target.
+/// The results of a target.
 #[derive(Clone, Debug, Default)]
 struct Tally {
     runs: u64,
@@ -102,14 +102,14 @@ impl Engine {
     }
 }
 
-/// What the fuzzing program is asked for.
+/// The task of the fuzzing program.
 enum Task<'a> {
     List,
     Seeds(&'a Path),
     Run(&'a Target),
 }
 
-/// Where things lie.
+/// The paths of the fuzzing program and its files.
 struct Place {
     root: PathBuf,
     manifest: PathBuf,
@@ -148,7 +148,7 @@ impl Place {
         build.arg("--target-dir").arg(&self.target);
         match engine {
             Engine::Simple => build.args(["--bin", "chappe-fuzz"]),
-            // A platform is named, so that the flags are not for build scripts.
+            // With an explicit target, the flags do not apply to build scripts.
             Engine::Libfuzzer => build
                 .args(["--bin", "any", "--features", "libfuzzer", "--target", &self.host])
                 .env("RUSTFLAGS", COVERAGE)
@@ -158,7 +158,7 @@ impl Place {
         shell::Shell::loud().run(&mut build)
     }
 
-    /// The program with all targets, told what to do.
+    /// Returns the command for a task of the program with all targets.
     fn program(&self, engine: Engine, task: &Task<'_>) -> Command {
         let mut program = match engine {
             Engine::Simple => {
@@ -198,7 +198,7 @@ impl Place {
         Ok(())
     }
 
-    /// Runs one target for a time; returns how many inputs were tried, and what was found.
+    /// Runs one target for a time. Returns the number of inputs and the finding, if there is one.
     fn turn(
         &self,
         engine: Engine,
@@ -239,7 +239,7 @@ fn arguments(target: &Target, turn: usize, seconds: u64, artifacts: &Path) -> Ve
         format!("-rss_limit_mb={MOST_MEMORY}"),
         format!("-artifact_prefix={}/{}-", artifacts.display(), target.name),
         "-print_final_stats=1".to_owned(),
-        // Follows how near comparisons came, at the price of a multiple of the time.
+        // Guides by the distance of comparisons, which multiplies the time.
         format!("-use_value_profile={}", u8::from(turn % 4 == 3)),
     ]
 }
@@ -249,7 +249,7 @@ fn read_target(line: &str) -> Option<Target> {
     Some(Target { name: fields.next()?.to_owned(), max_len: fields.next()?.parse().ok()? })
 }
 
-/// Gives each target its turn until the time is over.
+/// Runs the targets in turn until the time is over.
 fn rotate(place: &Place, engine: Engine, targets: &[Target], seconds: u64) -> Result<Vec<Tally>> {
     let mut tallies = vec![Tally::default(); targets.len()];
     let turn = TURN.min(seconds / targets.len() as u64).max(1);
@@ -277,13 +277,13 @@ fn rotate(place: &Place, engine: Engine, targets: &[Target], seconds: u64) -> Re
     Ok(tallies)
 }
 
-/// Reads the number of inputs from what an engine printed at its end.
+/// Parses the number of inputs from the output of an engine.
 fn executed(text: &str) -> u64 {
     let number = |line: &str| line.strip_prefix("stat::number_of_executed_units:")?.trim().parse().ok();
     text.lines().find_map(number).unwrap_or_default()
 }
 
-/// Finds the lines that say what went wrong.
+/// Extracts the lines that describe the failure.
 fn complaint(text: &str) -> String {
     let telling = ["panicked at", "ERROR: libFuzzer", "SUMMARY", "Test unit written", "  input: ", "Error:"];
     let mut lines = text.lines().peekable();
@@ -291,7 +291,7 @@ fn complaint(text: &str) -> String {
     while let Some(line) = lines.next() {
         if telling.iter().any(|part| line.contains(part)) {
             _ = write!(told, "\n  {}", line.trim());
-            // The message of a panic stands below its place.
+            // The message of a panic follows its location.
             if line.contains("panicked at")
                 && let Some(message) = lines.peek()
             {

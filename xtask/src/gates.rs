@@ -1,6 +1,6 @@
-//! The gates: what must hold before a change lands, in the order in which they run.
+//! The gates that a change must pass, in the order in which they run.
 //!
-//! A new gate is one line in [`ALL`]: it becomes a subcommand and a part of `ci` by that.
+//! A new gate is one line in [`ALL`], which makes it a subcommand and a part of `ci`.
 
 mod advisories;
 pub(crate) mod api;
@@ -33,24 +33,24 @@ use crate::workspace::Workspace;
 pub(crate) struct Gate {
     /// Name of the subcommand.
     pub(crate) name: &'static str,
-    /// What is known once it passed.
+    /// What a pass proves.
     pub(crate) proves: &'static str,
     run: Run,
 }
 
 type Run = fn(&mut Context) -> Result<Verdict>;
 
-/// What a gate works with.
+/// The environment of a gate.
 pub(crate) struct Context {
     pub(crate) workspace: Workspace,
     pub(crate) shell: Shell,
 }
 
-/// How a gate that did not fail ended.
+/// The result of a gate that did not fail.
 pub(crate) enum Verdict {
-    /// Holds; the text adds a figure worth a line.
+    /// Passed; the text adds a figure.
     Passed(String),
-    /// Could not be tried on this machine, and why.
+    /// Could not run on this machine, with the reason.
     Skipped(String),
 }
 
@@ -85,20 +85,20 @@ const fn gate(name: &'static str, proves: &'static str, run: Run) -> Gate {
     Gate { name, proves, run }
 }
 
-/// Runs one gate, with the output of its tools shown.
+/// Runs one gate and shows the output of its tools.
 pub(crate) fn run_one(gate: &Gate) -> Result<()> {
     let mut context = Context { workspace: Workspace::load()?, shell: Shell::loud() };
     show(gate.name, &(gate.run)(&mut context)?);
     Ok(())
 }
 
-/// Runs the gate `name` in a context that the caller has.
+/// Runs the gate `name` in the given context.
 pub(crate) fn run_named(name: &str, context: &mut Context) -> Result<Verdict> {
     let gate = ALL.iter().find(|gate| gate.name == name);
     gate.map_or_else(|| bail!("there is no gate `{name}`"), |gate| (gate.run)(context))
 }
 
-/// Prints how the gate `name` ended.
+/// Prints the result of the gate `name`.
 fn show(name: &str, verdict: &Verdict) {
     match verdict {
         Verdict::Passed(note) => println!("{name}: passed {note}"),
@@ -106,7 +106,7 @@ fn show(name: &str, verdict: &Verdict) {
     }
 }
 
-/// Runs every gate, with a line for each, and fails if one of them did.
+/// Runs every gate and prints a line for each. Fails if one of them did.
 pub(crate) fn run_all() -> Result<()> {
     let start = Instant::now();
     let mut failed = Vec::new();

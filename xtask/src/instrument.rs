@@ -1,17 +1,17 @@
-//! A wrapper of the compiler that leaves the flags for coverage out where they tell nothing.
+//! A wrapper of the compiler that removes the flags for coverage from crates for which they are useless.
 //!
-//! Arithmetic and ciphers take most of the time of a fuzzing target when each of their comparisons is traced, and what
-//! they compare is as good as random: an engine that follows it keeps inputs that are all alike.
+//! Tracing every comparison in arithmetic and ciphers takes most of the time of a fuzzing target. The compared values are
+//! effectively random, so that an engine guided by them keeps equivalent inputs.
 
 use std::env;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-/// Set for builds that this program wraps.
+/// The environment variable of builds that this program wraps.
 pub(crate) const VARIABLE: &str = "CHAPPE_WRAPS_RUSTC";
 
-/// Crates that compute and decide nothing about the input's form.
+/// Crates whose control flow does not depend on the form of the input.
 const PLAIN: [&str; 17] = [
     "aes",
     "block_buffer",
@@ -32,7 +32,7 @@ const PLAIN: [&str; 17] = [
     "zeroize",
 ];
 
-/// Runs the compiler in this program's place, if it was started as its wrapper; says whether that succeeded.
+/// Runs the compiler if this program was started as its wrapper, and returns whether it succeeded.
 pub(crate) fn as_rustc() -> Option<Result<bool>> {
     env::var_os(VARIABLE)?;
     let mut arguments = env::args().skip(1);
@@ -42,7 +42,7 @@ pub(crate) fn as_rustc() -> Option<Result<bool>> {
     Some(status.map(|status| status.success()).with_context(|| compiler))
 }
 
-/// Leaves out what a plain crate is not compiled with.
+/// Removes the flags for coverage from the arguments of a plain crate.
 fn kept(arguments: &[String]) -> impl Iterator<Item = &String> {
     let name = arguments.iter().skip_while(|argument| *argument != "--crate-name").nth(1);
     let is_plain = name.is_some_and(|name| PLAIN.contains(&name.as_str()));

@@ -12,7 +12,7 @@ use clap::Args;
 
 use crate::workspace;
 
-/// The page, from the root of the repository.
+/// The page, relative to the root of the repository.
 const PAGE: &str = "docs/limits.md";
 
 /// Structs whose public fields are bounds or time limits.
@@ -96,7 +96,7 @@ pub(crate) fn check() -> Result<usize> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Bound {
     krate: String,
-    /// From the root of the repository.
+    /// Relative to the root of the repository.
     file: String,
     name: String,
     /// The expression in the source.

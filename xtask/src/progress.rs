@@ -1,15 +1,15 @@
-//! A line that says what is going on, on a terminal only.
+//! Progress lines, on a terminal only.
 
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How often the spinner turns.
+/// Interval of the spinner.
 const TICK: Duration = Duration::from_millis(120);
 
-/// Shows `what` with the time it takes, until the returned bar is dropped or cleared.
+/// Shows `what` with the elapsed time until the returned bar is dropped or cleared.
 ///
-/// Where standard error is not a terminal nothing is printed.
+/// Prints nothing if standard error is not a terminal.
 pub(crate) fn spinner(what: &str) -> ProgressBar {
     let bar = ProgressBar::new_spinner().with_message(what.to_owned());
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}  {elapsed}") {

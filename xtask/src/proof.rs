@@ -1,7 +1,7 @@
 //! `cargo xtask layers-proof`: the repository with each layer of the API in turn.
 //!
-//! Each layer is taken into a copy of the tracked files, as someone with a new schema would, so that the working tree stays
-//! as it is. Copies and builds are kept in the target folder.
+//! Each layer replaces the schema in a copy of the tracked files, so that the working tree is not changed. Copies and builds
+//! are in the target folder.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -24,14 +24,14 @@ pub(crate) struct Proof {
     all: bool,
 }
 
-/// What is built and tested with each layer: all that depends on the types of the API.
+/// The builds and tests for each layer: all packages that depend on the types of the API.
 const TESTS: &[&[&str]] = &[
     &["check", "-p", "chappe", "--features", "api", "--quiet"],
     &["test", "-p", "chappe-tl-api", "--quiet"],
     &["test", "-p", "chappe-conformance", "--test", "tl_api_types", "--quiet"],
 ];
 
-/// What is tested with each layer on request.
+/// The tests for each layer with `--all`.
 const ALL: &[&[&str]] = &[&["xtask", "test"]];
 
 impl Proof {
@@ -60,7 +60,7 @@ impl Proof {
     }
 }
 
-/// The schemas of all layers in the repository.
+/// Returns the schemas of all layers in the repository.
 fn layers(root: &Path) -> Result<Vec<PathBuf>> {
     let history = fs::read_dir(root.join("tl-schema/history"))?;
     let mut files = history.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
@@ -69,8 +69,8 @@ fn layers(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Copies the tracked files of the repository over an earlier copy. Files that are the same are left alone, so that cargo does
-/// not compile them again.
+/// Copies the tracked files of the repository over an earlier copy. Equal files are not
+/// written, so that cargo does not compile them again.
 fn copy(root: &Path, copy: &Path) -> Result<PathBuf> {
     let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(root).output()?;
     ensure!(listed.status.success(), "`git ls-files` failed in {}", root.display());
@@ -93,7 +93,7 @@ fn copy(root: &Path, copy: &Path) -> Result<PathBuf> {
     Ok(copy.to_owned())
 }
 
-/// Removes the files below `folder` that an earlier layer has left.
+/// Removes the files of an earlier layer below `folder`.
 fn remove_others(copy: &Path, folder: &Path, names: &BTreeSet<&Path>) -> Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();

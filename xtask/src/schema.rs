@@ -1,4 +1,4 @@
-//! Schema files: where they come from, what they say, and `cargo xtask schema diff`.
+//! Schema files, their headers, and `cargo xtask schema diff`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-/// The lines in front of a schema that say where it comes from.
+/// The header lines of a schema.
 const ORIGIN: &str = "// Origin: ";
 const SHA256: &str = "// SHA-256 of what follows: ";
 
@@ -24,7 +24,7 @@ pub(crate) struct Schema {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Says what changed between two schemas, and whom that breaks.
+    /// Shows the changes between two schemas, and what they break.
     Diff {
         /// The old schema.
         old: PathBuf,
@@ -37,7 +37,7 @@ enum Task {
 }
 
 impl Schema {
-    /// Does what the arguments say.
+    /// Runs the task.
     pub(crate) fn run(&self) -> Result<()> {
         let Task::Diff { old, new, json } = &self.task;
         let diff = SchemaDiff::between(&SchemaFile::read(old)?.parse()?, &SchemaFile::read(new)?.parse()?);
@@ -50,7 +50,7 @@ impl Schema {
     }
 }
 
-/// A schema file, its header apart from the text it was made from.
+/// A schema file, with the header separated from the text.
 pub(crate) struct SchemaFile {
     name: String,
     origin: String,
@@ -79,19 +79,19 @@ impl SchemaFile {
         Ok(file)
     }
 
-    /// Returns the path to show.
+    /// Returns the path for messages.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Says where the text comes from.
+    /// Sets the origin of the text.
     pub(crate) fn set_origin(&mut self, origin: &str) {
         origin.replace('\n', " ").trim().clone_into(&mut self.origin);
     }
 
-    /// Reads and checks the schema; the error shows everything that is wrong with it.
+    /// Parses and checks the schema. The error lists all problems.
     pub(crate) fn parse(&self) -> Result<chappe_tl_parser::Schema> {
-        // Lines are counted as in the file.
+        // The header is replaced by empty lines, so that line numbers are those of the file.
         let padded = "\n".repeat(self.header_lines) + &self.text;
         let parsed = chappe_tl_parser::parse(&self.name, &padded);
         parsed.map_err(|diagnostics| match diagnostics.len() {
@@ -107,7 +107,7 @@ impl SchemaFile {
             .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
     }
 
-    /// Checks that the text is still the one that was taken.
+    /// Checks that the text was not edited.
     pub(crate) fn check_sum(&self) -> Result<()> {
         match &self.stated_sum {
             Some(stated) if *stated != self.sha256() => {
@@ -124,7 +124,7 @@ impl SchemaFile {
     }
 }
 
-/// The report about a new layer.
+/// Returns the report about a new layer.
 pub(crate) fn report(diff: &SchemaDiff, new: &SchemaFile) -> String {
     let layer = |layer: Option<i32>| layer.map_or_else(|| "?".to_owned(), |layer| layer.to_string());
     let (old_layer, new_layer) = (layer(diff.old_layer), layer(diff.new_layer));
@@ -151,9 +151,7 @@ pub(crate) fn report(diff: &SchemaDiff, new: &SchemaFile) -> String {
 
 const fn meaning(impact: Impact) -> &'static str {
     match impact {
-        Impact::WireBreaking => {
-            "The old encoding is not understood any more: the id is another one, or gone."
-        }
+        Impact::WireBreaking => "The old encoding is no longer valid: the id changed or was removed.",
         Impact::SourceBreaking => {
             "The old encoding stays valid; struct literals or exhaustive matches need a line."
         }
@@ -161,7 +159,7 @@ const fn meaning(impact: Impact) -> &'static str {
     }
 }
 
-/// The diff for machines.
+/// Returns the diff as JSON.
 fn to_json(diff: &SchemaDiff) -> Value {
     let counts = |category| {
         let counts = diff.counts(category);

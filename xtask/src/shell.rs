@@ -1,7 +1,7 @@
-//! Child processes, and where their output goes.
+//! Child processes and their output.
 //!
-//! A gate that runs alone shows what its tools print. In `ci` the same output goes to a log file
-//! under the target folder, so that the summary stays readable, and is shown if the gate fails.
+//! A gate that runs alone shows the output of its tools. In `ci`, the output goes to a log file in the target folder and is
+//! shown only if the gate fails.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -17,12 +17,12 @@ pub(crate) struct Shell {
 }
 
 impl Shell {
-    /// Lets tools print to the terminal.
+    /// Returns a shell whose tools print to the terminal.
     pub(crate) const fn loud() -> Self {
         Self { log: None }
     }
 
-    /// Sends what tools print to `path`, which is replaced.
+    /// Returns a shell whose tools print to the file `path`, which is replaced.
     pub(crate) fn logging_to(path: &Path) -> Result<Self> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
@@ -38,7 +38,7 @@ impl Shell {
         self.log.as_ref().map(|(path, _)| path.as_path())
     }
 
-    /// Returns everything logged so far; empty if output goes to the terminal.
+    /// Returns the log, which is empty if output goes to the terminal.
     pub(crate) fn logged(&mut self) -> Result<String> {
         let Some((_, file)) = &mut self.log else { return Ok(String::new()) };
         let mut bytes = Vec::new();
@@ -47,7 +47,7 @@ impl Shell {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// Prints a line where the tools print.
+    /// Prints a line to the output of the tools.
     pub(crate) fn say(&self, line: &str) -> Result<()> {
         match &self.log {
             Some((_, file)) => writeln!(&*file, "{line}")?,
@@ -71,7 +71,7 @@ impl Shell {
         Ok(())
     }
 
-    /// Runs `command` like [`Shell::run`], and returns what it printed on standard output and error.
+    /// Runs `command` like [`Shell::run`] and returns its standard output and error.
     pub(crate) fn read(&self, command: &mut Command) -> Result<String> {
         self.say(&format!("$ {}", words(command)))?;
         let output = command.stdin(Stdio::null()).output();
@@ -88,14 +88,14 @@ impl Shell {
     }
 }
 
-/// Returns a command for the cargo that runs this task, in the workspace root.
+/// Returns a command for the running cargo in the workspace root.
 pub(crate) fn cargo(root: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root);
     command
 }
 
-/// Tells whether `cargo NAME --version` works with this search path.
+/// Returns whether `cargo NAME --version` works with this search path.
 pub(crate) fn has_cargo_command(name: &str, path: &OsStr) -> bool {
     let mut probe = Command::new("cargo");
     probe.args([name, "--version"]).env("PATH", path);
@@ -103,7 +103,7 @@ pub(crate) fn has_cargo_command(name: &str, path: &OsStr) -> bool {
     probe.status().is_ok_and(|status| status.success())
 }
 
-/// Returns the command line as a person would type it, without the path of the program.
+/// Returns the command line without the path of the program.
 fn words(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let mut line = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();

@@ -1,6 +1,6 @@
-//! Text in the form that `rustfmt` gives it.
+//! Text in the format of `rustfmt`.
 
-/// Longest line, as in `rustfmt.toml`.
+/// Maximum length of a line, as in `rustfmt.toml`.
 const MAX_WIDTH: usize = 110;
 
 /// Lines of code.

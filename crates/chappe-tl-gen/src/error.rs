@@ -1,35 +1,35 @@
-//! What has no form in Rust.
+//! Errors of the generator.
 
 use core::fmt;
 
-/// Why a schema cannot be generated.
+/// Why no code can be generated for a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GenerateError {
     /// Two names of the schema become the same name in Rust.
     NameClash {
-        /// The one that came first.
+        /// The first one.
         first: String,
         /// The other one.
         second: String,
-        /// What both become.
+        /// The name of both in Rust.
         rust_name: String,
     },
-    /// A constructor has type parameters; only functions may.
+    /// A constructor has type parameters, which only functions may have.
     GenericConstructor {
         /// The constructor.
         name: String,
     },
-    /// A namespace is called like a module that generated code needs for itself.
+    /// A namespace has the name of a module that generated code uses.
     ReservedNamespace {
         /// The namespace.
         name: String,
     },
-    /// The chosen style has no form for something.
+    /// The chosen style does not support a definition.
     Unsupported {
         /// The constructor or function.
         definition: String,
-        /// What it has that has no form.
+        /// The unsupported part.
         what: &'static str,
     },
 }

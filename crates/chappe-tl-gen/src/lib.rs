@@ -1,7 +1,7 @@
 //! Generates Rust types from a TL (Type Language) schema.
 //!
-//! The output is plain text, the same for the same schema on every machine: one file per TL namespace and kind,
-//! sorted, formatted as `rustfmt` would. It needs `chappe-tl` at run time and nothing else.
+//! The output is the same for the same schema on every machine: one sorted file per TL namespace and kind, in the format of
+//! `rustfmt`. At run time it needs only `chappe-tl`.
 //!
 //! Not here: reading schemas (`chappe-tl-parser`), encoding values (`chappe-tl`).
 //!
@@ -49,7 +49,7 @@ pub const RUNTIME_VERSION: u32 = 4;
 ///
 /// # Errors
 ///
-/// Fails if the schema has something that has no form in Rust, such as two names that become one.
+/// Fails if the schema cannot be expressed in Rust, for example if two names become the same.
 pub fn generate(schema: &Schema, options: &GeneratorOptions) -> Result<Output, GenerateError> {
     let plan = Plan::new(schema)?;
     match options.style {

@@ -1,4 +1,4 @@
-//! How TL names become Rust names. Callers depend on these rules.
+//! The conversion of TL names to Rust names. Callers depend on these rules.
 
 use chappe_tl_parser::Definition;
 

@@ -1,4 +1,4 @@
-//! What to generate.
+//! Options of the generator.
 
 /// The shape of generated types.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl core::str::FromStr for Style {
     }
 }
 
-/// A name that no style has.
+/// The name of a style is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownStyle {
     /// The name.
@@ -38,17 +38,17 @@ impl core::fmt::Display for UnknownStyle {
 
 impl core::error::Error for UnknownStyle {}
 
-/// What to generate, and what to say about it.
+/// Options of the generator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GeneratorOptions {
     /// The shape of the types.
     pub style: Style,
-    /// Where the schema comes from, named in the header of every file.
+    /// The origin of the schema, for the header of every file.
     pub origin: String,
-    /// Who generates, named in the header of every file.
+    /// The command that generates, for the header of every file.
     pub generator: String,
-    /// SHA-256 of the schema file in hexadecimal, named in the header of the root module.
+    /// SHA-256 of the schema file in hexadecimal, for the header of the root module.
     pub sha256: Option<String>,
     /// The cargo feature of the generated crate behind which `serde` is derived; never, if `None`.
     pub serde_feature: Option<String>,
@@ -63,7 +63,7 @@ pub struct GeneratorOptions {
 }
 
 impl GeneratorOptions {
-    /// Owned values, without `serde`, from a schema called `origin`.
+    /// Returns the options for owned values without `serde`, from the schema `origin`.
     pub fn new(origin: impl Into<String>) -> Self {
         Self {
             style: Style::default(),
@@ -77,21 +77,21 @@ impl GeneratorOptions {
         }
     }
 
-    /// Chooses the shape of the types.
+    /// Sets the style of the types.
     #[must_use]
     pub const fn style(mut self, style: Style) -> Self {
         self.style = style;
         self
     }
 
-    /// Says who generates.
+    /// Sets the command that generates.
     #[must_use]
     pub fn generator(mut self, generator: impl Into<String>) -> Self {
         self.generator = generator.into();
         self
     }
 
-    /// Names the schema file's SHA-256 in the header.
+    /// Sets the SHA-256 of the schema file for the header.
     #[must_use]
     pub fn sha256(mut self, hex: impl Into<String>) -> Self {
         self.sha256 = Some(hex.into());

@@ -1,4 +1,4 @@
-//! Generated files: written, compared, or put together.
+//! Generated files, which can be written, compared, or joined.
 
 use core::fmt;
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ pub struct Output {
     files: BTreeMap<String, String>,
 }
 
-/// The first place where a folder is not what would be generated.
+/// The first difference between a folder and the generated files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Difference {
@@ -23,7 +23,7 @@ pub enum Difference {
         /// The file.
         path: PathBuf,
     },
-    /// A file is there that is not generated.
+    /// A file is not generated.
     Surplus {
         /// The file.
         path: PathBuf,
@@ -34,9 +34,9 @@ pub enum Difference {
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
-        /// What is there; `None` behind the last line.
+        /// The existing line, or `None` after the last one.
         found: Option<String>,
-        /// What would be generated; `None` behind the last line.
+        /// The generated line, or `None` after the last one.
         generated: Option<String>,
     },
 }
@@ -66,7 +66,7 @@ impl Output {
         self.files.iter().map(|(path, text)| (path.as_str(), text.as_str()))
     }
 
-    /// Writes the files into `dir`, which belongs to the generator: other files in it are removed.
+    /// Writes the files to `dir` and removes all other files in it.
     ///
     /// # Errors
     ///
@@ -87,7 +87,7 @@ impl Output {
         Ok(())
     }
 
-    /// Compares the files in `dir` with what would be written.
+    /// Compares the files in `dir` with the generated ones.
     ///
     /// # Errors
     ///
@@ -107,7 +107,7 @@ impl Output {
         Ok(self.surplus(dir)?.into_iter().next().map(|path| Difference::Surplus { path }))
     }
 
-    /// Puts all modules into one text, to be used with `include!` inside a module.
+    /// Joins all modules to one text, for `include!` in a module.
     pub fn to_single_file(&self) -> String {
         let mut text = String::new();
         for line in self.inline("mod.rs", "") {

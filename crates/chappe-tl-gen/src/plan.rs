@@ -1,4 +1,4 @@
-//! What every style needs to know about a schema: names, sizes, recursion.
+//! Names, sizes and recursion of a schema, indefinitelyy style.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ const ENDLESS: usize = 1 << 20;
 /// and the vector around it, a hostile vector of the shortest encodings stays below 20 bytes per byte received.
 const MEMORY_PER_BYTE: usize = 16;
 
-/// A schema with the answers to the questions that all styles ask.
+/// A schema with derived facts for all styles.
 #[derive(Debug)]
 pub struct Plan<'s> {
     schema: &'s Schema,
@@ -27,11 +27,11 @@ pub struct Plan<'s> {
 }
 
 impl<'s> Plan<'s> {
-    /// Looks through the schema.
+    /// Analyses the schema.
     ///
     /// # Errors
     ///
-    /// Fails if the schema has something that has no form in Rust.
+    /// Fails if the schema cannot be expressed in Rust.
     pub fn new(schema: &'s Schema) -> Result<Self, GenerateError> {
         check_names(schema)?;
         let mut plan = Self {

@@ -1,4 +1,4 @@
-//! What must hold between the definitions of a schema.
+//! The consistency checks of a schema.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ pub(crate) fn check(
         check_id(definition, options, &mut report);
         check_params(definition, &mut report);
         if syntax_is_fine {
-            // A definition that could not be read would make every use of it look wrong too.
+            // A malformed definition would cause an error for each of its uses.
             check_references(definition, schema, &mut report);
         }
         if let Some(id) = names.insert((definition.category, &definition.name), definition.id) {

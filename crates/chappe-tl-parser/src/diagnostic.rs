@@ -1,14 +1,14 @@
-//! What is wrong with a schema, and where.
+//! Diagnostics of a schema.
 
 use core::fmt;
 
-/// One thing that is wrong with a schema.
+/// One problem of a schema.
 ///
-/// Displayed as a compiler would: position and message, the line, a mark below the place.
+/// Displayed like a compiler error: position and message, the line, a mark below the position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Diagnostic {
-    /// The file, as it was given to the parser.
+    /// The file name that was passed to the parser.
     pub file: String,
     /// The line, counted from 1.
     pub line: usize,
@@ -36,7 +36,7 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Everything that is wrong with a schema, by position.
+/// All problems of a schema, sorted by position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostics(Vec<Diagnostic>);
 
@@ -46,7 +46,7 @@ impl Diagnostics {
         Self(diagnostics)
     }
 
-    /// Returns how many there are; at least one.
+    /// Returns the number of problems, at least one.
     #[expect(clippy::len_without_is_empty, reason = "there is always at least one")]
     pub fn len(&self) -> usize {
         self.0.len()
@@ -94,7 +94,7 @@ impl<'a> Source<'a> {
         Self { file, text, line_starts: core::iter::once(0).chain(breaks).collect() }
     }
 
-    /// Makes a diagnostic at a byte offset.
+    /// Returns a diagnostic at a byte offset.
     pub(crate) fn at(&self, offset: usize, message: impl Into<String>) -> Diagnostic {
         let line = self.line_of(offset);
         let start = self.line_starts[line];

@@ -1,4 +1,4 @@
-//! What changed between two schemas, and whom that breaks.
+//! The changes between two schemas, and what they break.
 
 use core::fmt;
 use std::collections::BTreeMap;
@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use crate::model::{Category, Definition, Name, Parameter, ParameterKind, Type};
 use crate::schema::Schema;
 
-/// Whom a change breaks.
+/// What a change breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Impact {
-    /// Nobody: callers compile and understand each other.
+    /// Nothing: callers compile, and encodings are compatible.
     Compatible,
-    /// Callers that use the definition must be changed, but the bytes they wrote stay valid.
+    /// Source code: callers of the definition must change, but encoded bytes stay valid.
     SourceBreaking,
-    /// Bytes written for the one schema are not understood by the other.
+    /// The wire format: bytes of one schema are invalid in the other.
     WireBreaking,
 }
 
@@ -27,22 +27,22 @@ impl fmt::Display for Impact {
     }
 }
 
-/// What happened to a parameter.
+/// The change of a parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FieldChange {
-    /// It is new.
+    /// It was added.
     Added(Parameter),
-    /// It is gone.
+    /// It was removed.
     Removed(Parameter),
-    /// It has another type or condition.
+    /// Its type or condition changed.
     Changed {
-        /// What it was.
+        /// The old one.
         old: Parameter,
-        /// What it is.
+        /// The new one.
         new: Parameter,
     },
-    /// It stands elsewhere among the parameters that both definitions have.
+    /// Its position among the common parameters changed.
     Moved(Parameter),
 }
 
@@ -57,46 +57,46 @@ impl fmt::Display for FieldChange {
     }
 }
 
-/// What happened to a definition.
+/// The change of a definition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChangeKind {
-    /// It is new.
+    /// It was added.
     Added {
-        /// What it is.
+        /// The new one.
         new: Box<Definition>,
     },
-    /// It is gone.
+    /// It was removed.
     Removed {
-        /// What it was.
+        /// The old one.
         old: Box<Definition>,
     },
-    /// It is another one under the same name.
+    /// It changed.
     Changed {
-        /// What it was.
+        /// The old one.
         old: Box<Definition>,
-        /// What it is.
+        /// The new one.
         new: Box<Definition>,
-        /// What happened to its parameters.
+        /// The changes of its parameters.
         fields: Vec<FieldChange>,
     },
 }
 
-/// A definition that is not the same in both schemas.
+/// A definition that differs between both schemas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
     /// Its name.
     pub name: Name,
-    /// The section it stands in.
+    /// Its section.
     pub category: Category,
-    /// What happened to it.
+    /// The change.
     pub kind: ChangeKind,
-    /// Whom that breaks.
+    /// What the change breaks.
     pub impact: Impact,
 }
 
-/// What changed between two schemas.
+/// The changes between two schemas.
 ///
 /// ```
 /// use chappe_tl_parser::{SchemaDiff, Impact, parse};
@@ -165,15 +165,15 @@ impl SchemaDiff {
     }
 }
 
-/// How much changed in a section.
+/// The number of changes in a section.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
-    /// Definitions that are new.
+    /// Added definitions.
     pub added: usize,
-    /// Definitions that are gone.
+    /// Removed definitions.
     pub removed: usize,
-    /// Definitions that are others under the same name.
+    /// Changed definitions.
     pub changed: usize,
 }
 
@@ -183,7 +183,7 @@ impl fmt::Display for Counts {
     }
 }
 
-/// A constructor that joins a type that was there before is a case that exhaustive matches do not have.
+/// A new constructor of an existing type breaks exhaustive matches.
 fn verdict_of_added(old: &Schema, added: &Definition) -> Impact {
     match (added.category, &added.result) {
         (Category::Types, Type::Boxed(ty)) if old.constructors_of(ty).next().is_some() => {
@@ -208,7 +208,7 @@ fn changed(old: &Definition, new: &Definition) -> Option<(ChangeKind, Impact)> {
     Some((kind, impact))
 }
 
-/// What of a definition can be seen in its encoding: types and conditions, without names and without bare flags.
+/// The part of a definition that its encoding depends on: types and conditions, without names and bare flags.
 fn on_wire(definition: &Definition) -> impl Iterator<Item = (Type, Option<(usize, u8)>)> {
     definition.params.iter().filter_map(|param| match &param.kind {
         ParameterKind::Flags => Some((Type::True, None)),

@@ -1,9 +1,9 @@
 //! The constructor id rule.
 //!
-//! An id is the CRC-32 (IEEE, reflected, as in zlib) of the normalised definition. Where the schema gives an id, that
-//! one counts, and computing it is a check.
+//! An id is the CRC-32 (IEEE, reflected, as in zlib) of the normalised definition. An explicit id in the schema takes
+//! precedence; the computed one is compared with it.
 
-/// Definitions whose published ids the rule does not give: name, id, why.
+/// Definitions whose published ids break the rule: name, id, reason.
 pub const EXCEPTIONS: &[(&str, u32, &str)] = &[
     ("ipPortSecret", 0x3798_2646, "computed without replacing `bytes` by `string`"),
     ("accessPointRule", 0x4679_b65f, "taken over from a definition that was never published"),
@@ -27,9 +27,9 @@ pub fn compute(line: &str) -> u32 {
     crc32fast::hash(normalize(line).as_bytes())
 }
 
-/// Brings a definition into the form that is hashed.
+/// Normalises a definition for the hash.
 ///
-/// `#id`, the final `;` and all parameters of type `true` go; `bytes` becomes `string` as a parameter's type, but not
+/// Removes `#id`, the final `;` and all parameters of type `true`; `bytes` becomes `string` as a parameter's type, but not
 /// inside angle brackets; angle brackets and braces become spaces.
 pub fn normalize(line: &str) -> String {
     let line = line.trim().trim_end_matches(';').trim_end();

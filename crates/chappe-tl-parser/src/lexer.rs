@@ -1,8 +1,8 @@
-//! Text to tokens, without comments.
+//! The lexer: text to tokens, without comments.
 
 use crate::diagnostic::{Diagnostic, Source};
 
-/// The smallest piece of a schema that has a meaning.
+/// A token of a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Token<'a> {
     /// Letters, digits and underscores: names, ids, numbers.
@@ -16,7 +16,7 @@ pub(crate) enum Token<'a> {
 }
 
 impl Token<'_> {
-    /// Names the token as diagnostics do.
+    /// Formats the token for diagnostics.
     pub(crate) fn describe(self) -> String {
         match self {
             Token::Word(word) => format!("`{word}`"),
@@ -27,7 +27,7 @@ impl Token<'_> {
     }
 }
 
-/// A token and the bytes it takes.
+/// A token and its byte range.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spanned<'a> {
     pub(crate) token: Token<'a>,

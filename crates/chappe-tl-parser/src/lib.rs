@@ -4,8 +4,8 @@
 //! column, the line itself and what was expected; one run reports all of them. Constructor ids are recomputed by the
 //! CRC-32 rule ([`id`]) and must match.
 //!
-//! [`SchemaDiff`] says what changed between two schemas and whom that breaks; [`Schema::subset`] keeps only what a
-//! few functions need.
+//! [`SchemaDiff`] lists the changes between two schemas and what they break. [`Schema::subset`] keeps only what a few
+//! functions need.
 //!
 //! Not here: Rust code (`chappe-tl-gen`), encoding of values (`chappe-tl`).
 //!
@@ -48,22 +48,22 @@ pub use model::{Category, Condition, Definition, Name, Parameter, ParameterKind,
 pub use schema::Schema;
 pub use subset::UnknownName;
 
-/// Reads a schema and checks it.
+/// Parses and checks a schema.
 ///
 /// `file` is only used in diagnostics.
 ///
 /// # Errors
 ///
-/// Fails with everything that is wrong with the text.
+/// Fails with all problems of the text.
 pub fn parse(file: &str, text: &str) -> Result<Schema, Diagnostics> {
     parse_with(file, text, &ParseOptions::default())
 }
 
-/// Reads a schema and checks it under the given rules.
+/// Parses and checks a schema with the given options.
 ///
 /// # Errors
 ///
-/// Fails with everything that is wrong with the text.
+/// Fails with all problems of the text.
 pub fn parse_with(file: &str, text: &str, options: &ParseOptions) -> Result<Schema, Diagnostics> {
     let source = diagnostic::Source::new(file, text);
     let (tokens, layers, mut problems) = lexer::tokenize(&source);
@@ -75,16 +75,16 @@ pub fn parse_with(file: &str, text: &str, options: &ParseOptions) -> Result<Sche
     if problems.is_empty() { Ok(schema) } else { Err(Diagnostics::new(problems)) }
 }
 
-/// The rules a schema is checked by.
+/// The options of the checks of a schema.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ParseOptions {
-    /// Names of definitions whose ids are taken as they are, beyond those of [`id::EXCEPTIONS`].
+    /// Names of definitions whose ids may break the CRC-32 rule, in addition to [`id::EXCEPTIONS`].
     pub trusted_ids: Vec<String>,
 }
 
 impl ParseOptions {
-    /// Takes the id of the definition called `name` as it is, although the CRC-32 rule gives another one.
+    /// Accepts the id of the definition `name` although it breaks the CRC-32 rule.
     #[must_use]
     pub fn trust_id_of(mut self, name: impl Into<String>) -> Self {
         self.trusted_ids.push(name.into());

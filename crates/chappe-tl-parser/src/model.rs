@@ -1,13 +1,13 @@
-//! What a schema says.
+//! The model of a schema.
 
 use core::fmt;
 
 /// A name with its namespace: `auth.sentCode`, `ping`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name {
-    /// What stands before the dot.
+    /// The part before the dot.
     pub namespace: Option<String>,
-    /// What stands after it.
+    /// The part after the dot.
     pub ident: String,
 }
 
@@ -32,7 +32,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// The section a definition stands in.
+/// The section of a definition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Category {
     /// `---types---`: constructors.
@@ -46,21 +46,21 @@ pub enum Category {
 pub struct Definition {
     /// Its name.
     pub name: Name,
-    /// Its id: the one given in the schema, otherwise the computed one.
+    /// Its id: the explicit one of the schema, otherwise the computed one.
     pub id: u32,
-    /// Whether the schema gives the id.
+    /// Whether the id is explicit in the schema.
     pub has_explicit_id: bool,
     /// Its type parameters: `X` of `{X:Type}`.
     pub generics: Vec<String>,
     /// Its parameters, in wire order.
     pub params: Vec<Parameter>,
-    /// The type it constructs or returns.
+    /// The type that it constructs or returns.
     pub result: Type,
-    /// The section it stands in.
+    /// Its section.
     pub category: Category,
-    /// The definition as it is written, on one line, without comments and final `;`.
+    /// The source of the definition on one line, without comments and final `;`.
     pub text: String,
-    /// Where it begins in the file, in bytes.
+    /// Its byte offset in the file.
     pub offset: usize,
 }
 
@@ -101,25 +101,25 @@ impl Definition {
 pub struct Parameter {
     /// Its name, as in the schema.
     pub name: String,
-    /// What it is.
+    /// The new one.
     pub kind: ParameterKind,
 }
 
-/// What a parameter is.
+/// The kind of a parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ParameterKind {
-    /// A word whose bits say which later parameters are there: `flags:#`.
+    /// A flags word, whose bits tell which later parameters are present: `flags:#`.
     Flags,
     /// A value.
     Value {
         /// Its type.
         ty: Type,
-        /// When it is there; always, if `None`.
+        /// Its condition. Without one it is always present.
         condition: Option<Condition>,
     },
 }
 
-/// `flags.3?`: the parameter is there if the bit is set.
+/// `flags.3?`: the parameter is present if the bit is set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
     /// The flags word, an earlier parameter.
@@ -162,7 +162,7 @@ pub enum Type {
     Generic {
         /// The name of the parameter.
         name: String,
-        /// Whether `!` stands before it.
+        /// Whether `!` precedes it.
         call: bool,
     },
     /// `Peer`: any constructor of the type, with its id.

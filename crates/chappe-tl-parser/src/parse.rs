@@ -1,16 +1,16 @@
-//! Tokens to definitions. An error costs the definition it is in, not the rest of the file.
+//! The parser: tokens to definitions. After an error it continues with the next definition.
 
 use crate::diagnostic::{Diagnostic, Source};
 use crate::id;
 use crate::lexer::{Spanned, Token};
 use crate::model::{Category, Condition, Definition, Name, Parameter, ParameterKind, Type};
 
-/// Says that a diagnostic was written.
+/// Marks that a diagnostic was reported.
 struct Reported;
 
 type Parsed<T> = Result<T, Reported>;
 
-/// Reads all definitions; each comes with the offset it begins at.
+/// Parses all definitions and their offsets.
 pub(crate) fn parse_tokens<'a>(
     source: &Source<'a>,
     tokens: &[Spanned<'a>],

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::model::{Category, Definition, Name, Type};
 use crate::schema::Schema;
 
-/// A name that no definition or type of the schema has.
+/// The schema has no definition or type of this name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownName {
     /// The name.

@@ -1,4 +1,4 @@
-//! What the sources say about rules: citations in the code, names of tests.
+//! Rules in the sources: citations in the code, names of tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -24,7 +24,7 @@ const ONLY_NAMING: &[&str] = &[
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Test {
     pub(super) name: String,
-    /// From the root of the repository.
+    /// Relative to the root of the repository.
     pub(super) file: String,
 }
 

@@ -1,8 +1,8 @@
-//! Known vulnerabilities of what is in the lock file, from a checkout of the advisory database.
+//! Known vulnerabilities of the locked packages, from a checkout of the advisory database.
 //!
 //! The database is a git repository that not every build machine can reach, so nothing is fetched here: the checkout is
-//! the one that `ADVISORY_DB` names, or one that `cargo audit` or `cargo deny` left behind. Which advisories are known and do
-//! not concern us stands in `deny.toml`, each with its reason.
+//! the one that `ADVISORY_DB` names, or one that `cargo audit` or `cargo deny` left behind. `deny.toml` lists the
+//! known advisories that do not apply, each with its reason.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -12,13 +12,13 @@ use cargo_metadata::Package;
 use cargo_metadata::semver::{Version, VersionReq};
 use serde::Deserialize;
 
-/// The part of `deny.toml` that is about advisories.
+/// The part of `deny.toml` about advisories.
 #[derive(Default, Deserialize)]
 pub(super) struct Advisories {
     ignore: Vec<Ignored>,
 }
 
-/// An advisory that is known, and why it does not concern us.
+/// A known advisory, and why it does not apply.
 #[derive(Deserialize)]
 struct Ignored {
     id: String,

@@ -1,7 +1,7 @@
-//! Snapshots of the public API: a change of a signature is a change of a file, seen in review.
+//! Snapshots of the public API, which show changes of signatures in review.
 //!
-//! The text is made from rustdoc's JSON, whose format belongs to one version of rustc. Another version
-//! cannot check the snapshots and says so.
+//! The text is generated from rustdoc's JSON, whose format belongs to one version of rustc. With another version the gate is
+//! skipped.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,10 +15,10 @@ use super::{Context, Verdict};
 use crate::shell::{self, Shell};
 use crate::workspace::Workspace;
 
-/// Set for children that are this program in the role of rustdoc.
+/// The environment variable of child processes in which this program replaces rustdoc.
 const AS_RUSTDOC: &str = "CHAPPE_XTASK_AS_RUSTDOC";
 
-/// What the snapshots leave to the generator's own checks: one generated crate of thousands of types.
+/// The generated crate with thousands of types, which the gate `codegen` checks instead.
 const GENERATED: &str = "chappe-tl-api";
 
 /// Arguments of `cargo xtask api`.
@@ -50,7 +50,7 @@ impl Api {
     }
 }
 
-/// The API of one crate and the file that should hold it.
+/// The API of one crate and its file.
 struct Snapshot {
     path: PathBuf,
     text: String,
@@ -111,7 +111,7 @@ fn current(context: &Context) -> Result<Option<Vec<Snapshot>>> {
     Ok(Some(snapshots))
 }
 
-/// Tells whether the file has the format version that this program can read.
+/// Returns whether the file has the format version that this program can read.
 fn is_readable(json: &Path) -> Result<bool> {
     #[derive(serde::Deserialize)]
     struct Head {
@@ -129,7 +129,7 @@ fn other_rustdoc() -> String {
     format!("the snapshots are read by rustdoc JSON {FORMAT} (rustc 1.95), and this rustc writes another")
 }
 
-/// Returns one line per public item, sorted, without what every type has.
+/// Returns one sorted line per public item, without blanket and auto trait implementations.
 fn render(json: &Path) -> Result<String> {
     let api = public_api::Builder::from_rustdoc_json(json)
         .omit_blanket_impls(true)
@@ -147,7 +147,7 @@ fn render(json: &Path) -> Result<String> {
 /// Methods of derived traits.
 const METHODS: &[&str] = &["clone", "fmt", "eq", "cmp", "partial_cmp", "hash", "drop", "default"];
 
-/// Tells whether the line says nothing that the line of an `impl` does not say already.
+/// Returns whether the line is implied by the line of an `impl`.
 fn is_implied(line: &str) -> bool {
     if line.starts_with("impl core::marker::StructuralPartialEq") {
         return true;
@@ -167,11 +167,10 @@ fn difference(old: &str, new: &str) -> String {
     gone.chain(come).collect::<Vec<_>>().join("\n")
 }
 
-/// If this program was started by cargo in place of rustdoc, plays that role and returns its exit code.
+/// Runs rustdoc if cargo started this program in its place, and returns whether it succeeded.
 ///
-/// JSON output needs a flag that only a development compiler takes, unless an environment variable says
-/// otherwise. The variable is set here, for rustdoc alone: in front of cargo it would change how every
-/// dependency is compiled.
+/// JSON output needs a flag that stable compilers accept only with an environment variable. The variable is set only for
+/// rustdoc: for cargo it would change the compilation of every dependency.
 pub(crate) fn as_rustdoc() -> Option<Result<bool>> {
     std::env::var_os(AS_RUSTDOC)?;
     let mut rustdoc = Command::new("rustdoc");

@@ -1,7 +1,7 @@
 //! Clippy with warnings as errors.
 //!
-//! This gate is about every target: tests, examples and programs, too. It is one run over the workspace, which
-//! unifies features; the gate of the features runs clippy on each package alone.
+//! This gate covers every target, including tests, examples and programs. One run over the workspace unifies features; the
+//! gate `features` runs clippy on each package alone.
 
 use anyhow::Result;
 

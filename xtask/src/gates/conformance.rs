@@ -1,4 +1,4 @@
-//! The checklist: no rule of the protocol is without a test or a reason, and the page says so.
+//! The checklist: every rule of the protocol has a test or a reason, and the page is up to date.
 
 use anyhow::Result;
 

@@ -32,7 +32,7 @@ struct Bans {
     skip: Vec<Skip>,
 }
 
-/// A version that may stand beside another one, and why.
+/// An allowed duplicate version, and the reason.
 #[derive(Deserialize)]
 struct Skip {
     #[serde(rename = "crate")]
@@ -42,17 +42,17 @@ struct Skip {
 }
 
 impl Skip {
-    /// Tells whether this entry, `name@requirement`, is about that version.
+    /// Returns whether this entry, `name@requirement`, is about that version.
     fn covers(&self, name: &str, version: &Version) -> bool {
         let Some((package, requirement)) = self.package.split_once('@') else { return false };
         package == name && VersionReq::parse(requirement).is_ok_and(|wanted| wanted.matches(version))
     }
 }
 
-/// The only place that third-party crates may come from.
+/// The only allowed source of third-party crates.
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
-/// Checks every package of the dependency graph, also for advisories where the database is at hand.
+/// Checks every package of the dependency graph, and advisories if the database is available.
 pub(super) fn run(context: &mut Context) -> Result<Verdict> {
     let path = context.workspace.root().join("deny.toml");
     let rules: Rules = toml::from_str(&fs::read_to_string(&path)?).context("deny.toml")?;
@@ -156,13 +156,13 @@ fn explained(text: &str) -> BTreeSet<&str> {
         .collect()
 }
 
-/// Returns what stands beneath a heading, up to the next one.
+/// Returns the text below a heading, up to the next one.
 fn section<'t>(text: &'t str, heading: &str) -> &'t str {
     let rest = text.split_once(heading).map_or("", |(_, rest)| rest);
     rest.split("\n## ").next().unwrap_or_default()
 }
 
-/// Returns everything in a text that is marked as code.
+/// Returns all code spans of a text.
 fn named(text: &str) -> BTreeSet<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
@@ -171,7 +171,7 @@ fn has_script(package: &Package) -> bool {
     package.targets.iter().any(cargo_metadata::Target::is_custom_build)
 }
 
-/// Build scripts run on the machine of everyone who compiles; none that we publish does.
+/// Build scripts run on every machine that compiles the crates, so that published crates have none.
 fn build_script(package: &Package) -> Option<String> {
     has_script(package).then(|| format!("{} has a build script", package.name))
 }

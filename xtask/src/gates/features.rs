@@ -1,11 +1,10 @@
 //! Feature combinations: clippy on each library alone, with nothing, each feature alone, the defaults, everything.
 //!
-//! A run over the whole workspace unifies features, and so hides a package that forgot to ask for one that it
-//! uses; here each package stands alone.
+//! A run over the whole workspace unifies features, which hides a package that uses a feature without enabling it. Here each
+//! package is compiled alone.
 //!
-//! Features are additive, so what can be wrong is a feature that needs another one and does not say so.
-//! Each alone shows that. Of a crate with many features (one per namespace of a schema, all printed by the same
-//! lines of the generator) one alone is tried.
+//! Features are additive, so a feature can only be wrong by not enabling another one that it needs. Each feature alone shows
+//! that. Of a crate with many generated features (one per namespace of a schema), one is tried.
 
 use std::collections::BTreeSet;
 
@@ -38,7 +37,7 @@ pub(super) fn run(context: &mut Context) -> Result<Verdict> {
     Ok(Verdict::Passed(format!("{} combinations", combinations.len())))
 }
 
-/// Up to this number of features, each is tried alone; of more, the first.
+/// Up to this number of features, each is tried alone. Of more, only the first is tried.
 const FEW: usize = 8;
 
 /// Returns the arguments of each combination worth trying, none twice.
@@ -69,7 +68,7 @@ fn tried<'f>(atoms: &'f [&'f str]) -> &'f [&'f str] {
     if atoms.len() <= FEW { atoms } else { &atoms[..1] }
 }
 
-/// Tells whether a feature is a list of more than [`FEW`] others and nothing else.
+/// Returns whether a feature is a list of more than [`FEW`] others and nothing else.
 fn is_sum(package: &Package, name: &str) -> bool {
     package.features.get(name).is_some_and(|parts| {
         parts.len() > FEW && parts.iter().all(|part| package.features.contains_key(part))

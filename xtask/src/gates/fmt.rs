@@ -1,4 +1,4 @@
-//! Formatting, of the packages outside the workspace too.
+//! Formatting, including packages outside the workspace.
 
 use anyhow::Result;
 

@@ -1,7 +1,7 @@
-//! Clients by other people against our datacenter, on loopback.
+//! Third-party clients against the embedded datacenter, on loopback.
 //!
-//! The clients come from their registries at the time of the run, into the target folder. Where Python
-//! or Node is missing, or a registry cannot be reached, their part is left out with a clear line.
+//! The clients are installed from their registries to the target folder. If Python or Node is missing, or a registry cannot be
+//! reached, the gate leaves them out and says so.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -15,40 +15,40 @@ use super::{Context, Verdict};
 use crate::shell::{self, Shell};
 use crate::workspace::Workspace;
 
-/// The example that serves.
+/// The example that runs the datacenter.
 const EXAMPLE: &str = "loopback";
 
-/// Where the scripts and their lists of packages are.
+/// The folder of the scripts and their lists of packages.
 const SCRIPTS: &str = "crates/chappe-conformance/interop";
 
-/// The datacenter that the example is by default.
+/// The default id of the example's datacenter.
 const DC_ID: &str = "2";
 
-/// Secrets of an `MTProxy` that the datacenter takes as well. The scripts that use them know them too.
+/// Secrets of an `MTProxy` that the datacenter accepts, as in the scripts.
 const SECRETS: [&str; 3] = [
     "00112233445566778899aabbccddeeff",
     "dd00112233445566778899aabbccddeeff",
     "ee00112233445566778899aabbccddeeff6578616d706c652e636f6d",
 ];
 
-/// A client: its script, and what runs it.
+/// A client: its script and its runtime.
 struct Client {
     script: &'static str,
     runtime: Runtime,
     when: When,
 }
 
-/// Whether a client is worth its seconds in every run.
+/// When a client runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum When {
     Always,
     WithAll,
 }
 
-/// What runs a client's script.
+/// The runtime of a client's script.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Runtime {
-    /// An environment of its own with this package.
+    /// A Python environment with this package.
     Python(&'static str),
     /// Node with the packages of `package.json`.
     Node,
@@ -73,7 +73,7 @@ const fn client(script: &'static str, runtime: Runtime, when: When) -> Client {
 /// Arguments of `cargo xtask interop`.
 #[derive(Args)]
 pub(crate) struct Interop {
-    /// Runs the clients too that take long to fetch or say nothing new: Pyrogram and `TDLib`.
+    /// Also runs the clients that are slow to install or add little: Pyrogram and `TDLib`.
     #[arg(long)]
     all: bool,
 }
@@ -88,12 +88,12 @@ impl Interop {
     }
 }
 
-/// Serves, and runs every client of every run whose runtime and packages can be had.
+/// Starts the datacenter and runs every default client whose runtime and packages are available.
 pub(super) fn run(context: &mut Context) -> Result<Verdict> {
     run_until(context, When::Always)
 }
 
-/// Serves, and runs every client whose runtime and packages can be had.
+/// Starts the datacenter and runs every client whose runtime and packages are available.
 fn run_until(context: &mut Context, limit: When) -> Result<Verdict> {
     if !context.workspace.has_example(EXAMPLE) {
         return Ok(Verdict::Skipped(format!("there is no example `{EXAMPLE}` in this checkout")));
@@ -143,7 +143,7 @@ fn run_until(context: &mut Context, limit: When) -> Result<Verdict> {
 }
 
 impl Runtime {
-    /// Returns the package, or what stands for several.
+    /// Returns the package, or a name for several.
     const fn name(self) -> &'static str {
         match self {
             Self::Python(package) | Self::Library(package) => package,
@@ -152,7 +152,7 @@ impl Runtime {
     }
 }
 
-/// Copies the scripts beside which the packages will be: Node looks for packages nowhere else.
+/// Copies the scripts to the folder of the packages, where Node looks for them.
 fn copy_scripts(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from).with_context(|| format!("no {SCRIPTS}"))? {
@@ -164,7 +164,7 @@ fn copy_scripts(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Installs the packages and returns the program that runs scripts, or `None` if that is not to be had.
+/// Installs the packages and returns the program that runs scripts, or `None` if it is not available.
 fn prepare(context: &Context, runtime: Runtime, folder: &Path) -> Result<Option<PathBuf>> {
     let npm = ["install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"];
     let (steps, program) = match runtime {
@@ -196,7 +196,7 @@ fn prepare(context: &Context, runtime: Runtime, folder: &Path) -> Result<Option<
     Ok(Some(program))
 }
 
-/// Returns a command in `folder`; a program with a slash in its name is one of the folder's own.
+/// Returns a command in `folder`. A program with a slash in its name is relative to it.
 fn command(folder: &Path, program: &str, arguments: &[&str]) -> Command {
     let path = if program.contains('/') { folder.join(program) } else { PathBuf::from(program) };
     let mut command = Command::new(path);
@@ -204,10 +204,10 @@ fn command(folder: &Path, program: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// The datacenter as a process, which ends with this value.
+/// The process of the datacenter, which is killed on drop.
 struct Server {
     process: Child,
-    /// Host, port and path of the public key, as clients take them.
+    /// Host, port and path of the public key: the arguments of clients.
     address: Vec<String>,
 }
 
@@ -242,8 +242,7 @@ impl Server {
 
 /// Writes the private key of the vectors to a file and returns its path.
 ///
-/// A key made for the occasion would do but for mtcute, which does not find a key whose fingerprint begins with a
-/// zero digit, as one in sixteen does.
+/// A random key does not work with mtcute if its fingerprint begins with a zero digit, as one in sixteen does.
 fn write_key(context: &Context) -> Result<PathBuf> {
     let vectors = context.workspace.root().join("crates/chappe-conformance/vectors/rsa_fingerprints.json");
     let vectors: serde_json::Value = serde_json::from_str(&fs::read_to_string(vectors)?)?;
@@ -255,7 +254,7 @@ fn write_key(context: &Context) -> Result<PathBuf> {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself; either way nothing is left to do.
+        // The process may have ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

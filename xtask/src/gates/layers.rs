@@ -1,8 +1,8 @@
-//! The layer rule: who may depend on whom.
+//! The layer rule: the allowed dependencies between crates.
 //!
-//! The table is `docs/architecture.md`'s. An arrow points down; neighbours do not know each other;
-//! the crates below the edge know no runtime. Development dependencies obey the same table, so that
-//! no cycle arises by tests: a test that needs more belongs to `chappe-conformance`.
+//! The table is that of `docs/architecture.md`. Arrows point down, neighbours do not depend on each other, and the crates
+//! below the edge use no runtime. Development dependencies follow the same table, so that tests cause no cycles. A test that
+//! needs more belongs to `chappe-conformance`.
 
 use anyhow::{Result, bail};
 use cargo_metadata::Package;
@@ -26,7 +26,7 @@ const fn edge(package: &'static str, may_use: &'static [&'static str]) -> Layer 
     Layer { package, edge: true, may_use, in_tests: &[] }
 }
 
-/// What drivers are made of.
+/// The crates that drivers use.
 const MACHINES: &[&str] = &[
     "chappe-types",
     "chappe-crypto",
@@ -107,7 +107,7 @@ const LAYERS: &[Layer] = &[
 /// Depends on everything, and nothing depends on it.
 const TOP: &str = "chappe-conformance";
 
-/// Third-party crates that do I/O, read clocks or log: for the edge alone.
+/// Third-party crates with I/O, clocks or logging, which only the edge may use.
 const EDGE_ONLY: &[&str] = &[
     "tokio",
     "mio",
@@ -157,7 +157,7 @@ fn arrows(package: &Package) -> Vec<Arrow> {
     package.dependencies.iter().map(arrow).collect()
 }
 
-/// Returns a line for each package without a row and each arrow that the table does not have.
+/// Returns a line for each package without a row and each arrow that is not in the table.
 fn violations(members: &[&str], arrows: &[Arrow]) -> Vec<String> {
     let row = |name: &str| LAYERS.iter().find(|layer| layer.package == name);
     let unknown = members.iter().filter(|name| **name != TOP && row(name).is_none());

@@ -1,11 +1,11 @@
-//! The first command of the README, as a newcomer types it.
+//! The first command of the README.
 
 use anyhow::Result;
 
 use super::{Context, Verdict};
 use crate::shell;
 
-/// The example that is the main job.
+/// The example of the main job.
 const EXAMPLE: &str = "connect";
 
 /// Runs the example in the workspace root, without naming its package.

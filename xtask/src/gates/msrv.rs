@@ -1,7 +1,7 @@
-//! The oldest supported Rust: by clippy's lint everywhere, by that toolchain where rustup has one.
+//! The minimum Rust version: checked by clippy's lint everywhere, and by that toolchain if rustup has it.
 //!
-//! The lint `incompatible_msrv` knows since when each item of the standard library is stable. It knows nothing about
-//! syntax and dependencies, so the toolchain itself is the better proof.
+//! The lint `incompatible_msrv` compares the standard library's items with the version. It does not check syntax and
+//! dependencies, so the toolchain is the stronger proof.
 
 use std::process::Command;
 

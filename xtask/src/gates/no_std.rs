@@ -8,10 +8,10 @@ use anyhow::{Context as _, Result};
 use super::{Context, Verdict};
 use crate::shell;
 
-/// Where the program can run.
+/// Whether the program can run on this machine.
 const HERE: bool = cfg!(all(target_os = "linux", target_arch = "x86_64"));
 
-/// What makes the linker leave out everything that Rust did not bring.
+/// Flags that link nothing besides the Rust code.
 const LINK: &[&str] = &[
     "-Crelocation-model=static",
     "-Clink-arg=-nostartfiles",

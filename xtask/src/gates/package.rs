@@ -1,7 +1,7 @@
-//! What would be published: complete metadata, and crates that build from their archives alone.
+//! The archives to publish: complete metadata, and crates that build from their archives alone.
 //!
-//! The archives are unpacked beside each other and checked against one another, with the lock file of
-//! the workspace: a file that a crate takes from outside its own folder is missing there.
+//! The archives are unpacked side by side and checked together with the lock file of the workspace. A file outside a crate's
+//! folder is missing there.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use cargo_metadata::Package;
 use super::{Context, Verdict};
 use crate::shell;
 
-/// Largest archive that the registry takes.
+/// Maximum size of an archive in the registry.
 const ARCHIVE_LIMIT: u64 = 10 << 20;
 
 /// Packs, unpacks and checks every publishable crate.
@@ -42,7 +42,7 @@ pub(super) fn run(context: &mut Context) -> Result<Verdict> {
     Ok(Verdict::Passed(format!("{} crates, {} KiB", packages.len(), size >> 10)))
 }
 
-/// Returns what a package's metadata lacks.
+/// Returns the fields that a package's metadata lacks.
 fn gaps(package: &Package) -> Option<String> {
     let lacks = [
         ("description", package.description.is_none()),
@@ -66,13 +66,13 @@ fn unpack(context: &Context, packages: &[&Package], folder: &Path) -> Result<u64
         let size = fs::metadata(&archive).with_context(|| format!("no {}", archive.display()))?.len();
         ensure!(size <= ARCHIVE_LIMIT, "{name} has {size} bytes, more than the registry takes");
         total += size;
-        // Archives carry one fixed date; without new ones cargo would take the files for those of the last run.
+        // Archives have one fixed date. With it, cargo would not notice that files changed since the last run.
         context.shell.run(Command::new("tar").arg("-xzmf").arg(&archive).arg("-C").arg(folder))?;
     }
     Ok(total)
 }
 
-/// Makes a workspace of the unpacked crates, in which they find each other and the same settings.
+/// Creates a workspace of the unpacked crates with the same settings.
 fn lay_out(root: &Path, packages: &[&Package], folder: &Path) -> Result<()> {
     let original: toml::Table = toml::from_str(&fs::read_to_string(root.join("Cargo.toml"))?)?;
     let place = |package: &&Package| format!("{}-{}", package.name, package.version);

@@ -1,4 +1,4 @@
-//! Tests, by nextest where it is installed, and the examples in the documentation.
+//! Tests, with nextest if it is installed, and the examples in the documentation.
 
 use std::env;
 use std::ffi::OsString;
@@ -28,7 +28,7 @@ pub(super) fn run(context: &mut Context) -> Result<Verdict> {
 
 /// Returns a search path with nextest in it, if there is one.
 ///
-/// In CI it is installed where it is missing; a person is not made to wait for that.
+/// In CI it is installed if it is missing. Outside CI that would take too long.
 fn nextest(context: &Context) -> Result<Option<OsString>> {
     let tools = context.workspace.target().join("tools");
     let inherited = env::var_os("PATH").unwrap_or_default();
@@ -54,7 +54,7 @@ pub(super) fn doctests(context: &mut Context) -> Result<Verdict> {
     Ok(Verdict::Passed(String::new()))
 }
 
-/// Returns the lines in which a test runner says how many tests it ran.
+/// Returns the summary lines of a test runner.
 pub(super) fn closing_lines(log: &str) -> impl Iterator<Item = String> {
     let closing =
         |line: &&str| line.trim_start().starts_with("Summary [") || line.starts_with("test result:");

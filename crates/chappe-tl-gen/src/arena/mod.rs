@@ -33,7 +33,7 @@ const RUNTIME: &str = "use ::chappe_tl::__private as tl;";
 ///
 /// # Errors
 ///
-/// Fails if the schema has something that this style has no form for.
+/// Fails if this style does not support a definition of the schema.
 pub(crate) fn generate(plan: &Plan<'_>, options: &GeneratorOptions) -> Result<Output, GenerateError> {
     let shapes = Shapes::new(plan)?;
     let schema = plan.schema();

@@ -1,4 +1,4 @@
-//! What every type looks like in Rust: which parts are held by reference, and which types borrow.
+//! The Rust form of every type: which parts are references, and which types borrow.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::{GenerateError, Plan};
 /// the shortest objects takes at most ten bytes of memory for each byte received.
 const LARGEST_VALUE: usize = 32;
 
-/// A plan with the answers to the questions of this style.
+/// A plan with derived facts for this style.
 pub(super) struct Shapes<'p, 's> {
     pub(super) plan: &'p Plan<'s>,
     /// Constructors whose variant holds a reference, by id.
