@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use zeroize::Zeroize;
 
-use crate::unpack::KEPT_SCRATCH;
+use crate::gzip::KEPT_SCRATCH;
 
 /// Where the bytes of an event are.
 #[derive(Clone, Copy, Debug)]

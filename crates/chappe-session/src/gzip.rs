@@ -7,7 +7,9 @@ use core::ops::Range;
 use chappe_framing::{AcceptedFormat, Deflater, FrameError, GzipPacked, Inflater};
 
 use crate::counters::Counters;
-use crate::unpack::unpack;
+
+/// Memory for unpacked objects that is kept from frame to frame.
+pub(crate) const KEPT_SCRATCH: usize = 64 << 10;
 
 /// Part of a large body that is packed on trial.
 const PROBE_LEN: usize = 4096;
@@ -52,7 +54,17 @@ impl Gzip {
         counters: &mut Counters,
     ) -> Result<Range<usize>, FrameError> {
         let inflater = self.inflater.get_or_insert_with(|| Box::new(Inflater::new(self.accepted)));
-        unpack(packed, inflater, scratch, most, counters)
+        let start = scratch.len();
+        let unpacked = inflater.unpack(packed, most.saturating_sub(start)).map(|unpacked| {
+            scratch.extend_from_slice(unpacked);
+            unpacked.len()
+        });
+        // The memory that one large object needed is not kept indefinitely (SEC-175).
+        inflater.shrink_to(KEPT_SCRATCH);
+        let len = unpacked?;
+        counters.gunzip_in += packed.packed_data().len() as u64;
+        counters.gunzip_out += len as u64;
+        Ok(start..start + len)
     }
 
     /// Returns whether neither was used since the last [`release`](Self::release).

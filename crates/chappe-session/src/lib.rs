@@ -50,7 +50,6 @@ mod salts;
 pub mod server;
 mod service;
 mod transmit;
-mod unpack;
 mod window;
 
 pub use chappe_framing::{
