@@ -173,7 +173,7 @@ impl Liveness {
 
     /// Bytes were read from the connection, or accepted by it. Nothing authenticates them.
     pub const fn on_bytes(&mut self, now: MonoTime, count: u64) {
-        if self.unproven.bytes < MOST_UNPROVEN {
+        if count > 0 && self.unproven.bytes < MOST_UNPROVEN {
             let bytes = self.unproven.bytes.saturating_add(count);
             self.unproven = Unproven { bytes, moved_at: now };
         }

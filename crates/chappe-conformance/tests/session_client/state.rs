@@ -55,7 +55,7 @@ fn sec_007_and_sec_008_saved_state_is_whole_or_not_used() {
 
 #[test]
 fn sec_008_only_a_key_that_is_whole_is_salvaged() {
-    let mut pair = Pair::new();
+    let pair = Pair::new();
     let now = pair.now();
     let saved = pair.client.export(now, b"primes");
     let (header, key_end) = (0..6, 272);

@@ -323,7 +323,8 @@ impl ClientSession {
         self.live.on_bytes(now.mono, count as u64);
     }
 
-    /// The connection accepted bytes to be sent. They keep it alive as bytes received do.
+    /// The connection accepted bytes to be sent. A full buffer accepts more only when the other end has taken earlier
+    /// bytes, so they keep the connection alive as bytes received do, within the same credit.
     pub const fn handle_bytes_sent(&mut self, now: Now, count: usize) {
         self.live.on_bytes(now.mono, count as u64);
     }
