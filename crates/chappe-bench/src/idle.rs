@@ -16,7 +16,7 @@ use chappe_crypto::{AuthKey, rng::Drbg, rsa::PrivateKey};
 use chappe_framing::{FrameBuf, UnixTime};
 use chappe_handshake::ServerOptions;
 use chappe_server::{
-    Context, Engine, EngineOptions, Handler, KeyStatus, KeyState, ListenOptions, Verdict, tokio::Server,
+    Context, Engine, EngineOptions, Handler, KeyState, KeyStatus, ListenOptions, Verdict, tokio::Server,
 };
 use chappe_session::{EncryptedSession, server::ServerConfig};
 use chappe_tl_mtproto::functions::Ping;

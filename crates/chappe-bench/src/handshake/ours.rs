@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use chappe_crypto::{rng::Drbg, rsa::KeyRing};
 use chappe_framing::{FrameBuf, Now};
-use chappe_handshake::{ClientHandshake, ClientOptions, DcId, KeyKind, Progress};
+use chappe_handshake::{ClientHandshake, ClientOptions, DcId, Progress};
 
 use super::{Costs, Server};
 

@@ -32,7 +32,6 @@ impl Server {
         let public = private.public_key().clone();
         let mut options = ServerOptions::lenient(vec![private]);
         options.rate = None;
-        options.faults.foreign_fingerprints = vec![PRODUCTION];
         Ok(Self {
             handshakes: ServerHandshakes::new(options)?,
             public,
@@ -72,6 +71,7 @@ impl Server {
             }
             Reply::Refuse(refusal) => bail!("the server refused: {refusal}"),
         })?;
+        announce_production_key(&mut self.answer)?;
         Ok(self.answer.as_slice())
     }
 
@@ -83,4 +83,20 @@ impl Server {
         let answer = self.handle_frame(question.as_slice(), costs)?;
         Ok(PlainMessage::new_checked(answer, Side::Server)?.body().to_vec())
     }
+}
+
+/// Puts the fingerprint of the production key in front of ours if the answer is a `resPQ`. Peers require it.
+fn announce_production_key(answer: &mut FrameBuf) -> Result<()> {
+    const RES_PQ: u32 = 0x0516_2463;
+    let Ok(message) = PlainMessage::new_checked(answer.as_slice(), Side::Server) else { return Ok(()) };
+    if !message.body().starts_with(&RES_PQ.to_le_bytes()) {
+        return Ok(());
+    }
+    let (msg_id, mut body) = (message.msg_id(), message.body().to_vec());
+    // The vector of fingerprints ends the object: its count, then the one of our only key.
+    let count = body.len() - 12;
+    body[count] += 1;
+    body.splice(count + 4..count + 4, PRODUCTION.to_le_bytes());
+    plain::write_bytes(answer, msg_id, &body)?;
+    Ok(())
 }

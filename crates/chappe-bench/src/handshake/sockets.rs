@@ -7,7 +7,7 @@ use chappe_crypto::{
     rng::Drbg,
     rsa::{KeyRing, PrivateKey},
 };
-use chappe_handshake::{ClientOptions, DcId, KeyKind, ServerOptions};
+use chappe_handshake::{ClientOptions, DcId, ServerOptions};
 use chappe_net::{DialOptions, blocking::dial_with_new_key};
 use chappe_server::{Context, Engine, EngineOptions, Handler, ListenOptions, Verdict, tokio::Server};
 use chappe_session::server::ServerConfig;

@@ -6,7 +6,7 @@ use chappe_crypto::AuthKey;
 use chappe_crypto::rng::Drbg;
 use chappe_framing::{FrameBuf, MsgId, Padding, SessionId, TransportTail};
 use chappe_session::client::{CallId, ClientConfig, ClientSession, ForwardSecrecy, KeyMaterial, SendOptions};
-use chappe_session::{SessionLimits, Now};
+use chappe_session::{Now, SessionLimits};
 
 use super::pen::{BODY, KEY, Pen};
 
@@ -23,7 +23,10 @@ pub struct Ours {
 impl Ours {
     pub fn new(pending: usize) -> Self {
         let limits = SessionLimits::default().with_ask_state_after(Duration::from_secs(1 << 30));
-        let config = ClientConfig::default().with_limits(limits).with_padding(Padding::Minimum).with_forward_secrecy(ForwardSecrecy::Off);
+        let config = ClientConfig::default()
+            .with_limits(limits)
+            .with_padding(Padding::Minimum)
+            .with_forward_secrecy(ForwardSecrecy::Off);
         let now = Now::from_system();
         let key = KeyMaterial::from_handshake(AuthKey::from_bytes(KEY), 42, 0, now.unix.as_secs() as i64);
         let mut client = ClientSession::new(config, key, now);
