@@ -214,11 +214,12 @@ fn collect(secrets: &mut Secrets, client: &Recorder, server: &Recorder, key: &Au
         black_box(&new_nonce);
     });
     client.each(256, |block| secrets.add("exponent of the client", block));
-    // The first block of this length blinds an RSA operation: it is worth nothing once that is over, and the crate `rsa`
-    // leaves a part of it behind. The second is the exponent.
-    let mut is_blinding = true;
+    // The last block of this length is the exponent. One before it can blind the RSA operation: it is worth nothing once
+    // that is over, and the crate `rsa` leaves a part of it behind.
+    let mut left = server.drawn.iter().filter(|block| block.len() == 256).count();
     server.each(256, |block| {
-        if !core::mem::take(&mut is_blinding) {
+        left -= 1;
+        if left == 0 {
             secrets.add("exponent of the server", block);
         }
     });
