@@ -111,6 +111,11 @@ impl WriteBuffer {
         self.frame.as_ref().and_then(|frame| frame.as_slice().get(self.written..)).unwrap_or_default()
     }
 
+    /// Returns whether the socket took a part of the bytes before.
+    pub(super) const fn is_resumed(&self) -> bool {
+        self.written > 0
+    }
+
     /// Notes that the socket took so many bytes; returns whether nothing is left.
     pub(super) fn advance(&mut self, count: usize) -> bool {
         self.written = self.written.saturating_add(count);

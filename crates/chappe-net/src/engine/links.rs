@@ -115,6 +115,11 @@ impl Links {
         self.sockets.iter().any(|link| link.id == socket)
     }
 
+    /// Returns whether a socket took nothing when it was last written to.
+    pub(crate) fn is_stalled(&self, socket: SocketId) -> bool {
+        self.sockets.iter().any(|link| link.id == socket && link.is_stalled())
+    }
+
     fn link_of(&self, connection: ConnectionId) -> Option<&Link> {
         self.sockets.iter().find(|link| link.connection == connection)
     }

@@ -85,7 +85,12 @@ pub(crate) trait Machine: Send {
 
     /// Takes a write buffer back.
     fn end_write(&mut self, now: Now, socket: SocketId, buffer: WriteBuffer, written: io::Result<usize>) {
-        if let Ok(count @ 1..) = written {
+        // Bytes that find room in the socket's buffer prove nothing: a dead link accepts them too. If the buffer was full,
+        // it has room again only because bytes left it.
+        let was_full = buffer.is_resumed() || self.links().is_stalled(socket);
+        if let Ok(count @ 1..) = written
+            && was_full
+        {
             self.handle_moved(now, socket, Moved::Written(count));
         }
         let input = self.links().end_write(now, socket, buffer, written);

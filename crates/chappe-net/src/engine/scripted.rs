@@ -261,3 +261,27 @@ fn a_connection_on_trial_has_time_while_its_bytes_move_but_not_without_bound() {
     }
     assert!(seconds >= 45, "given up after {seconds} s although bytes moved");
 }
+
+#[test]
+fn bytes_that_a_socket_takes_at_once_do_not_prolong_a_connection_on_which_nothing_arrives() {
+    let mut options = options();
+    options.timing.proof = Duration::from_secs(10);
+    options.timing.call = None;
+    let mut script = Script::new(options);
+    let (_, socket) = script.wait();
+    assert!(script.engine.handle_connected(script.now, socket), "it is wanted");
+    let mut seconds = 0;
+    while script.engine.links().is_known(socket) {
+        assert!(seconds < 100, "nothing arrived for {seconds} s");
+        let call = 0x1234_5678_u32.to_le_bytes();
+        let invoked = script.engine.invoke(script.now, &InvokeOptions::default(), |session, now, options| {
+            session.send_bytes(now, &call, options)
+        });
+        assert!(invoked.is_ok());
+        script.run();
+        script.pass(Duration::from_secs(1));
+        script.engine.poll_action(script.now);
+        seconds += 1;
+    }
+    assert_eq!(seconds, 10);
+}
