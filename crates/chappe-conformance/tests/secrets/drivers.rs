@@ -3,13 +3,14 @@
 use core::net::SocketAddr;
 use std::sync::Arc;
 
+use chappe_carrier::proxy::Negotiation;
 use chappe_crypto::rng::Drbg;
 use chappe_framing::{FrameBuf, TransportTail};
 use chappe_handshake::{ClientOptions, DcId, ServerOptions};
 use chappe_loopback::api::{Account, Api, Endpoint};
 use chappe_loopback::schema::functions;
 use chappe_loopback::{FaultScript, Loopback, Options};
-use chappe_net::store::MemoryStore;
+use chappe_net::store::{MemoryStore, Zeroizing};
 use chappe_net::{ConnectOptions, Credentials, DialOptions, Proxy, blocking, tokio};
 use chappe_server::{Context, Engine, EngineOptions, Handler, KeyState, KeyStatus, Verdict};
 use chappe_session::client::{ClientConfig, ClientSession, KeyMaterial, SendOptions};
@@ -113,6 +114,9 @@ fn proxied(secrets: &Secrets, options: &ConnectOptions) {
     secrets.hidden_by("chappe_carrier::proxy::Credentials", &credentials);
     let proxy = Proxy::Socks5 { address: "127.0.0.1:1".into(), credentials: Some(credentials) };
     secrets.hidden_by("chappe_carrier::proxy::Proxy", &proxy);
+    let target = ([127, 0, 0, 1], 443).into();
+    let negotiation = Negotiation::start(&proxy, target, &mut Zeroizing::default()).unwrap();
+    secrets.hidden_by("chappe_carrier::proxy::Negotiation", &negotiation);
     let mut options = options.clone();
     let mut dialling = DialOptions::new(Connector::proxy(&ProxySecret::plain(secret()), DcId::production(2)));
     dialling.proxy = Some(proxy);

@@ -172,6 +172,6 @@ fn binding() {
         permanent: Some(&permanent),
     };
     let secrets = Secrets::new();
-    secrets.hidden_by("chappe_handshake::bind::BindTempAuthKey", &request);
-    secrets.hidden_by("chappe_handshake::bind::BindContext", &context);
+    secrets.hidden_by("chappe_framing::bind::BindTempAuthKey", &request);
+    secrets.hidden_by("chappe_framing::bind::BindContext", &context);
 }
