@@ -27,7 +27,7 @@ impl Settings {
         self.rounds
     }
 
-    /// Says whether a group was asked for.
+    /// Returns whether a group was asked for.
     pub fn wants(&self, title: &str) -> bool {
         title.to_lowercase().contains(&self.only.to_lowercase())
     }

@@ -15,7 +15,7 @@ thread_local! {
     static SEED: Cell<[u8; 16]> = const { Cell::new([1; 16]) };
 }
 
-/// Says whether the limits can be measured on this CPU.
+/// Returns whether the limits can be measured on this CPU.
 pub fn are_known() -> bool {
     is_x86_feature_detected!("aes") && is_x86_feature_detected!("sha") && is_x86_feature_detected!("sse4.1")
 }

@@ -26,7 +26,7 @@ pub fn describe(peers: &[&str]) -> String {
     )
 }
 
-/// Says whether the program was built for this very CPU.
+/// Returns whether the program was built for this very CPU.
 pub fn is_native() -> bool {
     env!("BENCH_RUSTFLAGS").contains("target-cpu=native")
 }

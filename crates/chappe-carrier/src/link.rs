@@ -161,7 +161,7 @@ impl FrameReader {
     ///
     /// # Errors
     ///
-    /// [`StreamRefusal::BufferFull`] unless everything was [taken](Self::take) before.
+    /// [`StreamRefusal::BufferFull`](chappe_transport::StreamRefusal::BufferFull) unless everything was [taken](Self::take) before.
     pub fn space(&mut self) -> Result<&mut [u8], TransportError> {
         match &mut self.carried {
             None => self.buf.space(),

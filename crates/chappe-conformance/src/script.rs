@@ -18,7 +18,7 @@ impl Script {
         Self { bytes: bytes.into(), position: 0 }
     }
 
-    /// Says whether every byte was asked for.
+    /// Returns whether every byte was asked for.
     #[must_use]
     pub fn is_used_up(&self) -> bool {
         self.position == self.bytes.len()

@@ -35,7 +35,7 @@ impl Entry {
         self.value.get("name").and_then(Value::as_str).unwrap_or(&self.place)
     }
 
-    /// Says whether the entry has a field.
+    /// Returns whether the entry has a field.
     #[must_use]
     pub fn has(&self, field: &str) -> bool {
         self.value.get(field).is_some()

@@ -295,7 +295,7 @@ fn sec_069_session_zero_is_refused() {
     }
 }
 
-/// Says whether a message of this side may have this id; if not, the error is the one that names it.
+/// Returns whether a message of this side may have this id; if not, the error is the one that names it.
 fn origin_accepted(from: Side, msg_id: i64) -> bool {
     let case = &vectors::load("envelope_v2").list("vectors")[0];
     let message = MessageHeader { msg_id: MsgId::from_raw(msg_id), seq_no: SeqNo::from_raw(1) };

@@ -36,7 +36,7 @@
 //! message.require_origin(Side::Client)?;
 //! assert_eq!(message.body(), 0xc4f9_186b_u32.to_le_bytes());
 //! assert_eq!(message.msg_id().unix_seconds(), 1_707_425_104);
-//! # Ok::<(), chappe_framing::FrameError>(())
+//! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```
 //!
 //! | What | Where |

@@ -1,7 +1,7 @@
 //! Sessions of grammers: one key for each datacenter that was used.
 //!
 //! Since 0.8 a file is an SQLite database with the columns of [`QUERY`]; `SELECT dc_id FROM dc_home` gives the datacenter of the
-//! account. Until 0.8 it was one TL object:
+//! account. Before 0.8, and in 0.8 with its `TlSession`, it is one TL object:
 //!
 //! ```text
 //! dataCenter flags:# id:int ipv4:flags.0?int ipv6:flags.1?int128 port:int auth:flags.2?bytes = DataCenter;

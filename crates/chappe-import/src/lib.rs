@@ -4,8 +4,8 @@
 //! |---|---|---|
 //! | Telethon | [`telethon::from_string`] | [`telethon::from_row`] |
 //! | Pyrogram and its forks | [`pyrogram::from_string`] | [`pyrogram::from_row`] |
-//! | GramJS | [`gramjs::from_string`] | – |
-//! | mtcute | [`mtcute::from_string`] | – |
+//! | GramJS | [`gramjs::from_string`] | [`gramjs::from_store`] |
+//! | mtcute | [`mtcute::from_string`] | [`mtcute::from_row`] |
 //! | grammers | – | [`grammers::from_row`], and [`grammers::from_file`] up to 0.8 |
 //!
 //! [`from_string`] recognises the library. SQLite files are read with the program's own SQLite library: each module has the

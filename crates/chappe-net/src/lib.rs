@@ -8,8 +8,8 @@
 //! | one connection, frame by frame | [`Stream`] | `tokio::dial` | `blocking::dial` |
 //! | sockets of one's own | [`Driver`] | | |
 //!
-//! Both modules drive the same engine, so neither can do what the other cannot. [`ConnectOptions`] says where a client
-//! dials and how long everything may take, [`store`] keeps its keys. Servers are in `chappe-server`; keys of other
+//! Both modules drive the same engine, so neither can do what the other cannot. [`ConnectOptions`] states where a client
+//! dials and how long everything may take; a [`store`] keeps its keys. Servers are in `chappe-server`; keys of other
 //! libraries' sessions are read by `chappe-import`.
 //!
 //! ```

@@ -6,6 +6,7 @@
 //! | [`Handler`] | answers queries: the only trait that an application implements |
 //! | [`ServerConnection`] | one connection of the engine: payloads in, payloads out |
 //! | `blocking::Server`, `tokio::Server` | a listener that serves every transport on one port |
+//! | [`driver`] | what a listener is made of, for sockets and runtimes of your own |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![cfg_attr(

@@ -34,7 +34,7 @@ impl AckQueue {
         self.ids.len()
     }
 
-    /// Tells whether nothing waits.
+    /// Returns whether nothing waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
@@ -59,7 +59,7 @@ impl AckQueue {
         }
     }
 
-    /// Tells whether a packet should be made for the acknowledgements alone.
+    /// Returns whether a packet should be made for the acknowledgements alone.
     #[inline]
     pub(crate) fn is_due(&self, now: MonoTime, count: usize) -> bool {
         !self.ids.is_empty()
@@ -88,7 +88,7 @@ impl AckQueue {
         }
     }
 
-    /// Tells whether nothing waits and yet there is memory for more than so many.
+    /// Returns whether nothing waits and yet there is memory for more than so many.
     pub(crate) fn keeps_more_than(&self, ids: usize) -> bool {
         self.ids.is_empty() && self.ids.capacity() > ids
     }

@@ -383,12 +383,12 @@ impl Status {
     /// The answer was generated.
     pub(crate) const ANSWERED: u8 = 64;
 
-    /// Tells whether the message arrived.
+    /// Returns whether the message arrived.
     pub(crate) const fn is_received(self) -> bool {
         self.0 & 7 == Self::RECEIVED
     }
 
-    /// Tells whether the message certainly did not arrive, or nothing is known of it any more.
+    /// Returns whether the message certainly did not arrive, or nothing is known of it any more.
     pub(crate) const fn is_missing(self) -> bool {
         matches!(self.0 & 7, Self::UNKNOWN | Self::NOT_RECEIVED | Self::NOT_RECEIVED_HIGH)
     }

@@ -7,11 +7,11 @@
 //! # #[cfg(feature = "blocking")] {
 //! use chappe::api::functions::help::GetConfig;
 //! use chappe::config::{self, Route};
-//! use chappe::net::{ConnectOptions, blocking::Client};
+//! use chappe::net::{ConnectOptions, blocking};
 //!
 //! let mut options = ConnectOptions::production(2);
-//! let client = Client::connect(options.clone())?;
-//! let config = client.invoke(&GetConfig {})?;
+//! let client = blocking::connect(options.clone())?;
+//! let config = client.invoke(&GetConfig {}).wait()?;
 //! let known = config::candidates(config.get().dc_options, options.handshake.dc, Route::Direct);
 //! if !known.is_empty() {
 //!     options.candidates = known; // for the next connection

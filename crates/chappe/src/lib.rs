@@ -1,6 +1,6 @@
 //! Telegram's MTProto 2.0, client and server, behind one import.
 //!
-//! This crate re-exports the crates of the workspace, one module each. Its only code is `config`, which makes addresses and
+//! This crate re-exports the crates that programs use, one module each. Its only code is `config`, which makes addresses and
 //! keys to connect with of what the API reports. A program that needs one part only can depend on that crate alone.
 //!
 //! | module | crate | content |

@@ -54,7 +54,7 @@ impl Server {
         (self.rng, self.accepted) = (Drbg::from_seed(bytes), None);
     }
 
-    /// Says whether this is the key that was accepted last.
+    /// Returns whether this is the key that was accepted last.
     pub fn has_accepted(&self, key: &[u8; 256]) -> bool {
         self.accepted.as_ref() == Some(key)
     }

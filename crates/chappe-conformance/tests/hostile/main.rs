@@ -1,7 +1,7 @@
 //! Peers that attack: a hostile server against our client, a hostile client against our server, and somebody between
 //! them. They know every key they could know.
 //!
-//! After each attack: nothing panicked, nothing went on for ever, no more memory was taken than the limits allow, the
+//! After each attack: nothing panicked, nothing went on forever, no more memory was taken than the limits allow, the
 //! keys are still there, and an honest call is answered.
 #![allow(clippy::unwrap_used, reason = "what the attacker itself cannot make or read fails the test")]
 

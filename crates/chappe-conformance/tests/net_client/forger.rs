@@ -78,12 +78,12 @@ impl Forger {
         lock(&self.shared.attacks).push_back(attack);
     }
 
-    /// Says whether every attack was made.
+    /// Returns whether every attack was made.
     pub(crate) fn is_done(&self) -> bool {
         lock(&self.shared.attacks).is_empty()
     }
 
-    /// Says how many connections were accepted.
+    /// Returns how many connections were accepted.
     pub(crate) fn accepted(&self) -> usize {
         self.shared.accepted.load(Ordering::SeqCst)
     }

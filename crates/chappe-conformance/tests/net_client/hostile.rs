@@ -137,7 +137,7 @@ fn no_attack_on_a_client_of_threads_costs_more_than_a_connection() {
     assert_eq!(client.status().pending_calls, 0);
 }
 
-/// Says whether an error is the right one.
+/// Returns whether an error is the right one.
 type Expected = fn(&TlError) -> bool;
 
 /// Results that are none of the call's type.

@@ -236,7 +236,7 @@ fn a_store_that_awaits_serves_clients_of_both_drivers() {
     let world = World::start();
     let store = Arc::new(Remote { inner: MemoryStore::new() });
     let options = world.options().with_async_store(store.clone());
-    // Without a blocking thread: a store that needed one would wait for it for ever.
+    // Without a blocking thread: a store that needed one would wait for it forever.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let client = connect(options.clone()).await.expect("a connection");

@@ -210,7 +210,7 @@ impl Cutter {
         self.plan.deaf_before.store(0, Ordering::Relaxed);
     }
 
-    /// Says how many connections were accepted.
+    /// Returns how many connections were accepted.
     pub(crate) fn accepted(&self) -> usize {
         self.plan.accepted.load(Ordering::Relaxed)
     }

@@ -16,7 +16,7 @@ fn a_call_is_answered_and_its_answer_acknowledged() {
     assert_eq!(pair.sent(), [], "the acknowledgement may wait");
     pair.pass(10);
     let acks = pair.sent();
-    assert!(enums::MsgsAck::from_bytes(&acks[0].body).is_ok(), "but not for ever");
+    assert!(enums::MsgsAck::from_bytes(&acks[0].body).is_ok(), "but not forever");
     assert_eq!(acks[0].seq_no & 1, 0);
 }
 

@@ -106,7 +106,7 @@ fn a_server_that_never_has_enough_of_the_layer_is_not_told_for_ever() {
             return;
         }
     }
-    panic!("it went on for ever");
+    panic!("it went on forever");
 }
 
 #[test]

@@ -203,7 +203,7 @@ impl Datacenter {
         })
     }
 
-    /// Tells whether a session has sent everything, and all of it was acknowledged.
+    /// Returns whether a session has sent everything, and all of it was acknowledged.
     pub fn is_done(&self, session_id: Option<SessionId>) -> bool {
         let name = self.attached.iter().find(|name| Some(name.1) == session_id);
         name.and_then(|name| self.sessions.get(name)).is_some_and(|session| session.unacked() == 0)

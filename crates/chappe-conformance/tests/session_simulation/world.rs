@@ -183,7 +183,7 @@ impl World {
             (self.calls_left > 0).then_some(self.next_call),
         ];
         let next = next.into_iter().flatten().min().expect("there is always a timer or a frame");
-        // At least a microsecond passes, or two timers could call each other for ever.
+        // At least a microsecond passes, or two timers could call each other forever.
         self.time = next.max(self.time + 1000);
         self.happen();
         self.limits();

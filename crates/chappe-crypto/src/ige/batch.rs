@@ -47,7 +47,7 @@ impl fmt::Debug for IgeStream<'_> {
 /// One stream uses only a fraction of the CPU's AES unit, because each block depends on the one before.
 ///
 /// ```
-/// use chappe_crypto::ige::{self, Stream};
+/// use chappe_crypto::ige::{self, IgeStream};
 ///
 /// let mut parts = [[1; 48], [2; 48], [3; 48], [4; 48]];
 /// let mut streams: Vec<_> =

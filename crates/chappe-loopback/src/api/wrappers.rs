@@ -8,7 +8,7 @@ use crate::schema::functions::{
     InitConnection, InvokeAfterMsg, InvokeAfterMsgs, InvokeWithLayer, InvokeWithoutUpdates,
 };
 
-/// Wrappers accepted around one query. Clients use three; a bound keeps a hostile one from nesting for ever.
+/// Wrappers accepted around one query. Clients use three; a bound keeps a hostile one from nesting forever.
 const MAX_DEPTH: usize = 8;
 
 /// A query without its wrappers, and what they said.

@@ -21,7 +21,7 @@ pub use crate::stream::Stream;
 ///
 /// # Errors
 ///
-/// Says who failed; see [`ConnectError::blame`]. Several attempts were made, as
+/// The error states who failed; see [`ConnectError::blame`]. Several attempts were made, as
 /// [`BackOff::first_attempts`](crate::BackOff::first_attempts) says, unless the error shows that they would fail alike.
 pub fn connect(options: ConnectOptions) -> Result<Client, Arc<ConnectError>> {
     block_on(start(options)?.connected())
@@ -64,7 +64,7 @@ async fn open(address: SocketAddr, options: &DialOptions, rng: &mut Drbg) -> Res
 ///
 /// # Errors
 ///
-/// Says who is to blame; see [`CreateKeyError`]. A first connection that cannot be made is not tried again.
+/// The error states who is to blame; see [`CreateKeyError`]. A first connection that cannot be made is not tried again.
 pub fn dial_with_new_key(
     address: SocketAddr,
     dialling: &DialOptions,
@@ -95,7 +95,7 @@ pub fn dial_with_new_key(
 ///
 /// # Errors
 ///
-/// Says who is to blame. If [`CreateKeyError::can_resume`] allows it, dial again and call again with the same
+/// The error states who is to blame. If [`CreateKeyError::can_resume`] allows it, dial again and call again with the same
 /// `handshake`: its last question is asked once more, byte for byte.
 pub fn create_key(
     stream: &mut Stream,

@@ -125,7 +125,7 @@ impl Starting {
     ///
     /// # Errors
     ///
-    /// Says who failed; see [`ConnectError::blame`].
+    /// The error states who failed; see [`ConnectError::blame`].
     pub fn wait(self) -> Result<Client, Arc<ConnectError>> {
         block_on(self)
     }

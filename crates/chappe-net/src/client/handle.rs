@@ -206,7 +206,7 @@ impl Ready {
     ///
     /// # Errors
     ///
-    /// Says who failed; see [`ConnectError::blame`].
+    /// The error states who failed; see [`ConnectError::blame`].
     pub fn wait(self) -> Result<(), Arc<ConnectError>> {
         block_on(self)
     }

@@ -165,7 +165,7 @@ fn read(session: &mut EncryptedSession, frame: &mut [u8], question: MsgId) -> Re
     }
 }
 
-/// Says whether a message answers `question`, and how.
+/// Returns whether and how a message answers `question`.
 fn answer(body: &[u8], question: MsgId) -> Result<Option<Answer>> {
     let (ours, object) = (question.to_raw(), || Ok(Some(Answer::Object(body.to_vec()))));
     let repeat = |msg_id, code| Ok((msg_id == ours).then_some(Answer::Repeat { code }));

@@ -10,8 +10,8 @@ use chappe_framing::{
 use chappe_tl::{Deserializable as _, Serializable as _};
 use chappe_tl_mtproto::functions::Ping;
 use chappe_transport::{
-    AcceptStep, AcceptConfig, AcceptContext, Acceptor, AckRequest, ConnectStep, Connector, Framing, Incoming, ConnectionLimits,
-    ReadBuf,
+    AcceptConfig, AcceptContext, AcceptStep, Acceptor, AckRequest, ConnectStep, ConnectionLimits, Connector,
+    Framing, Incoming, ReadBuf,
 };
 
 use super::{auth_key, rng};
@@ -25,7 +25,9 @@ const CALL: Ping = Ping { ping_id: 0x0123_4567_89ab_cdef };
 pub fn a_call_reaches_the_other_end() -> Option<()> {
     let mut wire = Vec::new();
     let connector = Connector::obfuscated(Framing::PaddedIntermediate, None).ok()?;
-    let ConnectStep::Ready(mut client) = connector.start(2, &mut rng(4), &mut wire).ok()? else { return None };
+    let ConnectStep::Ready(mut client) = connector.start(2, &mut rng(4), &mut wire).ok()? else {
+        return None;
+    };
     client.sender.encode_into(&mut wire, sealed()?.as_slice(), AckRequest::No, &mut rng(5)).ok()?;
     (received(&wire)? == CALL).then_some(())
 }

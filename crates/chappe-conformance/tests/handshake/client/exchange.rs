@@ -75,7 +75,7 @@ fn sec_043_an_exchange_has_a_deadline() {
 
 #[test]
 fn sec_001_a_source_that_repeats_itself_ends_the_exchange() {
-    // With such randomness no exponent gives a value in range, and no number for RSA is drawn for ever.
+    // With such randomness no exponent gives a value in range, and no number for RSA is drawn forever.
     let mut script = vec![7; 16 + 32 + 92 + 32];
     script.extend([0; 256 * 8]);
     let mut broken = Script::new(script);
