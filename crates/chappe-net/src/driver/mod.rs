@@ -151,7 +151,8 @@ impl<M: Machine + ?Sized> Shared<M> {
         let is_blocked = matches!(&written, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
         let next = self.with_state(|state, now| {
             state.machine.end_write(now, socket, buffer, written);
-            match state.claim(socket).filter(|_| !is_blocked) {
+            // What is claimed must be written: a socket that is blocked keeps its bytes unclaimed.
+            match if is_blocked { None } else { state.claim(socket) } {
                 Some(claim) => Next::Write(claim),
                 None => state.prompt(now),
             }
@@ -238,9 +239,10 @@ impl Driver {
             (Task::Claim, _) => {
                 let Some(claim) = lock(&self.store).take() else { return StoreJob::nothing() };
                 Box::pin(async move {
-                    let store = claim.await;
-                    if shared.with(|machine, _| machine.handle_claimed()) {
-                        *lock(&claimed) = Some(store);
+                    // It is in its place before the machine asks for work on it.
+                    *lock(&claimed) = Some(claim.await);
+                    if !shared.with(|machine, _| machine.handle_claimed()) {
+                        *lock(&claimed) = None;
                     }
                     shared.wake();
                 })
@@ -414,6 +416,44 @@ mod tests {
         fn wake(self: Arc<Self>) {
             self.seen.store(Arc::strong_count(&self.store), Ordering::SeqCst);
         }
+    }
+
+    /// A socket that takes nothing at first.
+    #[derive(Default)]
+    struct Blocked {
+        calls: AtomicUsize,
+        taken: AtomicUsize,
+    }
+
+    impl Socket for Blocked {
+        fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+            if self.calls.fetch_add(1, Ordering::SeqCst) == 0 {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            self.taken.fetch_add(bytes.len(), Ordering::SeqCst);
+            Ok(bytes.len())
+        }
+    }
+
+    #[test]
+    fn what_a_socket_does_not_take_is_written_later() {
+        let (_client, driver) =
+            Client::with_driver(ConnectOptions::production(2), Now::from_system, || {}).expect("randomness");
+        let (sockets, handle) = (driver.sockets(), Arc::<Blocked>::default());
+        let mut is_blocked = None;
+        while is_blocked.is_none() {
+            match driver.poll_action() {
+                Action::Connect { socket, .. } if handle.calls.load(Ordering::SeqCst) == 0 => {
+                    assert!(sockets.connected(socket, Arc::clone(&handle) as Arc<dyn Socket>));
+                }
+                Action::Write(socket) => is_blocked = sockets.flush(socket).then_some(socket),
+                Action::WaitUntil(_) | Action::Finished => panic!("nothing to write"),
+                _ => {}
+            }
+        }
+        let socket = is_blocked.expect("it was blocked");
+        assert!(!sockets.flush(socket), "it takes everything now");
+        assert!(handle.taken.load(Ordering::SeqCst) > 0, "the bytes are lost");
     }
 
     #[test]
