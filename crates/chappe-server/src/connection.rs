@@ -368,6 +368,13 @@ impl ServerConnection {
                 return self.end(None);
             }
         }
+        // Another connection may have become the outlet while the handler ran: it does not know of the answers.
+        let outlet = inner.outlet.as_ref().filter(|outlet| outlet.connection != self.number);
+        let waker = outlet.map(|outlet| Arc::clone(&outlet.waker));
+        drop(inner);
+        if let Some(wake) = waker {
+            wake();
+        }
     }
 
     /// Makes this connection the one that a session sends to.
