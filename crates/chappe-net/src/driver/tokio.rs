@@ -65,6 +65,7 @@ async fn run(driver: Driver, notify: Arc<Notify>, mut tasks: Tasks) {
                 if job.is_blocking() {
                     tokio::task::spawn_blocking(|| job.wait());
                 } else {
+                    while tasks.jobs.try_join_next().is_some() {}
                     tasks.jobs.spawn(job);
                 }
             }

@@ -436,10 +436,12 @@ impl Engine {
                 session.handle_disconnected(now);
             }
             self.tell_counters(now);
-            self.down_since = now.mono;
             self.sink.link_error = Some(error);
             if deadline.is_some() {
+                // It never worked, so the time without a connection goes on.
                 self.on_attempt_failed(now);
+            } else {
+                self.down_since = now.mono;
             }
             self.after_session(now);
             return;

@@ -171,7 +171,9 @@ impl Engine {
             Life::Running => self.options.timing.give_up.map(|patience| self.down_since + patience),
             Life::Over(_) => None,
         };
-        let dial = self.is_disconnected().then(|| self.race.earliest()).or_else(|| self.race.poll_timeout());
+        // Nothing is dialled while the store is asked for a key.
+        let may_dial = self.is_disconnected() && self.loading.is_none();
+        let dial = may_dial.then(|| self.race.earliest()).or_else(|| self.race.poll_timeout());
         let poll = self.polls.as_ref().and_then(|polls| polls.front()).map(|asked| *asked + poll_patience());
         let store = self.store.as_ref().and_then(StoreSchedule::poll_timeout).or(self.claim_deadline());
         let (keys, links) = (self.keys.poll_timeout(), self.links.poll_timeout());
