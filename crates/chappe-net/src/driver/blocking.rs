@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::{Driver, Socket, Sockets, StoreJob};
+use super::{Driver, Socket, Sockets, StoreJob, share};
 use crate::engine::{Action, Address, SocketId};
 
 /// How long one attempt to write takes at most, since a socket that blocks for reading blocks for writing too. Only the
@@ -194,8 +194,9 @@ fn connect(address: &Address, timeout: Duration) -> io::Result<TcpStream> {
         Address::Name(name) => name.to_socket_addrs()?.collect(),
     };
     let mut last = io::Error::new(ErrorKind::NotFound, "the name has no address");
+    let share = share(timeout, addresses.len());
     for address in addresses {
-        match TcpStream::connect_timeout(&address, timeout) {
+        match TcpStream::connect_timeout(&address, share) {
             Ok(socket) => {
                 socket.set_nodelay(true)?;
                 socket.set_write_timeout(Some(ONE_TRY))?;

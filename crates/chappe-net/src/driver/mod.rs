@@ -313,6 +313,12 @@ impl fmt::Debug for StoreJob {
     }
 }
 
+/// Returns how long connecting to each of several addresses may take, so that each is tried in the time there is.
+fn share(timeout: Duration, addresses: usize) -> Duration {
+    let addresses = u32::try_from(addresses.max(1)).unwrap_or(u32::MAX);
+    (timeout / addresses).max(Duration::from_millis(1))
+}
+
 /// Waits for a store, where a panic is a failure.
 async fn caught<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     let mut work = pin!(work);
@@ -416,6 +422,15 @@ mod tests {
         fn wake(self: Arc<Self>) {
             self.seen.store(Arc::strong_count(&self.store), Ordering::SeqCst);
         }
+    }
+
+    #[test]
+    fn the_time_to_connect_is_shared_by_the_addresses_of_a_name() {
+        let second = Duration::from_secs(1);
+        assert_eq!(share(second, 1), second);
+        assert_eq!(share(second, 4), second / 4);
+        assert_eq!(share(second, 0), second);
+        assert!(share(Duration::ZERO, 3) > Duration::ZERO, "a socket refuses to wait no time at all");
     }
 
     /// A socket that takes nothing at first.

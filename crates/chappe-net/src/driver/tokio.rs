@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Clock, Driver, Socket, Sockets};
+use super::{Clock, Driver, Socket, Sockets, share};
 use crate::engine::{Action, Address, SocketId};
 
 /// A connection on which nothing arrives for this long gives its buffer back, if that has grown.
@@ -56,7 +56,7 @@ pub(crate) fn spawn(runtime: &Handle, driver: Driver, notify: Arc<Notify>) {
 async fn run(driver: Driver, notify: Arc<Notify>, mut tasks: Tasks) {
     loop {
         match driver.poll_action() {
-            Action::Connect { socket, address, .. } => tasks.connect(socket, address),
+            Action::Connect { socket, address, timeout } => tasks.connect(socket, address, timeout),
             Action::Read(socket) => tasks.resume(socket),
             Action::Write(socket) => tasks.write(socket),
             Action::Close(socket) => tasks.close(socket),
@@ -107,9 +107,9 @@ impl Socket for Connected {
 }
 
 impl Tasks {
-    fn connect(&mut self, socket: SocketId, address: Address) {
+    fn connect(&mut self, socket: SocketId, address: Address, timeout: Duration) {
         let (sockets, connected) = (self.sockets.clone(), Arc::<Connected>::default());
-        let task = tokio::spawn(serve(sockets, socket, address, Arc::clone(&connected)));
+        let task = tokio::spawn(serve(sockets, socket, address, timeout, Arc::clone(&connected)));
         self.running.insert(socket, (task.abort_handle(), connected));
     }
 
@@ -154,9 +154,15 @@ impl Tasks {
 }
 
 /// Connects a socket and reads from it until it ends or its task is stopped.
-async fn serve(sockets: Sockets, socket: SocketId, address: Address, connected: Arc<Connected>) {
+async fn serve(
+    sockets: Sockets,
+    socket: SocketId,
+    address: Address,
+    patience: Duration,
+    connected: Arc<Connected>,
+) {
     // In a box, so that its memory goes when it is connected.
-    let mut half = match Box::pin(connect(address)).await {
+    let mut half = match Box::pin(connect(address, patience)).await {
         Err(error) => return sockets.connect_failed(socket, error),
         Ok(stream) => {
             let (read, write) = stream.into_split();
@@ -185,14 +191,16 @@ async fn serve(sockets: Sockets, socket: SocketId, address: Address, connected: 
 }
 
 /// Connects to the first address that answers.
-async fn connect(address: Address) -> io::Result<TcpStream> {
+async fn connect(address: Address, patience: Duration) -> io::Result<TcpStream> {
     let addresses: Vec<SocketAddr> = match address {
         Address::Socket(address) => vec![address],
         Address::Name(name) => lookup_host(name).await?.collect(),
     };
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let share = share(patience, addresses.len());
     for address in addresses {
-        match TcpStream::connect(address).await {
+        let connecting = timeout(share, TcpStream::connect(address)).await;
+        match connecting.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
             Ok(socket) => {
                 socket.set_nodelay(true)?;
                 return Ok(socket);
