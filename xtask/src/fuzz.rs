@@ -152,7 +152,7 @@ impl Place {
             Engine::Libfuzzer => build
                 .args(["--bin", "any", "--features", "libfuzzer", "--target", &self.host])
                 .env("RUSTFLAGS", COVERAGE)
-                .env("RUSTC_WRAPPER", std::env::current_exe()?)
+                .env("RUSTC_WRAPPER", crate::program()?)
                 .env(instrument::VARIABLE, "1"),
         };
         shell::Shell::loud().run(&mut build)

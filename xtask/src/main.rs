@@ -20,9 +20,11 @@ mod schema;
 mod shell;
 mod workspace;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// Tasks of the chappe workspace.
@@ -64,7 +66,20 @@ enum Task {
     Timing(bench::Timing),
 }
 
+/// The path of this program when it started.
+static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+
+/// Returns the path of this program, for tools that call it back.
+///
+/// The tests build it anew. The system then reports the file that runs as deleted, while the path has the new one.
+pub(crate) fn program() -> Result<&'static Path> {
+    PROGRAM.get().map(PathBuf::as_path).context("the system does not tell where this program is")
+}
+
 fn main() -> ExitCode {
+    if let Ok(path) = std::env::current_exe() {
+        PROGRAM.get_or_init(|| path);
+    }
     let as_tool = instrument::as_rustc().or_else(gates::api::as_rustdoc);
     let result = as_tool.unwrap_or_else(|| run().map(|()| true));
     match result {

@@ -94,9 +94,7 @@ fn current(context: &Context) -> Result<Option<Vec<Snapshot>>> {
     // A folder of its own: in `target/doc` the pages of `cargo doc` would be replaced by JSON.
     let target = context.workspace.target().join("api");
     doc.arg("--target-dir").arg(&target);
-    doc.env("RUSTDOC", std::env::current_exe()?)
-        .env(AS_RUSTDOC, "1")
-        .env("RUSTDOCFLAGS", "--cap-lints=allow");
+    doc.env("RUSTDOC", crate::program()?).env(AS_RUSTDOC, "1").env("RUSTDOCFLAGS", "--cap-lints=allow");
     context.shell.run(&mut doc)?;
     let folder = target.join("doc");
     let mut snapshots = Vec::new();
