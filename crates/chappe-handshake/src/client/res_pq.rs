@@ -35,7 +35,7 @@ impl ExpectResPq {
     /// * [`InvalidAnswer::Nonce`] if the nonce is not the client's (SEC-14).
     /// * [`Error::UnknownFingerprints`] if no key is known (SEC-17).
     /// * [`InvalidAnswer::Pq`] if `pq` is not a product of two distinct primes (SEC-21).
-    /// * [`ApiMisuse::InvalidExpiry`] if the options ask for an impossible lifetime.
+    /// * [`ApiMisuse::InvalidExpiry`](crate::ApiMisuse::InvalidExpiry) if the options ask for an impossible lifetime.
     pub fn handle(
         self,
         answer: enums::ResPq,
