@@ -21,7 +21,7 @@ use crate::time::MonoTime;
 pub const SLOWEST_RATE: u64 = 1024;
 
 /// Most unauthenticated bytes that prolong a connection: the largest frame, and what surrounds it.
-const MOST_UNPROVEN: u64 = (16 << 20) + (64 << 10);
+const MOST_UNPROVEN: u32 = (16 << 20) + (64 << 10);
 
 /// When to ping and when to give up. All times have a floor and grow with the round trip.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,20 +120,19 @@ pub struct Liveness {
     ping: Option<Ping>,
     /// A ping is to go out although none is due.
     is_asked: bool,
-    unproven: Unproven,
+    /// Bytes that moved since the last authenticated message and the first unanswered ping, at most [`MOST_UNPROVEN`].
+    unproven: u32,
+    /// When the last of them moved.
+    moved_at: MonoTime,
 }
 
+/// The first ping that is unanswered.
 #[derive(Clone, Copy, Debug)]
 struct Ping {
     id: i64,
     sent_at: MonoTime,
-}
-
-/// Bytes that moved since the last authenticated message and the last ping.
-#[derive(Clone, Copy, Debug, Default)]
-struct Unproven {
-    bytes: u64,
-    moved_at: MonoTime,
+    /// The last ping, which set the datacenter's timer: this one, or one that went out behind it.
+    last_id: i64,
 }
 
 impl Liveness {
@@ -146,7 +145,8 @@ impl Liveness {
             waiting_since: now,
             ping: None,
             is_asked: false,
-            unproven: Unproven { bytes: 0, moved_at: now },
+            unproven: 0,
+            moved_at: now,
         }
     }
 
@@ -168,14 +168,15 @@ impl Liveness {
     /// An authenticated message arrived whose time is plausible.
     pub const fn on_received(&mut self, now: MonoTime) {
         self.heard_at = now;
-        self.unproven = Unproven { bytes: 0, moved_at: now };
+        (self.unproven, self.moved_at) = (0, now);
     }
 
     /// Bytes were read from the connection, or accepted by it. Nothing authenticates them.
     pub const fn on_bytes(&mut self, now: MonoTime, count: u64) {
-        if count > 0 && self.unproven.bytes < MOST_UNPROVEN {
-            let bytes = self.unproven.bytes.saturating_add(count);
-            self.unproven = Unproven { bytes, moved_at: now };
+        if count > 0 && self.unproven < MOST_UNPROVEN {
+            let room = MOST_UNPROVEN - self.unproven;
+            self.unproven = if count < room as u64 { self.unproven + count as u32 } else { MOST_UNPROVEN };
+            self.moved_at = now;
         }
     }
 
@@ -186,10 +187,15 @@ impl Liveness {
 
     /// A ping went out.
     pub const fn on_ping_sent(&mut self, now: MonoTime, id: i64) {
-        self.ping = Some(Ping { id, sent_at: now });
         self.timer_set_at = now;
         self.is_asked = false;
-        self.unproven = Unproven { bytes: 0, moved_at: now };
+        if let Some(ping) = &mut self.ping {
+            // It sets the datacenter's timer and nothing else: patience counts from the first ping.
+            ping.last_id = id;
+        } else {
+            self.ping = Some(Ping { id, sent_at: now, last_id: id });
+            (self.unproven, self.moved_at) = (0, now);
+        }
     }
 
     /// Returns whether a ping is out.
@@ -202,24 +208,33 @@ impl Liveness {
         self.is_asked |= self.ping.take().is_some();
     }
 
-    /// A pong arrived; returns whether it answers the ping that is out (SEC-108).
+    /// A pong arrived; returns whether it answers a ping that is out (SEC-108).
     pub fn on_pong(&mut self, now: MonoTime, id: i64) -> bool {
-        let Some(ping) = self.ping.take_if(|ping| ping.id == id) else {
+        let Some(Ping { id: first_id, sent_at, last_id }) = self.ping else {
             return false;
         };
-        let sample = u64::try_from(now.since(ping.sent_at).as_nanos()).unwrap_or(u64::MAX);
+        let sent_at = if id == first_id {
+            sent_at
+        } else if id == last_id {
+            self.timer_set_at
+        } else {
+            return false;
+        };
+        // Pongs come in order, so the pong of the last ping ends the wait for that of the first.
+        self.ping = (id != last_id).then_some(Ping { id: last_id, sent_at: self.timer_set_at, last_id });
+        let sample = u64::try_from(now.since(sent_at).as_nanos()).unwrap_or(u64::MAX);
         let smooth = if self.rtt == 0 { sample } else { self.rtt - self.rtt / 8 + sample / 8 };
         // Zero means "not measured", so a loopback's round trip counts as a nanosecond.
         self.rtt = smooth.max(1);
         true
     }
 
-    /// Returns when the next ping is due, or when the connection is given up if one is out.
+    /// Returns when the next ping is due, or when the connection is given up if that is sooner.
     #[inline]
     pub fn deadline(&self, policy: &LivenessPolicy, is_waiting: bool) -> MonoTime {
         let keep_alive = self.timer_set_at + policy.keep_alive;
         match self.ping {
-            Some(ping) => self.dead_at(policy, ping),
+            Some(ping) => keep_alive.min(self.dead_at(policy, ping)),
             None if is_waiting => keep_alive
                 .min(self.heard_at.max(self.waiting_since).saturating_add_nanos(policy.busy_ping(self.rtt))),
             None => keep_alive,
@@ -232,10 +247,8 @@ impl Liveness {
         let silent = ping.sent_at.max(self.heard_at).saturating_add_nanos(patience);
         // Each byte buys the time it takes at the slowest rate. Bytes that come faster than that keep the connection
         // for as long as they come; one that trickles in now and then does not.
-        let bought = self.unproven.bytes.saturating_mul(1_000_000_000 / SLOWEST_RATE);
-        silent.max(
-            silent.saturating_add_nanos(bought).min(self.unproven.moved_at.saturating_add_nanos(patience)),
-        )
+        let bought = u64::from(self.unproven).saturating_mul(1_000_000_000 / SLOWEST_RATE);
+        silent.max(silent.saturating_add_nanos(bought).min(self.moved_at.saturating_add_nanos(patience)))
     }
 
     /// Returns whether nothing was heard for a time.
@@ -246,7 +259,11 @@ impl Liveness {
     /// Returns whether a ping should go out now.
     #[inline]
     pub fn wants_ping(&self, policy: &LivenessPolicy, now: MonoTime, is_waiting: bool) -> bool {
-        self.ping.is_none() && (self.is_asked || self.deadline(policy, is_waiting) <= now)
+        if self.awaits_pong() {
+            // Bytes keep a slow connection alive without a pong, but only a ping sets the datacenter's timer.
+            return self.timer_set_at + policy.keep_alive <= now;
+        }
+        self.is_asked || self.deadline(policy, is_waiting) <= now
     }
 
     /// Returns whether a ping has gone unanswered for too long.
@@ -271,7 +288,7 @@ mod tests {
         assert!(!live.wants_ping(&BOT, at(59), false));
         assert!(live.wants_ping(&BOT, at(60), false));
         live.on_ping_sent(at(60), 7);
-        assert!(!live.wants_ping(&BOT, at(500), false), "one ping at a time");
+        assert!(!live.wants_ping(&BOT, at(119), false), "one ping at a time");
         assert!(!live.is_dead(&BOT, at(74)));
         assert!(live.is_dead(&BOT, at(75)));
     }
@@ -292,6 +309,39 @@ mod tests {
             }
             assert!(timer_ends.is_some());
         }
+    }
+
+    #[test]
+    fn the_datacenters_timer_is_set_again_on_a_slow_link_while_a_ping_is_unanswered() {
+        let mut live = Liveness::new(at(0));
+        live.on_ping_sent(at(0), 1);
+        let mut timer_ends = at(0) + BOT.disconnect_delay;
+        for second in 1..300 {
+            live.on_bytes(at(second), SLOWEST_RATE);
+            assert!(live.deadline(&BOT, true) < timer_ends, "{second} s");
+            if live.wants_ping(&BOT, at(second), true) {
+                live.on_ping_sent(at(second), 1 + second as i64);
+                timer_ends = at(second) + BOT.disconnect_delay;
+            }
+            assert!(at(second) < timer_ends, "closed after {second} s");
+        }
+        assert!(live.wants_ping(&BOT, at(300), true));
+        live.on_ping_sent(at(300), 301);
+        assert!(!live.is_dead(&BOT, at(313)));
+        assert!(live.is_dead(&BOT, at(314)), "a ping of ours is no sign of life");
+    }
+
+    #[test]
+    fn either_of_two_pings_may_be_answered_and_each_measures_its_own_round_trip() {
+        let mut live = Liveness::new(at(0));
+        live.on_ping_sent(at(0), 1);
+        live.on_ping_sent(at(60), 2);
+        let mut late = live.clone();
+        assert!(live.on_pong(at(70), 2) && !live.awaits_pong());
+        assert_eq!(live.rtt(), Some(Duration::from_secs(10)));
+        assert!(late.on_pong(at(65), 1) && late.awaits_pong());
+        assert_eq!(late.rtt(), Some(Duration::from_secs(65)));
+        assert!(late.on_pong(at(70), 2) && !late.awaits_pong());
     }
 
     #[test]
