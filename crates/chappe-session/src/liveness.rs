@@ -160,6 +160,13 @@ impl Liveness {
         *self = Self { rtt: self.rtt, ..Self::new(now) };
     }
 
+    /// A new session begins on the same connection: pongs of the old one do not come any more, so a ping goes out in the
+    /// new one. The datacenter's timer and the last sign of life belong to the connection, and stay.
+    pub const fn on_new_session(&mut self) {
+        self.ping = None;
+        self.is_asked = true;
+    }
+
     /// Requests a ping with the next packet.
     pub const fn request_ping(&mut self) {
         self.is_asked = true;
@@ -342,6 +349,15 @@ mod tests {
         assert!(late.on_pong(at(65), 1) && late.awaits_pong());
         assert_eq!(late.rtt(), Some(Duration::from_secs(65)));
         assert!(late.on_pong(at(70), 2) && !late.awaits_pong());
+    }
+
+    #[test]
+    fn a_new_session_is_pinged_and_does_not_move_the_datacenters_timer() {
+        let mut live = Liveness::new(at(0));
+        live.on_ping_sent(at(0), 1);
+        live.on_new_session();
+        assert!(!live.awaits_pong() && live.wants_ping(&BOT, at(1), false));
+        assert_eq!(live.deadline(&BOT, false), at(60));
     }
 
     #[test]

@@ -406,3 +406,13 @@ fn a_complaint_about_one_call_of_a_container_is_about_no_other() {
         assert_eq!(pair.client.msg_id(calls[0]), Some(queries[0].msg_id), "{code}");
     }
 }
+
+#[test]
+fn a_new_session_on_the_same_connection_is_pinged_at_once() {
+    let mut pair = Pair::new();
+    pair.call();
+    let query = pair.queries().remove(0);
+    pair.complain(query.container.unwrap_or(query.msg_id), 32);
+    let is_ping = |sent: &Sent| functions::PingDelayDisconnect::from_bytes(&sent.body).is_ok();
+    assert!(pair.sent().iter().any(is_ping), "the timer of the datacenter has not changed");
+}

@@ -553,7 +553,7 @@ impl ClientSession {
             SessionFix::New => true,
         };
         if begins_session {
-            self.begin_session(now, message.slot, reaction.clock);
+            self.begin_session(message.slot, reaction.clock);
         }
         if self.breaker.on_complaint() {
             self.exchange.give_up();
@@ -604,7 +604,7 @@ impl ClientSession {
     }
 
     /// Begins a new session: everything unanswered is sent again there, unless it may not be.
-    fn begin_session(&mut self, now: Now, slot: KeySlot, clock: ClockFix) {
+    fn begin_session(&mut self, slot: KeySlot, clock: ClockFix) {
         self.keys.drop_previous();
         if slot == KeySlot::Previous {
             // Its session is of no use any more, and neither is the key: nothing new goes there.
@@ -620,7 +620,7 @@ impl ClientSession {
         self.keys.bind_again(u8::MAX);
         self.lose_held();
         self.exchange.forget_session();
-        self.live.on_connected(now.mono);
+        self.live.on_new_session();
         if self.breaker.on_new_session(self.config.limits.session_resets) {
             self.exchange.give_up();
         } else {
