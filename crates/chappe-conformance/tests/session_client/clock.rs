@@ -124,3 +124,20 @@ fn messages_from_the_future_are_no_sign_of_life() {
     let silence = Seen::Other(Event::Reconnect(ReconnectReason::Silence));
     assert!(seen.contains(&silence), "the ping went unanswered: {seen:?}");
 }
+
+#[test]
+fn recorded_frames_are_no_sign_of_life() {
+    let mut pair = Pair::new();
+    pair.call();
+    pair.sent();
+    let msg_id = MsgId::at(pair.server_time(), MsgOrigin::Notification);
+    let frame = pair.frame(msg_id, 1, &update(1));
+    let mut seen = Vec::new();
+    for _ in 0..60 {
+        pair.take(frame.clone()).unwrap();
+        seen.extend(pair.pass(1));
+        pair.sent();
+    }
+    let silence = Seen::Other(Event::Reconnect(ReconnectReason::Silence));
+    assert!(seen.contains(&silence), "the ping went unanswered: {seen:?}");
+}

@@ -82,9 +82,12 @@ impl ClientSession {
             self.hold(slot, header, body);
             return Ok(());
         }
-        // Only now: a message that is held must not delay the ping that tells the time.
-        self.live.on_received(now.mono);
-        self.keys.on_proven();
+        // Only now: a message that is held must not delay the ping that tells the time. A frame that was seen before may
+        // be a recording, and proves nothing.
+        if !self.has_seen(slot, opened.msg_id()) {
+            self.live.on_received(now.mono);
+            self.keys.on_proven();
+        }
         let span = Span::Frame { start: opened.body_range().start as u32, len: opened.body().len() as u32 };
         let (header, body) = (opened.header(), opened.body());
         let message = MessageContext { now, slot, header, body, span, is_inner: false, is_unpacked: false };
@@ -98,8 +101,7 @@ impl ClientSession {
 
     /// Holds a message whose time is implausible, and asks the server for the time.
     fn hold(&mut self, slot: KeySlot, header: MessageHeader, body: &[u8]) {
-        let is_known = self.keys.get_mut(slot).is_none_or(|session| session.inbox.has_seen(header.msg_id));
-        if is_known {
+        if self.has_seen(slot, header.msg_id) {
             // A replay: there is nothing in it that could be lost.
             return;
         }
@@ -165,6 +167,11 @@ impl ClientSession {
             Some(container) => container.iter().any(|message| answers(message.body)),
             None => answers(opened.body()),
         }
+    }
+
+    /// Returns whether a message was seen before, or may have been.
+    fn has_seen(&mut self, slot: KeySlot, msg_id: MsgId) -> bool {
+        self.keys.get_mut(slot).is_none_or(|session| session.inbox.has_seen(msg_id))
     }
 
     /// Returns whether a message was not seen before, and remembers it.
