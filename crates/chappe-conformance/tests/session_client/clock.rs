@@ -141,3 +141,54 @@ fn recorded_frames_are_no_sign_of_life() {
     let silence = Seen::Other(Event::Reconnect(ReconnectReason::Silence));
     assert!(seen.contains(&silence), "the ping went unanswered: {seen:?}");
 }
+
+#[test]
+fn a_held_message_that_is_not_in_order_leaves_a_gap_for_those_behind_it() {
+    let mut pair = synchronized();
+    let mut zero_request = Vec::new();
+    write_rpc_result_header(&mut zero_request, MsgId::from_raw(0));
+    zero_request.extend_from_slice(&BOOL_TRUE);
+    let time = pair.server_time().saturating_add(Duration::from_secs(45));
+    let msg_id = pair.ids.next(time, MsgOrigin::Notification);
+    let frame = pair.frame(msg_id, 1, &zero_request);
+    assert_eq!(pair.take(frame).unwrap(), []);
+    push(&mut pair, 45, 1);
+    let ping = ping(&pair.sent()).unwrap();
+    let pong = types::Pong { msg_id: ping.0.to_raw(), ping_id: ping.1 };
+    let frame = pair.frame(MsgId::at(time, MsgOrigin::Response), 3, &enums::Pong::Pong(pong).to_bytes());
+    assert!(pair.take(frame).is_err());
+    let seen = own(pair.client.events());
+    assert_eq!(seen.last(), Some(&Seen::Other(Event::UpdatesMayBeMissing)), "{seen:?}");
+}
+
+/// A client that holds an update under the key before, which has ten seconds left, and a call that is in flight there.
+fn holding_under_the_key_before() -> (Pair, MsgId) {
+    let config = ClientConfig::default().with_forward_secrecy(ForwardSecrecy::On);
+    let mut pair = Pair::with(config, 0);
+    super::keys::install(&mut pair, 1, 100);
+    let binding = super::keys::binding(&pair.sent()).msg_id;
+    pair.answer(binding, &BOOL_TRUE);
+    pair.live(90);
+    pair.call();
+    let query = pair.queries().remove(0);
+    let old_key = pair.key.clone();
+    super::keys::install(&mut pair, 2, 86_400);
+    pair.key = old_key;
+    assert_eq!(push(&mut pair, 45, 1), []);
+    (pair, query.msg_id)
+}
+
+#[test]
+fn a_key_that_expires_before_the_time_is_known_leaves_a_gap() {
+    let (mut pair, _) = holding_under_the_key_before();
+    let seen: Vec<Seen> = (0..10).flat_map(|_| pair.pass(1)).collect();
+    assert!(pair.client.is_connected());
+    assert!(seen.contains(&Seen::Other(Event::UpdatesMayBeMissing)), "{seen:?}");
+}
+
+#[test]
+fn a_complaint_that_ends_the_key_before_leaves_a_gap() {
+    let (mut pair, query) = holding_under_the_key_before();
+    let seen = pair.complain(query, 32);
+    assert!(seen.contains(&Seen::Other(Event::UpdatesMayBeMissing)), "{seen:?}");
+}

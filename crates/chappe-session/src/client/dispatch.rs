@@ -113,21 +113,21 @@ impl ClientSession {
 
     /// Handles the messages that waited for the time, once it is known. What is still implausible is lost.
     fn release_held(&mut self, now: Now) -> Result<(), FrameError> {
-        let Some(mut held) = self.held.take_if(|held| held.is_time_known) else {
+        let Some(held) = self.held.take_if(|held| held.is_time_known) else {
             return Ok(());
         };
-        let mut is_lost = held.has_lost;
-        for message in core::mem::take(&mut held.messages) {
-            let HeldMessage { slot, header, body } = &message;
+        let (mut is_lost, mut handled) = (held.has_lost, Ok(()));
+        for HeldMessage { slot, header, body } in &held.messages {
             let age = self.config.limits.age.check(header.msg_id, self.clock.at(now.mono));
-            if age != Age::Plausible {
+            // An error closes the connection, and one of these messages may have ended the key of another.
+            if handled.is_err() || age != Age::Plausible || self.keys.get_mut(*slot).is_none() {
                 is_lost = true;
                 continue;
             }
             let first = self.exchange.events.len();
             let span = Span::Frame { start: 0, len: body.len() as u32 };
             let (slot, header) = (*slot, *header);
-            let handled = self.on_message(MessageContext {
+            handled = self.on_message(MessageContext {
                 now,
                 slot,
                 header,
@@ -137,12 +137,11 @@ impl ClientSession {
                 is_unpacked: false,
             });
             self.exchange.events.outlive(first, body);
-            handled?;
         }
         if is_lost {
             self.exchange.events.plain(Event::UpdatesMayBeMissing);
         }
-        Ok(())
+        handled
     }
 
     /// Drops the messages that wait for the time; the caller fetches what they said.
@@ -612,6 +611,8 @@ impl ClientSession {
 
     /// Begins a new session: everything unanswered is sent again there, unless it may not be.
     fn begin_session(&mut self, slot: KeySlot, clock: ClockFix) {
+        // Before a key goes: what is held under it can never be handled.
+        self.lose_held();
         self.keys.drop_previous();
         if slot == KeySlot::Previous {
             // Its session is of no use any more, and neither is the key: nothing new goes there.
@@ -625,7 +626,6 @@ impl ClientSession {
             session.retire_session();
         }
         self.keys.bind_again(u8::MAX);
-        self.lose_held();
         self.exchange.forget_session();
         self.live.on_new_session();
         if self.breaker.on_new_session(self.config.limits.session_resets) {
@@ -678,7 +678,10 @@ impl ClientSession {
     pub(super) fn expire_keys(&mut self, now: Now) {
         match self.keys.expire(self.clock.seconds(now.mono)) {
             Expired::Nothing => {}
-            Expired::Previous => self.exchange.leave_former_sessions(),
+            Expired::Previous => {
+                self.lose_held();
+                self.exchange.leave_former_sessions();
+            }
             Expired::Current => self.on_key_dropped(),
         }
     }

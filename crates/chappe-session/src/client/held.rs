@@ -9,6 +9,7 @@
 use alloc::vec::Vec;
 
 use chappe_framing::MessageHeader;
+use zeroize::Zeroize;
 
 use super::keys::KeySlot;
 
@@ -27,7 +28,7 @@ pub(super) struct HeldMessages {
     pub(super) is_time_known: bool,
 }
 
-/// A message that is held.
+/// A message that is held. Its body is wiped when it is dropped.
 #[derive(Debug)]
 pub(super) struct HeldMessage {
     pub(super) slot: KeySlot,
@@ -50,10 +51,9 @@ impl HeldMessages {
     }
 }
 
-impl Drop for HeldMessages {
+impl Drop for HeldMessage {
     fn drop(&mut self) {
-        use zeroize::Zeroize;
-        self.messages.iter_mut().for_each(|held| held.body.zeroize());
+        self.body.zeroize();
     }
 }
 
