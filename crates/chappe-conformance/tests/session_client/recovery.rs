@@ -416,3 +416,39 @@ fn a_new_session_on_the_same_connection_is_pinged_at_once() {
     let is_ping = |sent: &Sent| functions::PingDelayDisconnect::from_bytes(&sent.body).is_ok();
     assert!(pair.sent().iter().any(is_ping), "the timer of the datacenter has not changed");
 }
+
+#[test]
+fn sec_107_a_call_that_the_server_has_received_is_not_sent_again_when_the_server_forgets_it() {
+    for (repeat, is_repeated) in
+        [(Repeat::Freely, true), (Repeat::AfterAsking, false), (Repeat::Never, false)]
+    {
+        for is_new_session in [false, true] {
+            let mut pair = Pair::new();
+            let call = pair.call_with(SendOptions::default().with_repeat(repeat));
+            let query = pair.queries().remove(0);
+            let msg_ids = vec![query.msg_id.to_raw()];
+            pair.say(&enums::MsgsAck::MsgsAck(types::MsgsAck { msg_ids }).to_bytes());
+            let seen = if is_new_session {
+                let envelope = query.container.unwrap_or(query.msg_id).to_raw();
+                pair.say(&new_session(MsgId::from_raw(envelope + 4), 5, 77))
+            } else {
+                pair.complain(query.container.unwrap_or(query.msg_id), 20)
+            };
+            assert_eq!(seen.contains(&failed(call, CallFailure::Uncertain)), !is_repeated, "{repeat:?}");
+            assert_eq!(pair.queries().len(), usize::from(is_repeated), "{repeat:?}");
+        }
+    }
+}
+
+#[test]
+fn a_complaint_about_an_earlier_id_does_not_end_a_call_that_the_server_has_under_a_later_one() {
+    let mut pair = Pair::new();
+    let call = pair.call();
+    let first = pair.queries().remove(0);
+    pair.bad_salt(first.container.unwrap_or(first.msg_id), 9);
+    let second = pair.queries().remove(0);
+    let msg_ids = vec![second.msg_id.to_raw()];
+    pair.say(&enums::MsgsAck::MsgsAck(types::MsgsAck { msg_ids }).to_bytes());
+    assert_eq!(pair.complain(first.msg_id, 20), []);
+    assert!(pair.client.is_pending(call) && pair.queries().is_empty());
+}

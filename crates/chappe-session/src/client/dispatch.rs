@@ -19,7 +19,7 @@ use chappe_types::{BadMsgCode, Rule};
 
 use super::ClientSession;
 use super::answers::{self, ErrorAnswer, Meaning};
-use super::calls::{CallId, Repeat};
+use super::calls::{CallId, Repeat, Slot};
 use super::complaints::{self, ClockFix, Resend, SessionFix};
 use super::context::MessageContext;
 use super::events::{AuthorizationTrouble, CallFailure, DropOutcome, Event, ReconnectReason, Record};
@@ -544,12 +544,17 @@ impl ClientSession {
                 self.send_again(&hit, bad.code);
             }
             Resend::IfAllowed => {
-                self.exchange.fail_hit(&mut hit, |repeat| repeat == Repeat::Never, CallFailure::Uncertain);
+                // Code 20: the server cannot tell whether it received the message. One that it acknowledged under this
+                // id may be executing.
+                let is_uncertain = |slot: &Slot, msg_id| {
+                    slot.repeat == Repeat::Never || (slot.is_in_flight_as(msg_id) && !slot.may_repeat())
+                };
+                self.exchange.fail_hit(&mut hit, is_uncertain, CallFailure::Uncertain);
                 self.send_again(&hit, bad.code);
             }
             Resend::Leave => {}
             Resend::Fail => {
-                self.exchange.fail_hit(&mut hit, |_| true, CallFailure::Refused { code: bad.code });
+                self.exchange.fail_hit(&mut hit, |_, _| true, CallFailure::Refused { code: bad.code });
                 self.exchange.events.plain(Event::Reconnect(ReconnectReason::Refused));
             }
         }

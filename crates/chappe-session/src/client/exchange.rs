@@ -13,7 +13,7 @@ use chappe_framing::{MsgId, UnixTime};
 use chappe_tl::EncodeError;
 use chappe_types::{BadMsgCode, Rule};
 
-use super::calls::{CallId, Calls, Packer, Repeat, SendOptions, StatusRules};
+use super::calls::{CallId, Calls, Packer, SendOptions, Slot, StatusRules};
 use super::events::{Event, ReconnectReason, Record};
 use super::questions::{self, Questions, Reply};
 use super::sent::{Sent, SentKind, SentLog};
@@ -205,7 +205,7 @@ impl Exchange {
     pub(super) fn repeat_before(&mut self, first_known: MsgId) {
         if let Some(calls) = &mut self.calls {
             let lost = calls.in_flight(|sent| sent.header.msg_id < first_known);
-            calls.on_forgotten(lost, &mut self.events);
+            calls.on_session_left(lost, &mut self.events);
         }
     }
 
@@ -387,18 +387,18 @@ impl Exchange {
         }
     }
 
-    /// Fails those calls of a list that `is_meant` accepts, and removes them from it.
+    /// Fails those calls of a list that `is_meant` accepts with the id in the list, and removes them from it.
     pub(super) fn fail_hit(
         &mut self,
         hit: &mut Vec<Sent>,
-        is_meant: impl Fn(Repeat) -> bool,
+        is_meant: impl Fn(&Slot, MsgId) -> bool,
         failure: CallFailure,
     ) {
         let Some(calls) = &mut self.calls else {
             return;
         };
         hit.retain(|sent| match sent.kind {
-            SentKind::Call(call) if calls.get(call).is_some_and(|slot| is_meant(slot.repeat)) => {
+            SentKind::Call(call) if calls.get(call).is_some_and(|slot| is_meant(slot, sent.msg_id)) => {
                 calls.fail(call, failure, &mut self.events);
                 false
             }

@@ -404,31 +404,12 @@ impl Calls {
         self.requeue(&again);
     }
 
-    /// The server began a new session: it does not know these calls any more. Those that must not be executed twice
-    /// fail, since it may have executed them before.
-    pub(super) fn on_forgotten(&mut self, calls: Vec<CallId>, events: &mut EventLog<Record>) {
-        self.repeat_or_fail(calls, |slot| slot.repeat != Repeat::Never, events);
-    }
-
-    /// The client left the session that these calls were sent in: nobody can be asked about them, and their answers
-    /// are lost. Those that the server has received are not sent again, since it may be executing them.
+    /// The session that these calls were sent in has ended, at the client or at the server: nobody can be asked about
+    /// them, and their answers are lost. Those that the server has received are not sent again, since it may be
+    /// executing them.
     pub(super) fn on_session_left(&mut self, calls: Vec<CallId>, events: &mut EventLog<Record>) {
-        let may_repeat = |slot: &Slot| match slot.repeat {
-            Repeat::Freely => true,
-            Repeat::AfterAsking => slot.last_sent().is_none_or(|sent| sent.receipt == Receipt::Unknown),
-            Repeat::Never => false,
-        };
-        self.repeat_or_fail(calls, may_repeat, events);
-    }
-
-    fn repeat_or_fail(
-        &mut self,
-        calls: Vec<CallId>,
-        may_repeat: impl Fn(&Slot) -> bool,
-        events: &mut EventLog<Record>,
-    ) {
         let (again, uncertain): (Vec<_>, Vec<_>) =
-            calls.into_iter().partition(|call| self.get(*call).is_some_and(&may_repeat));
+            calls.into_iter().partition(|call| self.get(*call).is_some_and(Slot::may_repeat));
         for call in uncertain {
             self.fail(call, CallFailure::Uncertain, events);
         }

@@ -143,6 +143,15 @@ impl Slot {
         self.in_flight().is_some_and(|sent| sent.header.msg_id == msg_id)
     }
 
+    /// Returns whether the call may be sent again when nobody can be asked what became of its message.
+    pub(in crate::client) fn may_repeat(&self) -> bool {
+        match self.repeat {
+            Repeat::Freely => true,
+            Repeat::AfterAsking => self.last_sent().is_none_or(|sent| sent.receipt == Receipt::Unknown),
+            Repeat::Never => false,
+        }
+    }
+
     /// Decides about a call whose message the server does not have, as it says, or knows nothing of (SEC-107).
     pub(super) fn fate(&self, status: Status, rules: &StatusRules) -> Fate {
         let Some(sent) = self.in_flight() else {
