@@ -237,3 +237,25 @@ fn temporary_keys_of_an_hour_or_less_are_renewed_and_do_not_storm() {
         assert!(pair.client.is_usable());
     }
 }
+
+#[test]
+fn a_session_without_a_key_has_no_timer_of_pings() {
+    let config = ClientConfig::default().with_forward_secrecy(ForwardSecrecy::On);
+    let mut pair = Pair::with(config, 0);
+    pair.pass(61);
+    assert_eq!(pair.sent(), []);
+    let due = pair.client.poll_timeout();
+    assert!(due.is_some_and(|due| due > mono(61)), "a timer that nothing serves: {due:?}");
+}
+
+#[test]
+fn a_session_that_has_ended_sends_nothing_and_waits_for_nothing() {
+    let mut pair = Pair::new();
+    pair.call();
+    let query = pair.queries()[0].msg_id;
+    pair.refuse(query, 406, "AUTH_KEY_DUPLICATED");
+    assert_eq!(pair.client.poll_timeout(), None);
+    pair.pass(100);
+    assert_eq!(pair.sent(), []);
+    assert_eq!(pair.client.poll_timeout(), None);
+}

@@ -719,7 +719,9 @@ impl ClientSession {
 
     /// Ends the session for good: every call ends, and no more are accepted.
     fn terminate(&mut self, trouble: AuthorizationTrouble) {
-        self.is_terminated = true;
+        if core::mem::replace(&mut self.is_terminated, true) {
+            return;
+        }
         self.exchange.fail_all(CallFailure::Terminated);
         self.exchange.events.plain(Event::Authorization(trouble));
     }

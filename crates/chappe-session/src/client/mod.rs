@@ -518,7 +518,8 @@ impl ClientSession {
     /// Makes the next packet in `out`; `None` if there is nothing to send now.
     ///
     /// Poll it until it returns `None`, and again after each input and each command, and when
-    /// [`poll_timeout`](Self::poll_timeout) is due. While no connection is up, it returns `None`.
+    /// [`poll_timeout`](Self::poll_timeout) is due. While no connection is up, and once the session has ended, it returns
+    /// `None`.
     pub fn poll_transmit(
         &mut self,
         now: Now,
@@ -526,6 +527,9 @@ impl ClientSession {
         out: &mut FrameBuf,
     ) -> Option<Transmit> {
         self.link?;
+        if self.is_terminated {
+            return None;
+        }
         let (config, clock) = (&self.config, &self.clock);
         if let Some(before) = self.keys.previous_to_ack_mut()
             && packet::acknowledge(before, config, clock, &mut self.exchange.sent, now, rng, out)
@@ -568,11 +572,12 @@ impl ClientSession {
     /// Every input and every command can change it, and so does `poll_transmit`: poll it last.
     pub fn poll_timeout(&mut self) -> Option<MonoTime> {
         let calls = self.exchange.calls.as_deref_mut().and_then(Calls::deadline);
-        if !self.is_connected() {
+        if !self.is_connected() || self.is_terminated {
             return calls;
         }
         let is_waiting = self.exchange.is_waiting() || self.keys.awaits_binding();
-        let live = self.live.deadline(self.liveness(), is_waiting);
+        // Without a key no ping can go out when it is due.
+        let live = self.keys.current().map(|_| self.live.deadline(self.liveness(), is_waiting));
         let questions = self.exchange.questions.as_deref();
         let state =
             questions.and_then(|questions| questions.patience_ends(self.config.limits.ask_state_after));
@@ -581,7 +586,7 @@ impl ClientSession {
         let salts = session.and_then(|session| session.salts.request_due(&self.clock));
         let old_acks = self.keys.previous_to_ack().and_then(|session| session.inbox.acks.deadline());
         let (key, binding) = (self.keys.request_due(&self.clock), self.keys.binding_due());
-        [calls, Some(live), state, acks, salts, old_acks, key, binding].into_iter().flatten().min()
+        [calls, live, state, acks, salts, old_acks, key, binding].into_iter().flatten().min()
     }
 }
 
