@@ -209,7 +209,7 @@ impl ExpectServerHello {
     ///
     /// # Errors
     ///
-    /// [`MalformedStream::ServerHello`] or [`StreamRefusal::ServerHelloDigest`]: close the connection.
+    /// [`MalformedStream::ServerHello`](crate::MalformedStream::ServerHello) or [`StreamRefusal::ServerHelloDigest`](crate::StreamRefusal::ServerHelloDigest): close the connection.
     pub fn handle(self, buf: &mut ReadBuf) -> Result<ConnectStep, TransportError> {
         let Some(len) = check_server_answer(buf.raw(), &self.key, &self.random, &self.limits)? else {
             return Ok(ConnectStep::FakeTls(self));

@@ -89,7 +89,7 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// [`TransportMisuse::PayloadLength`] if `payload` is empty, not a multiple of four or over the limit.
+    /// [`TransportMisuse::PayloadLength`](crate::TransportMisuse::PayloadLength) if `payload` is empty, not a multiple of four or over the limit.
     pub fn encode<R: CryptoRng + ?Sized>(
         &mut self,
         payload: &[u8],
@@ -279,7 +279,7 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// [`MalformedStream::UnexpectedRecord`].
+    /// [`MalformedStream::UnexpectedRecord`](crate::MalformedStream::UnexpectedRecord).
     pub fn feed(&mut self, raw: &mut [u8]) -> Result<usize, TransportError> {
         let kept = match &mut self.records {
             Some(records) => records.unwrap(raw)?,
