@@ -1,4 +1,4 @@
-//! One connection, frame by frame, for whoever has a session of their own.
+//! One connection, frame by frame, for programs with a session of their own.
 
 use core::fmt;
 use core::future::Future;
@@ -56,7 +56,7 @@ pub(crate) struct Pipe {
     payloads: VecDeque<Result<Vec<u8>, TransportErrorCode>>,
     outbox: VecDeque<(FrameBuf, AckRequest)>,
     waiter: Option<Waker>,
-    /// When whoever waits is told that nothing came.
+    /// When the wait ends without a frame.
     deadline: Option<MonoTime>,
     wakers: Wakers,
 }

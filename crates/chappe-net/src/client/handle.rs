@@ -56,7 +56,7 @@ impl Drop for Owner {
 }
 
 impl Client {
-    /// Makes a client and the [`Driver`] that whoever calls must drive.
+    /// Makes a client and the [`Driver`] that the caller must run.
     ///
     /// `wake` is called, from any thread, when [`Driver::poll_action`] has something new. `clock` must not read another
     /// monotonic clock each time.
@@ -98,7 +98,7 @@ impl Client {
     /// Waits for the first connection; closes the client if there will be none.
     pub(crate) async fn connected(self) -> Result<Self, Arc<ConnectError>> {
         let Err(error) = self.ready().await else { return Ok(self) };
-        // The store is free for whoever tries again.
+        // The store is free for the next attempt.
         self.close().await;
         Err(error)
     }

@@ -45,7 +45,7 @@ impl Slot {
         state.waker.take()
     }
 
-    /// Ends the call and wakes whoever waits for it.
+    /// Ends the call and wakes those who wait for it.
     pub(crate) fn finish(&self, outcome: Result<Vec<u8>, InvokeError>) {
         if let Some(waker) = self.settle(outcome) {
             waker.wake();

@@ -1,4 +1,4 @@
-//! How far an exchange has come, for whoever shows it.
+//! How far an exchange has come, for a display.
 
 use core::fmt;
 use std::time::Duration;

@@ -192,8 +192,8 @@ impl<M: Machine + ?Sized> fmt::Debug for Shared<M> {
 
 /// The end of a client, or of a [`Stream`](crate::Stream), that is driven.
 ///
-/// It is dropped when the driver has nothing left to do, or is stopped: the store is free then, and whoever waits for the
-/// end is told.
+/// It is dropped when the driver has nothing left to do, or is stopped: the store is free then, and those who wait for
+/// the end are told.
 pub struct Driver {
     sockets: Sockets,
     store: Mutex<Option<Claiming>>,

@@ -1,4 +1,4 @@
-//! What an engine asks of whoever drives it, and the buffers that it lends for that.
+//! The actions that an engine asks of its driver, and the buffers that it lends for them.
 
 use core::fmt;
 use std::io;

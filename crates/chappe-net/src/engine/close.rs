@@ -1,7 +1,7 @@
 //! The end of a client, wanted or not.
 //!
 //! A client is over when nothing new is begun; it has ended when its driver has nothing left to do, such as saving the
-//! state. Calls are told of the first, whoever closes the client of the second.
+//! state. Calls are told of the first, callers of `close` of the second.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ impl Engine {
         slot
     }
 
-    /// The driver has ended: it was told to, or it was stopped. Nobody need wait for it any more.
+    /// The driver has ended: it was told to, or it was stopped. Those who wait for it are woken.
     pub(super) fn end_driver(&mut self) {
         self.stop(None);
         for closer in self.closers.take().into_iter().flatten() {

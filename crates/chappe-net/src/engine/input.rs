@@ -113,7 +113,7 @@ impl Engine {
         };
         match incoming {
             Incoming::Error(code) => self.on_refused(now, connection, code),
-            // Tokens cost whoever makes them nothing, and each costs us a look: a stream of them must end.
+            // A token costs its sender nothing and takes a look-up here, so their number is bounded.
             Incoming::QuickAck(_) if !self.turn.count_token() => {
                 self.lose(now, connection, ConnectError::Session(ReconnectReason::Refused));
             }

@@ -1,6 +1,6 @@
 //! The engine of a client: one session, the connections beneath it down to the bytes of their sockets, the calls above.
 //!
-//! An [`Engine`] does no I/O. It knows sockets by their [`SocketId`] and asks whoever drives it for an [`Action`] at a time;
+//! An [`Engine`] does no I/O. It knows sockets by their [`SocketId`] and asks its driver for one [`Action`] at a time;
 //! the two drivers of this crate do nothing else, and so can a [`Driver`](crate::Driver) in a user's code. Its methods are of
 //! four kinds:
 //!
@@ -256,7 +256,7 @@ impl Engine {
         slot
     }
 
-    /// Tells whoever waits for the first connection.
+    /// Wakes those who wait for the first connection.
     fn tell_ready(&mut self, outcome: &Result<Vec<u8>, InvokeError>) {
         for slot in self.waiting.drain(..) {
             self.sink.wakers.extend(slot.settle(outcome.clone()));

@@ -1,4 +1,4 @@
-//! What a session has counted, told as events to whoever listens.
+//! What a session has counted, reported as `tracing` events.
 //!
 //! Not here: the counting, which is the session's, and the current numbers, which `Status` shows.
 

@@ -85,7 +85,7 @@ impl Outbox {
         }
     }
 
-    /// Forgets the replies: whoever asked is gone.
+    /// Drops the replies: the connection that asked is gone.
     pub(super) fn forget_replies(&mut self) {
         self.replies.clear();
     }
