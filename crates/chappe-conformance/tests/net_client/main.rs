@@ -12,6 +12,7 @@ mod keys;
 mod lanes;
 mod options;
 mod restarts;
+mod shaped;
 mod stall;
 mod stores;
 mod world;
