@@ -22,7 +22,7 @@ pub struct ListenOptions {
     pub first_bytes_timeout: Duration,
     /// How long a frame may take from its first byte to its last. Default 60 s: 1 MiB over a bad mobile network.
     pub frame_timeout: Duration,
-    /// How long a client may take to read what is written to it. Default 30 s (`SEC-138`).
+    /// How long a client may read nothing of what is written to it. Default 30 s (`SEC-138`).
     pub write_timeout: Duration,
     /// How long a connection may be silent. Default 10 min: every client in use pings more often.
     pub idle_timeout: Duration,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use chappe_carrier::{LinkError, Wait};
 use chappe_session::{MonoTime, Now};
-use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -303,13 +303,21 @@ fn try_write(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     }
 }
 
-/// Writes all bytes, or fails after `patience`: a client that reads nothing must not hold a task indefinitely
-/// (`SEC-138`).
-async fn write(socket: &mut TcpStream, bytes: &[u8], patience: Duration) -> Result<(), LinkError> {
-    match timeout(patience, socket.write_all(bytes)).await {
-        Ok(done) => Ok(done?),
-        Err(_) => Err(LinkError::TimedOut { waiting_for: Wait::Write, after: patience }),
+/// Writes all bytes. Fails if the client reads nothing for `patience`: it must not hold a task indefinitely (`SEC-138`).
+async fn write(
+    socket: &mut (impl AsyncWrite + Unpin),
+    bytes: &[u8],
+    patience: Duration,
+) -> Result<(), LinkError> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match timeout(patience, socket.write(rest)).await {
+            Ok(Ok(0)) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
+            Ok(count) => rest = &rest[count?..],
+            Err(_) => return Err(LinkError::TimedOut { waiting_for: Wait::Write, after: patience }),
+        }
     }
+    Ok(())
 }
 
 /// Closes the sending half and reads what the client still sends. Closing a socket that holds unread bytes resets the
@@ -326,4 +334,38 @@ async fn close(mut socket: TcpStream) -> Result<(), LinkError> {
 /// Returns the time left until `at`.
 fn until(at: MonoTime) -> Duration {
     at.since(Now::from_system().mono)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_reader_is_served_as_long_as_it_reads() {
+        let (mut ours, mut theirs) = tokio::io::duplex(64);
+        let reading = tokio::spawn(async move {
+            let mut received = Vec::new();
+            while received.len() < 1000 {
+                sleep(PATIENCE - Duration::from_secs(1)).await;
+                let mut part = [0; 50];
+                let count = theirs.read(&mut part).await.expect("it is open");
+                received.extend_from_slice(&part[..count]);
+            }
+            received
+        });
+        let bytes: Vec<u8> = (0..1000_u32).map(|number| number as u8).collect();
+        assert!(write(&mut ours, &bytes, PATIENCE).await.is_ok());
+        assert_eq!(reading.await.expect("no panic"), bytes);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sec_138_a_reader_that_stops_is_given_up() {
+        let (mut ours, _theirs) = tokio::io::duplex(64);
+        let start = Instant::now();
+        let written = write(&mut ours, &[7; 100], PATIENCE).await;
+        assert!(matches!(written, Err(LinkError::TimedOut { waiting_for: Wait::Write, .. })));
+        assert_eq!(start.elapsed().as_secs(), PATIENCE.as_secs());
+    }
 }
