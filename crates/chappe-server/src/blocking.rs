@@ -173,7 +173,20 @@ impl Threads {
     }
 
     /// Starts both threads of a connection.
+    ///
+    /// The guards end the connection also if a thread panics, or cannot be started: its closure is dropped then.
     fn start(self: &Arc<Self>, socket: TcpStream, peer: SocketAddr) -> Result<(), LinkError> {
+        let thread = self.admit(socket, peer)?;
+        let (open, reading) = (OpenGuard::new(self, &thread), ReadGuard(Arc::clone(&thread)));
+        let span = tracing::info_span!("connection", %peer);
+        let reading_span = span.clone();
+        spawn("chappe-connection", move || span.in_scope(|| open.write_until_end()))?;
+        spawn("chappe-reading", move || reading_span.in_scope(|| reading.0.read_until_end()))?;
+        Ok(())
+    }
+
+    /// Admits a connection, if the limits allow it.
+    fn admit(&self, socket: TcpStream, peer: SocketAddr) -> Result<Arc<ConnThread>, LinkError> {
         let signal = Arc::new(Signal::default());
         let waker = {
             let signal = Arc::clone(&signal);
@@ -183,26 +196,47 @@ impl Threads {
         socket.set_nodelay(true)?;
         socket.set_write_timeout(Some(conversation.write_timeout()))?;
         let conversation = Mutex::new((conversation, self.shared.limit.scratch().take()));
-        let thread = Arc::new(ConnThread { socket, conversation, signal, is_read: AtomicBool::new(false) });
-        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let (reader, threads) = (Arc::clone(&thread), Arc::clone(self));
-        lock(&self.open).insert(number, Arc::clone(&thread));
-        let span = tracing::info_span!("connection", %peer);
-        let reading = span.clone();
-        let spawned = spawn("chappe-connection", move || {
-            let _entered = span.enter();
-            if let Err(error) = thread.write_until_end(&threads.is_stopping) {
-                tracing::debug!(%error, "connection ended");
-            }
-            let _ = thread.socket.shutdown(Shutdown::Both);
-            lock(&threads.open).remove(&number);
-            threads.one_ended.notify_all();
-        })
-        .and_then(|_| spawn("chappe-reading", move || reading.in_scope(|| reader.read_until_end())));
-        if spawned.is_err() {
-            lock(&self.open).remove(&number);
+        Ok(Arc::new(ConnThread { socket, conversation, signal, is_read: AtomicBool::new(false) }))
+    }
+}
+
+/// The place of a connection among those that are open. Dropping it closes the socket.
+struct OpenGuard {
+    threads: Arc<Threads>,
+    number: u64,
+    thread: Arc<ConnThread>,
+}
+
+impl OpenGuard {
+    fn new(threads: &Arc<Threads>, thread: &Arc<ConnThread>) -> Self {
+        let number = threads.numbers.fetch_add(1, Ordering::Relaxed);
+        lock(&threads.open).insert(number, Arc::clone(thread));
+        Self { threads: Arc::clone(threads), number, thread: Arc::clone(thread) }
+    }
+
+    fn write_until_end(&self) {
+        if let Err(error) = self.thread.write_until_end(&self.threads.is_stopping) {
+            tracing::debug!(%error, "connection ended");
         }
-        spawned.map(drop).map_err(LinkError::Io)
+    }
+}
+
+impl Drop for OpenGuard {
+    fn drop(&mut self) {
+        // It may be closed already.
+        let _ = self.thread.socket.shutdown(Shutdown::Both);
+        lock(&self.threads.open).remove(&self.number);
+        self.threads.one_ended.notify_all();
+    }
+}
+
+/// The reading half of a connection. Dropping it ends the thread that writes.
+struct ReadGuard(Arc<ConnThread>);
+
+impl Drop for ReadGuard {
+    fn drop(&mut self) {
+        self.0.is_read.store(true, Ordering::SeqCst);
+        self.0.signal.set();
     }
 }
 
@@ -213,8 +247,6 @@ impl ConnThread {
         while let Ok(()) = self.read(&mut bytes) {
             self.signal.set();
         }
-        self.is_read.store(true, Ordering::SeqCst);
-        self.signal.set();
     }
 
     fn read(&self, bytes: &mut [u8]) -> Result<(), LinkError> {
@@ -300,5 +332,72 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHan
 impl fmt::Debug for Threads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Threads").field("shared", &self.shared).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chappe_crypto::rng::Drbg;
+    use chappe_crypto::rsa::PrivateKey;
+    use chappe_handshake::ServerOptions;
+    use chappe_session::server::ServerConfig;
+
+    use super::*;
+    use crate::{Context, EngineOptions, Handler, Verdict};
+
+    struct Nobody;
+
+    impl Handler for Nobody {
+        fn query(&self, _: &Context<'_>, _: &[u8]) -> Verdict {
+            Verdict::Later
+        }
+    }
+
+    fn threads() -> Arc<Threads> {
+        let mut rng = Drbg::from_seed([1; 32]);
+        let handshake = ServerOptions::lenient(vec![PrivateKey::generate(&mut rng).expect("a key")]);
+        let options = EngineOptions::new(handshake, ServerConfig::default());
+        let engine = Engine::new(options, Nobody, &mut rng).expect("good options");
+        let hour = Duration::from_secs(3600);
+        let options = ListenOptions::datacenter().with_first_bytes_timeout(hour);
+        let shared = ServerShared::new(options, engine).expect("randomness");
+        let (is_stopping, numbers) = (AtomicBool::new(false), AtomicU64::new(0));
+        Arc::new(Threads { shared, is_stopping, numbers, open: Mutex::default(), one_ended: Condvar::new() })
+    }
+
+    /// A connection whose threads are not started, and the client's end of it.
+    fn connection(threads: &Arc<Threads>) -> (Arc<ConnThread>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let client = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");
+        let (socket, peer) = listener.accept().expect("a connection");
+        (threads.admit(socket, peer).expect("there is room"), client)
+    }
+
+    fn wait_for_the_end(threads: &Threads) {
+        let (open, patience) = (lock(&threads.open), Duration::from_secs(20));
+        let waited = threads.one_ended.wait_timeout_while(open, patience, |open| !open.is_empty());
+        assert!(!waited.expect("no panic").1.timed_out(), "the connection stays");
+    }
+
+    #[test]
+    fn a_connection_ends_with_either_of_its_threads() {
+        let threads = threads();
+        // The reading thread panics, or was never started.
+        let (thread, mut client) = connection(&threads);
+        let (open, reading) = (OpenGuard::new(&threads, &thread), ReadGuard(thread));
+        let writing = spawn("test", move || open.write_until_end()).expect("a thread");
+        drop(reading);
+        wait_for_the_end(&threads);
+        writing.join().expect("no panic");
+        assert_eq!(client.read(&mut [0]).expect("an end in order"), 0);
+        // The same of the writing thread.
+        let (thread, mut client) = connection(&threads);
+        let (open, reading) = (OpenGuard::new(&threads, &thread), ReadGuard(thread));
+        let reading = spawn("test", move || reading.0.read_until_end()).expect("a thread");
+        drop(open);
+        reading.join().expect("no panic");
+        assert_eq!(client.read(&mut [0]).expect("an end in order"), 0);
+        assert!(lock(&threads.open).is_empty());
+        assert_eq!(threads.shared.limit.counters().open, 0, "and the places are free");
     }
 }
