@@ -177,8 +177,11 @@ impl ServerConnection {
         let mut is_overdue = false;
         for attached in &self.sessions {
             let mut inner = attached.lock();
-            inner.session.handle_timeout(now);
-            is_overdue |= inner.session.should_close(now);
+            // A session that is reached elsewhere has its timer there, and wants that connection closed.
+            if inner.is_outlet(self.number) {
+                inner.session.handle_timeout(now);
+                is_overdue |= inner.session.should_close(now);
+            }
         }
         if is_overdue {
             self.end(None);
@@ -197,9 +200,7 @@ impl ServerConnection {
             Some(Waiting::End(None)) => return Some(Output::Close),
             None => {}
         }
-        // Over HTTP only the session that asked gets the response: it is the last in the list.
-        let skipped = if self.is_http { self.sessions.len().saturating_sub(1) } else { 0 };
-        for attached in &self.sessions[skipped..] {
+        for attached in self.sent_here() {
             let mut inner = attached.lock();
             if inner.is_outlet(self.number) && inner.session.poll_transmit(now, rng, out).is_some() {
                 return Some(Output::Frame);
@@ -210,7 +211,15 @@ impl ServerConnection {
 
     /// Returns when to call [`handle_timeout`](Self::handle_timeout). Ask again after each input.
     pub fn poll_timeout(&self) -> Option<MonoTime> {
-        self.sessions.iter().filter_map(|attached| attached.lock().session.poll_timeout()).min()
+        // Only what this connection can serve: the driver would wake at any other deadline and find nothing to do.
+        self.sent_here().iter().filter_map(|attached| attached.lock().next_timeout(self.number)).min()
+    }
+
+    /// Returns the sessions whose messages may be sent here. Over HTTP only the session that asked gets the response: it
+    /// is the last in the list.
+    fn sent_here(&self) -> &[Attached] {
+        let skipped = if self.is_http { self.sessions.len().saturating_sub(1) } else { 0 };
+        &self.sessions[skipped..]
     }
 
     fn on_plain(&mut self, now: Now, payload: &[u8], rng: &mut Drbg) {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use chappe_carrier::lock;
 use chappe_framing::{MsgId, SessionId};
+use chappe_session::MonoTime;
 use chappe_session::server::{RespondError, ServerSession};
 
 use crate::handler::Verdict;
@@ -43,6 +44,14 @@ impl Inner {
     /// Returns whether answers go to a connection.
     pub(crate) fn is_outlet(&self, connection: u64) -> bool {
         self.outlet.as_ref().is_some_and(|outlet| outlet.connection == connection)
+    }
+
+    /// Returns when the session has something to do that this connection can serve.
+    ///
+    /// Over HTTP nothing can be sent without an open request.
+    pub(crate) fn next_timeout(&self, connection: u64) -> Option<MonoTime> {
+        let outlet = self.outlet.as_ref().filter(|outlet| outlet.connection == connection)?;
+        if outlet.is_http && !outlet.is_open { None } else { self.session.poll_timeout() }
     }
 
     /// Makes a connection the one that messages go to. Returns whether unacknowledged messages must be sent again there.
