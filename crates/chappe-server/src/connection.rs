@@ -279,7 +279,7 @@ impl ServerConnection {
                 }
                 self.http_wait = http_wait;
                 // The session is not locked here, so that a handler may push to it and ask about it.
-                let verdicts = self.call_handler(now, key, &attached);
+                let verdicts = self.call_handler(now, key, &attached, opened.body());
                 self.answer(now, &attached, verdicts, rng);
             }
             Err(ServerError::Transport(code)) => self.end(Some(code)),
@@ -318,7 +318,9 @@ impl ServerConnection {
         let quick_ack = events.quick_ack();
         for event in events {
             match event {
-                ServerEvent::Query { msg_id, body, .. } => self.requests.push_query(msg_id, body),
+                ServerEvent::Query { msg_id, body, .. } => {
+                    self.requests.push_query(msg_id, body, opened.body());
+                }
                 ServerEvent::Dropped { req_msg_id } => self.requests.push_dropped(req_msg_id),
                 ServerEvent::DestroySession { session_id } => destroyed.push(session_id),
                 ServerEvent::HttpWait(wait) => http_wait = Some(wait),
@@ -343,17 +345,22 @@ impl ServerConnection {
         Ok(Outcome { http_wait, quick_ack })
     }
 
-    /// Passes the requests of the frame to the handler.
-    fn call_handler(&mut self, now: Now, key: &Arc<KeyState>, attached: &Attached) -> Verdicts {
+    /// Passes the requests of the frame with this body to the handler.
+    fn call_handler(&mut self, now: Now, key: &Arc<KeyState>, attached: &Attached, frame: &[u8]) -> Verdicts {
         let mut verdicts = Verdicts::default();
         let handler = self.engine.handler();
         let context = |msg_id| Context { now, msg_id, session: attached, engine: &self.engine, key };
-        for request in self.requests.iter() {
+        for request in self.requests.iter(frame) {
             match request {
                 Request::Query { msg_id, body } => {
-                    verdicts.push(msg_id, handler.query(&context(msg_id), body));
+                    // A query without an answer would run for ever: its repetitions are duplicates.
+                    let verdict = caught(|| handler.query(&context(msg_id), body));
+                    verdicts.push(msg_id, verdict.unwrap_or_else(internal_error));
                 }
-                Request::Dropped { req_msg_id } => handler.dropped(&context(req_msg_id)),
+                Request::Dropped { req_msg_id } => {
+                    // The query has its answer already, whatever the handler does.
+                    let _ = caught(|| handler.dropped(&context(req_msg_id)));
+                }
             }
         }
         self.requests.clear();
@@ -429,6 +436,17 @@ impl ServerConnection {
             self.waiting.push_back(Waiting::End(code));
         }
     }
+}
+
+/// Calls the application. Returns `None` if it panics, which the panic hook has reported.
+fn caught<T>(call: impl FnOnce() -> T) -> Option<T> {
+    // Nothing of the connection is borrowed mutably, and sessions are consistent whenever no lock on them is held.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).ok()
+}
+
+/// The answer to a query whose handler panicked.
+fn internal_error() -> Verdict {
+    Verdict::Error { code: 500, message: "INTERNAL_SERVER_ERROR".into() }
 }
 
 /// Takes out everything that the session has to send, so that the next message is alone in its envelope.

@@ -6,18 +6,25 @@ use chappe_framing::MsgId;
 
 /// Requests of one frame, in order.
 ///
-/// The session is locked while it reads a frame, and the handler is called without that lock. The bodies are copied in
-/// between, into memory that is used again.
+/// The session is locked while it reads a frame, and the handler is called without that lock. In between, bodies stay
+/// where they are in the frame. Only a packed body is copied, since the session needs the memory it unpacked to.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
-    bodies: Vec<u8>,
+    unpacked: Vec<u8>,
     entries: Vec<Entry>,
 }
 
 #[derive(Debug)]
 enum Entry {
-    Query { msg_id: MsgId, body: Range<usize> },
+    Query { msg_id: MsgId, body: Body },
     Dropped { req_msg_id: MsgId },
+}
+
+/// Where the body of a query is.
+#[derive(Debug)]
+enum Body {
+    InFrame(Range<usize>),
+    Unpacked(Range<usize>),
 }
 
 /// A request, for the handler.
@@ -36,20 +43,31 @@ const KEPT_BYTES: usize = 512;
 const KEPT_ENTRIES: usize = 4;
 
 impl Requests {
-    pub(crate) fn push_query(&mut self, msg_id: MsgId, body: &[u8]) {
-        let start = self.bodies.len();
-        self.bodies.extend_from_slice(body);
-        self.entries.push(Entry::Query { msg_id, body: start..self.bodies.len() });
+    /// Adds a query of the frame with the body `frame`.
+    pub(crate) fn push_query(&mut self, msg_id: MsgId, body: &[u8], frame: &[u8]) {
+        let body = if let Some(range) = range_within(frame, body) {
+            Body::InFrame(range)
+        } else {
+            let start = self.unpacked.len();
+            self.unpacked.extend_from_slice(body);
+            Body::Unpacked(start..self.unpacked.len())
+        };
+        self.entries.push(Entry::Query { msg_id, body });
     }
 
     pub(crate) fn push_dropped(&mut self, req_msg_id: MsgId) {
         self.entries.push(Entry::Dropped { req_msg_id });
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Request<'_>> {
+    /// Returns the requests of the frame with the body `frame`, in order.
+    pub(crate) fn iter<'a>(&'a self, frame: &'a [u8]) -> impl Iterator<Item = Request<'a>> {
         self.entries.iter().map(|entry| match entry {
             Entry::Query { msg_id, body } => {
-                Request::Query { msg_id: *msg_id, body: &self.bodies[body.clone()] }
+                let body = match body {
+                    Body::InFrame(range) => &frame[range.clone()],
+                    Body::Unpacked(range) => &self.unpacked[range.clone()],
+                };
+                Request::Query { msg_id: *msg_id, body }
             }
             Entry::Dropped { req_msg_id } => Request::Dropped { req_msg_id: *req_msg_id },
         })
@@ -57,11 +75,18 @@ impl Requests {
 
     /// Removes all requests, and gives back memory that a large frame needed.
     pub(crate) fn clear(&mut self) {
-        self.bodies.clear();
-        self.bodies.shrink_to(KEPT_BYTES);
+        self.unpacked.clear();
+        self.unpacked.shrink_to(KEPT_BYTES);
         self.entries.clear();
         self.entries.shrink_to(KEPT_ENTRIES);
     }
+}
+
+/// Returns where in `outer` the memory of `part` is, if it is part of it.
+fn range_within(outer: &[u8], part: &[u8]) -> Option<Range<usize>> {
+    let start = part.as_ptr().addr().checked_sub(outer.as_ptr().addr())?;
+    let end = start.checked_add(part.len())?;
+    (end <= outer.len()).then_some(start..end)
 }
 
 #[cfg(test)]
@@ -69,20 +94,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_memory_of_the_frame_is_part_of_it() {
+        let memory = [0; 24];
+        let (before, frame, after) = (&memory[..8], &memory[8..16], &memory[16..]);
+        assert_eq!(range_within(frame, &memory[8..16]), Some(0..8));
+        assert_eq!(range_within(frame, &memory[12..16]), Some(4..8));
+        for part in [before, after, &memory[4..12], &memory[12..20], &memory] {
+            assert_eq!(range_within(frame, part), None);
+        }
+    }
+
+    #[test]
     fn requests_come_out_in_order_and_large_ones_leave_no_memory() {
         let mut requests = Requests::default();
         let ids = [4, 8, 12].map(MsgId::from_raw);
+        let frame = *b"before first after";
         for round in 1..3 {
-            requests.push_query(ids[0], b"first");
+            requests.push_query(ids[0], &frame[7..12], &frame);
             requests.push_dropped(ids[1]);
-            requests.push_query(ids[2], &vec![7; round * KEPT_BYTES]);
-            let seen: Vec<_> = requests.iter().collect();
+            requests.push_query(ids[2], &vec![7; round * KEPT_BYTES], &frame);
+            let seen: Vec<_> = requests.iter(&frame).collect();
             assert_eq!(seen[0], Request::Query { msg_id: ids[0], body: b"first" });
             assert_eq!(seen[1], Request::Dropped { req_msg_id: ids[1] });
             assert_eq!(seen[2], Request::Query { msg_id: ids[2], body: &vec![7; round * KEPT_BYTES] });
             requests.clear();
-            assert_eq!(requests.iter().count(), 0);
-            assert!(requests.bodies.capacity() <= KEPT_BYTES);
+            assert_eq!(requests.iter(&frame).count(), 0);
+            assert!(requests.unpacked.capacity() <= KEPT_BYTES);
         }
     }
 }

@@ -71,18 +71,23 @@ impl World {
     }
 
     pub(crate) fn with(policy: Policy) -> Self {
+        let queries = Counting::default();
+        Self { queries: queries.clone(), ..Self::serving(policy, queries) }
+    }
+
+    /// A server with another handler.
+    pub(crate) fn serving(policy: Policy, handler: impl Handler) -> Self {
         let mut rng = Drbg::from_seed([4; 32]);
         let mut handshake = ServerOptions::lenient(vec![private_key()]);
         handshake.rate = None;
         let session = ServerConfig::default().with_policy(policy).with_unacked_messages(UNACKED);
         let mut options = EngineOptions::new(handshake, session);
         options.salt_secret = Some([9; 32]);
-        let queries = Counting::default();
-        let engine = Engine::new(options, queries.clone(), &mut rng).unwrap();
+        let engine = Engine::new(options, handler, &mut rng).unwrap();
         for seed in [1, 2] {
             engine.add_key(KeyState::new(key(seed), KeyStatus::Permanent));
         }
-        Self { engine, queries, rng, millis: 0 }
+        Self { engine, queries: Counting::default(), rng, millis: 0 }
     }
 
     pub(crate) fn now(&self) -> Now {
