@@ -1,7 +1,7 @@
 //! A store in a directory: a file for each slot.
 //!
 //! A save writes a new file, syncs it, renames it over the old one and syncs the directory: after a crash at any point the
-//! slot holds the old state or the new one, whole. The file `lock` in the directory is locked for as long as the store
+//! slot holds the old state or the new one, whole ([`steps`]). The file `lock` in the directory is locked for as long as the store
 //! lives, so that no second process uses the same keys; the system releases the lock when a process dies.
 //!
 //! What is removed or replaced is unlinked, not overwritten: on the file systems and disks of today overwriting would
@@ -9,6 +9,11 @@
 //!
 //! **Invariant:** nobody but the owner can change names in the directory, which [`FileStore::open`] checks. So a path that
 //! was checked cannot become a link or a pipe before it is opened.
+
+mod disk;
+#[cfg(test)]
+mod simulated;
+mod steps;
 
 use core::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -19,6 +24,8 @@ use std::time::SystemTime;
 
 use zeroize::Zeroizing;
 
+use self::disk::{Disk as _, System, private};
+use self::steps::failed;
 use super::{KeyStore, MAX_STATE_LEN, Slot, StoreError, check_len};
 
 /// Keeps states as files of one directory, readable by their owner alone, for one process at a time.
@@ -43,7 +50,7 @@ impl FileStore {
     /// be opened.
     pub fn open(directory: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let directory = directory.into();
-        make_private(&directory).map_err(|error| file_error("make", &directory, error))?;
+        steps::make_directory(&System, &directory)?;
         refuse_writable_by_others(&directory)?;
         let lock = lock(&directory)?;
         Ok(Self { directory, _lock: lock, changes: Mutex::new(()) })
@@ -57,16 +64,6 @@ impl FileStore {
     fn path(&self, slot: Slot) -> PathBuf {
         self.directory.join(format!("{slot}.key"))
     }
-
-    /// Makes a change of names survive a crash.
-    fn sync_directory(&self) -> Result<(), StoreError> {
-        // Windows cannot open a directory as a file, and writes names without being asked.
-        if cfg!(unix) {
-            let sync = File::open(&self.directory).and_then(|directory| directory.sync_all());
-            sync.map_err(|error| file_error("sync", &self.directory, error))?;
-        }
-        Ok(())
-    }
 }
 
 impl KeyStore for FileStore {
@@ -76,65 +73,35 @@ impl KeyStore for FileStore {
         match fs::metadata(&path) {
             Ok(metadata) if !metadata.is_file() => Err(StoreError::NotAFile { path }),
             Ok(_) => {
-                let file = File::open(&path).map_err(|error| file_error("open", &path, error))?;
+                let file = File::open(&path).map_err(|error| failed("open", &path, error))?;
                 read(file, &path).map(Some)
             }
             // A link that leads nowhere is not an empty slot: its target may be on a disk that is not mounted.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !exists(&path) => Ok(None),
-            Err(error) => Err(file_error("open", &path, error)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !System.exists(&path) => Ok(None),
+            Err(error) => Err(failed("open", &path, error)),
         }
     }
 
     fn save(&self, slot: Slot, state: &[u8]) -> Result<(), StoreError> {
         check_len(state)?;
         let _one_at_a_time = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        let path = self.path(slot);
-        let new = path.with_extension("new");
-        let written = write(&new, state).map_err(|error| file_error("write", &new, error));
-        let renamed = written
-            .and_then(|()| fs::rename(&new, &path).map_err(|error| file_error("replace", &path, error)));
-        if renamed.is_err() {
-            // It holds a key. Why it could not be written is the error that counts.
-            let _ = fs::remove_file(&new);
-        }
-        renamed?;
-        self.sync_directory()
+        steps::replace(&System, &self.path(slot), state)
     }
 
     fn remove(&self, slot: Slot) -> Result<(), StoreError> {
         let _one_at_a_time = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        let path = self.path(slot);
-        match fs::remove_file(&path) {
-            Ok(()) => self.sync_directory(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(file_error("remove", &path, error)),
-        }
+        steps::remove(&System, &self.path(slot))
     }
 
     /// Gives the file a second name, `SLOT.damaged-SECONDS` with the Unix time.
     fn keep_aside(&self, slot: Slot) -> Result<Option<String>, StoreError> {
         let _one_at_a_time = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.path(slot);
-        if !exists(&path) {
-            return Ok(None);
-        }
         let seconds = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
-        for attempt in 0_u32.. {
-            let extension = match attempt {
-                0 => format!("damaged-{seconds}"),
-                _ => format!("damaged-{seconds}-{attempt}"),
-            };
-            let aside = path.with_extension(extension);
-            match second_name(&path, &aside) {
-                Ok(()) => {
-                    self.sync_directory()?;
-                    return Ok(Some(aside.display().to_string()));
-                }
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(file_error("keep aside", &path, error)),
-            }
-        }
-        Ok(None)
+        let first = path.with_extension(format!("damaged-{seconds}"));
+        let further = (1_u32..).map(|number| path.with_extension(format!("damaged-{seconds}-{number}")));
+        let aside = steps::keep_aside(&System, &path, std::iter::once(first).chain(further))?;
+        Ok(aside.map(|aside| aside.display().to_string()))
     }
 }
 
@@ -142,15 +109,6 @@ impl fmt::Debug for FileStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FileStore").field("directory", &self.directory).finish_non_exhaustive()
     }
-}
-
-fn file_error(action: &'static str, path: &Path, error: io::Error) -> StoreError {
-    StoreError::File { action, path: path.to_owned(), error }
-}
-
-/// Returns whether something has this name, be it a link that leads nowhere.
-fn exists(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok()
 }
 
 /// Takes the lock of the directory, or reports its holder.
@@ -162,10 +120,10 @@ fn lock(directory: &Path) -> Result<File, StoreError> {
         Err(TryLockError::WouldBlock) => {
             return Err(StoreError::InUse { store: directory.display().to_string(), holder: holder(&file) });
         }
-        Err(TryLockError::Error(cause)) => return Err(file_error("lock", &path, cause)),
+        Err(TryLockError::Error(cause)) => return Err(failed("lock", &path, cause)),
     }
     let written = file.set_len(0).and_then(|()| write!(file, "process {}", std::process::id()));
-    written.map_err(|error| file_error("write", &path, error))?;
+    written.map_err(|error| failed("write", &path, error))?;
     Ok(file)
 }
 
@@ -174,14 +132,14 @@ fn open_lock(path: &Path) -> Result<File, StoreError> {
     let made = private().read(true).write(true).create_new(true).open(path);
     match made {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        made => return made.map_err(|error| file_error("make", path, error)),
+        made => return made.map_err(|error| failed("make", path, error)),
     }
-    let metadata = fs::symlink_metadata(path).map_err(|error| file_error("open", path, error))?;
+    let metadata = fs::symlink_metadata(path).map_err(|error| failed("open", path, error))?;
     if !metadata.is_file() {
         return Err(StoreError::NotAFile { path: path.to_owned() });
     }
     let opened = OpenOptions::new().read(true).write(true).open(path);
-    opened.map_err(|error| file_error("open", path, error))
+    opened.map_err(|error| failed("open", path, error))
 }
 
 /// Reads what the holder of the lock wrote about itself. Some systems do not allow that.
@@ -195,7 +153,7 @@ fn holder(file: &File) -> Option<String> {
 
 /// Reads a file into one block of memory, since a block that grows leaves copies behind.
 fn read(file: File, path: &Path) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-    let error = |error| file_error("read", path, error);
+    let error = |error| failed("read", path, error);
     let len = file.metadata().map_err(error)?.len();
     let max = MAX_STATE_LEN;
     let fits =
@@ -206,56 +164,11 @@ fn read(file: File, path: &Path) -> Result<Zeroizing<Vec<u8>>, StoreError> {
     Ok(state)
 }
 
-/// Writes a new file, and returns once the disk has it.
-fn write(path: &Path, state: &[u8]) -> io::Result<()> {
-    // Left by a process that died here. Its permissions may be anything.
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = private().write(true).create_new(true).open(path)?;
-    file.write_all(state)?;
-    file.sync_all()
-}
-
-/// Gives what has a name a second one, unless something has that already.
-fn second_name(path: &Path, aside: &Path) -> io::Result<()> {
-    match fs::hard_link(path, aside) {
-        // Some file systems know no hard links; there a copy does.
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists && fs::metadata(path)?.is_file() => {
-            let mut copy = private().write(true).create_new(true).open(aside)?;
-            io::copy(&mut File::open(path)?, &mut copy)?;
-            copy.sync_all()
-        }
-        linked => linked,
-    }
-}
-
-#[cfg(unix)]
-fn private() -> OpenOptions {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut options = OpenOptions::new();
-    options.mode(0o600);
-    options
-}
-
-#[cfg(not(unix))]
-fn private() -> OpenOptions {
-    OpenOptions::new()
-}
-
-fn make_private(directory: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(directory)
-}
-
 #[cfg(unix)]
 fn refuse_writable_by_others(directory: &Path) -> Result<(), StoreError> {
     use std::os::unix::fs::PermissionsExt as _;
     const GROUP_AND_OTHERS_WRITE: u32 = 0o022;
-    let metadata = fs::metadata(directory).map_err(|error| file_error("open", directory, error))?;
+    let metadata = fs::metadata(directory).map_err(|error| failed("open", directory, error))?;
     let mode = metadata.permissions().mode() & 0o7777;
     if mode & GROUP_AND_OTHERS_WRITE != 0 {
         return Err(StoreError::WritableByOthers { path: directory.to_owned(), mode });
