@@ -17,6 +17,7 @@
     reason = "rustls and tungstenite need std"
 )]
 
+mod address;
 #[cfg(feature = "websocket")]
 mod boundary;
 mod endpoint;
@@ -31,6 +32,7 @@ mod tls;
 #[cfg(feature = "websocket")]
 mod websocket;
 
+pub use address::Address;
 pub use endpoint::Endpoint;
 pub use error::{Interception, LinkError, Wait};
 pub use http::{HttpAnswer, HttpLane, LANES, QUEUE, may_repeat};

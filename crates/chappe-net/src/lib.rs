@@ -56,7 +56,8 @@ mod waiters;
 #[cfg(feature = "tls")]
 pub use chappe_carrier::TlsOptions;
 pub use chappe_carrier::{
-    Credentials, Endpoint, FrameReader, FrameWriter, Interception, LinkError, Proxy, ProxyError, Wait, join,
+    Address, Credentials, Endpoint, FrameReader, FrameWriter, Interception, LinkError, Proxy, ProxyError,
+    Wait, join,
 };
 pub use chappe_types::{RpcError, Rule, TransportErrorCode};
 #[cfg(any(feature = "blocking", feature = "tokio"))]
@@ -69,7 +70,7 @@ pub use client::{
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub use driver::{Driver, Socket, Sockets, StoreJob};
 #[cfg(any(feature = "blocking", feature = "tokio"))]
-pub use engine::{Action, Address, ReadBuffer, SocketId, StoreTask, WriteBuffer};
+pub use engine::{Action, ReadBuffer, SocketId, StoreTask, WriteBuffer};
 pub use options::{Carrier, DialOptions};
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub use stream::{ReadMore, Stream};

@@ -230,7 +230,7 @@ impl Future for ReadMore<'_> {
 impl Pipe {
     fn new(now: Now, target: SocketAddr, options: &DialOptions, rng: Drbg) -> Self {
         let mut links = Links::new(rng);
-        let connection = links.dial(now, target, Arc::new(options.clone()));
+        let connection = links.dial(now, target.into(), Arc::new(options.clone()));
         Self {
             links,
             connection,

@@ -6,7 +6,7 @@ use core::fmt;
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
-use chappe_carrier::Proxy;
+use chappe_carrier::{Address, Proxy};
 use chappe_session::SessionLimits;
 use chappe_session::liveness::LivenessPolicy;
 
@@ -74,14 +74,7 @@ impl ConnectOptions {
     ///
     /// Names the first option that cannot work.
     pub fn validate(&self) -> Result<(), InvalidOption> {
-        for (place, Candidate { address, dialling }) in self.candidates.iter().enumerate() {
-            let candidate = format!("candidates[{place}]");
-            if address.port() == 0 {
-                let reason = format!("{address} has no port: datacenters listen on 443, 80 and 5222");
-                return Err(InvalidOption::new("address", reason).within(&candidate));
-            }
-            dialling.validate().map_err(|error| error.within("dialling").within(&candidate))?;
-        }
+        check_candidates(&self.candidates)?;
         self.timing.validate().map_err(|error| error.within("timing"))?;
         self.backoff.validate().map_err(|error| error.within("backoff"))?;
         check_liveness(&self.liveness).map_err(|error| error.within("liveness"))?;
@@ -94,6 +87,30 @@ impl ConnectOptions {
             _ => Ok(()),
         }
     }
+}
+
+/// Checks every candidate.
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+pub(crate) fn check_candidates(candidates: &[Candidate]) -> Result<(), InvalidOption> {
+    for (place, Candidate { address, dialling }) in candidates.iter().enumerate() {
+        let checked = check_target(address)
+            .and_then(|()| dialling.validate().map_err(|error| error.within("dialling")));
+        checked.map_err(|error| error.within(&format!("candidates[{place}]")))?;
+    }
+    Ok(())
+}
+
+/// Checks the address of a datacenter.
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+fn check_target(address: &Address) -> Checked {
+    let checked = match address {
+        Address::Socket(address) if address.port() == 0 => {
+            Err("has no port: datacenters listen on 443, 80 and 5222".into())
+        }
+        Address::Name(name) => check_address(name),
+        _ => Ok(()),
+    };
+    checked.map_err(|reason| InvalidOption::new("address", format!("{address} {reason}")))
 }
 
 #[cfg(any(feature = "blocking", feature = "tokio"))]

@@ -117,7 +117,7 @@ fn candidate(row: &types::DcOption<'_>, dc: DcId, further: Option<u16>) -> Optio
         Some(secret) => Connector::proxy(&ProxySecret::from_bytes(secret).ok()?, dc),
         None => Connector::obfuscated(Framing::Intermediate, None).ok()?,
     };
-    Some(Candidate { address: SocketAddr::new(address, port), dialling: DialOptions::new(connector) })
+    Some(Candidate { address: SocketAddr::new(address, port).into(), dialling: DialOptions::new(connector) })
 }
 
 #[cfg(test)]

@@ -25,6 +25,8 @@ pub enum ProxyError {
     CredentialsRefused,
     /// Name or password is empty or longer than 255 bytes.
     UnusableCredentials,
+    /// The target is not `HOST:PORT`, or its name is longer than the 255 bytes that SOCKS5 carries.
+    UnusableTarget,
     /// A SOCKS5 proxy does not make the connection.
     Socks5Refused {
         /// Its reply, from 1: RFC 1928 section 6.
@@ -58,6 +60,9 @@ impl fmt::Display for ProxyError {
                 f.write_str("the proxy rejected the credentials: check name and password")
             }
             Self::UnusableCredentials => f.write_str("name and password for SOCKS5 must have 1 to 255 bytes"),
+            Self::UnusableTarget => f.write_str(
+                "the proxy cannot be asked for this target: give HOST:PORT, HOST with 255 bytes at most",
+            ),
             Self::Socks5Refused { reply } => {
                 write!(f, "the proxy did not connect: {} (reply {reply})", meaning(*reply))
             }

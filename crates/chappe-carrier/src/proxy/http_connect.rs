@@ -2,14 +2,13 @@
 //!
 //! Spec: <https://www.rfc-editor.org/rfc/rfc9110#name-connect>.
 
-use std::net::SocketAddr;
-
 use chappe_transport::http::status_line;
 use chappe_transport::{ConnectionLimits, ReadBuf};
 use data_encoding::BASE64;
 use zeroize::Zeroizing;
 
 use super::{Credentials, ProxyError};
+use crate::Address;
 
 /// Begins the header that carries the credentials.
 const HEADER: &[u8] = b"Proxy-Authorization: Basic ";
@@ -22,7 +21,7 @@ pub(crate) struct HttpConnect {
 
 impl HttpConnect {
     pub(super) fn start(
-        target: SocketAddr,
+        target: &Address,
         credentials: Option<&Credentials>,
         out: &mut Zeroizing<Vec<u8>>,
     ) -> Self {
@@ -62,8 +61,8 @@ mod tests {
     use super::*;
 
     fn answered(answer: &[u8]) -> Result<(bool, Vec<u8>), ProxyError> {
-        let target = "[2001:db8::1]:443".parse().expect("an address");
-        let machine = HttpConnect::start(target, None, &mut Zeroizing::default());
+        let target = Address::of("2001:db8::1", 443);
+        let machine = HttpConnect::start(&target, None, &mut Zeroizing::default());
         let mut buf = ReadBuf::new(&ConnectionLimits::DEFAULT);
         buf.extend_from_slice(answer).expect("it fits");
         let is_done = machine.handle(&mut buf)?;
@@ -72,11 +71,19 @@ mod tests {
 
     #[test]
     fn the_question_names_the_target_and_who_asks() {
-        let target = "[2001:db8::1]:443".parse().expect("an address");
+        let target = Address::of("2001:db8::1", 443);
         let mut out = Zeroizing::default();
-        HttpConnect::start(target, Some(&Credentials::new("Aladdin", "open sesame")), &mut out);
+        HttpConnect::start(&target, Some(&Credentials::new("Aladdin", "open sesame")), &mut out);
         let expected = "CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\n\
             Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\r\n";
+        assert_eq!(String::from_utf8_lossy(&out), expected);
+    }
+
+    #[test]
+    fn a_name_is_left_to_the_proxy() {
+        let mut out = Zeroizing::default();
+        HttpConnect::start(&Address::of("proxy.example", 443), None, &mut out);
+        let expected = "CONNECT proxy.example:443 HTTP/1.1\r\nHost: proxy.example:443\r\n\r\n";
         assert_eq!(String::from_utf8_lossy(&out), expected);
     }
 

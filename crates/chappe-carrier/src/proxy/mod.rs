@@ -17,7 +17,6 @@ mod http_connect;
 mod socks5;
 
 use core::fmt;
-use std::net::SocketAddr;
 
 use chappe_transport::ReadBuf;
 use zeroize::Zeroizing;
@@ -25,6 +24,8 @@ use zeroize::Zeroizing;
 pub use error::ProxyError;
 use http_connect::HttpConnect;
 use socks5::Socks5;
+
+use crate::Address;
 
 /// A proxy between a client and the datacenter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,15 +138,15 @@ impl Negotiation {
     ///
     /// # Errors
     ///
-    /// [`ProxyError::UnusableCredentials`] if SOCKS5 cannot carry the credentials.
-    pub fn start(
-        proxy: &Proxy,
-        target: SocketAddr,
-        out: &mut Zeroizing<Vec<u8>>,
-    ) -> Result<Self, ProxyError> {
+    /// [`ProxyError::UnusableCredentials`] if SOCKS5 cannot carry the credentials, and [`ProxyError::UnusableTarget`] if the
+    /// target is no `HOST:PORT`.
+    pub fn start(proxy: &Proxy, target: &Address, out: &mut Zeroizing<Vec<u8>>) -> Result<Self, ProxyError> {
+        if target.socket().is_none() && target.name().is_none() {
+            return Err(ProxyError::UnusableTarget);
+        }
         match proxy {
             Proxy::Socks5 { credentials, .. } => {
-                Ok(Self(Machine::Socks5(Socks5::start(target, credentials.clone(), out)?)))
+                Ok(Self(Machine::Socks5(Socks5::start(target.clone(), credentials.clone(), out)?)))
             }
             Proxy::HttpConnect { credentials, .. } => {
                 Ok(Self(Machine::HttpConnect(HttpConnect::start(target, credentials.as_ref(), out))))

@@ -8,6 +8,7 @@ use chappe_transport::ReadBuf;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{Credentials, ProxyError};
+use crate::Address;
 
 const VERSION: u8 = 5;
 /// Version of the exchange of credentials.
@@ -19,12 +20,14 @@ const CONNECT: u8 = 1;
 const IPV4: u8 = 1;
 const HOST_NAME: u8 = 3;
 const IPV6: u8 = 4;
+/// One byte counts the bytes of a name.
+const MAX_HOST: usize = 255;
 
 /// One exchange.
 #[derive(Debug)]
 pub(crate) struct Socks5 {
     state: State,
-    target: SocketAddr,
+    target: Address,
     credentials: Option<Credentials>,
 }
 
@@ -38,10 +41,13 @@ enum State {
 
 impl Socks5 {
     pub(super) fn start(
-        target: SocketAddr,
+        target: Address,
         credentials: Option<Credentials>,
         out: &mut Zeroizing<Vec<u8>>,
     ) -> Result<Self, ProxyError> {
+        if target.socket().is_none() && target.name().is_none_or(|(host, _)| host.len() > MAX_HOST) {
+            return Err(ProxyError::UnusableTarget);
+        }
         match &credentials {
             None => out.extend_from_slice(&[VERSION, 1, NO_CREDENTIALS]),
             Some(given) => {
@@ -110,17 +116,26 @@ impl Socks5 {
             credentials.password.zeroize();
         }
         out.extend_from_slice(&[VERSION, CONNECT, 0]);
-        match self.target {
-            SocketAddr::V4(v4) => {
+        let port = match (self.target.socket(), self.target.name()) {
+            (Some(SocketAddr::V4(v4)), _) => {
                 out.push(IPV4);
                 out.extend_from_slice(&v4.ip().octets());
+                v4.port()
             }
-            SocketAddr::V6(v6) => {
+            (Some(SocketAddr::V6(v6)), _) => {
                 out.push(IPV6);
                 out.extend_from_slice(&v6.ip().octets());
+                v6.port()
             }
-        }
-        out.extend_from_slice(&self.target.port().to_be_bytes());
+            // The proxy looks it up. `start` has checked that it is a name.
+            (None, name) => {
+                let (host, port) = name.unwrap_or_default();
+                out.extend_from_slice(&[HOST_NAME, host.len() as u8]);
+                out.extend_from_slice(host.as_bytes());
+                port
+            }
+        };
+        out.extend_from_slice(&port.to_be_bytes());
         self.state = State::Reply;
     }
 }
@@ -150,8 +165,8 @@ mod tests {
 
     use super::*;
 
-    fn target() -> SocketAddr {
-        SocketAddr::from(([149, 154, 167, 51], 443))
+    fn target() -> Address {
+        Address::of("149.154.167.51", 443)
     }
 
     /// Feeds answers one byte at a time and returns what was sent for each, and whether it is done.
@@ -159,8 +174,16 @@ mod tests {
         credentials: Option<Credentials>,
         answers: &[&[u8]],
     ) -> Result<(Vec<Vec<u8>>, bool), ProxyError> {
+        exchange_for(target(), credentials, answers)
+    }
+
+    fn exchange_for(
+        target: Address,
+        credentials: Option<Credentials>,
+        answers: &[&[u8]],
+    ) -> Result<(Vec<Vec<u8>>, bool), ProxyError> {
         let mut first = Zeroizing::default();
-        let mut machine = Socks5::start(target(), credentials, &mut first)?;
+        let mut machine = Socks5::start(target, credentials, &mut first)?;
         let mut sent = vec![first.to_vec()];
         let mut buf = ReadBuf::new(&ConnectionLimits::DEFAULT);
         let mut is_done = false;
@@ -184,6 +207,21 @@ mod tests {
         let (sent, is_done) = exchange(None, &[&[5, 0], YES]).expect("the proxy says yes");
         assert!(is_done);
         assert_eq!(sent, [vec![5, 1, 0], vec![5, 1, 0, 1, 149, 154, 167, 51, 1, 187], vec![]]);
+    }
+
+    #[test]
+    fn a_name_is_left_to_the_proxy_and_an_address_in_text_form_is_an_address() {
+        let asked = |target| exchange_for(target, None, &[&[5, 0], YES]).map(|(sent, _)| sent[1].clone());
+        let name: Vec<u8> = [&[5, 1, 0, 3, 13][..], b"proxy.example", &[1, 187]].concat();
+        assert_eq!(asked(Address::of("proxy.example", 443)).expect("a name"), name);
+        let six: Vec<u8> = [&[5, 1, 0, 4][..], &[0; 15], &[1, 1, 187]].concat();
+        assert_eq!(asked(Address::Name("[::1]:443".into())).expect("an address"), six);
+        for bad in ["proxy.example", ":443", "proxy.example:http", "a\r\nb:443", ""] {
+            let refused = asked(Address::Name(bad.into()));
+            assert!(matches!(refused, Err(ProxyError::UnusableTarget)), "{bad:?}: {refused:?}");
+        }
+        let long = asked(Address::of(&"x".repeat(256), 443));
+        assert!(matches!(long, Err(ProxyError::UnusableTarget)), "{long:?}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Clients of both drivers against the embedded datacenter.
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests for a host with std")]
 
+mod addresses;
 mod basics;
 mod blocking;
 mod clogged;

@@ -7,7 +7,8 @@ use chappe_crypto::rng::Drbg;
 use chappe_loopback::schema::functions::help::GetNearestDc;
 use chappe_net::store::{MemoryStore, Slot, load_state};
 use chappe_net::{
-    Blame, ConnectError, ConnectOptions, Credentials, InvokeError, LinkError, Proxy, blocking, tokio::connect,
+    Address, Blame, ConnectError, ConnectOptions, Credentials, InvokeError, LinkError, Proxy, blocking,
+    tokio::connect,
 };
 use chappe_session::client::KeyMaterial;
 use rand_core::Rng as _;
@@ -84,7 +85,13 @@ const CHANGES: [Change; 34] = [
         let lives = [Duration::ZERO, Duration::from_secs(60), Duration::from_secs(3600), Duration::MAX];
         options.temporary_keys = Some(lives[draw.below(4) as usize]);
     }),
-    ("candidates[0].address", |options, _| options.candidates[0].address.set_port(0)),
+    ("candidates[0].address", |options, draw| {
+        let addresses = ["127.0.0.1", ":443", "host.example:0", "https://host.example:443", "::1:443", ""];
+        options.candidates[0].address = match draw.below(7) as usize {
+            6 => Address::of("127.0.0.1", 0),
+            place => Address::Name(addresses[place].into()),
+        };
+    }),
     ("candidates[0].dialling.proxy", |options, draw| {
         let addresses = ["127.0.0.1", ":1080", "proxy.example:0", "socks5://127.0.0.1:1080", "::1:1080", ""];
         let address = addresses[draw.below(6) as usize];

@@ -115,7 +115,7 @@ fn proxied(secrets: &Secrets, options: &ConnectOptions) {
     let proxy = Proxy::Socks5 { address: "127.0.0.1:1".into(), credentials: Some(credentials) };
     secrets.hidden_by("chappe_carrier::proxy::Proxy", &proxy);
     let target = ([127, 0, 0, 1], 443).into();
-    let negotiation = Negotiation::start(&proxy, target, &mut Zeroizing::default()).unwrap();
+    let negotiation = Negotiation::start(&proxy, &target, &mut Zeroizing::default()).unwrap();
     secrets.hidden_by("chappe_carrier::proxy::Negotiation", &negotiation);
     let mut options = options.clone();
     let mut dialling = DialOptions::new(Connector::proxy(&ProxySecret::plain(secret()), DcId::production(2)));

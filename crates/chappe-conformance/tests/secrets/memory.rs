@@ -192,7 +192,7 @@ fn through_proxies(secrets: &mut Secrets) {
     for proxy in [Proxy::socks5("localhost:1080"), Proxy::http_connect("localhost:8080")] {
         let proxy = proxy.with_credentials(Credentials::new("me", text()));
         let mut out = Zeroizing::default();
-        let mut negotiation = Negotiation::start(&proxy, target, &mut out).unwrap();
+        let mut negotiation = Negotiation::start(&proxy, &target, &mut out).unwrap();
         // SOCKS5 asks for name and password; to HTTP this is the beginning of nothing.
         input.extend_from_slice(&[5, 2]).unwrap();
         let _ = negotiation.handle(&mut input, &mut out);

@@ -240,7 +240,7 @@ const EXEMPT: [(&str, &[&str]); 6] = [
             "chappe_loopback::api::Caller",
             "chappe_loopback::api::Endpoint",
             "chappe_net::Action",
-            "chappe_net::Address",
+            "chappe_carrier::Address",
             "chappe_net::Carrier",
             "chappe_net::Closing",
             "chappe_net::Driver",

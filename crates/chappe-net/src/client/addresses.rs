@@ -48,7 +48,7 @@ fn candidates(table: &[&[IpAddr]], dc: DcId) -> Vec<Candidate> {
     let connector =
         Connector::obfuscated(Framing::Intermediate, None).expect("the framing can be hidden: it has a tag");
     let make = |address: &IpAddr| Candidate {
-        address: SocketAddr::new(*address, PORT),
+        address: SocketAddr::new(*address, PORT).into(),
         dialling: DialOptions::new(connector.clone()),
     };
     addresses.into_iter().flat_map(|addresses| addresses.iter().map(make)).collect()
@@ -56,14 +56,18 @@ fn candidates(table: &[&[IpAddr]], dc: DcId) -> Vec<Candidate> {
 
 #[cfg(test)]
 mod tests {
+    use chappe_carrier::Address;
+
     use super::*;
 
     #[test]
     fn every_datacenter_has_addresses_of_both_families_and_no_other_has_any() {
         for dc in 1..=5 {
             let found = production(dc);
-            assert!(found.iter().any(|candidate| candidate.address.is_ipv4()), "{dc}");
-            assert!(found.iter().any(|candidate| candidate.address.is_ipv6()), "{dc}");
+            let is = |family: fn(&SocketAddr) -> bool| {
+                found.iter().any(|found| matches!(&found.address, Address::Socket(at) if family(at)))
+            };
+            assert!(is(SocketAddr::is_ipv4) && is(SocketAddr::is_ipv6), "{dc}");
         }
         assert_eq!(production(2)[1].address.to_string(), "[2001:67c:4e8:f002::a]:443");
         assert!(production(0).is_empty() && production(6).is_empty() && test(4).is_empty());

@@ -4,7 +4,6 @@
 //! text once.
 
 use core::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use chappe_types::{DcId, RpcError, Rule};
 
 use crate::store::StoreError;
 use crate::validate::InvalidOption;
-use chappe_carrier::{LinkError, Wait};
+use chappe_carrier::{Address, LinkError, Wait};
 
 /// Who failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,7 +86,7 @@ pub struct Peer {
     /// The datacenter.
     pub dc: DcId,
     /// The address of the datacenter, or of an `MTProxy` in front of it.
-    pub address: SocketAddr,
+    pub address: Address,
     /// `HOST:PORT` of the SOCKS5 or HTTP proxy that the connection went through.
     pub proxy: Option<String>,
 }
@@ -381,7 +380,7 @@ mod tests {
     /// Errors of every kind that has a source.
     fn chains() -> Vec<Box<dyn std::error::Error>> {
         let peer = || {
-            let (dc, address) = (DcId::production(2), SocketAddr::from(([149, 154, 167, 51], 443)));
+            let (dc, address) = (DcId::production(2), Address::of("149.154.167.51", 443));
             Some(Peer { dc, address, proxy: Some("proxy.example:1080".into()) })
         };
         let io = || std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "connection refused");

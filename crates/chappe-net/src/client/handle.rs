@@ -181,7 +181,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ConnectError::NoCandidates`] if there are none; the client keeps its candidates then.
+    /// [`ConnectError::NoCandidates`] if there are none, and [`ConnectError::InvalidOption`] if one of them cannot work. The
+    /// client keeps its candidates then.
     pub fn replace_candidates(&self, candidates: &[Candidate]) -> Result<(), ConnectError> {
         self.owner.0.command(|engine, _| engine.replace_candidates(candidates))
     }

@@ -2,8 +2,6 @@
 //!
 //! Not here: which values are refused ([`validate`](crate::validate)).
 
-use std::io;
-use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,13 +10,13 @@ use chappe_handshake::ClientOptions;
 use chappe_session::SessionLimits;
 use chappe_session::client::{InitConnection, KeyMaterial, Packing, Repeat};
 use chappe_session::liveness::LivenessPolicy;
-use chappe_transport::{Connector, ProxyLink, ProxySecret};
+use chappe_transport::{Connector, ProxyLink, ProxySecret, SecretError};
 
 use super::addresses;
 use crate::options::DialOptions;
 use crate::store::handle::Unreadable;
 use crate::store::{AsyncKeyStore, KeyStore, Slot, Store};
-use chappe_carrier::Proxy;
+use chappe_carrier::{Address, Proxy};
 
 /// How a client is set up.
 ///
@@ -69,8 +67,8 @@ pub struct ConnectOptions {
 /// An address of a datacenter, and how to dial it.
 #[derive(Clone, Debug)]
 pub struct Candidate {
-    /// The address of the datacenter or of an `MTProxy`.
-    pub address: SocketAddr,
+    /// The address of the datacenter or of an `MTProxy`. A name is looked up for each connection.
+    pub address: Address,
     /// Framing, obfuscation, proxies.
     pub dialling: DialOptions,
 }
@@ -211,8 +209,8 @@ impl ConnectOptions {
     }
 
     /// Makes options for a datacenter at one address.
-    pub fn at(address: SocketAddr, dialling: DialOptions, handshake: ClientOptions) -> Self {
-        Self::new(handshake, vec![Candidate { address, dialling }])
+    pub fn at(address: impl Into<Address>, dialling: DialOptions, handshake: ClientOptions) -> Self {
+        Self::new(handshake, vec![Candidate { address: address.into(), dialling }])
     }
 
     /// Makes options with these candidates and the default of every other field.
@@ -237,34 +235,25 @@ impl ConnectOptions {
 
     /// Dials the datacenter through an `MTProxy` at this address, and in no other way.
     #[must_use]
-    pub fn with_mtproxy(mut self, address: SocketAddr, secret: &ProxySecret) -> Self {
+    pub fn with_mtproxy(mut self, address: impl Into<Address>, secret: &ProxySecret) -> Self {
         // A number that does not fit names no datacenter; the proxy refuses 0.
         let dc_id = self.handshake.dc;
         let dialling = DialOptions::new(Connector::proxy(secret, dc_id));
-        self.candidates = vec![Candidate { address, dialling }];
+        self.candidates = vec![Candidate { address: address.into(), dialling }];
         self
     }
 
     /// Reaches the datacenter through the `MTProxy` of a link, and in no other way.
     ///
-    /// The link is `tg://proxy?server=…&port=…&secret=…` or its `https://t.me/proxy` form. Blocks until the name of
-    /// the server is resolved. Each of its addresses becomes a candidate.
+    /// The link is `tg://proxy?server=…&port=…&secret=…` or its `https://t.me/proxy` form. The name of the server is looked
+    /// up for each connection, so a proxy can move.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::InvalidInput`] with a [`chappe_transport::SecretError`] inside if the link is malformed, and
-    /// the system's error if the name cannot be resolved.
-    pub fn with_mtproxy_link(mut self, link: &str) -> io::Result<Self> {
-        let link =
-            ProxyLink::parse(link).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let dialling = DialOptions::new(Connector::proxy(&link.secret, self.handshake.dc));
-        let candidate = |address| Candidate { address, dialling: dialling.clone() };
-        self.candidates = (link.server.as_str(), link.port).to_socket_addrs()?.map(candidate).collect();
-        if self.candidates.is_empty() {
-            let message = format!("{} has no address", link.server);
-            return Err(io::Error::new(io::ErrorKind::NotFound, message));
-        }
-        Ok(self)
+    /// The link is malformed.
+    pub fn with_mtproxy_link(self, link: &str) -> Result<Self, SecretError> {
+        let link = ProxyLink::parse(link)?;
+        Ok(self.with_mtproxy(Address::of(&link.server, link.port), &link.secret))
     }
 
     /// Dials every candidate through a SOCKS5 or HTTP proxy.
@@ -346,26 +335,26 @@ impl std::fmt::Debug for ConnectOptions {
 
 #[cfg(test)]
 mod tests {
-    use std::io::ErrorKind;
-
-    use chappe_transport::SecretError;
-
-    use super::ConnectOptions;
+    use super::*;
 
     #[test]
-    fn a_link_to_a_proxy_replaces_all_candidates() {
-        let link = "tg://proxy?server=192.0.2.1&port=443&secret=dd000102030405060708090a0b0c0d0e0f";
-        let options = ConnectOptions::production(2).with_mtproxy_link(link).expect("the link is in order");
-        let addresses: Vec<_> = options.candidates.iter().map(|candidate| candidate.address).collect();
-        assert_eq!(addresses, ["192.0.2.1:443".parse().expect("it is an address")]);
+    fn a_link_to_a_proxy_replaces_all_candidates_and_its_name_is_not_looked_up() {
+        for (server, address) in [
+            ("192.0.2.1", Address::of("192.0.2.1", 443)),
+            ("proxy.invalid", Address::Name("proxy.invalid:443".into())),
+        ] {
+            let link =
+                format!("tg://proxy?server={server}&port=443&secret=dd000102030405060708090a0b0c0d0e0f");
+            let options = ConnectOptions::production(2).with_mtproxy_link(&link).expect("it is in order");
+            let addresses: Vec<_> = options.candidates.iter().map(|candidate| &candidate.address).collect();
+            assert_eq!(addresses, [&address]);
+            assert_eq!(options.validate(), Ok(()));
+        }
     }
 
     #[test]
-    fn a_malformed_link_to_a_proxy_is_refused_with_the_reason() {
+    fn a_malformed_link_to_a_proxy_is_refused() {
         let refused = ConnectOptions::production(2).with_mtproxy_link("tg://proxy?server=192.0.2.1&port=0");
-        let error = refused.map(drop).expect_err("port 0 is none");
-        assert_eq!(error.kind(), ErrorKind::InvalidInput);
-        let inner = error.get_ref().expect("the reason is inside");
-        assert!(inner.is::<SecretError>() && inner.source().is_none(), "{inner:?}");
+        assert!(refused.is_err(), "port 0 is none");
     }
 }

@@ -8,8 +8,10 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use chappe_carrier::Address;
+
 use super::{Driver, Socket, Sockets, StoreJob, share};
-use crate::engine::{Action, Address, SocketId};
+use crate::engine::{Action, SocketId};
 
 /// How long one attempt to write takes at most, since a socket that blocks for reading blocks for writing too. Only the
 /// thread that tries waits for it.
@@ -192,6 +194,7 @@ fn connect(address: &Address, timeout: Duration) -> io::Result<TcpStream> {
     let addresses: Vec<SocketAddr> = match address {
         Address::Socket(address) => vec![*address],
         Address::Name(name) => name.to_socket_addrs()?.collect(),
+        other => return Err(super::unknown(other)),
     };
     let mut last = io::Error::new(ErrorKind::NotFound, "the name has no address");
     let share = share(timeout, addresses.len());

@@ -17,6 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chappe_carrier::Address;
 use chappe_session::{MonoTime, Now};
 
 use crate::block_on::block_on;
@@ -317,6 +318,11 @@ impl fmt::Debug for StoreJob {
 fn share(timeout: Duration, addresses: usize) -> Duration {
     let addresses = u32::try_from(addresses.max(1)).unwrap_or(u32::MAX);
     (timeout / addresses).max(Duration::from_millis(1))
+}
+
+/// Returns the error for a kind of address that this crate does not know.
+fn unknown(address: &Address) -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, format!("{address} is of an unknown kind"))
 }
 
 /// Waits for a store, where a panic is a failure.

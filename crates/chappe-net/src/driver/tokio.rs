@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
+use chappe_carrier::Address;
 use chappe_session::{MonoTime, Now};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::tcp::OwnedWriteHalf;
@@ -18,7 +19,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Clock, Driver, Socket, Sockets, share};
-use crate::engine::{Action, Address, SocketId};
+use crate::engine::{Action, SocketId};
 
 /// A connection on which nothing arrives for this long gives its buffer back, if that has grown.
 const CALM: Duration = Duration::from_secs(2);
@@ -195,6 +196,7 @@ async fn connect(address: Address, patience: Duration) -> io::Result<TcpStream> 
     let addresses: Vec<SocketAddr> = match address {
         Address::Socket(address) => vec![address],
         Address::Name(name) => lookup_host(name).await?.collect(),
+        other => return Err(super::unknown(&other)),
     };
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     let share = share(patience, addresses.len());

@@ -2,10 +2,9 @@
 
 use core::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use chappe_carrier::FrameReader;
+use chappe_carrier::{Address, FrameReader};
 use chappe_framing::FrameBuf;
 use chappe_session::MonoTime;
 use zeroize::Zeroize as _;
@@ -16,31 +15,6 @@ use crate::store::handle::Work;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SocketId(pub(super) u64);
 
-/// Where a socket is to be connected to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Address {
-    /// An address.
-    Socket(SocketAddr),
-    /// `HOST:PORT`. The driver looks the name up each time it connects.
-    Name(String),
-}
-
-impl From<SocketAddr> for Address {
-    fn from(address: SocketAddr) -> Self {
-        Self::Socket(address)
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Socket(address) => address.fmt(f),
-            Self::Name(name) => f.write_str(name),
-        }
-    }
-}
-
 /// What a driver does next.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -49,7 +23,7 @@ pub enum Action {
     Connect {
         /// Names the socket from now on.
         socket: SocketId,
-        /// Where to.
+        /// Where to. The driver looks a name up each time.
         address: Address,
         /// The engine gives the socket up after this time; a driver that cannot be interrupted stops then.
         timeout: Duration,

@@ -5,11 +5,12 @@
 
 use std::io;
 use std::mem;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chappe_carrier::{FrameReader, FrameWriter, HttpAnswer, HttpLane, Interception, LinkError, Wait};
+use chappe_carrier::{
+    Address, FrameReader, FrameWriter, HttpAnswer, HttpLane, Interception, LinkError, Wait,
+};
 use chappe_crypto::rng::Drbg;
 use chappe_framing::{FrameBuf, TransportTail};
 use chappe_session::{MonoTime, Now};
@@ -146,7 +147,7 @@ impl Link {
     pub(super) fn handle_connected(
         &mut self,
         now: Now,
-        target: SocketAddr,
+        target: &Address,
         rng: &mut Drbg,
     ) -> Result<Progress, LinkError> {
         let opening = Opening::start(Arc::clone(&self.options), target, now.unix, rng)?;

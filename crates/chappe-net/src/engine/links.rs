@@ -7,16 +7,15 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use chappe_carrier::{FrameReader, LANES, LinkError, QUEUE, may_repeat};
+use chappe_carrier::{Address, FrameReader, LANES, LinkError, QUEUE, may_repeat};
 use chappe_crypto::rng::Drbg;
 use chappe_framing::{FrameBuf, TransportTail};
 use chappe_session::{MonoTime, Now};
 use chappe_transport::{AckRequest, Framing, TransportErrorCode};
 
-use super::action::{Action, Address, ReadBuffer, SocketId, WriteBuffer};
+use super::action::{Action, ReadBuffer, SocketId, WriteBuffer};
 use super::link::{Link, Progress, Request};
 use crate::options::DialOptions;
 
@@ -44,7 +43,7 @@ pub(crate) struct Links {
 #[derive(Debug)]
 struct Connection {
     id: ConnectionId,
-    target: SocketAddr,
+    target: Address,
     options: Arc<DialOptions>,
     /// It was reported that frames can be sent.
     is_up: bool,
@@ -90,9 +89,9 @@ impl Links {
     }
 
     /// Returns the address of a connection and its proxy.
-    pub(crate) fn peer(&self, connection: ConnectionId) -> Option<(SocketAddr, Option<String>)> {
+    pub(crate) fn peer(&self, connection: ConnectionId) -> Option<(Address, Option<String>)> {
         let known = self.connections.iter().find(|known| known.id == connection)?;
-        Some((known.target, known.options.proxy.as_ref().map(|proxy| proxy.address().to_owned())))
+        Some((known.target.clone(), known.options.proxy.as_ref().map(|proxy| proxy.address().to_owned())))
     }
 
     /// Returns whether a connection carries requests of HTTP.
@@ -138,7 +137,7 @@ impl Links {
         };
         let connection = self.sockets[place].connection;
         let Some(target) =
-            self.connections.iter().find(|known| known.id == connection).map(|known| known.target)
+            self.connections.iter().find(|known| known.id == connection).map(|known| &known.target)
         else {
             return Input::Nothing;
         };
@@ -302,7 +301,7 @@ impl Links {
 /// Commands.
 impl Links {
     /// Begins to connect; `target` is the datacenter's address or an `MTProxy`'s.
-    pub(crate) fn dial(&mut self, now: Now, target: SocketAddr, options: Arc<DialOptions>) -> ConnectionId {
+    pub(crate) fn dial(&mut self, now: Now, target: Address, options: Arc<DialOptions>) -> ConnectionId {
         self.last_id += 1;
         let id = ConnectionId(self.last_id);
         let queue = VecDeque::new();
@@ -364,7 +363,7 @@ impl Links {
         self.last_id += 1;
         let (socket, options) = (SocketId(self.last_id), Arc::clone(&known.options));
         let address = match &options.proxy {
-            None => Address::Socket(known.target),
+            None => known.target.clone(),
             Some(proxy) => Address::Name(proxy.address().to_owned()),
         };
         let timeout = options.connect_timeout;

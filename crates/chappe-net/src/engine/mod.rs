@@ -36,10 +36,10 @@ mod sink;
 mod tally;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chappe_carrier::Address;
 use chappe_crypto::rng::Drbg;
 use chappe_framing::TransportTail;
 use chappe_session::client::{
@@ -58,9 +58,10 @@ use crate::client::updates::UpdateQueue;
 use crate::client::{Candidate, ConnectError, ConnectOptions, InvokeError, InvokeOptions, Status};
 use crate::options::DialOptions;
 use crate::store::schedule::StoreSchedule;
+use crate::validate::check_candidates;
 
 pub(crate) use self::action::Task;
-pub use self::action::{Action, Address, ReadBuffer, SocketId, StoreTask, WriteBuffer};
+pub use self::action::{Action, ReadBuffer, SocketId, StoreTask, WriteBuffer};
 pub(crate) use self::links::{ConnectionId, Input, Links};
 pub(crate) use self::machine::{Machine, Moved, Prompted};
 pub(crate) use self::sink::Wakers;
@@ -69,7 +70,7 @@ pub(crate) use self::sink::Wakers;
 #[derive(Debug)]
 pub(crate) struct Engine {
     options: Arc<ConnectOptions>,
-    candidates: Vec<(SocketAddr, Arc<DialOptions>)>,
+    candidates: Vec<(Address, Arc<DialOptions>)>,
     rng: Drbg,
     session: Option<Box<ClientSession>>,
     /// A temporary key is to be made as soon as a connection allows it.
@@ -380,11 +381,12 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// There are none.
+    /// There are none, or one of them cannot work.
     pub(crate) fn replace_candidates(&mut self, candidates: &[Candidate]) -> Result<(), ConnectError> {
         if candidates.is_empty() {
             return Err(ConnectError::NoCandidates);
         }
+        check_candidates(candidates).map_err(ConnectError::InvalidOption)?;
         self.candidates = dialled(candidates);
         self.race.replace(candidates.len());
         let is_candidate = |known: &&Connection| !matches!(known.stage, Stage::InUse { .. });
@@ -408,7 +410,7 @@ impl Engine {
 }
 
 /// Returns what is dialled for candidates. Options are shared, since each socket refers to them.
-fn dialled(candidates: &[Candidate]) -> Vec<(SocketAddr, Arc<DialOptions>)> {
+fn dialled(candidates: &[Candidate]) -> Vec<(Address, Arc<DialOptions>)> {
     let dialled = candidates.iter();
-    dialled.map(|candidate| (candidate.address, Arc::new(candidate.dialling.clone()))).collect()
+    dialled.map(|candidate| (candidate.address.clone(), Arc::new(candidate.dialling.clone()))).collect()
 }

@@ -6,11 +6,12 @@
 use core::mem;
 use core::time::Duration;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use chappe_carrier::proxy::{Negotiation, ProxyError};
-use chappe_carrier::{Endpoint, FrameReader, FrameWriter, HttpLane, LinkError, Stack, Wait, join_over};
+use chappe_carrier::{
+    Address, Endpoint, FrameReader, FrameWriter, HttpLane, LinkError, Stack, Wait, join_over,
+};
 use chappe_crypto::rng::Drbg;
 use chappe_framing::UnixTime;
 use chappe_transport::{ConnectStep, Connection, ConnectionLimits, ExpectServerHello, ReadBuf};
@@ -65,7 +66,7 @@ impl Opening {
     /// Begins; `target` is the datacenter's address, or an `MTProxy`'s.
     pub(super) fn start(
         options: Arc<DialOptions>,
-        target: SocketAddr,
+        target: &Address,
         now: UnixTime,
         rng: &mut Drbg,
     ) -> Result<Self, LinkError> {

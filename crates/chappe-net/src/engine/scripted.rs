@@ -213,7 +213,7 @@ fn candidates_that_are_replaced_are_dialled_at_once_if_nothing_is_in_use_and_lat
         script.refuse(socket);
     }
     let elsewhere: SocketAddr = ([127, 0, 0, 2], 443).into();
-    options.candidates[0].address = elsewhere;
+    options.candidates[0].address = elsewhere.into();
     script.engine.replace_candidates(&options.candidates).expect("there is one");
     let (waited, socket) = script.wait();
     assert!(waited <= Duration::from_secs(1), "{waited:?}");
@@ -221,7 +221,7 @@ fn candidates_that_are_replaced_are_dialled_at_once_if_nothing_is_in_use_and_lat
     assert!(script.engine.handle_connected(script.now, socket), "it is wanted");
 
     let third: SocketAddr = ([127, 0, 0, 3], 443).into();
-    options.candidates[0].address = third;
+    options.candidates[0].address = third.into();
     script.engine.replace_candidates(&options.candidates).expect("there is one");
     assert_eq!(script.run(), Wanted::Nothing, "the connection in use stays");
     let mut room = script.engine.links().begin_read(socket).expect("it reads");
@@ -230,6 +230,24 @@ fn candidates_that_are_replaced_are_dialled_at_once_if_nothing_is_in_use_and_lat
     script.wait();
     assert_eq!(script.dialled, Some(Address::Socket(third)));
     assert!(matches!(script.engine.replace_candidates(&[]), Err(ConnectError::NoCandidates)));
+    options.candidates[0].address = Address::Name("proxy.example".into());
+    let refused = script.engine.replace_candidates(&options.candidates);
+    assert!(matches!(&refused, Err(ConnectError::InvalidOption(_))), "it has no port: {refused:?}");
+}
+
+#[test]
+fn a_name_is_looked_up_for_each_connection() {
+    let mut options = options();
+    let name = Address::Name("proxy.example:443".into());
+    options.candidates[0].address = name.clone();
+    let mut script = Script::new(options);
+    for _ in 0..3 {
+        let (_, socket) = script.wait();
+        assert_eq!(script.dialled.take(), Some(name.clone()), "the driver gets the name, and no address");
+        script.refuse(socket);
+    }
+    let error = script.engine.status(script.now).last_error.expect("it was refused");
+    assert!(error.to_string().contains("proxy.example:443"), "{error}");
 }
 
 #[test]
