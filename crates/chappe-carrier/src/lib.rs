@@ -39,6 +39,6 @@ pub use http::{HttpAnswer, HttpLane, LANES, QUEUE, may_repeat};
 pub use link::{FrameReader, FrameWriter, join, join_over};
 pub use lock::lock;
 pub use proxy::{Credentials, Proxy, ProxyError};
-pub use stack::{Carried, ONE_READ, SharedStack, Stack};
+pub use stack::{Carried, ONE_READ, Stack};
 #[cfg(feature = "tls")]
 pub use tls::TlsOptions;

@@ -1,7 +1,6 @@
 //! The two halves of a connection, joined to the buffers that they work on. The driver owns the socket.
 
 use std::mem;
-use std::sync::Arc;
 
 use chappe_framing::FrameBuf;
 use chappe_transport::{
@@ -11,14 +10,14 @@ use chappe_transport::{
 use rand_core::CryptoRng;
 
 use crate::error::LinkError;
-use crate::stack::{ONE_READ, SharedStack, Stack};
+use crate::stack::{Carried, ONE_READ, Stack};
 
 /// The writing half of a connection: envelopes in, bytes out.
 #[derive(Debug)]
 pub struct FrameWriter {
     sender: Sender,
     scratch: Vec<u8>,
-    carrier: Option<Arc<SharedStack>>,
+    carrier: Option<Box<Carried>>,
 }
 
 impl FrameWriter {
@@ -41,7 +40,7 @@ impl FrameWriter {
         frame.append(affixes.tail());
         self.sender.obfuscate(frame.as_mut_slice());
         let bytes = self.sender.wrap(frame.as_slice(), &mut self.scratch);
-        hand_over(self.carrier.as_deref(), bytes)
+        hand_over(self.carrier.as_deref_mut(), bytes)
     }
 
     /// Frames and obfuscates an envelope, and leaves the bytes to write in its buffer.
@@ -60,8 +59,7 @@ impl FrameWriter {
         frame.append(affixes.tail());
         self.sender.obfuscate(frame.as_mut_slice());
         let bytes = self.sender.wrap(frame.as_slice(), &mut self.scratch);
-        if let Some(shared) = &self.carrier {
-            let mut carried = shared.lock();
+        if let Some(carried) = &mut self.carrier {
             carried.send(bytes)?;
             let count = carried.out.len();
             frame.clear();
@@ -87,7 +85,7 @@ impl FrameWriter {
     ) -> Result<&[u8], LinkError> {
         self.scratch.clear();
         self.sender.quick_ack_into(&mut self.scratch, token, rng);
-        hand_over(self.carrier.as_deref(), &self.scratch)
+        hand_over(self.carrier.as_deref_mut(), &self.scratch)
     }
 
     /// Returns the bytes of a transport error. Close the connection after writing them.
@@ -102,12 +100,17 @@ impl FrameWriter {
     ) -> Result<&[u8], LinkError> {
         self.scratch.clear();
         self.sender.error_into(&mut self.scratch, code, rng)?;
-        hand_over(self.carrier.as_deref(), &self.scratch)
+        hand_over(self.carrier.as_deref_mut(), &self.scratch)
     }
 
     /// Returns the TLS and WebSocket layers, if there are any.
-    pub const fn carrier(&self) -> Option<&Arc<SharedStack>> {
-        self.carrier.as_ref()
+    pub fn carrier(&self) -> Option<&Carried> {
+        self.carrier.as_deref()
+    }
+
+    /// Returns the TLS and WebSocket layers, if there are any, whose bytes are to be written.
+    pub fn carrier_mut(&mut self) -> Option<&mut Carried> {
+        self.carrier.as_deref_mut()
     }
 
     /// Returns the framing.
@@ -122,11 +125,11 @@ impl FrameWriter {
 }
 
 /// Queues bytes of the stream in the layers, or returns them if there are none.
-fn hand_over<'a>(carrier: Option<&SharedStack>, bytes: &'a [u8]) -> Result<&'a [u8], LinkError> {
+fn hand_over<'a>(carrier: Option<&mut Carried>, bytes: &'a [u8]) -> Result<&'a [u8], LinkError> {
     match carrier {
         None => Ok(bytes),
-        Some(shared) => {
-            shared.lock().send(bytes)?;
+        Some(carried) => {
+            carried.send(bytes)?;
             Ok(&[])
         }
     }
@@ -137,14 +140,8 @@ fn hand_over<'a>(carrier: Option<&SharedStack>, bytes: &'a [u8]) -> Result<&'a [
 pub struct FrameReader {
     receiver: Receiver,
     buf: ReadBuf,
-    carried: Option<Box<Carried>>,
-}
-
-/// The layers, and the bytes that were read for them.
-#[derive(Debug)]
-struct Carried {
-    shared: Arc<SharedStack>,
-    raw: Vec<u8>,
+    /// Bytes that were read for the layers of the writing half, if there are any.
+    raw: Option<Vec<u8>>,
 }
 
 impl FrameReader {
@@ -163,33 +160,29 @@ impl FrameReader {
     ///
     /// [`StreamRefusal::BufferFull`](chappe_transport::StreamRefusal::BufferFull) unless everything was [taken](Self::take) before.
     pub fn space(&mut self) -> Result<&mut [u8], TransportError> {
-        match &mut self.carried {
+        match &mut self.raw {
             None => self.buf.space(),
-            Some(carried) => {
-                carried.raw.resize(ONE_READ, 0);
-                Ok(&mut carried.raw)
+            Some(raw) => {
+                raw.resize(ONE_READ, 0);
+                Ok(raw)
             }
         }
     }
 
-    /// Adds the bytes that were read into [`space`](Self::space).
+    /// Adds the bytes that were read into [`space`](Self::space). `writer` is the other half of the connection: its layers
+    /// decrypt them.
     ///
     /// # Errors
     ///
     /// The bytes are not valid TLS or WebSocket; the connection must be closed.
-    pub fn commit(&mut self, count: usize) -> Result<(), LinkError> {
-        match &mut self.carried {
-            None => self.buf.commit(count),
-            Some(carried) => {
-                carried.shared.lock().receive(&carried.raw[..count.min(ONE_READ)], &mut self.buf)?;
+    pub fn commit(&mut self, count: usize, writer: &mut FrameWriter) -> Result<(), LinkError> {
+        match (&self.raw, &mut writer.carrier) {
+            (Some(raw), Some(carried)) => {
+                carried.receive(&raw[..count.min(raw.len())], &mut self.buf)?;
             }
+            _ => self.buf.commit(count),
         }
         Ok(())
-    }
-
-    /// Returns the TLS and WebSocket layers, if there are any.
-    pub fn carrier(&self) -> Option<&Arc<SharedStack>> {
-        self.carried.as_ref().map(|carried| &carried.shared)
     }
 
     /// Returns whether nothing waits to be taken, so that the peer may close here.
@@ -197,9 +190,9 @@ impl FrameReader {
         self.buf.is_empty()
     }
 
-    /// Returns whether nothing has arrived in part: neither a frame, nor a message of a layer.
-    pub fn is_whole(&self) -> bool {
-        self.is_empty() && !self.carried.as_ref().is_some_and(|carried| carried.shared.lock().is_partial())
+    /// Returns whether nothing has arrived in part: neither a frame, nor a message of a layer of `writer`, the other half.
+    pub fn is_whole(&self, writer: &FrameWriter) -> bool {
+        self.is_empty() && !writer.carrier().is_some_and(Carried::is_partial)
     }
 
     /// Returns whether it is empty and holds more memory than an idle connection should.
@@ -212,10 +205,10 @@ impl FrameReader {
         if self.buf.memory() == 0 {
             self.buf.exchange(input);
         }
-        if let Some(carried) = &mut self.carried
-            && carried.raw.is_empty()
+        if let Some(own) = &mut self.raw
+            && own.is_empty()
         {
-            mem::swap(&mut carried.raw, raw);
+            mem::swap(own, raw);
         }
     }
 
@@ -223,9 +216,9 @@ impl FrameReader {
     pub fn give_back(&mut self, input: &mut Vec<u8>, raw: &mut Vec<u8>) {
         self.buf.exchange(input);
         self.buf.release();
-        if let Some(carried) = &mut self.carried {
-            mem::swap(&mut carried.raw, raw);
-            carried.raw = Vec::new();
+        if let Some(own) = &mut self.raw {
+            mem::swap(own, raw);
+            *own = Vec::new();
         }
     }
 
@@ -237,8 +230,8 @@ impl FrameReader {
     /// Gives back all memory that holds nothing, for an idle connection.
     pub fn release(&mut self) {
         self.buf.release();
-        if let Some(carried) = &mut self.carried {
-            carried.raw = Vec::new();
+        if let Some(raw) = &mut self.raw {
+            *raw = Vec::new();
         }
     }
 }
@@ -251,8 +244,8 @@ pub fn join(connection: Connection, buf: ReadBuf) -> (FrameWriter, FrameReader) 
 /// As [`join`], over TLS or WebSocket.
 pub fn join_over(connection: Connection, buf: ReadBuf, stack: Stack) -> (FrameWriter, FrameReader) {
     let Connection { sender, receiver } = connection;
-    let shared = if stack.is_empty() { None } else { Some(Arc::new(SharedStack::new(stack))) };
-    let carried = shared.clone().map(|shared| Box::new(Carried { shared, raw: Vec::new() }));
-    let outgoing = FrameWriter { sender, scratch: Vec::new(), carrier: shared };
-    (outgoing, FrameReader { receiver, buf, carried })
+    let carrier = (!stack.is_empty()).then(|| Box::new(Carried::new(stack)));
+    let raw = carrier.as_ref().map(|_| Vec::new());
+    let outgoing = FrameWriter { sender, scratch: Vec::new(), carrier };
+    (outgoing, FrameReader { receiver, buf, raw })
 }

@@ -1,10 +1,8 @@
 //! The layers between a socket and the stream of frames: TLS, WebSocket, both, or none.
 //!
-//! A [`Stack`] has no socket. Bytes of the socket go in and bytes of the stream come out, and the other way round. The two
-//! halves of a connection share one stack ([`SharedStack`]), because both layers also send on their own: WebSocket answers
-//! a ping with a pong, TLS a key update with another.
-
-use std::sync::{Mutex, MutexGuard};
+//! A [`Stack`] has no socket. Bytes of the socket go in and bytes of the stream come out, and the other way round. The
+//! writing half of a connection owns the stack ([`Carried`]), because both layers also send on their own: WebSocket answers
+//! a ping with a pong, TLS a key update with another. The reading half lends it for what it reads.
 
 #[cfg(feature = "websocket")]
 use chappe_crypto::rng::Drbg;
@@ -13,7 +11,6 @@ use chappe_transport::ConnectionLimits;
 use chappe_transport::ReadBuf;
 
 use crate::error::LinkError;
-use crate::lock::lock;
 
 #[cfg(feature = "tls")]
 use crate::tls::{Tls, TlsOptions};
@@ -198,10 +195,6 @@ impl Stack {
     }
 }
 
-/// A stack that both halves of a connection use, with the bytes that wait to be written.
-#[derive(Debug, Default)]
-pub struct SharedStack(Mutex<Carried>);
-
 /// A stack and the bytes that it has to write.
 #[derive(Debug, Default)]
 pub struct Carried {
@@ -210,20 +203,12 @@ pub struct Carried {
     pub out: Vec<u8>,
 }
 
-impl SharedStack {
-    /// Shares a stack.
-    pub fn new(stack: Stack) -> Self {
-        Self(Mutex::new(Carried { stack, out: Vec::new() }))
-    }
-
-    /// Locks the stack. The holder of the lock writes [`Carried::out`], so that the bytes of both halves keep their order.
-    pub fn lock(&self) -> MutexGuard<'_, Carried> {
-        // Only rustls or tungstenite could panic while it is held; a layer that broke refuses further calls.
-        lock(&self.0)
-    }
-}
-
 impl Carried {
+    /// Takes a stack. Nothing waits to be written.
+    pub const fn new(stack: Stack) -> Self {
+        Self { stack, out: Vec::new() }
+    }
+
     /// Handles bytes of the socket.
     ///
     /// # Errors

@@ -206,7 +206,6 @@ const EXEMPT: [(&str, &[&str]); 6] = [
             "chappe_carrier::Carried",
             "chappe_carrier::HttpAnswer",
             "chappe_carrier::HttpLane",
-            "chappe_carrier::SharedStack",
             "chappe_carrier::Stack",
             "chappe_loopback::Fault",
             "chappe_loopback::FaultScript",

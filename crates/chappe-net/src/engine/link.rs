@@ -110,10 +110,15 @@ impl Link {
         matches!(self.stage, Stage::Stream(..) | Stage::Http(_))
     }
 
+    /// Returns whether the socket has taken everything.
+    pub(super) fn is_flushed(&self) -> bool {
+        let writing = &self.writing;
+        writing.pending.is_none() && !writing.is_claimed && writing.next.is_empty()
+    }
+
     /// Returns whether another frame may be sent: the one before is with the socket.
     pub(super) fn can_send(&self) -> bool {
-        let writing = &self.writing;
-        let is_free = writing.pending.is_none() && !writing.is_claimed && writing.next.is_empty();
+        let is_free = self.is_flushed();
         match &self.stage {
             Stage::Stream(..) => is_free,
             Stage::Http(http) => is_free && http.request.is_none(),
@@ -184,11 +189,11 @@ impl Link {
             Err(error) => return Err(self.on_end(Some(error))),
         };
         match (&mut self.stage, buffer.0) {
-            (Stage::Stream(..), Room::Stream(mut ingoing)) => {
+            (Stage::Stream(outgoing, _), Room::Stream(mut ingoing)) => {
                 if !mem::replace(&mut self.has_read, true) {
                     check_first(ingoing.space()?, count)?;
                 }
-                ingoing.commit(count)?;
+                ingoing.commit(count, outgoing)?;
                 self.fill();
                 Ok(Progress::Frames(ingoing))
             }
@@ -358,7 +363,7 @@ impl Link {
             return None;
         }
         if let Stage::Stream(outgoing, _) = &mut self.stage {
-            outgoing.carrier()?.lock().close();
+            outgoing.carrier_mut()?.close();
         }
         self.fill();
         self.begin_write()
@@ -383,10 +388,9 @@ impl Link {
             return;
         }
         let mut bytes = mem::take(&mut self.writing.next);
-        if let Stage::Stream(outgoing, _) = &self.stage
-            && let Some(carrier) = outgoing.carrier()
+        if let Stage::Stream(outgoing, _) = &mut self.stage
+            && let Some(carried) = outgoing.carrier_mut()
         {
-            let mut carried = carrier.lock();
             bytes.extend_from_slice(&carried.out);
             let count = carried.out.len();
             carried.written(count);

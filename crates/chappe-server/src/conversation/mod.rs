@@ -153,7 +153,7 @@ impl Conversation {
         match mem::replace(&mut self.state, State::Ended) {
             State::Accepting(accepting) => self.on_accepting(now, scratch, *accepting, count)?,
             State::Stream(mut stream) => {
-                stream.reader.commit(count)?;
+                stream.reader.commit(count, &mut stream.writer)?;
                 self.state = State::Stream(stream);
             }
             State::Http(mut http) => {
@@ -298,7 +298,7 @@ impl Conversation {
                         stream.machine.handle_payload(now, payload, ack, rng);
                     }
                 }
-                stream.reader.is_whole()
+                stream.reader.is_whole(&stream.writer)
             }
             State::Http(http) => {
                 let HttpState { side, machine } = http.as_mut();

@@ -2,7 +2,7 @@
 
 use core::mem;
 
-use chappe_carrier::{LinkError, SharedStack};
+use chappe_carrier::{Carried, LinkError};
 use chappe_session::Now;
 use chappe_transport::AckRequest;
 use chappe_transport::http::Persistence;
@@ -109,11 +109,11 @@ impl Conversation {
         self.take_layer_bytes(scratch);
     }
 
-    fn take_layer_bytes(&self, scratch: &mut Scratch) {
-        if let State::Stream(stream) = &self.state
-            && let Some(shared) = stream.writer.carrier()
+    fn take_layer_bytes(&mut self, scratch: &mut Scratch) {
+        if let State::Stream(stream) = &mut self.state
+            && let Some(carried) = stream.writer.carrier_mut()
         {
-            take_carried(shared, &mut scratch.out);
+            take_carried(carried, &mut scratch.out);
         }
     }
 
@@ -148,10 +148,10 @@ impl Conversation {
     /// Closes the connection once everything is written.
     fn close(&mut self, scratch: &mut Scratch) {
         self.phase = Phase::Closing;
-        if let State::Stream(stream) = &self.state
-            && let Some(shared) = stream.writer.carrier()
+        if let State::Stream(stream) = &mut self.state
+            && let Some(carried) = stream.writer.carrier_mut()
         {
-            shared.lock().close();
+            carried.close();
         }
         self.take_layer_bytes(scratch);
     }
@@ -218,8 +218,7 @@ impl Conversation {
 }
 
 /// Moves the bytes of the layers to `out`.
-fn take_carried(shared: &SharedStack, out: &mut Vec<u8>) {
-    let mut carried = shared.lock();
+fn take_carried(carried: &mut Carried, out: &mut Vec<u8>) {
     if out.is_empty() {
         mem::swap(out, &mut carried.out);
     } else {
