@@ -62,7 +62,12 @@ pub(crate) struct Woken {
 impl Woken {
     /// Wakes all of them.
     pub(crate) fn wake(self) {
-        self.first.into_iter().chain(self.others.into_iter().map(|(_, waker)| waker)).for_each(Waker::wake);
+        self.into_wakers().for_each(Waker::wake);
+    }
+
+    /// Returns all of them, to be woken later.
+    pub(crate) fn into_wakers(self) -> impl Iterator<Item = Waker> {
+        self.first.into_iter().chain(self.others.into_iter().map(|(_, waker)| waker))
     }
 }
 

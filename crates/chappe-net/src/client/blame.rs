@@ -178,7 +178,7 @@ impl Blame {
             // Name and password are options of the caller.
             LinkError::Proxy(error) if error.is_about_credentials() => Self::Caller,
             LinkError::Proxy(_) | LinkError::TimedOut { waiting_for: Wait::Proxy, .. } => Self::Proxy,
-            LinkError::Refused(_) | LinkError::TooMany { .. } => Self::Caller,
+            LinkError::Refused(_) | LinkError::TooMany { .. } | LinkError::Congested => Self::Caller,
             // A middlebox can break TLS and WebSocket; neither is a rule of MTProto.
             _ => Self::Network,
         }

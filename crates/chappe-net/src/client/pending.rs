@@ -31,6 +31,7 @@ struct State {
 
 impl Slot {
     /// Ends the call and returns the waker to wake.
+    #[must_use = "whoever waits must be woken"]
     pub(crate) fn settle(&self, outcome: Result<Vec<u8>, InvokeError>) -> Option<Waker> {
         let mut state = self.lock();
         state.is_received = true;
@@ -39,17 +40,11 @@ impl Slot {
     }
 
     /// Records that the datacenter received the call and returns the waker to wake.
+    #[must_use = "whoever waits must be woken"]
     pub(crate) fn note_received(&self) -> Option<Waker> {
         let mut state = self.lock();
         state.is_received = true;
         state.waker.take()
-    }
-
-    /// Ends the call and wakes those who wait for it.
-    pub(crate) fn finish(&self, outcome: Result<Vec<u8>, InvokeError>) {
-        if let Some(waker) = self.settle(outcome) {
-            waker.wake();
-        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -258,7 +253,7 @@ mod tests {
         for timeout in [Duration::ZERO, Duration::from_secs(60), Duration::from_secs(u64::MAX), Duration::MAX]
         {
             let slot = Arc::<Slot>::default();
-            slot.finish(Ok(vec![7]));
+            assert!(slot.settle(Ok(vec![7])).is_none(), "nobody waits yet");
             let outcome = PendingCall::<Vec<u8>>::signal(slot).wait_timeout(timeout);
             assert!(matches!(outcome, Some(Ok(body)) if body == [7]), "{timeout:?}");
         }

@@ -14,7 +14,7 @@ use chappe_tl::deserialize::{self, Deserializable};
 use super::UpdateLimits;
 use crate::block_on::{block_on, block_on_for};
 use crate::store::StoreError;
-use crate::waiters::{Ticket, Waiters};
+use crate::waiters::{Ticket, Waiters, Woken};
 
 /// Something that the datacenter sent unasked, or that happened to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,7 +102,9 @@ impl UpdateQueue {
     }
 
     /// Appends an object. If there is no room, counts it in a gap at the end of the queue.
-    pub(crate) fn push_object(&self, msg_id: MsgId, body: &[u8]) {
+    ///
+    /// Every reader is to be woken: one that was woken alone could be dropped before it fetches anything.
+    pub(crate) fn push_object(&self, msg_id: MsgId, body: &[u8]) -> Woken {
         let mut state = self.lock();
         let fits = state.waiting.len() < self.limits.count
             && state.bytes.saturating_add(body.len()) <= self.limits.bytes;
@@ -116,11 +118,11 @@ impl UpdateQueue {
             // One place above the limit, so that the gap is always reported.
             _ => state.waiting.push_back(Update::Gap(Gap::Overflow { dropped: 1 })),
         }
-        wake(state);
+        state.readers.take()
     }
 
     /// Appends something other than an object. Such updates are few; of two equal ones in a row the second is dropped.
-    pub(crate) fn push(&self, update: Update) {
+    pub(crate) fn push(&self, update: Update) -> Woken {
         let mut state = self.lock();
         // In a full queue a second gap behind a first adds nothing: either makes the reader fetch the difference.
         let is_second_gap =
@@ -129,14 +131,14 @@ impl UpdateQueue {
         if !(is_repeated || is_second_gap && state.waiting.len() > self.limits.count) {
             state.waiting.push_back(update);
         }
-        wake(state);
+        state.readers.take()
     }
 
     /// Ends the queue: readers get what is left, then [`None`].
-    pub(crate) fn finish(&self) {
+    pub(crate) fn finish(&self) -> Woken {
         let mut state = self.lock();
         state.is_over = true;
-        wake(state);
+        state.readers.take()
     }
 
     fn poll_next(&self, ticket: &mut Option<Ticket>, context: &Context<'_>) -> Poll<Option<Update>> {
@@ -157,13 +159,6 @@ impl UpdateQueue {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Wakes every reader: one that was woken alone could be dropped before it fetches anything.
-fn wake(mut state: MutexGuard<'_, State>) {
-    let readers = state.readers.take();
-    drop(state);
-    readers.wake();
 }
 
 /// The updates of a client, in the order they came. Clones take from the same queue.
@@ -258,28 +253,28 @@ mod tests {
         let (queue, mut updates) = queue(2, 100);
         for number in 1..=5 {
             let (msg_id, body) = object(number);
-            queue.push_object(msg_id, &body);
+            queue.push_object(msg_id, &body).wake();
         }
         assert!(matches!(updates.wait(), Some(Update::Object(object)) if object.bytes == [1; 4]));
         // Room again, but not before the gap was read: what comes now belongs behind it.
-        queue.push_object(object(6).0, &object(6).1);
+        queue.push_object(object(6).0, &object(6).1).wake();
         assert!(matches!(updates.wait(), Some(Update::Object(object)) if object.bytes == [2; 4]));
         assert_eq!(updates.wait(), Some(Update::Gap(Gap::Overflow { dropped: 4 })));
-        queue.push_object(object(7).0, &object(7).1);
+        queue.push_object(object(7).0, &object(7).1).wake();
         assert!(matches!(updates.wait(), Some(Update::Object(object)) if object.bytes == [7; 4]));
-        queue.finish();
+        queue.finish().wake();
         assert_eq!(updates.wait(), None);
     }
 
     #[test]
     fn bytes_count_as_well_as_updates() {
         let (queue, mut updates) = queue(100, 6);
-        queue.push_object(object(1).0, &object(1).1);
-        queue.push_object(object(2).0, &object(2).1);
+        queue.push_object(object(1).0, &object(1).1).wake();
+        queue.push_object(object(2).0, &object(2).1).wake();
         assert!(matches!(updates.wait(), Some(Update::Object(_))));
         assert_eq!(updates.wait(), Some(Update::Gap(Gap::Overflow { dropped: 1 })));
         assert_eq!(updates.wait_timeout(Duration::from_millis(1)), Waited::TimedOut);
-        queue.finish();
+        queue.finish().wake();
         assert_eq!(updates.wait_timeout(Duration::MAX), Waited::Closed);
     }
 

@@ -27,7 +27,7 @@ impl Engine {
                 closers.retain(|closer| Arc::strong_count(closer) > 1);
                 closers.push(Arc::clone(&slot));
             }
-            None => slot.finish(Ok(Vec::new())),
+            None => self.sink.wakers.extend(slot.settle(Ok(Vec::new()))),
         }
         slot
     }
@@ -36,7 +36,7 @@ impl Engine {
     pub(super) fn end_driver(&mut self) {
         self.stop(None);
         for closer in self.closers.take().into_iter().flatten() {
-            closer.finish(Ok(Vec::new()));
+            self.sink.wakers.extend(closer.settle(Ok(Vec::new())));
         }
     }
 
@@ -78,7 +78,7 @@ impl Engine {
             self.close_connection(connection);
         }
         self.sink.finish_all(&ending);
-        self.sink.updates.finish();
+        self.sink.finish_updates();
         self.tell_ready(&Err(ending));
     }
 

@@ -248,12 +248,16 @@ impl Engine {
     /// Returns what is told when the first connection stands, or will not.
     pub(crate) fn ready(&mut self) -> Arc<Slot> {
         let slot = Arc::<Slot>::default();
-        match &self.life {
-            Life::Starting { .. } => self.waiting.push(Arc::clone(&slot)),
-            Life::Running => slot.finish(Ok(Vec::new())),
-            Life::Closing { .. } | Life::Over(None) => slot.finish(Err(InvokeError::Closed)),
-            Life::Over(Some(error)) => slot.finish(Err(InvokeError::Connection(Arc::clone(error)))),
-        }
+        let outcome = match &self.life {
+            Life::Starting { .. } => {
+                self.waiting.push(Arc::clone(&slot));
+                return slot;
+            }
+            Life::Running => Ok(Vec::new()),
+            Life::Closing { .. } | Life::Over(None) => Err(InvokeError::Closed),
+            Life::Over(Some(error)) => Err(InvokeError::Connection(Arc::clone(error))),
+        };
+        self.sink.wakers.extend(slot.settle(outcome));
         slot
     }
 

@@ -54,7 +54,7 @@ impl Engine {
     }
 
     fn on_trouble(&mut self, now: Now, trouble: AuthorizationTrouble) {
-        self.sink.updates.push(Update::Authorization(trouble));
+        self.sink.push_update(Update::Authorization(trouble));
         match trouble {
             AuthorizationTrouble::PermanentKeyDoubtful => {
                 // Binding a temporary key proves it either way.

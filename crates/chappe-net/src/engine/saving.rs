@@ -107,7 +107,7 @@ impl Engine {
             }
             Outcome::Failed(error) => {
                 tracing::error!(%error, "the state cannot be saved");
-                self.sink.updates.push(Update::StoreFailed(StoreFailure { error }));
+                self.sink.push_update(Update::StoreFailed(StoreFailure { error }));
             }
         }
         self.check_ready();

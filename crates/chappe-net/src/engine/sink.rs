@@ -23,7 +23,7 @@ pub(super) enum Next {
 #[derive(Debug)]
 pub(super) struct Sink {
     pub(super) calls: HashMap<CallId, Arc<Slot>>,
-    pub(super) updates: Arc<UpdateQueue>,
+    updates: Arc<UpdateQueue>,
     /// Why there is no connection at present.
     pub(super) link_error: Option<Arc<ConnectError>>,
     pub(super) next: Vec<Next>,
@@ -32,8 +32,9 @@ pub(super) struct Sink {
     pub(super) wakers: Wakers,
 }
 
-/// Who is to be told that a call ended, once nobody holds the core: they would only wait for it.
+/// Who is to be told of what happened, once nobody holds the lock of the engine: they would only wait for it.
 #[derive(Debug, Default)]
+#[must_use = "whoever waits must be woken"]
 pub(crate) struct Wakers {
     /// Most frames answer one call.
     first: Option<Waker>,
@@ -41,11 +42,12 @@ pub(crate) struct Wakers {
 }
 
 impl Wakers {
-    pub(crate) fn extend(&mut self, waker: Option<Waker>) {
-        if self.first.is_none() {
-            self.first = waker;
-        } else {
-            self.more.extend(waker);
+    pub(crate) fn extend(&mut self, wakers: impl IntoIterator<Item = Waker>) {
+        for waker in wakers {
+            match &self.first {
+                None => self.first = Some(waker),
+                Some(_) => self.more.push(waker),
+            }
         }
     }
 
@@ -84,14 +86,26 @@ impl Sink {
                     self.wakers.extend(slot.note_received());
                 }
             }
-            Event::Update { msg_id, body } => self.updates.push_object(msg_id, body),
-            Event::UpdatesMayBeMissing => self.updates.push(Update::Gap(Gap::NewSession)),
+            Event::Update { msg_id, body } => {
+                self.wakers.extend(self.updates.push_object(msg_id, body).into_wakers());
+            }
+            Event::UpdatesMayBeMissing => self.push_update(Update::Gap(Gap::NewSession)),
             Event::TemporaryKeyBound => self.next.push(Next::Bound),
             Event::NeedTemporaryKey => self.next.push(Next::MakeTemporaryKey),
             Event::Reconnect(reason) => self.next.push(Next::Reconnect(reason)),
             Event::Authorization(trouble) => self.next.push(Next::Trouble(trouble)),
             _ => {}
         }
+    }
+
+    /// Appends something other than an object to the updates.
+    pub(super) fn push_update(&mut self, update: Update) {
+        self.wakers.extend(self.updates.push(update).into_wakers());
+    }
+
+    /// Ends the updates.
+    pub(super) fn finish_updates(&mut self) {
+        self.wakers.extend(self.updates.finish().into_wakers());
     }
 
     /// Ends a call. One whose caller has gone is known no more; its answer is not even copied.
