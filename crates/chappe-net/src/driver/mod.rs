@@ -10,11 +10,13 @@ pub(crate) mod tokio;
 
 use core::fmt;
 use core::future::{Future, poll_fn};
+use core::mem;
 use core::pin::{Pin, pin};
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Wake;
 use std::time::Duration;
 
 use chappe_carrier::Address;
@@ -43,8 +45,21 @@ pub(crate) type Clock = Box<dyn Fn() -> Now + Send + Sync>;
 /// A machine behind the one lock of its client, and a way to wake the driver.
 pub(crate) struct Shared<M: ?Sized> {
     clock: Clock,
-    wake: Box<dyn Fn() + Send + Sync>,
+    wake: Waker,
     state: Mutex<State<M>>,
+}
+
+/// Wakes a driver by calling a function.
+struct WakeDriver(Box<dyn Fn() + Send + Sync>);
+
+impl Wake for WakeDriver {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        (self.0)();
+    }
 }
 
 struct State<M: ?Sized> {
@@ -72,7 +87,7 @@ impl<M: Machine> Shared<M> {
         clock: Clock,
         wake: Box<dyn Fn() + Send + Sync>,
     ) -> Arc<Self> {
-        let machine = machine(clock());
+        let (machine, wake) = (machine(clock()), Waker::from(Arc::new(WakeDriver(wake))));
         Arc::new(Self { clock, wake, state: Mutex::new(State { sockets: Vec::new(), machine }) })
     }
 }
@@ -112,7 +127,7 @@ impl<M: Machine + ?Sized> Shared<M> {
 
     /// Wakes the driver.
     pub(crate) fn wake(&self) {
-        (self.wake)();
+        self.wake.wake_by_ref();
     }
 
     pub(crate) fn now(&self) -> Now {
@@ -197,9 +212,19 @@ impl<M: Machine + ?Sized> fmt::Debug for Shared<M> {
 /// the end are told.
 pub struct Driver {
     sockets: Sockets,
-    store: Mutex<Option<Claiming>>,
-    claimed: Arc<Mutex<Option<StoreHandle>>>,
+    place: Mutex<Place>,
     unreadable: Unreadable,
+}
+
+/// The client's slot in its store.
+enum Place {
+    /// There is none, or it is given up.
+    None,
+    /// Nothing was asked of the store yet.
+    Unclaimed(Claiming),
+    /// Another client of the process may have it.
+    Claiming(Claiming),
+    Claimed(StoreHandle),
 }
 
 /// Waits until no other client of the process has the slot.
@@ -211,13 +236,45 @@ impl Driver {
         claim: Option<Claiming>,
         unreadable: Unreadable,
     ) -> Self {
-        let (store, claimed) = (Mutex::new(claim), Arc::default());
-        Self { sockets: Sockets(shared), store, claimed, unreadable }
+        let place = Mutex::new(claim.map_or(Place::None, Place::Unclaimed));
+        Self { sockets: Sockets(shared), place, unreadable }
     }
 
     /// Returns what to do next. After [`Action::WaitUntil`], ask again at that time, or once the driver was woken.
     pub fn poll_action(&self) -> Action {
-        self.sockets.0.with(Machine::poll_action)
+        self.poll_claim();
+        loop {
+            let action = self.sockets.0.with(Machine::poll_action);
+            let Action::Store(StoreTask(Task::Claim)) = action else { return action };
+            let mut place = lock(&self.place);
+            *place = match mem::replace(&mut *place, Place::None) {
+                Place::Unclaimed(claim) => Place::Claiming(claim),
+                other => other,
+            };
+            drop(place);
+            self.poll_claim();
+        }
+    }
+
+    /// Asks whether the slot is free. Whoever lets go of it wakes the driver, so no thread or task waits for it.
+    fn poll_claim(&self) {
+        let mut place = lock(&self.place);
+        let Place::Claiming(claim) = &mut *place else { return };
+        let mut context = Context::from_waker(&self.sockets.0.wake);
+        let Poll::Ready(store) = claim.as_mut().poll(&mut context) else { return };
+        // It is in its place before the machine asks for work on it.
+        *place = Place::Claimed(store);
+        drop(place);
+        if !self.sockets.0.with(|machine, _| machine.handle_claimed()) {
+            self.leave();
+        }
+    }
+
+    /// Lets go of the slot.
+    fn leave(&self) {
+        let place = mem::replace(&mut *lock(&self.place), Place::None);
+        // Outside of the lock: the next client is woken.
+        drop(place);
     }
 
     /// Returns how long it is until a time that [`Action::WaitUntil`] gave.
@@ -232,22 +289,14 @@ impl Driver {
 
     /// Returns the job of [`Action::Store`], which reports its result by itself. The driver goes on meanwhile.
     pub fn store(&self, task: StoreTask) -> StoreJob {
-        let (shared, claimed) = (Arc::clone(&self.sockets.0), Arc::clone(&self.claimed));
-        let store = lock(&claimed).clone();
+        let shared = Arc::clone(&self.sockets.0);
+        let store = match &*lock(&self.place) {
+            Place::Claimed(store) => Some(store.clone()),
+            Place::None | Place::Unclaimed(_) | Place::Claiming(_) => None,
+        };
         let is_blocking = store.as_ref().is_some_and(StoreHandle::is_blocking);
         let unreadable = self.unreadable;
         let work: Pin<Box<dyn Future<Output = ()> + Send>> = match (task.0, store) {
-            (Task::Claim, _) => {
-                let Some(claim) = lock(&self.store).take() else { return StoreJob::nothing() };
-                Box::pin(async move {
-                    // It is in its place before the machine asks for work on it.
-                    *lock(&claimed) = Some(claim.await);
-                    if !shared.with(|machine, _| machine.handle_claimed()) {
-                        *lock(&claimed) = None;
-                    }
-                    shared.wake();
-                })
-            }
             (Task::Load, Some(store)) => Box::pin(async move {
                 let loaded = caught(store.load(unreadable)).await;
                 shared.command(|machine, now| machine.handle_loaded(now, loaded));
@@ -256,7 +305,8 @@ impl Driver {
                 let result = caught(store.run(work)).await;
                 shared.command(|machine, now| machine.handle_stored(now, result));
             }),
-            (Task::Load | Task::Run(_), None) => return StoreJob::nothing(),
+            // A claim is the driver's own, and without a slot there is nothing to do.
+            (Task::Claim, _) | (_, None) => return StoreJob::nothing(),
         };
         StoreJob { work, is_blocking }
     }
@@ -264,8 +314,7 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        *lock(&self.store) = None;
-        *lock(&self.claimed) = None;
+        self.leave();
         self.sockets.0.lock().sockets.clear();
         self.sockets.0.with(|machine, _| machine.handle_driver_ended());
     }
@@ -407,14 +456,9 @@ impl Sockets {
 
 #[cfg(test)]
 mod tests {
-    use core::future::Future as _;
-    use core::pin::Pin;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::{Context, Wake, Waker};
-
     use crate::client::{Client, ConnectOptions};
     use crate::store::MemoryStore;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
 
@@ -490,5 +534,62 @@ mod tests {
         assert!(Pin::new(&mut closing).poll(&mut context).is_ready());
         assert_eq!(holders.seen.load(Ordering::SeqCst), 1, "the test alone");
         client.close().wait();
+    }
+
+    /// Notes whether it is woken under the lock of a client.
+    struct Unlocked {
+        shared: Arc<Shared<dyn Machine>>,
+        woken: AtomicUsize,
+        was_locked: AtomicUsize,
+    }
+
+    impl Wake for Unlocked {
+        fn wake(self: Arc<Self>) {
+            self.woken.fetch_add(1, Ordering::SeqCst);
+            self.was_locked.fetch_add(usize::from(self.shared.state.try_lock().is_err()), Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn nobody_is_woken_under_the_lock() {
+        let (client, driver) =
+            Client::with_driver(ConnectOptions::production(2), Now::from_system, || {}).expect("randomness");
+        let shared = Arc::clone(&driver.sockets.0);
+        let unlocked =
+            Arc::new(Unlocked { shared, woken: AtomicUsize::new(0), was_locked: AtomicUsize::new(0) });
+        let waker = Waker::from(Arc::clone(&unlocked));
+        let mut context = Context::from_waker(&waker);
+        let (mut ready, mut updates) = (client.ready(), client.updates());
+        assert!(Pin::new(&mut ready).poll(&mut context).is_pending());
+        let mut update = updates.recv();
+        assert!(Pin::new(&mut update).poll(&mut context).is_pending());
+        let mut closing = client.close();
+        assert!(Pin::new(&mut closing).poll(&mut context).is_pending());
+        drop(driver);
+        assert_eq!(unlocked.woken.load(Ordering::SeqCst), 3, "the first connection, updates, the end");
+        assert_eq!(unlocked.was_locked.load(Ordering::SeqCst), 0);
+    }
+
+    #[cfg(feature = "blocking")]
+    #[test]
+    fn a_client_that_gives_its_claim_up_leaves_nothing_that_waits_for_the_store() {
+        let store = Arc::new(MemoryStore::new());
+        let mut options = ConnectOptions::production(2).with_store(store.clone());
+        options.timing.close = Duration::from_millis(20);
+        let (_first, driver) =
+            Client::with_driver(options.clone(), Now::from_system, || {}).expect("randomness");
+        loop {
+            match driver.poll_action() {
+                Action::Store(task) => driver.store(task).wait(),
+                Action::Connect { .. } => break,
+                action => panic!("{action:?} before it has the store"),
+            }
+        }
+        let holders = Arc::strong_count(&store);
+        let second = crate::blocking::start(options.clone()).expect("a thread");
+        let error = second.ready().wait().expect_err("the first has the store");
+        assert!(matches!(error.cause(), crate::client::ConnectError::Store(StoreError::InUse { .. })));
+        second.close().wait();
+        assert_eq!(Arc::strong_count(&store), holders, "something waits for the store still");
     }
 }

@@ -48,7 +48,7 @@ pub struct StoreTask(pub(crate) Task);
 
 #[derive(Debug)]
 pub(crate) enum Task {
-    /// Wait until no other client of the process has the slot.
+    /// Wait until no other client of the process has the slot. [`Driver`](crate::Driver) does it by itself.
     Claim,
     /// Load the state.
     Load,
