@@ -248,6 +248,11 @@ impl Liveness {
         }
     }
 
+    /// Returns when the connection is given up for want of an answer to a ping; `None` while none is out.
+    pub(crate) fn dead_deadline(&self, policy: &LivenessPolicy) -> Option<MonoTime> {
+        self.ping.map(|ping| self.dead_at(policy, ping))
+    }
+
     /// Returns when the connection is given up for want of an answer to a ping.
     fn dead_at(&self, policy: &LivenessPolicy, ping: Ping) -> MonoTime {
         let patience = policy.dead_after(self.rtt);

@@ -70,7 +70,7 @@ impl Engine {
     }
 
     fn dial_if_due(&mut self, now: Now) {
-        if !matches!(self.life, Life::Starting { .. } | Life::Running) || self.loading.is_some() {
+        if !self.may_dial() {
             return;
         }
         if self.is_disconnected() && self.race.earliest() <= now.mono {
@@ -81,6 +81,16 @@ impl Engine {
             let id = self.links.dial(now, target, options);
             self.connections.push(Connection { id, candidate: Some(candidate), stage: Stage::Dialling });
         }
+    }
+
+    /// Returns whether new connections are made: not while the store is asked for a key, and not once the client closes.
+    const fn may_dial(&self) -> bool {
+        matches!(self.life, Life::Starting { .. } | Life::Running) && self.loading.is_none()
+    }
+
+    /// Returns whether the connection in use takes another frame.
+    fn can_send(&self) -> bool {
+        self.in_use().is_some_and(|connection| self.links.can_send(connection))
     }
 
     /// Returns whether there is neither a connection nor an attempt at one.
@@ -158,8 +168,11 @@ impl Engine {
 
     /// Returns when time must be told.
     fn poll_timeout(&mut self) -> Option<MonoTime> {
-        let session =
-            self.session.as_deref_mut().and_then(chappe_session::client::ClientSession::poll_timeout);
+        // What the session wants to send waits for the connection, not for a time.
+        let is_blocked = self.is_key_doubtful || !self.can_send();
+        let session = self.session.as_deref_mut().and_then(|session| {
+            if is_blocked { session.poll_timeout_blocked() } else { session.poll_timeout() }
+        });
         let connections = self.connections.iter().filter_map(|known| match known.stage {
             Stage::Probing { deadline, .. } => Some(deadline),
             Stage::InUse { deadline, .. } => deadline,
@@ -171,10 +184,11 @@ impl Engine {
             Life::Running => self.options.timing.give_up.map(|patience| self.down_since + patience),
             Life::Over(_) => None,
         };
-        // Nothing is dialled while the store is asked for a key.
-        let may_dial = self.is_disconnected() && self.loading.is_none();
-        let dial = may_dial.then(|| self.race.earliest()).or_else(|| self.race.poll_timeout());
-        let poll = self.polls.as_ref().and_then(|polls| polls.front()).map(|asked| *asked + poll_patience());
+        let next_dial =
+            || self.is_disconnected().then(|| self.race.earliest()).or_else(|| self.race.poll_timeout());
+        let dial = if self.may_dial() { next_dial() } else { None };
+        let polls = self.polls.as_ref().filter(|_| !is_blocked);
+        let poll = polls.and_then(|polls| polls.front()).map(|asked| *asked + poll_patience());
         let store = self.store.as_ref().and_then(StoreSchedule::poll_timeout).or(self.claim_deadline());
         let (keys, links) = (self.keys.poll_timeout(), self.links.poll_timeout());
         let others = [session, life, dial, poll, store, keys, links];

@@ -77,6 +77,50 @@ impl Script {
         }
     }
 
+    /// Lets time pass as a driver does, and counts how often it wakes up until `duration` has passed.
+    fn count_wakes(&mut self, duration: Duration) -> usize {
+        let end = self.now.mono + duration;
+        for wakes in 0..100_000 {
+            let at = loop {
+                match self.engine.poll_action(self.now) {
+                    Action::WaitUntil(at) => break at.unwrap_or(end).min(end),
+                    // Nobody connects, reads, or takes a byte.
+                    Action::Connect { .. } | Action::Read(_) | Action::Close(_) => {}
+                    Action::Write(socket) => {
+                        if let Some(buffer) = self.engine.links().begin_write(socket) {
+                            let blocked = Err(io::ErrorKind::WouldBlock.into());
+                            self.engine.end_write(self.now, socket, buffer, blocked);
+                        }
+                    }
+                    action => panic!("{action:?}"),
+                }
+            };
+            if at >= end {
+                return wakes;
+            }
+            self.pass(at.since(self.now.mono));
+        }
+        panic!("it never sleeps");
+    }
+
+    /// Connects the next socket, which takes and answers nothing from then on.
+    fn connect(&mut self) -> SocketId {
+        let (_, socket) = self.wait();
+        assert!(self.engine.handle_connected(self.now, socket), "it is wanted");
+        socket
+    }
+
+    /// Makes a call of this length.
+    fn invoke(&mut self, len: usize) {
+        let mut call = vec![0x55; len];
+        call[..4].copy_from_slice(&0x1234_5678_u32.to_le_bytes());
+        let unpacked = InvokeOptions::default().unpacked();
+        let invoked = self
+            .engine
+            .invoke(self.now, &unpacked, |session, now, options| session.send_bytes(now, &call, options));
+        assert!(invoked.is_ok());
+    }
+
     /// Waits until the engine connects; returns how long that took and the socket.
     fn wait(&mut self) -> (Duration, SocketId) {
         let begun = self.now.mono;
@@ -302,4 +346,84 @@ fn bytes_that_a_socket_takes_at_once_do_not_prolong_a_connection_on_which_nothin
         seconds += 1;
     }
     assert_eq!(seconds, 10);
+}
+
+/// Options under which nothing is given up within a minute.
+fn patient() -> ConnectOptions {
+    let mut options = options();
+    options.timing.proof = Duration::from_secs(600);
+    options.timing.connect = Duration::from_secs(600);
+    options.liveness = options.liveness.with_dead_after(Duration::from_secs(600));
+    options.timing.call = None;
+    options.candidates[0].dialling.write_timeout = Duration::from_secs(600);
+    options
+}
+
+#[test]
+fn a_driver_sleeps_while_a_socket_takes_nothing() {
+    let mut script = Script::new(patient());
+    script.connect();
+    script.invoke(1 << 10);
+    assert!(script.count_wakes(Duration::from_secs(300)) < 10);
+}
+
+#[test]
+fn a_driver_sleeps_while_a_key_is_in_doubt() {
+    let mut script = Script::new(patient());
+    script.connect();
+    script.run();
+    script.engine.is_key_doubtful = true;
+    assert!(script.count_wakes(Duration::from_secs(300)) < 10);
+}
+
+#[test]
+fn a_driver_sleeps_while_a_client_closes_that_was_to_change_its_connection() {
+    let mut options = patient();
+    options.timing.close = Duration::from_secs(120);
+    let second = options.candidates[0].clone();
+    options.candidates.push(second);
+    let mut script = Script::new(options);
+    script.connect();
+    script.invoke(1 << 10);
+    script.engine.life = super::Life::Running;
+    let now = script.now;
+    for known in &mut script.engine.connections {
+        known.stage = super::Stage::InUse { deadline: None, latest: now.mono };
+    }
+    script.engine.race.on_proven();
+    script.engine.refresh(now);
+    script.engine.close(now);
+    assert!(script.count_wakes(Duration::from_secs(100)) < 10);
+}
+
+#[test]
+fn a_driver_sleeps_while_a_store_loads() {
+    let options = options();
+    let mut script = Script::new(options.clone());
+    let updates = Arc::new(UpdateQueue::new(options.updates.clone()));
+    script.engine = Engine::new(Arc::new(options), true, updates, script.now, Drbg::from_seed([1; 32]));
+    assert!(matches!(script.engine.poll_action(script.now), Action::Store(_)), "it claims the slot");
+    assert!(script.engine.handle_claimed());
+    assert!(matches!(script.engine.poll_action(script.now), Action::Store(_)), "it loads");
+    assert!(script.count_wakes(Duration::from_secs(40)) < 3);
+}
+
+#[test]
+fn a_client_gives_up_although_its_connections_stand() {
+    let mut options = options();
+    options.timing.give_up = Some(Duration::from_secs(60));
+    let mut script = Script::new(options);
+    script.run();
+    // It was connected once.
+    script.engine.life = super::Life::Running;
+    let begun = script.now.mono;
+    loop {
+        match script.run() {
+            Wanted::Connect(socket) => assert!(script.engine.handle_connected(script.now, socket)),
+            Wanted::Nothing => script.pass(Duration::from_millis(100)),
+            Wanted::Finished => break,
+        }
+        assert!(script.now.mono.since(begun) < Duration::from_secs(120), "it does not give up");
+    }
+    assert!(script.now.mono.since(begun) >= Duration::from_secs(59));
 }

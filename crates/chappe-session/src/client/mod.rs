@@ -588,6 +588,19 @@ impl ClientSession {
         let (key, binding) = (self.keys.request_due(&self.clock), self.keys.binding_due());
         [calls, live, state, acks, salts, old_acks, key, binding].into_iter().flatten().min()
     }
+
+    /// The same while the connection takes no packet: returns when [`handle_timeout`](Self::handle_timeout) must be called
+    /// nevertheless.
+    ///
+    /// Whatever only a packet can settle, such as a ping, is left out: it would be due until the connection takes one.
+    pub fn poll_timeout_blocked(&mut self) -> Option<MonoTime> {
+        let calls = self.exchange.calls.as_deref_mut().and_then(Calls::deadline);
+        if !self.is_connected() || self.is_terminated {
+            return calls;
+        }
+        let (dead, key) = (self.live.dead_deadline(self.liveness()), self.keys.request_due(&self.clock));
+        [calls, dead, key].into_iter().flatten().min()
+    }
 }
 
 impl fmt::Debug for ClientSession {
