@@ -36,6 +36,8 @@ pub enum LinkError {
     /// The first bytes are of another protocol: something on the way answers in the datacenter's place, such as the login
     /// page of a public network.
     Intercepted(Interception),
+    /// The peer takes less than is sent: a frame was not accepted, and can be sent again once there is room.
+    Congested,
     /// A limit on connections was reached.
     TooMany {
         /// The limit.
@@ -144,6 +146,7 @@ impl fmt::Display for LinkError {
             }
             Self::Proxy(error) => error.fmt(f),
             Self::Closed => f.write_str("the peer closed the connection"),
+            Self::Congested => f.write_str("too much waits for the peer to read it"),
             Self::Transport(error) => error.fmt(f),
             Self::Tls(reason) => write!(f, "tls: {reason}"),
             Self::WebSocket(reason) => write!(f, "websocket: {reason}"),
@@ -167,6 +170,7 @@ impl std::error::Error for LinkError {
             | Self::Tls(_)
             | Self::WebSocket(_)
             | Self::Intercepted(_)
+            | Self::Congested
             | Self::TooMany { .. } => None,
         }
     }

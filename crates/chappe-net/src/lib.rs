@@ -73,6 +73,6 @@ pub use driver::{Driver, Socket, Sockets, StoreJob};
 pub use engine::{Action, ReadBuffer, SocketId, StoreTask, WriteBuffer};
 pub use options::{Carrier, DialOptions};
 #[cfg(any(feature = "blocking", feature = "tokio"))]
-pub use stream::{ReadMore, Stream};
+pub use stream::{Flush, ReadMore, Stream};
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub use validate::InvalidOption;

@@ -22,6 +22,9 @@ use crate::engine::{Action, ConnectionId, Input, Links, Machine, Prompted, Socke
 use crate::options::DialOptions;
 use crate::store::handle::Unreadable;
 
+/// Most bytes that wait for the socket; one frame may wait however long it is.
+const MOST_WAITING: usize = 4 << 20;
+
 /// A connection that can send and receive envelopes.
 ///
 /// `tokio::dial` and `blocking::dial` make it. What is received can be awaited or waited for with either.
@@ -33,7 +36,8 @@ use crate::store::handle::Unreadable;
 /// }
 /// ```
 ///
-/// The connection is closed when the stream is dropped.
+/// The connection is closed when the stream is dropped; frames that were accepted are written before, as far as the peer
+/// takes them within [`DialOptions::write_timeout`].
 pub struct Stream {
     shared: Arc<Shared<Pipe>>,
     frames: Option<(SocketId, Box<FrameReader>)>,
@@ -55,7 +59,13 @@ pub(crate) struct Pipe {
     /// Over HTTP, what arrived.
     payloads: VecDeque<Result<Vec<u8>, TransportErrorCode>>,
     outbox: VecDeque<(FrameBuf, AckRequest)>,
+    /// Bytes in the outbox.
+    waiting: usize,
+    /// How long a stream that was dropped may write.
+    patience: Duration,
     waiter: Option<Waker>,
+    /// Somebody waits until everything is written.
+    awaits_flush: bool,
     /// When the wait ends without a frame.
     deadline: Option<MonoTime>,
     wakers: Wakers,
@@ -65,6 +75,8 @@ pub(crate) struct Pipe {
 enum State {
     Opening,
     Up,
+    /// The stream was dropped. What waits is written until this time.
+    Closing(MonoTime),
     /// `None` once the error was told.
     Over(Option<LinkError>),
 }
@@ -99,21 +111,27 @@ impl Stream {
         Ok(self)
     }
 
-    /// Sends an envelope and empties its buffer. What the socket does not take at once is kept; a peer that takes nothing
-    /// for [`DialOptions::write_timeout`] loses the connection.
+    /// Sends an envelope and empties its buffer. What the socket does not take at once is kept, up to 4 MiB; a peer that
+    /// takes nothing for [`DialOptions::write_timeout`] loses the connection.
     ///
     /// Over HTTP nobody can ask for a quick acknowledgement, so `ack` means nothing there.
     ///
     /// # Errors
     ///
-    /// The envelope is not one that a transport carries, or the connection is lost.
+    /// [`LinkError::Congested`] if so much waits that the frame was not accepted: it is left as it is;
+    /// [`flush`](Self::flush) waits until there is room. Otherwise the envelope is not one that a transport carries, or the
+    /// connection is lost.
     pub fn send(&mut self, frame: &mut FrameBuf, ack: AckRequest) -> Result<(), LinkError> {
-        let frame = mem::take(frame);
         self.shared.prompt(|pipe, now| {
-            pipe.outbox.push_back((frame, ack));
+            pipe.push(frame, ack)?;
             pipe.transmit(now);
             pipe.check()
         })
+    }
+
+    /// Waits until the socket has taken everything that was sent. May be cancelled.
+    pub fn flush(&mut self) -> Flush<'_> {
+        Flush { shared: &self.shared }
     }
 
     /// Returns the next thing that arrived whole, or `None` if more must be read.
@@ -185,7 +203,7 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.shared.command(|pipe, _| pipe.end(LinkError::Closed));
+        self.shared.command(Pipe::close);
     }
 }
 
@@ -227,6 +245,44 @@ impl Future for ReadMore<'_> {
     }
 }
 
+impl Drop for ReadMore<'_> {
+    fn drop(&mut self) {
+        self.shared.with(|pipe, _| pipe.forget_waiter());
+    }
+}
+
+/// Waits until everything is written; see [`Stream::flush`].
+#[derive(Debug)]
+#[must_use = "nothing is waited for unless this is"]
+pub struct Flush<'s> {
+    shared: &'s Arc<Shared<Pipe>>,
+}
+
+impl Flush<'_> {
+    /// Blocks until the socket has taken everything.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stream::take`].
+    pub fn wait(self) -> Result<(), LinkError> {
+        block_on(self)
+    }
+}
+
+impl Future for Flush<'_> {
+    type Output = Result<(), LinkError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.shared.with(|pipe, _| pipe.poll_flushed(context))
+    }
+}
+
+impl Drop for Flush<'_> {
+    fn drop(&mut self) {
+        self.shared.with(|pipe, _| pipe.forget_waiter());
+    }
+}
+
 impl Pipe {
     fn new(now: Now, target: SocketAddr, options: &DialOptions, rng: Drbg) -> Self {
         let mut links = Links::new(rng);
@@ -238,7 +294,10 @@ impl Pipe {
             frames: None,
             payloads: VecDeque::new(),
             outbox: VecDeque::new(),
+            waiting: 0,
+            patience: options.write_timeout,
             waiter: None,
+            awaits_flush: false,
             deadline: None,
             wakers: Wakers::default(),
         }
@@ -248,7 +307,7 @@ impl Pipe {
     fn check(&mut self) -> Result<(), LinkError> {
         match &mut self.state {
             State::Over(error) => Err(error.take().unwrap_or(LinkError::Closed)),
-            State::Opening | State::Up => Ok(()),
+            State::Opening | State::Up | State::Closing(_) => Ok(()),
         }
     }
 
@@ -290,10 +349,56 @@ impl Pipe {
         self.check().map(|()| Found::Nothing)
     }
 
+    /// Accepts a frame, and leaves an empty one in its place.
+    fn push(&mut self, frame: &mut FrameBuf, ack: AckRequest) -> Result<(), LinkError> {
+        if self.waiting > 0 && self.waiting + frame.len() > MOST_WAITING {
+            return Err(LinkError::Congested);
+        }
+        self.waiting += frame.len();
+        self.outbox.push_back((mem::take(frame), ack));
+        Ok(())
+    }
+
+    /// Returns whether the socket has taken everything.
+    fn is_flushed(&self) -> bool {
+        self.outbox.is_empty() && self.links.is_flushed()
+    }
+
+    fn poll_flushed(&mut self, context: &Context<'_>) -> Poll<Result<(), LinkError>> {
+        self.check()?;
+        if self.is_flushed() {
+            return Poll::Ready(Ok(()));
+        }
+        (self.waiter, self.awaits_flush) = (Some(context.waker().clone()), true);
+        Poll::Pending
+    }
+
+    /// Tells whoever waits for it that everything is written.
+    fn tell_flushed(&mut self) {
+        if self.awaits_flush && self.is_flushed() {
+            self.tell();
+        }
+    }
+
+    /// Whoever waited does not wait any more.
+    fn forget_waiter(&mut self) {
+        (self.waiter, self.awaits_flush, self.deadline) = (None, false, None);
+    }
+
+    /// The stream was dropped: ends once everything is written.
+    fn close(&mut self, now: Now) {
+        if matches!(self.state, State::Up) && !self.is_flushed() {
+            self.state = State::Closing(now.mono + self.patience);
+        } else if !matches!(self.state, State::Closing(_)) {
+            self.end(LinkError::Closed);
+        }
+    }
+
     fn transmit(&mut self, now: Now) {
         while self.links.can_send(self.connection)
             && let Some((frame, ack)) = self.outbox.pop_front()
         {
+            self.waiting -= frame.len();
             if let Err(error) = self.links.send(now, self.connection, frame, ack) {
                 self.end(error);
             }
@@ -309,6 +414,7 @@ impl Pipe {
     }
 
     fn tell(&mut self) {
+        self.awaits_flush = false;
         self.wakers.extend(self.waiter.take());
     }
 }
@@ -334,6 +440,8 @@ impl Machine for Pipe {
                 }
             }
             Input::Down { error, .. } => self.end(error),
+            // Nobody is there to take it.
+            Input::Frames { .. } | Input::Answer { .. } if matches!(self.state, State::Closing(_)) => {}
             Input::Frames { socket, frames, .. } => {
                 self.frames = Some((socket, frames));
                 self.tell();
@@ -361,19 +469,27 @@ impl Machine for Pipe {
             self.tell();
         }
         self.transmit(now);
+        self.tell_flushed();
+        if let State::Closing(until) = self.state
+            && (until <= now.mono || self.is_flushed())
+        {
+            self.end(LinkError::Closed);
+        }
         if let Some(action) = self.links.poll_action() {
             return action;
         }
-        match self.state {
-            State::Over(_) => Action::Finished,
-            State::Opening | State::Up => {
-                Action::WaitUntil(self.links.poll_timeout().into_iter().chain(self.deadline).min())
-            }
-        }
+        let closing = match self.state {
+            State::Over(_) => return Action::Finished,
+            State::Closing(until) => Some(until),
+            State::Opening | State::Up => None,
+        };
+        let others = [self.links.poll_timeout(), self.deadline, closing];
+        Action::WaitUntil(others.into_iter().flatten().min())
     }
 
     fn poll_prompted(&mut self, now: Now) -> Prompted {
         self.transmit(now);
+        self.tell_flushed();
         match self.links.poll_prompted() {
             _ if self.links.needs_driver() || !matches!(self.state, State::Up) => Prompted::NeedsDriver,
             Some(socket) => Prompted::Write(socket),
@@ -383,5 +499,125 @@ impl Machine for Pipe {
 
     fn take_wakers(&mut self) -> Wakers {
         mem::take(&mut self.wakers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::sync::atomic::{AtomicUsize, Ordering};
+    use std::io;
+    use std::task::Wake;
+
+    use chappe_transport::Connector;
+
+    use super::*;
+    use crate::driver::Socket;
+
+    /// A socket that takes so many bytes and no more.
+    #[derive(Default)]
+    struct Narrow {
+        room: AtomicUsize,
+        taken: AtomicUsize,
+    }
+
+    impl Socket for Narrow {
+        fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+            let count = self.room.load(Ordering::SeqCst).min(bytes.len());
+            if count == 0 {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            self.room.fetch_sub(count, Ordering::SeqCst);
+            self.taken.fetch_add(count, Ordering::SeqCst);
+            Ok(count)
+        }
+    }
+
+    /// A stream over a socket that takes the first bytes of the transport and nothing else.
+    fn stream() -> (Stream, Driver, SocketId, Arc<Narrow>) {
+        let options = DialOptions::new(Connector::plain(Framing::Intermediate));
+        let (clock, wake): (Clock, Box<dyn Fn() + Send + Sync>) =
+            (Box::new(Now::from_system), Box::new(|| {}));
+        let mut rng = Drbg::from_seed([1; 32]);
+        let (stream, driver) = Stream::start(([127, 0, 0, 1], 443).into(), &options, &mut rng, clock, wake);
+        let Action::Connect { socket, .. } = driver.poll_action() else { panic!("it connects first") };
+        let narrow = Arc::new(Narrow { room: AtomicUsize::new(4), taken: AtomicUsize::new(0) });
+        assert!(driver.sockets().connected(socket, Arc::clone(&narrow) as Arc<dyn Socket>));
+        run(&driver, socket);
+        (block_on(stream.connected()).expect("it stands"), driver, socket, narrow)
+    }
+
+    /// Does what the driver is asked for; returns whether it has ended.
+    fn run(driver: &Driver, socket: SocketId) -> bool {
+        loop {
+            match driver.poll_action() {
+                Action::Write(socket) => drop(driver.sockets().flush(socket)),
+                Action::Close(_) => driver.sockets().close(socket),
+                Action::WaitUntil(_) => return false,
+                Action::Finished => return true,
+                _ => {}
+            }
+        }
+    }
+
+    fn frame() -> FrameBuf {
+        let mut frame = FrameBuf::new();
+        frame.append(&[7; 1024]);
+        frame
+    }
+
+    #[test]
+    fn frames_that_nobody_takes_are_refused_in_the_end_and_stay_with_the_caller() {
+        let (mut stream, driver, socket, narrow) = stream();
+        let mut frames = 0;
+        let refused = loop {
+            assert!(frames < 100_000, "there is no bound");
+            let mut frame = frame();
+            if stream.send(&mut frame, AckRequest::No).is_err() {
+                break frame;
+            }
+            frames += 1;
+        };
+        assert_eq!(refused.len(), 1024);
+        // What was accepted is written in the end.
+        narrow.room.store(usize::MAX, Ordering::SeqCst);
+        driver.sockets().flush(socket);
+        run(&driver, socket);
+        assert_eq!(narrow.taken.load(Ordering::SeqCst), 4 + frames * (4 + 1024));
+        stream.send(&mut frame(), AckRequest::No).expect("there is room again");
+    }
+
+    #[test]
+    fn frames_that_wait_when_a_stream_is_dropped_are_written() {
+        let (mut stream, driver, socket, narrow) = stream();
+        for _ in 0..5 {
+            stream.send(&mut frame(), AckRequest::No).expect("there is room");
+        }
+        run(&driver, socket);
+        drop(stream);
+        assert!(!run(&driver, socket), "something waits to be written");
+        narrow.room.store(usize::MAX, Ordering::SeqCst);
+        driver.sockets().flush(socket);
+        assert!(run(&driver, socket), "everything was written");
+        assert_eq!(narrow.taken.load(Ordering::SeqCst), 4 + 5 * (4 + 1024));
+    }
+
+    /// A waker that counts its clones.
+    struct Counted;
+
+    impl Wake for Counted {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    #[test]
+    fn a_wait_for_bytes_that_is_dropped_leaves_nothing_behind() {
+        let (mut stream, driver, socket, _) = stream();
+        let counted = Arc::new(Counted);
+        let waker = Waker::from(Arc::clone(&counted));
+        let mut wait = stream.read_more(Duration::from_secs(60));
+        assert!(Pin::new(&mut wait).poll(&mut Context::from_waker(&waker)).is_pending());
+        drop((wait, waker));
+        assert_eq!(Arc::strong_count(&counted), 1, "the waker stays");
+        run(&driver, socket);
+        assert!(matches!(driver.poll_action(), Action::WaitUntil(None)), "the time-out stays");
     }
 }

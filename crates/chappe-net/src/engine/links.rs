@@ -119,6 +119,12 @@ impl Links {
         self.sockets.iter().any(|link| link.id == socket && link.is_stalled())
     }
 
+    /// Returns whether the sockets have taken everything.
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.connections.iter().all(|known| known.queue.is_empty())
+            && self.sockets.iter().all(Link::is_flushed)
+    }
+
     fn link_of(&self, connection: ConnectionId) -> Option<&Link> {
         self.sockets.iter().find(|link| link.connection == connection)
     }
