@@ -244,6 +244,7 @@ const EXEMPT: [(&str, &[&str]); 6] = [
             "chappe_net::Closing",
             "chappe_net::Driver",
             "chappe_net::ReadBuffer",
+            "chappe_net::Flush",
             "chappe_net::ReadMore",
             "chappe_net::Ready",
             "chappe_net::SocketId",
