@@ -72,7 +72,7 @@ impl<'s, R: Rng> Values<'s, R> {
     fn put(&mut self, ty: &Type) {
         match ty {
             Type::True => {}
-            Type::Int => self.put_random(4),
+            Type::Nat | Type::Int => self.put_random(4),
             Type::Long => self.put_random(8),
             Type::Double => {
                 let number = f64::from(self.rng.next_u32()) / 16.0;
@@ -80,6 +80,7 @@ impl<'s, R: Rng> Values<'s, R> {
             }
             Type::Int128 => self.put_random(16),
             Type::Int256 => self.put_random(32),
+            Type::Int512 => self.put_random(64),
             Type::Bool => {
                 let id: u32 = if self.rng.next_u32() & 1 == 0 { 0xbc79_9737 } else { 0x9972_75b5 };
                 self.bytes.extend(id.to_le_bytes());

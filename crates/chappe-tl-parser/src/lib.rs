@@ -1,8 +1,22 @@
 //! Parser, schema model and schema diff for TL (Type Language) files.
 //!
 //! [`parse`] turns the text of a `.tl` file into a checked [`Schema`], or into [`Diagnostics`] that name file, line,
-//! column, the line itself and what was expected; one run reports all of them. Constructor ids are recomputed by the
-//! CRC-32 rule ([`id`]) and must match.
+//! column, the line itself and what was expected; one run reports all of them. An explicit constructor id wins; one that breaks
+//! the CRC-32 rule ([`id`]) is a warning ([`Schema::warnings`]), or an error with [`ParseOptions::strict`].
+//!
+//! # What is read
+//!
+//! * Schemas of Telegram, TDLib and TON ([`Dialect`]), with `---types---` and `---functions---`, comments, a `// LAYER n` line;
+//!   the secret-chat schema with its sections `===8===`: the last definition of a name keeps it, an earlier one gets the number
+//!   of its layer (`decryptedMessageLayer8`).
+//! * Telegram's JSON form (`{"constructors":[…],"methods":[…]}`).
+//! * Names with namespaces of any depth; parameters `name:type` and `name:flags.N?type`; flags words and numbers (`#`); bare
+//!   types (`future_salt`, `%Message`); vectors in every spelling (`Vector<T>`, `Vector T`, `(vector T)`, `%Vector<T>`); type
+//!   parameters of functions (`{X:Type}`, `!X`).
+//! * Declarations of built-in types: `int ? = Int`, `int32 = Int32`, `int128 4*[ int ] = Int128`, `secureBytes ?`.
+//!
+//! Refused, because no schema needs it: other parts of the full language, that is `{n:#}`, multiplicities and anonymous fields
+//! in definitions (`t*[ x:int ]`), parametrised types other than vectors (`Maybe`), constructors with type parameters.
 //!
 //! [`SchemaDiff`] lists the changes between two schemas and what they break. [`Schema::subset`] keeps only what a few
 //! functions need.
@@ -32,17 +46,23 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::std_instead_of_alloc, reason = "runs on a build machine")]
 
+mod builtin;
 mod check;
 mod diagnostic;
+mod dialect;
 pub mod diff;
 pub mod id;
+mod json;
 mod lexer;
 mod model;
 mod parse;
 mod schema;
 mod subset;
 
-pub use diagnostic::{Diagnostic, Diagnostics};
+use std::borrow::Cow;
+
+pub use diagnostic::{Diagnostic, Diagnostics, MAX_DIAGNOSTICS, Severity};
+pub use dialect::{Dialect, UnknownDialect};
 pub use diff::{Impact, SchemaDiff};
 pub use model::{Category, Condition, Definition, Name, Parameter, ParameterKind, Type};
 pub use schema::Schema;
@@ -54,7 +74,7 @@ pub use subset::UnknownName;
 ///
 /// # Errors
 ///
-/// Fails with all problems of the text.
+/// Fails with all problems of the text, the first [`MAX_DIAGNOSTICS`] in full.
 pub fn parse(file: &str, text: &str) -> Result<Schema, Diagnostics> {
     parse_with(file, text, &ParseOptions::default())
 }
@@ -63,31 +83,73 @@ pub fn parse(file: &str, text: &str) -> Result<Schema, Diagnostics> {
 ///
 /// # Errors
 ///
-/// Fails with all problems of the text.
+/// Fails with all problems of the text, the first [`MAX_DIAGNOSTICS`] in full.
 pub fn parse_with(file: &str, text: &str, options: &ParseOptions) -> Result<Schema, Diagnostics> {
-    let source = diagnostic::Source::new(file, text);
-    let (tokens, layers, mut problems) = lexer::tokenize(&source);
-    let parsed = parse::parse_tokens(&source, &tokens, &mut problems);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut problems = diagnostic::Problems::default();
+    let text = if json::looks_like_json(text) {
+        match json::to_tl(text) {
+            Ok(text) => Cow::Owned(text),
+            Err(error) => {
+                let source = diagnostic::Source::new(file, text);
+                problems.error(&source, error.offset(text), error.message);
+                Cow::Borrowed("")
+            }
+        }
+    } else {
+        Cow::Borrowed(text)
+    };
+    let source = diagnostic::Source::new(file, &text);
+    let (tokens, marks) = lexer::tokenize(&source, &mut problems);
+    let dialect = options.dialect.unwrap_or_else(|| Dialect::detect(&tokens));
+    let parsed = parse::parse_tokens(&source, &tokens, dialect, &mut problems);
     let syntax_is_fine = problems.is_empty();
-    let layer = check::layer(&source, &layers, &mut problems);
-    let schema = Schema::new(layer, parsed);
+    let layer = check::layer(&source, &marks, options, &mut problems).or(parsed.layer);
+    let schema = Schema::new(layer, dialect, parsed.definitions);
     check::check(&source, &schema, options, syntax_is_fine, &mut problems);
-    if problems.is_empty() { Ok(schema) } else { Err(Diagnostics::new(problems)) }
+    problems.finish().map(|warnings| schema.with_warnings(warnings))
 }
 
-/// The options of the checks of a schema.
+/// The options of reading a schema.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ParseOptions {
-    /// Names of definitions whose ids may break the CRC-32 rule, in addition to [`id::EXCEPTIONS`].
+    /// Names of definitions whose ids may break the CRC-32 rule without a warning, in addition to [`id::EXCEPTIONS`].
     pub trusted_ids: Vec<String>,
+    /// The layer, instead of the one that the text names.
+    pub layer: Option<i32>,
+    /// The dialect, instead of the one that the text looks like.
+    pub dialect: Option<Dialect>,
+    /// Whether warnings are errors: ids that differ from the computed ones, and ids that occur twice.
+    pub strict: bool,
 }
 
 impl ParseOptions {
-    /// Accepts the id of the definition `name` although it breaks the CRC-32 rule.
+    /// Accepts the id of the definition `name` without a warning although it breaks the CRC-32 rule.
     #[must_use]
     pub fn trust_id_of(mut self, name: impl Into<String>) -> Self {
         self.trusted_ids.push(name.into());
+        self
+    }
+
+    /// Sets the layer of the schema.
+    #[must_use]
+    pub const fn layer(mut self, layer: i32) -> Self {
+        self.layer = Some(layer);
+        self
+    }
+
+    /// Sets the dialect of the schema.
+    #[must_use]
+    pub const fn dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = Some(dialect);
+        self
+    }
+
+    /// Turns warnings into errors.
+    #[must_use]
+    pub const fn strict(mut self) -> Self {
+        self.strict = true;
         self
     }
 }

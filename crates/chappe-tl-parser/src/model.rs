@@ -2,19 +2,19 @@
 
 use core::fmt;
 
-/// A name with its namespace: `auth.sentCode`, `ping`.
+/// A name with its namespace: `auth.sentCode`, `ping`, `engine.validator.stats`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name {
-    /// The part before the dot.
+    /// The part before the last dot. It may have dots itself.
     pub namespace: Option<String>,
-    /// The part after the dot.
+    /// The part after the last dot.
     pub ident: String,
 }
 
 impl Name {
-    /// Splits `text` at its dot.
+    /// Splits `text` at its last dot.
     pub fn new(text: &str) -> Self {
-        match text.split_once('.') {
+        match text.rsplit_once('.') {
             Some((namespace, ident)) => {
                 Self { namespace: Some(namespace.to_owned()), ident: ident.to_owned() }
             }
@@ -43,6 +43,7 @@ pub enum Category {
 
 /// A constructor or function.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Definition {
     /// Its name.
     pub name: Name,
@@ -58,10 +59,15 @@ pub struct Definition {
     pub result: Type,
     /// Its section.
     pub category: Category,
+    /// The layer of the `===N===` section that it stands in.
+    pub layer: Option<i32>,
     /// The source of the definition on one line, without comments and final `;`.
     pub text: String,
     /// Its byte offset in the file.
     pub offset: usize,
+    /// Its position among the definitions of its schema, which identifies it: names may occur in both sections, and ids may
+    /// occur twice.
+    pub index: usize,
 }
 
 impl Definition {
@@ -72,6 +78,11 @@ impl Definition {
         words.extend(self.params.iter().map(Parameter::to_string));
         words.push(format!("= {};", self.result));
         words.join(" ")
+    }
+
+    /// Returns whether `id` is the one that the rule of the dialect gives.
+    pub fn has_computed_id(&self, dialect: crate::Dialect) -> bool {
+        self.id == crate::id::compute_in(dialect, &self.text)
     }
 
     /// Returns the parameters that carry a value, without the flags words.
@@ -101,7 +112,7 @@ impl Definition {
 pub struct Parameter {
     /// Its name, as in the schema.
     pub name: String,
-    /// The new one.
+    /// Whether it is a flags word or a value.
     pub kind: ParameterKind,
 }
 
@@ -109,6 +120,8 @@ pub struct Parameter {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ParameterKind {
     /// A flags word, whose bits tell which later parameters are present: `flags:#`.
+    ///
+    /// A `#` that no later parameter depends on is a value of [`Type::Nat`].
     Flags,
     /// A value.
     Value {
@@ -131,6 +144,8 @@ pub struct Condition {
 /// The type of a parameter or result.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Type {
+    /// `#` that is no flags word: a number of 32 bits without sign.
+    Nat,
     /// `int`
     Int,
     /// `long`
@@ -145,6 +160,8 @@ pub enum Type {
     Int128,
     /// `int256`
     Int256,
+    /// `int512`
+    Int512,
     /// `Bool`
     Bool,
     /// `true`: the flag bit is the value. Only in conditions.
@@ -186,6 +203,7 @@ impl Type {
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Nat => f.write_str("#"),
             Self::Int => f.write_str("int"),
             Self::Long => f.write_str("long"),
             Self::Double => f.write_str("double"),
@@ -193,6 +211,7 @@ impl fmt::Display for Type {
             Self::Bytes => f.write_str("bytes"),
             Self::Int128 => f.write_str("int128"),
             Self::Int256 => f.write_str("int256"),
+            Self::Int512 => f.write_str("int512"),
             Self::Bool => f.write_str("Bool"),
             Self::True => f.write_str("true"),
             Self::Object => f.write_str("Object"),

@@ -1,13 +1,18 @@
 //! All definitions of a schema, with lookup.
 
+use core::fmt;
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::Dialect;
+use crate::diagnostic::Diagnostic;
 use crate::model::{Category, Definition, Name, Type};
 
 /// A checked schema.
 #[derive(Clone, Debug, Default)]
 pub struct Schema {
     layer: Option<i32>,
+    dialect: Dialect,
+    warnings: Vec<Diagnostic>,
     definitions: Vec<Definition>,
     by_id: BTreeMap<u32, usize>,
     by_name: BTreeMap<(Category, Name), usize>,
@@ -16,14 +21,17 @@ pub struct Schema {
 
 impl Schema {
     /// Indexes definitions. `Object` becomes [`Type::Object`] unless it is one of the types.
-    pub(crate) fn new(layer: Option<i32>, mut definitions: Vec<Definition>) -> Self {
+    pub(crate) fn new(layer: Option<i32>, dialect: Dialect, mut definitions: Vec<Definition>) -> Self {
         let object = Name::new("Object");
         let is_object =
             |definition: &Definition| definition.category == Category::Types && is_of(definition, &object);
         if !definitions.iter().any(is_object) {
             definitions.iter_mut().for_each(replace_object);
         }
-        let mut schema = Self { layer, definitions, ..Self::default() };
+        for (index, definition) in definitions.iter_mut().enumerate() {
+            definition.index = index;
+        }
+        let mut schema = Self { layer, dialect, definitions, ..Self::default() };
         for (index, definition) in schema.definitions.iter().enumerate() {
             schema.by_id.entry(definition.id).or_insert(index);
             schema.by_name.entry((definition.category, definition.name.clone())).or_insert(index);
@@ -34,9 +42,26 @@ impl Schema {
         schema
     }
 
-    /// Returns the layer, if the file names one.
+    /// Adds what was found that does not keep the schema from being read.
+    pub(crate) fn with_warnings(mut self, warnings: Vec<Diagnostic>) -> Self {
+        self.warnings = warnings;
+        self
+    }
+
+    /// Returns the layer, if the file or the caller names one. Of a schema with `===N===` sections: that of the last one.
     pub const fn layer(&self) -> Option<i32> {
         self.layer
+    }
+
+    /// Returns the dialect that the schema was read as.
+    pub const fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Returns the warnings, sorted by position: ids that differ from the computed ones, ids of several definitions. At most
+    /// [`MAX_DIAGNOSTICS`](crate::MAX_DIAGNOSTICS).
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
     }
 
     /// Returns all definitions in the order of the file, without the built-in ones (`int ? = Int`).
@@ -74,7 +99,7 @@ impl Schema {
         self.by_name.get(&(Category::Functions, name.clone())).map(|index| &self.definitions[*index])
     }
 
-    /// Returns the constructor or function with that id.
+    /// Returns the constructor or function with that id; the first one, if several have it.
     pub fn by_id(&self, id: u32) -> Option<&Definition> {
         self.by_id.get(&id).map(|index| &self.definitions[*index])
     }
@@ -85,6 +110,20 @@ impl Schema {
         let of_definitions =
             self.definitions.iter().filter_map(|definition| definition.name.namespace.as_deref());
         of_types.chain(of_definitions).collect()
+    }
+}
+
+/// The schema as text: the layer, the constructors, the functions, each with its id.
+impl fmt::Display for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(layer) = self.layer {
+            writeln!(f, "// LAYER {layer}")?;
+        }
+        self.constructors().try_for_each(|constructor| writeln!(f, "{}", constructor.line()))?;
+        if self.functions().next().is_some() {
+            writeln!(f, "---functions---")?;
+        }
+        self.functions().try_for_each(|function| writeln!(f, "{}", function.line()))
     }
 }
 

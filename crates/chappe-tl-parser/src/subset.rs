@@ -36,7 +36,7 @@ impl Schema {
             closure.add_name(name.as_ref())?;
         }
         let definitions = self.definitions().iter().filter(|definition| closure.has(definition)).cloned();
-        Ok(Self::new(self.layer(), definitions.collect()))
+        Ok(Self::new(self.layer(), self.dialect(), definitions.collect()))
     }
 }
 
