@@ -15,16 +15,6 @@ pub enum GenerateError {
         /// The name of both in Rust.
         rust_name: String,
     },
-    /// A constructor has type parameters, which only functions may have.
-    GenericConstructor {
-        /// The constructor.
-        name: String,
-    },
-    /// A namespace has the name of a module that generated code uses.
-    ReservedNamespace {
-        /// The namespace.
-        name: String,
-    },
     /// The chosen style does not support a definition.
     Unsupported {
         /// The constructor or function.
@@ -39,10 +29,6 @@ impl fmt::Display for GenerateError {
         match self {
             Self::NameClash { first, second, rust_name } => {
                 write!(f, "`{first}` and `{second}` both become `{rust_name}` in Rust")
-            }
-            Self::GenericConstructor { name } => write!(f, "constructor `{name}` has type parameters"),
-            Self::ReservedNamespace { name } => {
-                write!(f, "namespace `{name}` has the name of a generated module")
             }
             Self::Unsupported { definition, what } => {
                 write!(f, "`{definition}` has {what}, for which this style has no form")

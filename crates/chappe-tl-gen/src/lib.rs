@@ -29,6 +29,7 @@
 mod arena;
 mod code;
 mod error;
+mod modules;
 pub mod names;
 mod options;
 mod output;

@@ -1,6 +1,6 @@
 //! The conversion of TL names to Rust names. Callers depend on these rules.
 
-use chappe_tl_parser::Definition;
+use chappe_tl_parser::{Definition, Name};
 
 /// Turns a TL name without namespace into `PascalCase`, runs of capitals lowered: `req_DH_params` becomes
 /// `ReqDhParams`, `P_Q_inner_data` becomes `PQInnerData`.
@@ -78,17 +78,71 @@ pub fn field_name(param: &str) -> String {
     }
 }
 
-/// Turns a namespace into a module.
-pub fn module_name(namespace: &str) -> String {
-    field_name(namespace)
+/// Turns one part of a namespace into a module: as [`field_name`], but with an underscore behind what is the name of a module
+/// of generated code, a file, or a type of Rust.
+///
+/// ```
+/// use chappe_tl_gen::names::module_name;
+///
+/// assert_eq!(module_name("help"), "help");
+/// assert_eq!(module_name("types"), "types_");
+/// ```
+pub fn module_name(part: &str) -> String {
+    let name = field_name(part);
+    if RESERVED.contains(&&*name) { name.trim_start_matches("r#").to_owned() + "_" } else { name }
+}
+
+/// Turns a namespace into the path of its module: `engine.validator` becomes `engine::validator`.
+pub fn module_path(namespace: &str) -> String {
+    namespace.split('.').map(module_name).collect::<Vec<_>>().join("::")
+}
+
+/// Turns a type parameter into one of Rust.
+pub(crate) fn generic_name(name: &str) -> String {
+    match type_name(name) {
+        // Generated code has it.
+        name if name == "S" => "S_".to_owned(),
+        name => name,
+    }
+}
+
+/// The path of a type or a constructor in a module: `types::auth::SentCode`.
+pub(crate) fn path(module: &str, name: &Name) -> String {
+    let namespace = name.namespace.as_deref().map(|space| module_path(space) + "::").unwrap_or_default();
+    format!("{module}::{namespace}{}", type_name(&name.ident))
 }
 
 /// Turns the name of a definition, with its namespace, into one identifier: `help.getConfig` becomes
 /// `HelpGetConfig`.
 pub fn flat_name(definition: &Definition) -> String {
-    let namespace = definition.name.namespace.as_deref().map(type_name).unwrap_or_default();
-    namespace + &type_name(&definition.name.ident)
+    let namespace = definition.name.namespace.iter().flat_map(|namespace| namespace.split('.'));
+    namespace.chain([&*definition.name.ident]).map(type_name).collect()
 }
+
+/// Names that modules of namespaces cannot have: those of modules of generated code, of files, and of types of Rust.
+const RESERVED: &[&str] = &[
+    "any_call",
+    "bool",
+    "calls",
+    "each",
+    "enums",
+    "f64",
+    "functions",
+    "i32",
+    "i64",
+    "layout",
+    "r#mod",
+    "names",
+    "serde",
+    "str",
+    "tables",
+    "tl",
+    "types",
+    "u32",
+    "u8",
+    "usize",
+    "values",
+];
 
 /// Keywords of Rust that can be raw identifiers, reserved ones included.
 const KEYWORDS: &[&str] = &[

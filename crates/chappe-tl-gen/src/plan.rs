@@ -1,13 +1,10 @@
-//! Names, sizes and recursion of a schema, indefinitelyy style.
+//! Names, sizes and recursion of a schema, for every style.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chappe_tl_parser::{Definition, Name, Schema, Type};
 
 use crate::{GenerateError, names};
-
-/// The names of modules that generated code has for itself, and of what it imports.
-const RESERVED: &[&str] = &["types", "enums", "functions", "calls", "names", "tl", "tables"];
 
 /// Length of the longest chain that can matter; types that cannot be encoded at all are given this length.
 const ENDLESS: usize = 1 << 20;
@@ -20,10 +17,10 @@ const MEMORY_PER_BYTE: usize = 16;
 #[derive(Debug)]
 pub struct Plan<'s> {
     schema: &'s Schema,
-    variants: BTreeMap<u32, String>,
-    least_of_constructor: BTreeMap<u32, usize>,
+    variants: BTreeMap<usize, String>,
+    least_of_constructor: BTreeMap<usize, usize>,
     least_of_type: BTreeMap<Name, usize>,
-    boxed_variants: BTreeSet<u32>,
+    boxed_variants: BTreeSet<usize>,
 }
 
 impl<'s> Plan<'s> {
@@ -54,13 +51,13 @@ impl<'s> Plan<'s> {
 
     /// Returns the variant of its type that a constructor becomes.
     pub fn variant(&self, constructor: &Definition) -> &str {
-        &self.variants[&constructor.id]
+        &self.variants[&constructor.index]
     }
 
     /// Returns whether the variant of a constructor holds a box: because it reaches its own type, or because it would
     /// make all values of the type large.
     pub fn is_boxed(&self, constructor: &Definition) -> bool {
-        self.boxed_variants.contains(&constructor.id)
+        self.boxed_variants.contains(&constructor.index)
     }
 
     /// Returns whether a field holds a bare value that holds the field's own object again.
@@ -69,10 +66,10 @@ impl<'s> Plan<'s> {
         let mut seen = BTreeSet::new();
         let mut open = vec![target];
         while let Some(next) = open.pop() {
-            if next.id == owner.id {
+            if next.index == owner.index {
                 return true;
             }
-            if seen.insert(next.id) {
+            if seen.insert(next.index) {
                 open.extend(next.fields().filter_map(|(_, ty, _)| self.bare_target(ty)));
             }
         }
@@ -90,7 +87,7 @@ impl<'s> Plan<'s> {
 
     /// Returns the length of the shortest encoding of a constructor's fields, without its id.
     pub fn least_of_constructor(&self, constructor: &Definition) -> usize {
-        self.least_of_constructor.get(&constructor.id).copied().unwrap_or(0)
+        self.least_of_constructor.get(&constructor.index).copied().unwrap_or(0)
     }
 
     /// Returns the length of the shortest encoding of any constructor of a type, with its id.
@@ -102,16 +99,23 @@ impl<'s> Plan<'s> {
     pub fn least(&self, ty: &Type) -> usize {
         match ty {
             Type::True => 0,
-            Type::Int | Type::String | Type::Bytes | Type::Bool | Type::Object | Type::Generic { .. } => 4,
+            Type::Nat
+            | Type::Int
+            | Type::String
+            | Type::Bytes
+            | Type::Bool
+            | Type::Object
+            | Type::Generic { .. } => 4,
             Type::Long | Type::Double => 8,
             Type::Int128 => 16,
             Type::Int256 => 32,
+            Type::Int512 => 64,
             Type::Vector { boxed, .. } => 4 + 4 * usize::from(*boxed),
             Type::Boxed(name) => self.least_of_type.get(name).copied().unwrap_or(ENDLESS),
             Type::Bare(_) | Type::BareOf(_) => {
                 let target = self.bare_target(ty);
                 target
-                    .and_then(|target| self.least_of_constructor.get(&target.id))
+                    .and_then(|target| self.least_of_constructor.get(&target.index))
                     .copied()
                     .unwrap_or(ENDLESS)
             }
@@ -134,7 +138,7 @@ impl<'s> Plan<'s> {
                     })
                     .sum::<usize>()
                     .min(ENDLESS);
-                changed |= self.least_of_constructor.insert(constructor.id, least) != Some(least);
+                changed |= self.least_of_constructor.insert(constructor.index, least) != Some(least);
                 if let Type::Boxed(ty) = &constructor.result {
                     let known = self.least_of_type.get(ty).copied().unwrap_or(ENDLESS);
                     if least + 4 < known {
@@ -158,13 +162,13 @@ impl<'s> Plan<'s> {
             while let Some(next) = open.pop() {
                 for (_, ty, _) in next.fields() {
                     if matches!(ty, Type::Boxed(name) if name == own) {
-                        self.boxed_variants.insert(constructor.id);
+                        self.boxed_variants.insert(constructor.index);
                     }
                     let inner: Vec<_> = match ty {
                         Type::Boxed(name) => self.schema.constructors_of(name).collect(),
                         _ => self.bare_target(ty).into_iter().collect(),
                     };
-                    open.extend(inner.into_iter().filter(|inner| seen.insert(inner.id)));
+                    open.extend(inner.into_iter().filter(|inner| seen.insert(inner.index)));
                 }
             }
         }
@@ -189,7 +193,7 @@ impl<'s> Plan<'s> {
         for constructor in self.schema.constructors_of(ty) {
             let size = self.size_of_fields(constructor, sizes);
             if size > limit {
-                self.boxed_variants.insert(constructor.id);
+                self.boxed_variants.insert(constructor.index);
             }
             largest = largest.max(if self.is_boxed(constructor) { 8 } else { size });
         }
@@ -202,10 +206,11 @@ impl<'s> Plan<'s> {
         for (_, ty, condition) in constructor.fields() {
             let own = match ty {
                 Type::True => 1,
-                Type::Int | Type::Bool => 4,
+                Type::Nat | Type::Int | Type::Bool => 4,
                 Type::Long | Type::Double | Type::Generic { .. } => 8,
                 Type::Int128 => 16,
                 Type::Int256 => 32,
+                Type::Int512 => 64,
                 Type::String | Type::Bytes | Type::Object | Type::Vector { .. } => 24,
                 Type::Boxed(name) => self.size_of_type(name, sizes),
                 Type::Bare(_) | Type::BareOf(_) => match self.bare_target(ty) {
@@ -215,8 +220,16 @@ impl<'s> Plan<'s> {
                     _ => 8,
                 },
             };
-            let has_own_tag =
-                matches!(ty, Type::Int | Type::Long | Type::Double | Type::Int128 | Type::Int256);
+            let has_own_tag = matches!(
+                ty,
+                Type::Nat
+                    | Type::Int
+                    | Type::Long
+                    | Type::Double
+                    | Type::Int128
+                    | Type::Int256
+                    | Type::Int512
+            );
             size += if condition.is_some() && has_own_tag { own + own.min(8) } else { own };
         }
         size.next_multiple_of(8)
@@ -224,10 +237,21 @@ impl<'s> Plan<'s> {
 }
 
 fn check_names(schema: &Schema) -> Result<(), GenerateError> {
+    let mut modules = BTreeMap::new();
     for namespace in schema.namespaces() {
-        if RESERVED.contains(&namespace) {
-            return Err(GenerateError::ReservedNamespace { name: namespace.to_owned() });
+        // Each part of a namespace is a module.
+        let ends = namespace.match_indices('.').map(|(at, _)| at).chain([namespace.len()]);
+        for part in ends.map(|end| &namespace[..end]) {
+            let path = names::module_path(part);
+            if modules.get(&path).is_none_or(|first| first != part) {
+                no_clash(&mut modules, path.clone(), part, &path)?;
+            }
         }
+    }
+    let mut calls = BTreeMap::new();
+    for function in schema.functions() {
+        let name = names::flat_name(function);
+        no_clash(&mut calls, name.clone(), &function.name.to_string(), &name)?;
     }
     let mut structs = BTreeMap::new();
     for definition in schema.definitions() {
@@ -246,10 +270,7 @@ fn check_names(schema: &Schema) -> Result<(), GenerateError> {
         let rust_name = names::type_name(&ty.ident);
         no_clash(&mut enums, (ty.namespace.clone(), rust_name.clone()), &ty.to_string(), &rust_name)?;
     }
-    match schema.constructors().find(|constructor| !constructor.generics.is_empty()) {
-        Some(constructor) => Err(GenerateError::GenericConstructor { name: constructor.name.to_string() }),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 fn no_clash<K: Ord>(
@@ -267,7 +288,7 @@ fn no_clash<K: Ord>(
 }
 
 /// Names the variants. Where the short names of two constructors are the same, both keep their full names.
-fn variants(schema: &Schema) -> Result<BTreeMap<u32, String>, GenerateError> {
+fn variants(schema: &Schema) -> Result<BTreeMap<usize, String>, GenerateError> {
     let mut variants = BTreeMap::new();
     for ty in schema.types() {
         let short = |constructor: &Definition| names::variant_name(&constructor.name.ident, &ty.ident);
@@ -277,7 +298,7 @@ fn variants(schema: &Schema) -> Result<BTreeMap<u32, String>, GenerateError> {
                 schema.constructors_of(ty).filter(|other| short(other) == short(constructor)).count() == 1;
             let name = if is_alone { short(constructor) } else { names::type_name(&constructor.name.ident) };
             no_clash(&mut taken, name.clone(), &constructor.name.to_string(), &name)?;
-            variants.insert(constructor.id, name);
+            variants.insert(constructor.index, name);
         }
     }
     Ok(variants)

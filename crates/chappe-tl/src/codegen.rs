@@ -4,13 +4,15 @@ pub use alloc::boxed::Box;
 pub use alloc::string::String;
 pub use alloc::vec::Vec;
 pub use core::convert::{From, TryFrom};
+pub use core::marker::Sized;
 pub use core::option::Option;
 pub use core::result::Result as CoreResult;
 
 pub use crate::deserialize::{Buffer, Result};
 pub use crate::vectors::write_elements;
 pub use crate::{
-    Blob, Deserializable, EncodeError, FlagGroup, Identifiable, RawVec, RemoteCall, Serializable, Sink,
+    Blob, Deserializable, EncodeError, FlagGroup, Identifiable, Int512, RawVec, RemoteCall, Serializable,
+    Sink,
 };
 
 /// The result of writing.

@@ -62,11 +62,11 @@ pub mod __private {
 }
 
 pub use deserialize::Deserializable;
-pub use raw::{Blob, RawVec};
+pub use raw::{Blob, Int512, RawVec};
 pub use serialize::{EncodeError, FlagGroup, Serializable};
 pub use sink::{Sink, SliceSink};
 pub use strings::MAX_STRING_LEN;
-pub use vectors::VECTOR_ID;
+pub use vectors::{MAX_EMPTY_ELEMENTS, VECTOR_ID};
 
 /// A constructor or function with its id.
 pub trait Identifiable {

@@ -81,6 +81,12 @@ pub enum EncodeError {
         /// The number of elements.
         len: usize,
     },
+    /// A vector has more than [`MAX_EMPTY_ELEMENTS`](crate::MAX_EMPTY_ELEMENTS) elements that take no bytes. No reader accepts
+    /// it.
+    TooManyEmptyElements {
+        /// The number of elements.
+        len: usize,
+    },
     /// Several fields share one flag bit, and only some of them are set.
     PartialFlagGroup(FlagGroup),
 }
@@ -167,6 +173,13 @@ impl fmt::Display for EncodeError {
             }
             Self::VectorTooLong { len } => {
                 write!(f, "vector of {len} elements, the longest encodable has {}", i32::MAX)
+            }
+            Self::TooManyEmptyElements { len } => {
+                write!(
+                    f,
+                    "vector of {len} elements without bytes, readers accept {}",
+                    crate::MAX_EMPTY_ELEMENTS
+                )
             }
             Self::PartialFlagGroup(group) => {
                 write!(f, "{}: only some of the fields of {}.{} are set", group.ty(), group.word(), group.bit)

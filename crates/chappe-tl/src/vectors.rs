@@ -8,6 +8,11 @@ use crate::{EncodeError, RawVec, Serializable, Sink};
 /// Constructor id of `vector {t:Type} # [ t ] = Vector t`.
 pub const VECTOR_ID: u32 = 0x1cb5_c415;
 
+/// The most elements without bytes of their own that one buffer may announce: `Vector<%Nothing>` with `nothing = Nothing`.
+///
+/// The bytes that are left do not bound their number, so this does.
+pub const MAX_EMPTY_ELEMENTS: usize = 1 << 16;
+
 /// Memory set aside for elements before they are read, in bytes per byte of input that is left.
 const RESERVE_PER_BYTE: usize = 20;
 
@@ -16,13 +21,19 @@ impl Cursor<'_> {
     ///
     /// # Errors
     ///
-    /// Fails if the count is negative or more than the remaining bytes can hold.
+    /// Fails if the count is negative or more than the remaining bytes can hold; of elements without bytes, if the buffer
+    /// announces more than [`MAX_EMPTY_ELEMENTS`].
     pub fn read_count(&mut self, least: usize) -> Result<usize> {
         let offset = self.pos();
         let count = self.read_i32()?;
-        let most = self.remaining() / least.max(1);
+        let most = self.remaining().checked_div(least).unwrap_or_else(|| self.empty_elements_left());
         match usize::try_from(count) {
-            Ok(count) if count <= most => Ok(count),
+            Ok(count) if count <= most => {
+                if least == 0 {
+                    self.take_empty_elements(count);
+                }
+                Ok(count)
+            }
             _ => {
                 self.rewind(offset);
                 Err(Error::BadCount { place: Place::at(offset), count, most })
@@ -56,6 +67,9 @@ pub fn write_elements<T: Serializable, S: Sink + ?Sized>(
 ) -> core::result::Result<(), EncodeError> {
     let len = elements.len();
     let count = i32::try_from(len).map_err(|_| EncodeError::VectorTooLong { len })?;
+    if size_of::<T>() == 0 && len > MAX_EMPTY_ELEMENTS && elements[0].serialized_len() == 0 {
+        return Err(EncodeError::TooManyEmptyElements { len });
+    }
     count.serialize(out)?;
     elements.iter().try_for_each(|element| element.serialize(out))
 }
@@ -95,6 +109,8 @@ impl<T: Serializable> Serializable for RawVec<T> {
 }
 
 impl<T: Deserializable> Deserializable for RawVec<T> {
+    const LEAST_LEN: usize = 4;
+
     fn deserialize(buf: Buffer<'_, '_>) -> Result<Self> {
         read_elements(buf).map(Self)
     }

@@ -1,4 +1,4 @@
-//! Generates the types of `telemetry.tl`, and those of `shapes.tl` in the other style, which the tests use.
+//! Generates the types of `telemetry.tl`; and those of `oddities.tl`, and of `shapes.tl` in the other style, which the tests use.
 
 use core::error::Error;
 use std::path::Path;
@@ -8,16 +8,14 @@ use chappe_tl_gen::{GeneratorOptions, Style};
 
 fn main() -> Result<(), Box<dyn Error>> {
     generate("telemetry.tl", "telemetry.rs", Style::Owned)?;
+    generate("oddities.tl", "oddities.rs", Style::Owned)?;
     generate("shapes.tl", "shapes.rs", Style::Arena)
 }
 
 fn generate(schema: &str, file: &str, style: Style) -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={schema}");
     let text = fs::read_to_string(schema)?;
-    let parsed = match chappe_tl_parser::parse(schema, &text) {
-        Ok(parsed) => parsed,
-        Err(problems) => return Err(problems.to_string().into()),
-    };
+    let parsed = chappe_tl_parser::parse(schema, &text)?;
     let output = chappe_tl_gen::generate(&parsed, &GeneratorOptions::new(schema).style(style))?;
     fs::write(Path::new(&env::var("OUT_DIR")?).join(file), output.to_single_file())?;
     Ok(())

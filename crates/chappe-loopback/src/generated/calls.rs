@@ -130,7 +130,7 @@ impl tl::Serializable for AnyCall {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::AuthBindTempAuthKey(call) => tl::put(call, out),
             Self::AuthDropTempAuthKeys(call) => tl::put(call, out),

@@ -52,7 +52,8 @@ pub(super) fn write(
 /// Writes the table of the enum.
 pub(super) fn table(code: &mut Code, options: &GeneratorOptions, places: &Places, functions: &Functions<'_>) {
     let ids: Vec<u32> = functions.values().flatten().map(|function| function.id).collect();
-    let (first, count) = (ids.first().map_or(0, |id| places.lines[id]), ids.len());
+    let first = functions.values().flatten().next().map_or(0, |function| places.lines[&function.index]);
+    let count = ids.len();
     code.line(0, "/// Calls that are left out, from one discriminant to another.");
     code.line(0, "const ABSENT: &[(u32, u32)] = &[");
     let mut from = 0;
@@ -82,5 +83,6 @@ pub(super) fn table(code: &mut Code, options: &GeneratorOptions, places: &Places
 
 /// The cargo feature that a namespace's functions stand behind.
 pub(super) fn feature<'n>(options: &GeneratorOptions, namespace: Option<&'n str>) -> Option<&'n str> {
-    namespace.filter(|_| options.namespace_features)
+    // That of the outermost part.
+    namespace.and_then(|namespace| namespace.split('.').next()).filter(|_| options.namespace_features)
 }

@@ -2,10 +2,10 @@
 
 use chappe_tl_parser::Category;
 
-use super::field::path;
 use super::shape::Shapes;
+use crate::GeneratorOptions;
 use crate::code::Code;
-use crate::{GeneratorOptions, names};
+use crate::names::{self, path};
 
 /// The file `each.rs`: macros that call another one for each type, and for each function.
 pub(super) fn file(shapes: &Shapes<'_, '_>, options: &GeneratorOptions) -> String {

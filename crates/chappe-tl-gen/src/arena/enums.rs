@@ -40,7 +40,7 @@ pub(super) fn write(code: &mut Code, shapes: &Shapes<'_, '_>, ty: &Name) {
     code.blank();
     code.impl_for(0, " tl::Serializable", &(name + &with_life(shapes.type_borrows(ty), "'_")));
     code.line(1, "#[inline]");
-    code.line(1, "fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {");
+    code.line(1, "fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {");
     code.line(2, "match self {");
     for constructor in &constructors {
         let variant = shapes.plan.variant(constructor);

@@ -4,7 +4,7 @@ use chappe_tl_parser::{Condition, Definition, Name, Type};
 
 use super::kind;
 use super::shape::Shapes;
-use crate::names;
+use crate::names::{self, path};
 
 impl Shapes<'_, '_> {
     /// The Rust type of a field, `life` being the lifetime of what it borrows: `'a`.
@@ -21,6 +21,7 @@ impl Shapes<'_, '_> {
     /// The Rust type of a value that is there.
     pub(super) fn value_type(&self, ty: &Type, life: &str) -> String {
         match ty {
+            Type::Nat => "u32".to_owned(),
             Type::Int => "i32".to_owned(),
             Type::Long => "i64".to_owned(),
             Type::Double => "f64".to_owned(),
@@ -29,9 +30,10 @@ impl Shapes<'_, '_> {
             Type::Bytes => format!("&{life} [u8]"),
             Type::Int128 => "[u8; 16]".to_owned(),
             Type::Int256 => "[u8; 32]".to_owned(),
+            Type::Int512 => "[u8; 64]".to_owned(),
             Type::Object => format!("tl::RawObject<{life}>"),
             Type::Vector { element, .. } => format!("&{life} [{}]", self.value_type(element, life)),
-            Type::Generic { name, .. } => names::type_name(name),
+            Type::Generic { name, .. } => names::generic_name(name),
             Type::Boxed(name) => self.enum_path(name, life),
             Type::Bare(_) | Type::BareOf(_) => match self.plan.bare_target(ty) {
                 Some(target) => self.struct_path("types", target, life),
@@ -79,7 +81,9 @@ impl Shapes<'_, '_> {
             Type::Int256 => Target::Kind(kind::INT256),
             Type::Generic { .. } | Type::Object => Target::Kind(kind::QUERY),
             Type::Boxed(name) => Target::Type(name),
-            Type::Vector { .. } | Type::Bare(_) | Type::BareOf(_) => Target::Other(value),
+            Type::Nat | Type::Int512 | Type::Vector { .. } | Type::Bare(_) | Type::BareOf(_) => {
+                Target::Other(value)
+            }
         };
         (is_list, target)
     }
@@ -93,15 +97,6 @@ pub(super) enum Target<'t> {
     Type(&'t Name),
     /// A vector or a bare object.
     Other(&'t Type),
-}
-
-/// `types::auth::SentCode`
-pub(super) fn path(module: &str, name: &Name) -> String {
-    let ident = names::type_name(&name.ident);
-    match &name.namespace {
-        Some(namespace) => format!("{module}::{}::{ident}", names::module_name(namespace)),
-        None => format!("{module}::{ident}"),
-    }
 }
 
 /// `<'a>`, if there is something to borrow.

@@ -163,7 +163,7 @@ impl<'t, 'p, 's> Lines<'t, 'p, 's> {
             Type::Boxed(name) => return format!("&tables::TYPES[{}]", self.places.types[name]),
             Type::Vector { element, .. } if self.is_of_objects(ty) => self.table(element),
             _ => match self.shapes.plan.bare_target(ty) {
-                Some(target) => return format!("&BARE_{}", self.places.lines[&target.id]),
+                Some(target) => return format!("&BARE_{}", self.places.lines[&target.index]),
                 None => return format!("<{} as tl::Described>::TYPE", self.shapes.value_type(ty, "'static")),
             },
         };

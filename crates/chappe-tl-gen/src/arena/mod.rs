@@ -15,13 +15,14 @@ mod shape;
 mod structs;
 mod tables;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chappe_tl_parser::{Definition, Type};
 
 use self::shape::Shapes;
 use self::tables::{Places, Types};
 use crate::code::Code;
+use crate::modules::{Module, Modules};
 use crate::{GenerateError, GeneratorOptions, Output, Plan, RUNTIME_VERSION, names};
 
 /// Lints that say something about the schema rather than about the code.
@@ -252,13 +253,9 @@ impl Files<'_> {
             }
             end(code, items);
         };
-        let modules: BTreeSet<&str> = groups.keys().copied().flatten().collect();
-        let empty = Vec::new();
-        self.file(kind, title, None, &modules, groups.get(&None).unwrap_or(&empty), write);
-        for (namespace, items) in groups {
-            if let Some(namespace) = namespace {
-                self.file(kind, title, Some(namespace), &BTreeSet::new(), items, write);
-            }
+        for module in Modules::new(groups.keys().copied().flatten()).all() {
+            let items = groups.get(&module.namespace()).map_or(&[][..], Vec::as_slice);
+            self.file(kind, title, &module, items, write);
         }
     }
 
@@ -266,8 +263,7 @@ impl Files<'_> {
         &mut self,
         kind: &str,
         title: &str,
-        namespace: Option<&str>,
-        modules: &BTreeSet<&str>,
+        module: &Module<'_, '_>,
         items: &[T],
         write: impl Fn(&mut Code, &[T]),
     ) {
@@ -276,7 +272,7 @@ impl Files<'_> {
         let mut code = Code::default();
         code.line(0, &self.options.header());
         code.blank();
-        if let Some(namespace) = namespace {
+        if let Some(namespace) = module.namespace() {
             code.line(0, &format!("//! {title} of the namespace `{namespace}`."));
         } else {
             code.line(0, &format!("//! {title} without namespace; a module for each namespace."));
@@ -287,58 +283,50 @@ impl Files<'_> {
         }
         code.blank();
         if !items.is_empty() {
-            imports(&mut code, if namespace.is_some() { "super::super" } else { "super" }, body.as_str());
+            imports(&mut code, &module.root(), body.as_str());
         }
-        for module in modules {
-            if let Some(feature) = calls::feature(self.options, Some(module)).filter(|_| kind == "functions")
-            {
+        for inside in module.inside {
+            let feature = calls::feature(self.options, Some(inside));
+            if let Some(feature) = feature.filter(|_| kind == "functions" && module.namespace().is_none()) {
                 code.line(0, &format!("#[cfg(feature = \"{feature}\")]"));
             }
-            code.line(0, &format!("pub mod {};", names::module_name(module)));
+            code.line(0, &format!("pub mod {};", names::module_name(inside)));
         }
-        let path = match namespace {
-            Some(namespace) => format!("{kind}/{}.rs", file_name(namespace)),
-            None => format!("{kind}/mod.rs"),
-        };
-        self.output.insert(path, code.into_string() + body.as_str());
+        self.output.insert(module.file(kind), code.into_string() + body.as_str());
     }
 
     /// The tables of the types.
     fn tables(&mut self, shapes: &Shapes<'_, '_>, places: &Places, types: &Types<'_>) {
-        let mut root = Code::default();
-        for (namespace, types) in types {
+        for module in Modules::new(types.keys().copied().flatten()).all() {
             let mut body = Code::default();
-            tables::of_types(&mut body, shapes, places, types);
-            let Some(namespace) = namespace else {
-                root = body;
-                continue;
-            };
+            let items = types.get(&module.namespace()).map_or(&[][..], Vec::as_slice);
+            tables::of_types(&mut body, shapes, places, items);
             let mut code = Code::default();
             code.line(0, &self.options.header());
             code.blank();
-            code.line(0, &format!("//! Tables of the types of the namespace `{namespace}`."));
+            if let Some(namespace) = module.namespace() {
+                code.line(0, &format!("//! Tables of the types of the namespace `{namespace}`."));
+            } else {
+                if !items.is_empty() {
+                    body.blank();
+                }
+                tables::all(&mut body, shapes, types);
+                code.line(0, "//! Tables of the types without namespace, and of all types together.");
+                code.line(0, ALLOWED);
+                code.line(0, UNSAFE);
+            }
             code.blank();
-            imports(&mut code, "super::super", body.as_str());
-            self.output
-                .insert(format!("tables/{}.rs", file_name(namespace)), code.into_string() + body.as_str());
+            if !body.as_str().is_empty() {
+                imports(&mut code, &module.root(), body.as_str());
+            }
+            for inside in module.inside {
+                code.line(0, &format!("mod {};", names::module_name(inside)));
+            }
+            if module.namespace().is_none() {
+                code.blank();
+            }
+            self.output.insert(module.file("tables"), code.into_string() + body.as_str());
         }
-        if types.contains_key(&None) {
-            root.blank();
-        }
-        tables::all(&mut root, shapes, types);
-        let mut code = Code::default();
-        code.line(0, &self.options.header());
-        code.blank();
-        code.line(0, "//! Tables of the types without namespace, and of all types together.");
-        code.line(0, ALLOWED);
-        code.line(0, UNSAFE);
-        code.blank();
-        imports(&mut code, "super", root.as_str());
-        for namespace in types.keys().flatten() {
-            code.line(0, &format!("mod {};", names::module_name(namespace)));
-        }
-        code.blank();
-        self.output.insert("tables/mod.rs", code.into_string() + root.as_str());
     }
 
     /// Constructors, functions and rows.
@@ -382,10 +370,6 @@ impl Files<'_> {
 
 const UNSAFE: &str =
     "#![allow(unsafe_code, reason = \"a table is a promise: types and tables are printed from one plan\")]";
-
-fn file_name(namespace: &str) -> String {
-    names::module_name(namespace).trim_start_matches("r#").to_owned()
-}
 
 /// Imports the runtime and the modules that `body` refers to.
 fn imports(code: &mut Code, above: &str, body: &str) {

@@ -16,14 +16,14 @@ const LARGEST_VALUE: usize = 32;
 pub(super) struct Shapes<'p, 's> {
     pub(super) plan: &'p Plan<'s>,
     /// Constructors whose variant holds a reference, by id.
-    references: BTreeSet<u32>,
+    references: BTreeSet<usize>,
     /// Constructors and functions with a lifetime parameter, by id.
-    borrowing: BTreeSet<u32>,
+    borrowing: BTreeSet<usize>,
     borrowing_types: BTreeSet<Name>,
     /// Types whose values stand in vectors.
     elements: BTreeSet<Name>,
     /// Constructors that stand bare somewhere.
-    bare: BTreeSet<u32>,
+    bare: BTreeSet<usize>,
 }
 
 impl<'p, 's> Shapes<'p, 's> {
@@ -46,12 +46,12 @@ impl<'p, 's> Shapes<'p, 's> {
 
     /// Returns whether the variant of a constructor holds its struct by reference.
     pub(super) fn is_reference(&self, constructor: &Definition) -> bool {
-        self.references.contains(&constructor.id)
+        self.references.contains(&constructor.index)
     }
 
     /// Returns whether the struct of a constructor or function borrows.
     pub(super) fn borrows(&self, definition: &Definition) -> bool {
-        self.borrowing.contains(&definition.id)
+        self.borrowing.contains(&definition.index)
     }
 
     /// Returns whether the enum of a type borrows.
@@ -66,12 +66,12 @@ impl<'p, 's> Shapes<'p, 's> {
 
     /// Returns whether bare values of the constructor stand somewhere.
     pub(super) fn is_bare(&self, constructor: &Definition) -> bool {
-        self.bare.contains(&constructor.id)
+        self.bare.contains(&constructor.index)
     }
 
     /// Returns whether a constructor has a struct: a unit variant needs none unless it stands bare somewhere.
     pub(super) fn has_struct(&self, constructor: &Definition) -> bool {
-        !Self::is_unit(constructor) || self.bare.contains(&constructor.id)
+        !Self::is_unit(constructor) || self.bare.contains(&constructor.index)
     }
 
     /// Returns whether a constructor is a unit variant.
@@ -89,6 +89,9 @@ impl<'p, 's> Shapes<'p, 's> {
             }
             for (_, ty, condition) in definition.fields() {
                 match ty {
+                    _ if matches!(ty.innermost(), Type::Nat | Type::Int512) => {
+                        return refuse("a number of a kind that tables do not have");
+                    }
                     Type::Generic { call: false, .. } => return refuse("a parameter of a type parameter"),
                     Type::Generic { .. } | Type::Object if condition.is_some() => {
                         return refuse("a conditional object of any type");
@@ -133,13 +136,13 @@ impl<'p, 's> Shapes<'p, 's> {
                         continue;
                     }
                     if matches!(ty, Type::Boxed(name) if name == own) {
-                        self.references.insert(constructor.id);
+                        self.references.insert(constructor.index);
                     }
                     let inner: Vec<_> = match ty {
                         Type::Boxed(name) => self.plan.schema().constructors_of(name).collect(),
                         _ => self.plan.bare_target(ty).into_iter().collect(),
                     };
-                    open.extend(inner.into_iter().filter(|inner| seen.insert(inner.id)));
+                    open.extend(inner.into_iter().filter(|inner| seen.insert(inner.index)));
                 }
             }
         }
@@ -161,7 +164,7 @@ impl<'p, 's> Shapes<'p, 's> {
         let constructors: Vec<_> = self.plan.schema().constructors_of(ty).collect();
         for constructor in &constructors {
             if !self.is_reference(constructor) && self.size_of_struct(constructor, sizes) > LARGEST_VALUE {
-                self.references.insert(constructor.id);
+                self.references.insert(constructor.index);
             }
             largest = largest.max(if self.is_reference(constructor) {
                 8
@@ -177,16 +180,18 @@ impl<'p, 's> Shapes<'p, 's> {
     fn size_of_struct(&mut self, definition: &Definition, sizes: &mut BTreeMap<Name, usize>) -> usize {
         let sizes = definition.fields().map(|(_, ty, condition)| match (ty, condition) {
             (Type::True | Type::Bool, _) => 1,
-            (Type::Int, None) => 4,
+            (Type::Nat | Type::Int, None) => 4,
             (Type::Int128, Some(_)) => 17,
             (Type::Int256, None) => 32,
             (Type::Int256, Some(_)) => 33,
+            (Type::Int512, None) => 64,
+            (Type::Int512, Some(_)) => 65,
             (Type::Boxed(name), None) => self.size_of_type(name, sizes),
             (Type::Bare(_) | Type::BareOf(_), None) => match self.plan.bare_target(ty) {
                 Some(target) => self.size_of_struct(target, sizes),
                 None => 8,
             },
-            (Type::Int | Type::Boxed(_) | Type::Bare(_) | Type::BareOf(_), Some(_))
+            (Type::Nat | Type::Int | Type::Boxed(_) | Type::Bare(_) | Type::BareOf(_), Some(_))
             | (Type::Long | Type::Double, None) => 8,
             _ => 16,
         });
@@ -199,7 +204,7 @@ impl<'p, 's> Shapes<'p, 's> {
             let before = self.borrowing.len() + self.borrowing_types.len();
             for definition in self.plan.schema().definitions() {
                 if definition.fields().any(|(_, ty, condition)| self.field_borrows(ty, condition)) {
-                    self.borrowing.insert(definition.id);
+                    self.borrowing.insert(definition.index);
                 }
                 if let (Category::Types, Type::Boxed(ty)) = (definition.category, &definition.result)
                     && (self.is_reference(definition) || self.borrows(definition))
@@ -229,7 +234,7 @@ impl<'p, 's> Shapes<'p, 's> {
         let plan = self.plan;
         for definition in plan.schema().definitions() {
             for ty in definition.fields().map(|(_, ty, _)| ty).chain([&definition.result]) {
-                self.bare.extend(plan.bare_target(ty.innermost()).map(|target| target.id));
+                self.bare.extend(plan.bare_target(ty.innermost()).map(|target| target.index));
                 if !matches!(ty, Type::Vector { .. }) {
                     continue;
                 }

@@ -21,7 +21,7 @@ pub(super) fn constructor(
         return;
     }
     let (ty, rows) = (lived(shapes, constructor), rows(shapes, constructor));
-    let line = places.lines[&constructor.id];
+    let line = places.lines[&constructor.index];
     let of = names::type_name(&constructor.name.ident) + &parameters(shapes, constructor, "'o", "");
     code.line(0, &format!("tl::bare_object! {{ {ty}, {of}, &layout::BARE_{line}, {rows} }}"));
 }
@@ -36,7 +36,7 @@ pub(super) fn constructors(
     let plain = constructors.iter().filter(|constructor| !shapes.is_bare(constructor));
     let lines = plain.map(|constructor| {
         let (ty, rows) = (lived(shapes, constructor), rows(shapes, constructor));
-        format!("{ty}, {}, {rows};", digits(places.lines[&constructor.id]))
+        format!("{ty}, {}, {rows};", digits(places.lines[&constructor.index]))
     });
     list(code, "tl::objects! { layout::Structs;", &lines.collect::<Vec<_>>());
 }
@@ -64,7 +64,7 @@ pub(super) fn functions(
     let lines = plain.map(|function| {
         let (ty, rows) = (lived(shapes, function), rows(shapes, function));
         let answer = shapes.owned_type(&function.result);
-        format!("{ty}, {}, {rows}, {answer};", digits(places.lines[&function.id]))
+        format!("{ty}, {}, {rows}, {answer};", digits(places.lines[&function.index]))
     });
     list(code, "tl::calls! { layout::Calls;", &lines.collect::<Vec<_>>());
 }
@@ -100,7 +100,7 @@ fn parameters(shapes: &Shapes<'_, '_>, definition: &Definition, life: &str, boun
     if shapes.borrows(definition) && !life.is_empty() {
         parameters.push(life.to_owned());
     }
-    parameters.extend(definition.generics.iter().map(|name| format!("{}{bound}", names::type_name(name))));
+    parameters.extend(definition.generics.iter().map(|name| format!("{}{bound}", names::generic_name(name))));
     if parameters.is_empty() { String::new() } else { format!("<{}>", parameters.join(", ")) }
 }
 
@@ -138,7 +138,7 @@ fn generic(code: &mut Code, shapes: &Shapes<'_, '_>, function: &Definition) {
     code.line(0, "}");
     open_impl(code, shapes, function, ": tl::Serializable", "tl::Serializable");
     code.line(1, "#[inline]");
-    code.line(1, "fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {");
+    code.line(1, "fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {");
     code.line(2, &format!("tl::unit({}, out)?;", hex(function.id)));
     for param in &function.params {
         let field = names::field_name(&param.name);
@@ -221,7 +221,7 @@ impl Shapes<'_, '_> {
     /// The type of an answer that owns what it holds.
     fn owned_type(&self, result: &Type) -> String {
         match result {
-            Type::Generic { name, .. } => format!("{}::Return", names::type_name(name)),
+            Type::Generic { name, .. } => format!("{}::Return", names::generic_name(name)),
             Type::Object => "tl::Blob".to_owned(),
             Type::String => "tl::String".to_owned(),
             Type::Bytes => "tl::Vec<u8>".to_owned(),

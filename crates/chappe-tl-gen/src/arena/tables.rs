@@ -14,7 +14,7 @@ use crate::code::Code;
 /// Where each type and the line of each constructor and function stands.
 pub(super) struct Places {
     pub(super) types: BTreeMap<Name, usize>,
-    pub(super) lines: BTreeMap<u32, usize>,
+    pub(super) lines: BTreeMap<usize, usize>,
 }
 
 /// The types of each namespace.
@@ -27,11 +27,11 @@ impl Places {
         for ty in types.values().flatten() {
             places.types.insert((*ty).clone(), places.types.len());
             for constructor in shapes.plan.schema().constructors_of(ty) {
-                places.lines.insert(constructor.id, places.lines.len());
+                places.lines.insert(constructor.index, places.lines.len());
             }
         }
         for function in functions.values().flatten() {
-            places.lines.insert(function.id, places.lines.len());
+            places.lines.insert(function.index, places.lines.len());
         }
         places
     }
@@ -101,7 +101,7 @@ pub(super) fn layout(
         lines.add(function, true, 0);
     }
     for definition in schema.definitions() {
-        if !places.lines.contains_key(&definition.id) {
+        if !places.lines.contains_key(&definition.index) {
             lines.add_name(definition);
         }
     }

@@ -97,7 +97,7 @@ fn serializable(code: &mut Code, calls: &[Call<'_>]) {
     code.line(2, "}");
     code.line(1, "}");
     code.blank();
-    code.line(1, "fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {");
+    code.line(1, "fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {");
     code.line(2, "match self {");
     for call in calls {
         code.line(3, &format!("Self::{}(call) => tl::put({}, out),", call.variant, call.object()));

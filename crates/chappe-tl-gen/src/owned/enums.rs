@@ -97,7 +97,7 @@ fn serializable(code: &mut Code, name: &str, variants: &[Variant<'_>]) {
     code.line(2, "}");
     code.line(1, "}");
     code.blank();
-    code.line(1, "fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {");
+    code.line(1, "fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {");
     code.line(2, "match self {");
     for Variant { name, payload, constructor, .. } in variants {
         let id = hex(constructor.id);

@@ -14,11 +14,17 @@ pub(super) fn write(code: &mut Code, plan: &Plan<'_>, options: &GeneratorOptions
     code.blank();
     let (generics, name) = definition.generics("RemoteCall");
     code.impl_for(0, &format!("{generics} tl::RemoteCall"), &name);
-    let result = match &function.result {
-        // The wrapped call's result: `X` names the call, not what it returns.
-        Type::Generic { name, .. } => format!("{}::Return", names::type_name(name)),
-        other => rust_type(plan, other),
-    };
-    code.line(1, &format!("type Return = {result};"));
+    code.line(1, &format!("type Return = {};", answer(plan, &function.result)));
     code.line(0, "}");
+}
+
+/// The type of an answer.
+fn answer(plan: &Plan<'_>, result: &Type) -> String {
+    match result {
+        // The wrapped call's result: `X` names the call, not what it returns.
+        Type::Generic { name, .. } => format!("{}::Return", names::generic_name(name)),
+        Type::Vector { element, boxed: true } => format!("tl::Vec<{}>", answer(plan, element)),
+        Type::Vector { element, boxed: false } => format!("tl::RawVec<{}>", answer(plan, element)),
+        other => rust_type(plan, other),
+    }
 }

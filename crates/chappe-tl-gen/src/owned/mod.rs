@@ -10,11 +10,12 @@ mod root;
 mod rust_type;
 mod structs;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chappe_tl_parser::Definition;
 
 use crate::code::Code;
+use crate::modules::{Module, Modules};
 use crate::{GeneratorOptions, Output, Plan, names};
 
 /// Generates all files.
@@ -78,25 +79,19 @@ impl Kind {
         write: impl Fn(&mut Code, &T),
         output: &mut Output,
     ) {
-        let modules: BTreeSet<&str> = groups.keys().copied().flatten().collect();
-        let empty = Vec::new();
-        self.file(options, None, &modules, groups.get(&None).unwrap_or(&empty), &write, output);
-        for (namespace, items) in groups {
-            if let Some(namespace) = namespace {
-                self.file(options, Some(namespace), &BTreeSet::new(), items, &write, output);
-            }
+        for module in Modules::new(groups.keys().copied().flatten()).all() {
+            let items = groups.get(&module.namespace()).map_or(&[][..], Vec::as_slice);
+            output.insert(module.file(self.name), self.file(options, &module, items, &write));
         }
     }
 
     fn file<T>(
         &self,
         options: &GeneratorOptions,
-        namespace: Option<&str>,
-        modules: &BTreeSet<&str>,
+        module: &Module<'_, '_>,
         items: &[T],
         write: impl Fn(&mut Code, &T),
-        output: &mut Output,
-    ) {
+    ) -> String {
         let mut body = Code::default();
         for item in items {
             body.blank();
@@ -105,7 +100,7 @@ impl Kind {
         let mut code = Code::default();
         code.line(0, &options.header());
         code.blank();
-        if let Some(namespace) = namespace {
+        if let Some(namespace) = module.namespace() {
             code.line(0, &format!("//! {} of the namespace `{namespace}`.", self.title));
         } else {
             code.line(0, &format!("//! {} without namespace; a module for each namespace.", self.title));
@@ -113,24 +108,17 @@ impl Kind {
         code.blank();
         if !items.is_empty() {
             code.line(0, "use ::chappe_tl::__private as tl;");
-            let above = if namespace.is_some() { "super::super" } else { "super" };
-            imports(&mut code, above, body.as_str());
+            imports(&mut code, &module.root(), body.as_str());
         }
-        if !modules.is_empty() {
+        if !module.inside.is_empty() {
             if !items.is_empty() {
                 code.blank();
             }
-            for module in modules {
-                code.line(0, &format!("pub mod {};", names::module_name(module)));
+            for inside in module.inside {
+                code.line(0, &format!("pub mod {};", names::module_name(inside)));
             }
         }
-        let path = match namespace {
-            Some(namespace) => {
-                format!("{}/{}.rs", self.name, names::module_name(namespace).trim_start_matches("r#"))
-            }
-            None => format!("{}/mod.rs", self.name),
-        };
-        output.insert(path, code.into_string() + body.as_str());
+        code.into_string() + body.as_str()
     }
 }
 

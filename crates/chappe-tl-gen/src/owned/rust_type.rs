@@ -6,26 +6,26 @@ use crate::{Plan, names};
 
 /// The path of a constructor's struct.
 pub(super) fn struct_path(module: &str, name: &Name) -> String {
-    let namespace =
-        name.namespace.as_deref().map(|space| names::module_name(space) + "::").unwrap_or_default();
-    format!("{module}::{namespace}{}", names::type_name(&name.ident))
+    names::path(module, name)
 }
 
 /// The Rust type of a value.
 pub(super) fn rust_type(plan: &Plan<'_>, ty: &Type) -> String {
     match ty {
+        Type::Nat => "u32".to_owned(),
         Type::Int => "i32".to_owned(),
         Type::Long => "i64".to_owned(),
         Type::Double => "f64".to_owned(),
         Type::Bool | Type::True => "bool".to_owned(),
         Type::Int128 => "[u8; 16]".to_owned(),
         Type::Int256 => "[u8; 32]".to_owned(),
+        Type::Int512 => "tl::Int512".to_owned(),
         Type::String => "tl::String".to_owned(),
         Type::Bytes => "tl::Vec<u8>".to_owned(),
         Type::Object => "tl::Blob".to_owned(),
         Type::Vector { element, boxed: true } => format!("tl::Vec<{}>", rust_type(plan, element)),
         Type::Vector { element, boxed: false } => format!("tl::RawVec<{}>", rust_type(plan, element)),
-        Type::Generic { name, .. } => names::type_name(name),
+        Type::Generic { name, .. } => names::generic_name(name),
         Type::Boxed(name) => struct_path("enums", name),
         Type::Bare(name) => struct_path("types", name),
         Type::BareOf(name) => {

@@ -56,7 +56,7 @@ impl<'d> Struct<'d> {
     /// `<X: tl::Bound>` and the name with its parameters.
     pub(super) fn generics(&self, bound: &str) -> (String, String) {
         let generics: Vec<String> =
-            self.definition.generics.iter().map(|name| names::type_name(name)).collect();
+            self.definition.generics.iter().map(|name| names::generic_name(name)).collect();
         if generics.is_empty() {
             return (String::new(), self.rust_name.clone());
         }
@@ -103,7 +103,10 @@ impl<'d> Struct<'d> {
         code.blank();
         let is_empty = self.definition.params.is_empty() && !self.is_boxed;
         let out = if is_empty { "_out" } else { "out" };
-        code.line(1, &format!("fn serialize<S: tl::Sink + ?Sized>(&self, {out}: &mut S) -> tl::Encoded {{"));
+        code.line(
+            1,
+            &format!("fn serialize<S: tl::Sink + ?tl::Sized>(&self, {out}: &mut S) -> tl::Encoded {{"),
+        );
         if self.is_boxed {
             code.line(2, &format!("tl::unit({}, out)?;", hex(self.definition.id)));
         }

@@ -77,7 +77,7 @@ impl tl::Serializable for AnyCall {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::DestroyAuthKey(call) => tl::put(call, out),
             Self::DestroySession(call) => tl::put(call, out),

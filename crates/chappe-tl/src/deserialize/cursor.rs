@@ -14,6 +14,7 @@ pub struct Cursor<'a> {
     options: DecodeOptions,
     depth: u16,
     lossy_strings: u32,
+    empty_elements: u32,
 }
 
 impl<'a> Cursor<'a> {
@@ -24,7 +25,7 @@ impl<'a> Cursor<'a> {
 
     /// Starts at the beginning of `bytes`.
     pub const fn with_options(bytes: &'a [u8], options: DecodeOptions) -> Self {
-        Self { bytes, pos: 0, options, depth: 0, lossy_strings: 0 }
+        Self { bytes, pos: 0, options, depth: 0, lossy_strings: 0, empty_elements: 0 }
     }
 
     /// Returns the number of bytes read.
@@ -228,6 +229,16 @@ impl<'a> Cursor<'a> {
 
     pub(crate) const fn count_lossy_string(&mut self) {
         self.lossy_strings = self.lossy_strings.saturating_add(1);
+    }
+
+    /// Returns how many elements without bytes the buffer may still announce.
+    pub(crate) const fn empty_elements_left(&self) -> usize {
+        crate::vectors::MAX_EMPTY_ELEMENTS - self.empty_elements as usize
+    }
+
+    /// Notes elements without bytes; there are not more than are left.
+    pub(crate) const fn take_empty_elements(&mut self, count: usize) {
+        self.empty_elements += count as u32;
     }
 
     pub(crate) const fn is_canonical_wanted(&self) -> bool {

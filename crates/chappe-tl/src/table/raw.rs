@@ -44,7 +44,7 @@ use super::text::is_plain;
 use super::{Described, Family, Field, Kind, Line, RawObject, Tables, Type};
 use crate::deserialize::{DecodeOptions, Error, Place, Strictness};
 use crate::primitives::{BOOL_FALSE, BOOL_TRUE};
-use crate::vectors::VECTOR_ID;
+use crate::vectors::{MAX_EMPTY_ELEMENTS, VECTOR_ID};
 
 // ---------------------------------------------------------------------------------------------- arena
 
@@ -160,7 +160,7 @@ impl Arena {
         unsafe {
             let bump = &mut *self.bump.get();
             let slot = bump.alloc(ty.size as usize);
-            let mut machine = Machine { source, bump, error: None };
+            let mut machine = Machine { source, bump, error: None, empty: 0 };
             match machine.object(source.input, ty, slot, source.options.max_depth) {
                 Ok(rest) => Ok((View { ty, at: slot, borrow: PhantomData }, source.input.len() - rest.len())),
                 Err(Stop) => Err(machine.why()),
@@ -180,7 +180,7 @@ impl Arena {
         unsafe {
             let bump = &mut *self.bump.get();
             let slot = bump.alloc(T::TYPE.size as usize);
-            let mut machine = Machine { source, bump, error: None };
+            let mut machine = Machine { source, bump, error: None, empty: 0 };
             match machine.object(source.input, T::TYPE, slot, source.options.max_depth) {
                 Ok(rest) => Ok((&*slot.cast(), source.input.len() - rest.len())),
                 Err(Stop) => Err(machine.why()),
@@ -268,6 +268,8 @@ struct Machine<'a, 'm> {
     source: Source<'a>,
     bump: &'m mut Bump,
     error: Option<Error>,
+    /// How many elements without bytes were announced.
+    empty: usize,
 }
 
 impl<'a> Machine<'a, '_> {
@@ -517,7 +519,8 @@ impl<'a> Machine<'a, '_> {
     ) -> Result<&'a [u8], Stop> {
         let count = self.count(&mut rest, field, target.least as usize)?;
         let size = target.size as usize;
-        // Only a machine of 32 bits could get too far here: `count` is at most the number of bytes that are left.
+        // Only a machine of 32 bits could get too far here: `count` is at most the number of bytes that are left, and values of
+        // a type without bytes take no memory.
         let Some(len) = count.checked_mul(size).filter(|len| isize::try_from(*len).is_ok()) else {
             return self.end(rest, usize::MAX);
         };
@@ -613,9 +616,14 @@ impl<'a> Machine<'a, '_> {
             }
         }
         let count = self.int(rest)?;
-        let most = rest.len() / least.max(1);
+        let most = rest.len().checked_div(least).unwrap_or(MAX_EMPTY_ELEMENTS - self.empty);
         match usize::try_from(count) {
-            Ok(len) if len <= most => Ok(len),
+            Ok(len) if len <= most => {
+                if least == 0 {
+                    self.empty += len;
+                }
+                Ok(len)
+            }
             _ => self.stop_before(rest, 4, |place, _| Error::BadCount { place, count, most }),
         }
     }

@@ -20,7 +20,7 @@ impl tl::Serializable for Authorization {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Authorization(object) => tl::boxed(0x2ea2_c0d4, object, out),
         }
@@ -68,7 +68,7 @@ impl tl::Serializable for ExportedAuthorization {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::ExportedAuthorization(object) => tl::boxed(0xb434_e2b8, object, out),
         }
@@ -116,7 +116,7 @@ impl tl::Serializable for LoggedOut {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::LoggedOut(object) => tl::boxed(0xc3a2_835f, object, out),
         }

@@ -23,7 +23,7 @@ impl tl::Serializable for AppConfig {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::AppConfig(object) => tl::boxed(0xdd18_782e, object, out),
             Self::NotModified => tl::unit(0x7cde_641d, out),

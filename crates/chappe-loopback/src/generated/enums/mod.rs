@@ -26,7 +26,7 @@ impl tl::Serializable for CdnConfig {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::CdnConfig(object) => tl::boxed(0x5725_e40a, object, out),
         }
@@ -74,7 +74,7 @@ impl tl::Serializable for CdnPublicKey {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::CdnPublicKey(object) => tl::boxed(0xc982_eaba, object, out),
         }
@@ -122,7 +122,7 @@ impl tl::Serializable for Config {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Config(object) => tl::boxed(0xcc1a_241e, object, out),
         }
@@ -170,7 +170,7 @@ impl tl::Serializable for DcOption {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::DcOption(object) => tl::boxed(0x18b7_a10d, object, out),
         }
@@ -218,7 +218,7 @@ impl tl::Serializable for InputClientProxy {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::InputClientProxy(object) => tl::boxed(0x7558_8b3f, object, out),
         }
@@ -287,7 +287,7 @@ impl tl::Serializable for InputFileLocation {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::InputFileLocation(object) => tl::boxed(0xdfda_abe1, object, out),
             Self::InputEncryptedFileLocation(object) => tl::boxed(0xf523_5d55, object, out),
@@ -485,7 +485,7 @@ impl tl::Serializable for InputPeer {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x7f3b_18ea, out),
             Self::PeerSelf => tl::unit(0x7da0_7ec9, out),
@@ -655,7 +655,7 @@ impl tl::Serializable for InputUser {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0xb988_86cf, out),
             Self::UserSelf => tl::unit(0xf7c1_b13f, out),
@@ -759,7 +759,7 @@ impl tl::Serializable for JsonobjectValue {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::JsonObjectValue(object) => tl::boxed(0xc0de_1bd9, object, out),
         }
@@ -822,7 +822,7 @@ impl tl::Serializable for Jsonvalue {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::JsonNull => tl::unit(0x3f6d_7b68, out),
             Self::JsonBool(object) => tl::boxed(0xc734_5e6a, object, out),
@@ -964,7 +964,7 @@ impl tl::Serializable for LangPackDifference {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::LangPackDifference(object) => tl::boxed(0xf385_c1f6, object, out),
         }
@@ -1012,7 +1012,7 @@ impl tl::Serializable for LangPackLanguage {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::LangPackLanguage(object) => tl::boxed(0xeeca_5ce3, object, out),
         }
@@ -1066,7 +1066,7 @@ impl tl::Serializable for LangPackString {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::LangPackString(object) => tl::boxed(0xcad1_81f6, object, out),
             Self::Pluralized(object) => tl::boxed(0x6c47_ac9f, &**object, out),
@@ -1153,7 +1153,7 @@ impl tl::Serializable for NearestDc {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NearestDc(object) => tl::boxed(0x8e1a_1775, object, out),
         }
@@ -1210,7 +1210,7 @@ impl tl::Serializable for Reaction {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x79f5_d419, out),
             Self::Emoji(object) => tl::boxed(0x1b22_86b8, object, out),
@@ -1314,7 +1314,7 @@ impl tl::Serializable for True {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::True => tl::unit(0x3fed_d339, out),
         }
@@ -1360,7 +1360,7 @@ impl tl::Serializable for Updates {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::TooLong => tl::unit(0xe317_af7e, out),
         }
@@ -1406,7 +1406,7 @@ impl tl::Serializable for User {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty(object) => tl::boxed(0xd3bc_4b7a, object, out),
         }

@@ -20,7 +20,7 @@ impl tl::Serializable for FileType {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::FileUnknown => tl::unit(0xaa96_3b05, out),
         }

@@ -20,7 +20,7 @@ impl tl::Serializable for Difference {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty(object) => tl::boxed(0x5d75_a138, object, out),
         }
@@ -68,7 +68,7 @@ impl tl::Serializable for State {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::State(object) => tl::boxed(0xa56c_2a3e, object, out),
         }

@@ -20,7 +20,7 @@ impl tl::Serializable for File {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::File(object) => tl::boxed(0x096a_18d5, object, out),
         }

@@ -31,7 +31,7 @@ impl tl::Serializable for BindTempAuthKey {
             + tl::len(&self.encrypted_message)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0xcdd4_2a05, out)?;
         tl::put(&self.perm_auth_key_id, out)?;
         tl::put(&self.nonce, out)?;
@@ -74,7 +74,7 @@ impl tl::Serializable for DropTempAuthKeys {
         4 + tl::len(&self.except_auth_keys)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0x8e48_a188, out)?;
         tl::put(&self.except_auth_keys, out)?;
         Ok(())
@@ -109,7 +109,7 @@ impl tl::Serializable for ExportAuthorization {
         4 + tl::len(&self.dc_id)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0xe5bf_ffcd, out)?;
         tl::put(&self.dc_id, out)?;
         Ok(())
@@ -146,7 +146,7 @@ impl tl::Serializable for ImportAuthorization {
         4 + tl::len(&self.id) + tl::len(&self.bytes)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0xa57a_7dad, out)?;
         tl::put(&self.id, out)?;
         tl::put(&self.bytes, out)?;
@@ -191,7 +191,7 @@ impl tl::Serializable for ImportBotAuthorization {
             + tl::len(&self.bot_auth_token)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0x67a3_ff2c, out)?;
         tl::put(&self.flags, out)?;
         tl::put(&self.api_id, out)?;
@@ -231,7 +231,7 @@ impl tl::Serializable for LogOut {
         4
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0x3e72_ba19, out)?;
         Ok(())
     }

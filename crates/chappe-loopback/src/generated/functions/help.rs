@@ -22,7 +22,7 @@ impl tl::Serializable for GetAppConfig {
         4 + tl::len(&self.hash)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0x61e3_f854, out)?;
         tl::put(&self.hash, out)?;
         Ok(())
@@ -54,7 +54,7 @@ impl tl::Serializable for GetCdnConfig {
         4
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0x5202_9342, out)?;
         Ok(())
     }
@@ -84,7 +84,7 @@ impl tl::Serializable for GetConfig {
         4
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0xc4f9_186b, out)?;
         Ok(())
     }
@@ -114,7 +114,7 @@ impl tl::Serializable for GetNearestDc {
         4
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0x1fb3_3026, out)?;
         Ok(())
     }

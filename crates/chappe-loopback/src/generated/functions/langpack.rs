@@ -26,7 +26,7 @@ impl tl::Serializable for GetDifference {
         4 + tl::len(&self.lang_pack) + tl::len(&self.lang_code) + tl::len(&self.from_version)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0xcd98_4aa5, out)?;
         tl::put(&self.lang_pack, out)?;
         tl::put(&self.lang_code, out)?;
@@ -69,7 +69,7 @@ impl tl::Serializable for GetLangPack {
         4 + tl::len(&self.lang_pack) + tl::len(&self.lang_code)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0xf2f2_330a, out)?;
         tl::put(&self.lang_pack, out)?;
         tl::put(&self.lang_code, out)?;
@@ -107,7 +107,7 @@ impl tl::Serializable for GetLanguage {
         4 + tl::len(&self.lang_pack) + tl::len(&self.lang_code)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0x6a59_6502, out)?;
         tl::put(&self.lang_pack, out)?;
         tl::put(&self.lang_code, out)?;
@@ -143,7 +143,7 @@ impl tl::Serializable for GetLanguages {
         4 + tl::len(&self.lang_pack)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0x42c6_978f, out)?;
         tl::put(&self.lang_pack, out)?;
         Ok(())
@@ -182,7 +182,7 @@ impl tl::Serializable for GetStrings {
         4 + tl::len(&self.lang_pack) + tl::len(&self.lang_code) + tl::len(&self.keys)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0xefea_3803, out)?;
         tl::put(&self.lang_pack, out)?;
         tl::put(&self.lang_code, out)?;

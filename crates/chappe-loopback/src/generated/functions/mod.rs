@@ -56,7 +56,7 @@ impl<X: tl::Serializable> tl::Serializable for InitConnection<X> {
             + tl::len(&self.query)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0xc1cd_5ea9, out)?;
         let flags = [(0, self.proxy.is_some()), (1, self.params.is_some())];
         tl::put_flags(&flags, out);
@@ -116,7 +116,7 @@ impl<X: tl::Serializable> tl::Serializable for InvokeAfterMsg<X> {
         4 + tl::len(&self.msg_id) + tl::len(&self.query)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0xcb9f_372d, out)?;
         tl::put(&self.msg_id, out)?;
         tl::put(&self.query, out)?;
@@ -154,7 +154,7 @@ impl<X: tl::Serializable> tl::Serializable for InvokeAfterMsgs<X> {
         4 + tl::len(&self.msg_ids) + tl::len(&self.query)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0x3dc4_b4f0, out)?;
         tl::put(&self.msg_ids, out)?;
         tl::put(&self.query, out)?;
@@ -192,7 +192,7 @@ impl<X: tl::Serializable> tl::Serializable for InvokeWithLayer<X> {
         4 + tl::len(&self.layer) + tl::len(&self.query)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0xda9b_0d0d, out)?;
         tl::put(&self.layer, out)?;
         tl::put(&self.query, out)?;
@@ -228,7 +228,7 @@ impl<X: tl::Serializable> tl::Serializable for InvokeWithoutUpdates<X> {
         4 + tl::len(&self.query)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0xbf94_59b7, out)?;
         tl::put(&self.query, out)?;
         Ok(())

@@ -37,7 +37,7 @@ impl tl::Serializable for GetDifference {
             + tl::len(&self.qts_limit)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0x19c2_f763, out)?;
         let flags = [
             (0, self.pts_total_limit.is_some()),
@@ -88,7 +88,7 @@ impl tl::Serializable for GetState {
         4
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0xedd4_882a, out)?;
         Ok(())
     }

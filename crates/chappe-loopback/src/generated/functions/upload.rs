@@ -30,7 +30,7 @@ impl tl::Serializable for GetFile {
         8 + tl::len(&self.location) + tl::len(&self.offset) + tl::len(&self.limit)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0xbe53_35be, out)?;
         let flags = [(0, self.precise), (1, self.cdn_supported)];
         tl::put_flags(&flags, out);
@@ -85,7 +85,7 @@ impl tl::Serializable for SaveBigFilePart {
             + tl::len(&self.bytes)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0xde7b_673d, out)?;
         tl::put(&self.file_id, out)?;
         tl::put(&self.file_part, out)?;
@@ -132,7 +132,7 @@ impl tl::Serializable for SaveFilePart {
         4 + tl::len(&self.file_id) + tl::len(&self.file_part) + tl::len(&self.bytes)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0xb304_a621, out)?;
         tl::put(&self.file_id, out)?;
         tl::put(&self.file_part, out)?;

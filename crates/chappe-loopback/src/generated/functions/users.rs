@@ -22,7 +22,7 @@ impl tl::Serializable for GetUsers {
         4 + tl::len(&self.id)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0x0d91_a548, out)?;
         tl::put(&self.id, out)?;
         Ok(())

@@ -33,7 +33,7 @@ impl tl::Serializable for Authorization {
             + tl::len(&self.user)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         let group = [self.setup_password_required, self.otherwise_relogin_days.is_some()];
         tl::flag_group(&"auth.authorization flags", 1, &group)?;
         let flags = [
@@ -84,7 +84,7 @@ impl tl::Serializable for ExportedAuthorization {
         tl::len(&self.id) + tl::len(&self.bytes)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.id, out)?;
         tl::put(&self.bytes, out)?;
         Ok(())
@@ -116,7 +116,7 @@ impl tl::Serializable for LoggedOut {
         4 + tl::len(&self.future_auth_token)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         let flags = [(0, self.future_auth_token.is_some())];
         tl::put_flags(&flags, out);
         tl::put(&self.future_auth_token, out)?;

@@ -24,7 +24,7 @@ impl tl::Serializable for AppConfig {
         tl::len(&self.hash) + tl::len(&self.config)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.hash, out)?;
         tl::put(&self.config, out)?;
         Ok(())
@@ -53,7 +53,7 @@ impl tl::Serializable for AppConfigNotModified {
         0
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, _out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, _out: &mut S) -> tl::Encoded {
         Ok(())
     }
 }

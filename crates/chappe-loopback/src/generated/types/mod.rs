@@ -25,7 +25,7 @@ impl tl::Serializable for BoolFalse {
         0
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, _out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, _out: &mut S) -> tl::Encoded {
         Ok(())
     }
 }
@@ -51,7 +51,7 @@ impl tl::Serializable for BoolTrue {
         0
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, _out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, _out: &mut S) -> tl::Encoded {
         Ok(())
     }
 }
@@ -80,7 +80,7 @@ impl tl::Serializable for CdnConfig {
         tl::len(&self.public_keys)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.public_keys, out)?;
         Ok(())
     }
@@ -113,7 +113,7 @@ impl tl::Serializable for CdnPublicKey {
         tl::len(&self.dc_id) + tl::len(&self.public_key)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.dc_id, out)?;
         tl::put(&self.public_key, out)?;
         Ok(())
@@ -278,7 +278,7 @@ impl tl::Serializable for Config {
             + tl::len(&self.autologin_token)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         let group = [
             self.suggested_lang_code.is_some(),
             self.lang_pack_version.is_some(),
@@ -440,7 +440,7 @@ impl tl::Serializable for DcOption {
         4 + tl::len(&self.id) + tl::len(&self.ip_address) + tl::len(&self.port) + tl::len(&self.secret)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         let flags = [
             (0, self.ipv6),
             (1, self.media_only),
@@ -498,7 +498,7 @@ impl tl::Serializable for InputClientProxy {
         tl::len(&self.address) + tl::len(&self.port)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.address, out)?;
         tl::put(&self.port, out)?;
         Ok(())
@@ -539,7 +539,7 @@ impl tl::Serializable for InputDocumentFileLocation {
             + tl::len(&self.thumb_size)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.id, out)?;
         tl::put(&self.access_hash, out)?;
         tl::put(&self.file_reference, out)?;
@@ -580,7 +580,7 @@ impl tl::Serializable for InputEncryptedFileLocation {
         tl::len(&self.id) + tl::len(&self.access_hash)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.id, out)?;
         tl::put(&self.access_hash, out)?;
         Ok(())
@@ -621,7 +621,7 @@ impl tl::Serializable for InputFileLocation {
             + tl::len(&self.file_reference)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.volume_id, out)?;
         tl::put(&self.local_id, out)?;
         tl::put(&self.secret, out)?;
@@ -662,7 +662,7 @@ impl tl::Serializable for InputPeerChannel {
         tl::len(&self.channel_id) + tl::len(&self.access_hash)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.channel_id, out)?;
         tl::put(&self.access_hash, out)?;
         Ok(())
@@ -698,7 +698,7 @@ impl tl::Serializable for InputPeerChannelFromMessage {
         tl::len(&self.peer) + tl::len(&self.msg_id) + tl::len(&self.channel_id)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.peer, out)?;
         tl::put(&self.msg_id, out)?;
         tl::put(&self.channel_id, out)?;
@@ -735,7 +735,7 @@ impl tl::Serializable for InputPeerChat {
         tl::len(&self.chat_id)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.chat_id, out)?;
         Ok(())
     }
@@ -763,7 +763,7 @@ impl tl::Serializable for InputPeerEmpty {
         0
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, _out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, _out: &mut S) -> tl::Encoded {
         Ok(())
     }
 }
@@ -796,7 +796,7 @@ impl tl::Serializable for InputPeerPhotoFileLocation {
         4 + tl::len(&self.peer) + tl::len(&self.photo_id)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         let flags = [(0, self.big)];
         tl::put_flags(&flags, out);
         tl::put(&self.peer, out)?;
@@ -832,7 +832,7 @@ impl tl::Serializable for InputPeerSelf {
         0
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, _out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, _out: &mut S) -> tl::Encoded {
         Ok(())
     }
 }
@@ -863,7 +863,7 @@ impl tl::Serializable for InputPeerUser {
         tl::len(&self.user_id) + tl::len(&self.access_hash)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.user_id, out)?;
         tl::put(&self.access_hash, out)?;
         Ok(())
@@ -899,7 +899,7 @@ impl tl::Serializable for InputPeerUserFromMessage {
         tl::len(&self.peer) + tl::len(&self.msg_id) + tl::len(&self.user_id)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.peer, out)?;
         tl::put(&self.msg_id, out)?;
         tl::put(&self.user_id, out)?;
@@ -945,7 +945,7 @@ impl tl::Serializable for InputPhotoFileLocation {
             + tl::len(&self.thumb_size)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.id, out)?;
         tl::put(&self.access_hash, out)?;
         tl::put(&self.file_reference, out)?;
@@ -999,7 +999,7 @@ impl tl::Serializable for InputPhotoLegacyFileLocation {
             + tl::len(&self.secret)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.id, out)?;
         tl::put(&self.access_hash, out)?;
         tl::put(&self.file_reference, out)?;
@@ -1044,7 +1044,7 @@ impl tl::Serializable for InputSecureFileLocation {
         tl::len(&self.id) + tl::len(&self.access_hash)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.id, out)?;
         tl::put(&self.access_hash, out)?;
         Ok(())
@@ -1073,7 +1073,7 @@ impl tl::Serializable for InputTakeoutFileLocation {
         0
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, _out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, _out: &mut S) -> tl::Encoded {
         Ok(())
     }
 }
@@ -1104,7 +1104,7 @@ impl tl::Serializable for InputUser {
         tl::len(&self.user_id) + tl::len(&self.access_hash)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.user_id, out)?;
         tl::put(&self.access_hash, out)?;
         Ok(())
@@ -1133,7 +1133,7 @@ impl tl::Serializable for InputUserEmpty {
         0
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, _out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, _out: &mut S) -> tl::Encoded {
         Ok(())
     }
 }
@@ -1166,7 +1166,7 @@ impl tl::Serializable for InputUserFromMessage {
         tl::len(&self.peer) + tl::len(&self.msg_id) + tl::len(&self.user_id)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.peer, out)?;
         tl::put(&self.msg_id, out)?;
         tl::put(&self.user_id, out)?;
@@ -1200,7 +1200,7 @@ impl tl::Serializable for InputUserSelf {
         0
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, _out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, _out: &mut S) -> tl::Encoded {
         Ok(())
     }
 }
@@ -1229,7 +1229,7 @@ impl tl::Serializable for JsonArray {
         tl::len(&self.value)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.value, out)?;
         Ok(())
     }
@@ -1260,7 +1260,7 @@ impl tl::Serializable for JsonBool {
         tl::len(&self.value)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.value, out)?;
         Ok(())
     }
@@ -1286,7 +1286,7 @@ impl tl::Serializable for JsonNull {
         0
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, _out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, _out: &mut S) -> tl::Encoded {
         Ok(())
     }
 }
@@ -1315,7 +1315,7 @@ impl tl::Serializable for JsonNumber {
         tl::len(&self.value)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.value, out)?;
         Ok(())
     }
@@ -1346,7 +1346,7 @@ impl tl::Serializable for JsonObject {
         tl::len(&self.value)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.value, out)?;
         Ok(())
     }
@@ -1379,7 +1379,7 @@ impl tl::Serializable for JsonObjectValue {
         tl::len(&self.key) + tl::len(&self.value)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.key, out)?;
         tl::put(&self.value, out)?;
         Ok(())
@@ -1411,7 +1411,7 @@ impl tl::Serializable for JsonString {
         tl::len(&self.value)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.value, out)?;
         Ok(())
     }
@@ -1449,7 +1449,7 @@ impl tl::Serializable for LangPackDifference {
             + tl::len(&self.strings)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.lang_code, out)?;
         tl::put(&self.from_version, out)?;
         tl::put(&self.version, out)?;
@@ -1515,7 +1515,7 @@ impl tl::Serializable for LangPackLanguage {
             + tl::len(&self.translations_url)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         let flags = [(0, self.official), (1, self.base_lang_code.is_some()), (2, self.rtl), (3, self.beta)];
         tl::put_flags(&flags, out);
         tl::put(&self.name, out)?;
@@ -1570,7 +1570,7 @@ impl tl::Serializable for LangPackString {
         tl::len(&self.key) + tl::len(&self.value)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.key, out)?;
         tl::put(&self.value, out)?;
         Ok(())
@@ -1602,7 +1602,7 @@ impl tl::Serializable for LangPackStringDeleted {
         tl::len(&self.key)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.key, out)?;
         Ok(())
     }
@@ -1649,7 +1649,7 @@ impl tl::Serializable for LangPackStringPluralized {
             + tl::len(&self.other_value)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         let flags = [
             (0, self.zero_value.is_some()),
             (1, self.one_value.is_some()),
@@ -1707,7 +1707,7 @@ impl tl::Serializable for NearestDc {
         tl::len(&self.country) + tl::len(&self.this_dc) + tl::len(&self.nearest_dc)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.country, out)?;
         tl::put(&self.this_dc, out)?;
         tl::put(&self.nearest_dc, out)?;
@@ -1744,7 +1744,7 @@ impl tl::Serializable for ReactionCustomEmoji {
         tl::len(&self.document_id)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.document_id, out)?;
         Ok(())
     }
@@ -1775,7 +1775,7 @@ impl tl::Serializable for ReactionEmoji {
         tl::len(&self.emoticon)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.emoticon, out)?;
         Ok(())
     }
@@ -1801,7 +1801,7 @@ impl tl::Serializable for ReactionEmpty {
         0
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, _out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, _out: &mut S) -> tl::Encoded {
         Ok(())
     }
 }
@@ -1827,7 +1827,7 @@ impl tl::Serializable for ReactionPaid {
         0
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, _out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, _out: &mut S) -> tl::Encoded {
         Ok(())
     }
 }
@@ -1853,7 +1853,7 @@ impl tl::Serializable for True {
         0
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, _out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, _out: &mut S) -> tl::Encoded {
         Ok(())
     }
 }
@@ -1879,7 +1879,7 @@ impl tl::Serializable for UpdatesTooLong {
         0
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, _out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, _out: &mut S) -> tl::Encoded {
         Ok(())
     }
 }
@@ -1908,7 +1908,7 @@ impl tl::Serializable for UserEmpty {
         tl::len(&self.id)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.id, out)?;
         Ok(())
     }

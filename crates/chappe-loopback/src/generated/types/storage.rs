@@ -17,7 +17,7 @@ impl tl::Serializable for FileUnknown {
         0
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, _out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, _out: &mut S) -> tl::Encoded {
         Ok(())
     }
 }

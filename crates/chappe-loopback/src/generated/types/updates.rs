@@ -22,7 +22,7 @@ impl tl::Serializable for DifferenceEmpty {
         tl::len(&self.date) + tl::len(&self.seq)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.date, out)?;
         tl::put(&self.seq, out)?;
         Ok(())
@@ -66,7 +66,7 @@ impl tl::Serializable for State {
             + tl::len(&self.unread_count)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.pts, out)?;
         tl::put(&self.qts, out)?;
         tl::put(&self.date, out)?;

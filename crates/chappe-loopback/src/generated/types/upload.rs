@@ -26,7 +26,7 @@ impl tl::Serializable for File {
         tl::len(&self.r#type) + tl::len(&self.mtime) + tl::len(&self.bytes)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.r#type, out)?;
         tl::put(&self.mtime, out)?;
         tl::put(&self.bytes, out)?;

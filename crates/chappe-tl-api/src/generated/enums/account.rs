@@ -33,7 +33,7 @@ pub enum ChatThemes<'a> {
 
 impl tl::Serializable for ChatThemes<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xe011_e1c4, out),
             Self::ChatThemes(x) => tl::write_boxed(*x, out),
@@ -58,7 +58,7 @@ pub enum EmailVerified<'a> {
 
 impl tl::Serializable for EmailVerified<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::EmailVerified(x) => tl::write_boxed(x, out),
             Self::Login(x) => tl::write_boxed(*x, out),
@@ -77,7 +77,7 @@ pub enum EmojiStatuses<'a> {
 
 impl tl::Serializable for EmojiStatuses<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xd08c_e645, out),
             Self::EmojiStatuses(x) => tl::write_boxed(x, out),
@@ -119,7 +119,7 @@ pub enum ResetPasswordResult {
 
 impl tl::Serializable for ResetPasswordResult {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::ResetPasswordFailedWait(x) => tl::write_boxed(x, out),
             Self::ResetPasswordRequestedWait(x) => tl::write_boxed(x, out),
@@ -142,7 +142,7 @@ pub enum SavedMusicIds<'a> {
 
 impl tl::Serializable for SavedMusicIds<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x4fc8_1d6e, out),
             Self::SavedMusicIds(x) => tl::write_boxed(x, out),
@@ -161,7 +161,7 @@ pub enum SavedRingtone<'a> {
 
 impl tl::Serializable for SavedRingtone<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::SavedRingtone => tl::unit(0xb726_3f6d, out),
             Self::Converted(x) => tl::write_boxed(x, out),
@@ -180,7 +180,7 @@ pub enum SavedRingtones<'a> {
 
 impl tl::Serializable for SavedRingtones<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xfbf6_e8b1, out),
             Self::SavedRingtones(x) => tl::write_boxed(x, out),
@@ -205,7 +205,7 @@ pub enum Themes<'a> {
 
 impl tl::Serializable for Themes<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xf41e_b622, out),
             Self::Themes(x) => tl::write_boxed(x, out),
@@ -227,7 +227,7 @@ pub enum WallPapers<'a> {
 
 impl tl::Serializable for WallPapers<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x1c19_9183, out),
             Self::WallPapers(x) => tl::write_boxed(x, out),
@@ -249,7 +249,7 @@ pub enum WebBrowserSettings<'a> {
 
 impl tl::Serializable for WebBrowserSettings<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xc31c_8f4e, out),
             Self::WebBrowserSettings(x) => tl::write_boxed(*x, out),

@@ -18,7 +18,7 @@ pub enum Tones<'a> {
 
 impl tl::Serializable for Tones<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xc1f4_6103, out),
             Self::Tones(x) => tl::write_boxed(*x, out),

@@ -18,7 +18,7 @@ pub enum Authorization<'a> {
 
 impl tl::Serializable for Authorization<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Authorization(x) => tl::write_boxed(*x, out),
             Self::SignUpRequired(x) => tl::write_boxed(x, out),
@@ -43,7 +43,7 @@ pub enum CodeType {
 
 impl tl::Serializable for CodeType {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Sms => tl::unit(0x72a3_158c, out),
             Self::Call => tl::unit(0x741c_d3e3, out),
@@ -76,7 +76,7 @@ pub enum LoginToken<'a> {
 
 impl tl::Serializable for LoginToken<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::LoginToken(x) => tl::write_boxed(x, out),
             Self::MigrateTo(x) => tl::write_boxed(x, out),
@@ -104,7 +104,7 @@ pub enum SentCode<'a> {
 
 impl tl::Serializable for SentCode<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::SentCode(x) => tl::write_boxed(*x, out),
             Self::Success(x) => tl::write_boxed(x, out),
@@ -142,7 +142,7 @@ pub enum SentCodeType<'a> {
 
 impl tl::Serializable for SentCodeType<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::App(x) => tl::write_boxed(x, out),
             Self::Sms(x) => tl::write_boxed(x, out),

@@ -24,7 +24,7 @@ pub enum ChannelParticipants<'a> {
 
 impl tl::Serializable for ChannelParticipants<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::ChannelParticipants(x) => tl::write_boxed(*x, out),
             Self::NotModified => tl::unit(0xf017_3fe9, out),
@@ -48,7 +48,7 @@ pub enum SponsoredMessageReportResult<'a> {
 
 impl tl::Serializable for SponsoredMessageReportResult<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::ChooseOption(x) => tl::write_boxed(x, out),
             Self::AdsHidden => tl::unit(0x3e3b_cf2f, out),

@@ -18,7 +18,7 @@ pub enum ChatlistInvite<'a> {
 
 impl tl::Serializable for ChatlistInvite<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Already(x) => tl::write_boxed(*x, out),
             Self::ChatlistInvite(x) => tl::write_boxed(*x, out),

@@ -18,7 +18,7 @@ pub enum Blocked<'a> {
 
 impl tl::Serializable for Blocked<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Blocked(x) => tl::write_boxed(*x, out),
             Self::Slice(x) => tl::write_boxed(*x, out),
@@ -40,7 +40,7 @@ pub enum Contacts<'a> {
 
 impl tl::Serializable for Contacts<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xb74b_a9d2, out),
             Self::Contacts(x) => tl::write_boxed(*x, out),
@@ -68,7 +68,7 @@ pub enum SponsoredPeers<'a> {
 
 impl tl::Serializable for SponsoredPeers<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0xea32_b4b1, out),
             Self::SponsoredPeers(x) => tl::write_boxed(*x, out),
@@ -89,7 +89,7 @@ pub enum TopPeers<'a> {
 
 impl tl::Serializable for TopPeers<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xde26_6ef5, out),
             Self::TopPeers(x) => tl::write_boxed(*x, out),

@@ -18,7 +18,7 @@ pub enum WelcomeMessages<'a> {
 
 impl tl::Serializable for WelcomeMessages<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x59ff_db31, out),
             Self::WelcomeMessages(x) => tl::write_boxed(x, out),

@@ -18,7 +18,7 @@ pub enum AppConfig<'a> {
 
 impl tl::Serializable for AppConfig<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x7cde_641d, out),
             Self::AppConfig(x) => tl::write_boxed(x, out),
@@ -37,7 +37,7 @@ pub enum AppUpdate<'a> {
 
 impl tl::Serializable for AppUpdate<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::AppUpdate(x) => tl::write_boxed(*x, out),
             Self::NoAppUpdate => tl::unit(0xc45a_6536, out),
@@ -56,7 +56,7 @@ pub enum CountriesList<'a> {
 
 impl tl::Serializable for CountriesList<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x93cc_1f32, out),
             Self::CountriesList(x) => tl::write_boxed(x, out),
@@ -81,7 +81,7 @@ pub enum DeepLinkInfo<'a> {
 
 impl tl::Serializable for DeepLinkInfo<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x66af_a166, out),
             Self::DeepLinkInfo(x) => tl::write_boxed(*x, out),
@@ -103,7 +103,7 @@ pub enum PassportConfig<'a> {
 
 impl tl::Serializable for PassportConfig<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xbfb9_f457, out),
             Self::PassportConfig(x) => tl::write_boxed(x, out),
@@ -125,7 +125,7 @@ pub enum PeerColorSet<'a> {
 
 impl tl::Serializable for PeerColorSet<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::PeerColorSet(x) => tl::write_boxed(x, out),
             Self::PeerColorProfileSet(x) => tl::write_boxed(*x, out),
@@ -144,7 +144,7 @@ pub enum PeerColors<'a> {
 
 impl tl::Serializable for PeerColors<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x2ba1_f5ce, out),
             Self::PeerColors(x) => tl::write_boxed(x, out),
@@ -166,7 +166,7 @@ pub enum PromoData<'a> {
 
 impl tl::Serializable for PromoData<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty(x) => tl::write_boxed(x, out),
             Self::PromoData(x) => tl::write_boxed(*x, out),
@@ -197,7 +197,7 @@ pub enum TermsOfServiceUpdate<'a> {
 
 impl tl::Serializable for TermsOfServiceUpdate<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty(x) => tl::write_boxed(x, out),
             Self::TermsOfServiceUpdate(x) => tl::write_boxed(x, out),
@@ -216,7 +216,7 @@ pub enum TimezonesList<'a> {
 
 impl tl::Serializable for TimezonesList<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x9707_08cc, out),
             Self::TimezonesList(x) => tl::write_boxed(x, out),
@@ -235,7 +235,7 @@ pub enum UserInfo<'a> {
 
 impl tl::Serializable for UserInfo<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0xf3ae_2eed, out),
             Self::UserInfo(x) => tl::write_boxed(*x, out),

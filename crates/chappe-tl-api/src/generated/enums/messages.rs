@@ -27,7 +27,7 @@ pub enum AllStickers<'a> {
 
 impl tl::Serializable for AllStickers<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xe866_02c3, out),
             Self::AllStickers(x) => tl::write_boxed(x, out),
@@ -49,7 +49,7 @@ pub enum AvailableEffects<'a> {
 
 impl tl::Serializable for AvailableEffects<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xd1ed_9a5b, out),
             Self::AvailableEffects(x) => tl::write_boxed(*x, out),
@@ -68,7 +68,7 @@ pub enum AvailableReactions<'a> {
 
 impl tl::Serializable for AvailableReactions<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x9f07_1957, out),
             Self::AvailableReactions(x) => tl::write_boxed(x, out),
@@ -108,7 +108,7 @@ pub enum ChatInviteJoinResult<'a> {
 
 impl tl::Serializable for ChatInviteJoinResult<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Ok(x) => tl::write_boxed(x, out),
             Self::WebView(x) => tl::write_boxed(x, out),
@@ -127,7 +127,7 @@ pub enum Chats<'a> {
 
 impl tl::Serializable for Chats<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Chats(x) => tl::write_boxed(x, out),
             Self::Slice(x) => tl::write_boxed(x, out),
@@ -155,7 +155,7 @@ pub enum DhConfig<'a> {
 
 impl tl::Serializable for DhConfig<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified(x) => tl::write_boxed(x, out),
             Self::DhConfig(x) => tl::write_boxed(*x, out),
@@ -179,7 +179,7 @@ pub enum Dialogs<'a> {
 
 impl tl::Serializable for Dialogs<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Dialogs(x) => tl::write_boxed(*x, out),
             Self::Slice(x) => tl::write_boxed(*x, out),
@@ -202,7 +202,7 @@ pub enum EmojiGameInfo<'a> {
 
 impl tl::Serializable for EmojiGameInfo<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::EmojiGameUnavailable => tl::unit(0x59e6_5335, out),
             Self::EmojiGameDiceInfo(x) => tl::write_boxed(*x, out),
@@ -224,7 +224,7 @@ pub enum EmojiGroups<'a> {
 
 impl tl::Serializable for EmojiGroups<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x6fb4_ad87, out),
             Self::EmojiGroups(x) => tl::write_boxed(x, out),
@@ -243,7 +243,7 @@ pub enum ExportedChatInvite<'a> {
 
 impl tl::Serializable for ExportedChatInvite<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::ExportedChatInvite(x) => tl::write_boxed(x, out),
             Self::Replaced(x) => tl::write_boxed(*x, out),
@@ -265,7 +265,7 @@ pub enum FavedStickers<'a> {
 
 impl tl::Serializable for FavedStickers<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x9e8f_a6d3, out),
             Self::FavedStickers(x) => tl::write_boxed(*x, out),
@@ -284,7 +284,7 @@ pub enum FeaturedStickers<'a> {
 
 impl tl::Serializable for FeaturedStickers<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified(x) => tl::write_boxed(x, out),
             Self::FeaturedStickers(x) => tl::write_boxed(*x, out),
@@ -306,7 +306,7 @@ pub enum FoundStickerSets<'a> {
 
 impl tl::Serializable for FoundStickerSets<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x0d54_b65d, out),
             Self::FoundStickerSets(x) => tl::write_boxed(x, out),
@@ -325,7 +325,7 @@ pub enum FoundStickers<'a> {
 
 impl tl::Serializable for FoundStickers<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified(x) => tl::write_boxed(x, out),
             Self::FoundStickers(x) => tl::write_boxed(x, out),
@@ -372,7 +372,7 @@ pub enum Messages<'a> {
 
 impl tl::Serializable for Messages<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Messages(x) => tl::write_boxed(*x, out),
             Self::Slice(x) => tl::write_boxed(*x, out),
@@ -405,7 +405,7 @@ pub enum QuickReplies<'a> {
 
 impl tl::Serializable for QuickReplies<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::QuickReplies(x) => tl::write_boxed(*x, out),
             Self::NotModified => tl::unit(0x5f91_eb5b, out),
@@ -424,7 +424,7 @@ pub enum Reactions<'a> {
 
 impl tl::Serializable for Reactions<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xb06f_dbdf, out),
             Self::Reactions(x) => tl::write_boxed(x, out),
@@ -443,7 +443,7 @@ pub enum RecentStickers<'a> {
 
 impl tl::Serializable for RecentStickers<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x0b17_f890, out),
             Self::RecentStickers(x) => tl::write_boxed(*x, out),
@@ -464,7 +464,7 @@ pub enum SavedDialogs<'a> {
 
 impl tl::Serializable for SavedDialogs<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::SavedDialogs(x) => tl::write_boxed(*x, out),
             Self::Slice(x) => tl::write_boxed(*x, out),
@@ -484,7 +484,7 @@ pub enum SavedGifs<'a> {
 
 impl tl::Serializable for SavedGifs<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xe802_5ca2, out),
             Self::SavedGifs(x) => tl::write_boxed(x, out),
@@ -503,7 +503,7 @@ pub enum SavedReactionTags<'a> {
 
 impl tl::Serializable for SavedReactionTags<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x889b_59ef, out),
             Self::SavedReactionTags(x) => tl::write_boxed(x, out),
@@ -531,7 +531,7 @@ pub enum SentEncryptedMessage<'a> {
 
 impl tl::Serializable for SentEncryptedMessage<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::SentEncryptedMessage(x) => tl::write_boxed(x, out),
             Self::SentEncryptedFile(x) => tl::write_boxed(*x, out),
@@ -550,7 +550,7 @@ pub enum SponsoredMessages<'a> {
 
 impl tl::Serializable for SponsoredMessages<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::SponsoredMessages(x) => tl::write_boxed(*x, out),
             Self::Empty => tl::unit(0x1839_490f, out),
@@ -569,7 +569,7 @@ pub enum StickerSet<'a> {
 
 impl tl::Serializable for StickerSet<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::StickerSet(x) => tl::write_boxed(*x, out),
             Self::NotModified => tl::unit(0xd3f9_24eb, out),
@@ -588,7 +588,7 @@ pub enum StickerSetInstallResult<'a> {
 
 impl tl::Serializable for StickerSetInstallResult<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Success => tl::unit(0x3864_1628, out),
             Self::Archive(x) => tl::write_boxed(x, out),
@@ -607,7 +607,7 @@ pub enum Stickers<'a> {
 
 impl tl::Serializable for Stickers<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xf174_9a22, out),
             Self::Stickers(x) => tl::write_boxed(x, out),

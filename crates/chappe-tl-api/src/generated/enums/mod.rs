@@ -48,7 +48,7 @@ pub enum AiComposeTone<'a> {
 
 impl tl::Serializable for AiComposeTone<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::AiComposeTone(x) => tl::write_boxed(*x, out),
             Self::Default(x) => tl::write_boxed(*x, out),
@@ -79,7 +79,7 @@ pub enum AttachMenuBots<'a> {
 
 impl tl::Serializable for AttachMenuBots<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xf1d8_8a5c, out),
             Self::AttachMenuBots(x) => tl::write_boxed(*x, out),
@@ -107,7 +107,7 @@ pub enum AttachMenuPeerType {
 
 impl tl::Serializable for AttachMenuPeerType {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::SameBotPm => tl::unit(0x7d6b_e90e, out),
             Self::BotPm => tl::unit(0xc32b_fa1a, out),
@@ -159,7 +159,7 @@ pub enum BaseTheme {
 
 impl tl::Serializable for BaseTheme {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Classic => tl::unit(0xc3a1_2462, out),
             Self::Day => tl::unit(0xfbd8_1688, out),
@@ -187,7 +187,7 @@ pub enum BotApp<'a> {
 
 impl tl::Serializable for BotApp<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x5da6_74b7, out),
             Self::BotApp(x) => tl::write_boxed(*x, out),
@@ -225,7 +225,7 @@ pub enum BotCommandScope<'a> {
 
 impl tl::Serializable for BotCommandScope<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Default => tl::unit(0x2f6c_b2ab, out),
             Self::Users => tl::unit(0x3c4f_04d8, out),
@@ -264,7 +264,7 @@ pub enum BotInlineMessage<'a> {
 
 impl tl::Serializable for BotInlineMessage<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::MediaAuto(x) => tl::write_boxed(*x, out),
             Self::Text(x) => tl::write_boxed(*x, out),
@@ -289,7 +289,7 @@ pub enum BotInlineResult<'a> {
 
 impl tl::Serializable for BotInlineResult<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::BotInlineResult(x) => tl::write_boxed(*x, out),
             Self::BotInlineMediaResult(x) => tl::write_boxed(*x, out),
@@ -310,7 +310,7 @@ pub enum BotMenuButton<'a> {
 
 impl tl::Serializable for BotMenuButton<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Default => tl::unit(0x7533_a588, out),
             Self::Commands => tl::unit(0x4258_c205, out),
@@ -344,7 +344,7 @@ pub enum BusinessAwayMessageSchedule {
 
 impl tl::Serializable for BusinessAwayMessageSchedule {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Always => tl::unit(0xc9b9_e2b9, out),
             Self::OutsideWorkHours => tl::unit(0xc3f2_f501, out),
@@ -401,7 +401,7 @@ pub enum ButtonType<'a> {
 
 impl tl::Serializable for ButtonType<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Default => tl::unit(0xc9dd_90e9, out),
             Self::RequestPhone => tl::unit(0xdf3d_36f9, out),
@@ -534,7 +534,7 @@ pub enum ChannelAdminLogEventAction<'a> {
 
 impl tl::Serializable for ChannelAdminLogEventAction<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::ChangeTitle(x) => tl::write_boxed(x, out),
             Self::ChangeAbout(x) => tl::write_boxed(x, out),
@@ -606,7 +606,7 @@ pub enum ChannelLocation<'a> {
 
 impl tl::Serializable for ChannelLocation<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0xbfb5_ad8b, out),
             Self::ChannelLocation(x) => tl::write_boxed(*x, out),
@@ -625,7 +625,7 @@ pub enum ChannelMessagesFilter<'a> {
 
 impl tl::Serializable for ChannelMessagesFilter<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x94d4_2ee7, out),
             Self::ChannelMessagesFilter(x) => tl::write_boxed(x, out),
@@ -652,7 +652,7 @@ pub enum ChannelParticipant<'a> {
 
 impl tl::Serializable for ChannelParticipant<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::ChannelParticipant(x) => tl::write_boxed(*x, out),
             Self::ParticipantSelf(x) => tl::write_boxed(*x, out),
@@ -687,7 +687,7 @@ pub enum ChannelParticipantsFilter<'a> {
 
 impl tl::Serializable for ChannelParticipantsFilter<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::ChannelParticipantsRecent => tl::unit(0xde3f_3c79, out),
             Self::ChannelParticipantsAdmins => tl::unit(0xb460_8969, out),
@@ -722,7 +722,7 @@ pub enum Chat<'a> {
 
 impl tl::Serializable for Chat<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty(x) => tl::write_boxed(x, out),
             Self::Chat(x) => tl::write_boxed(*x, out),
@@ -757,7 +757,7 @@ pub enum ChatFull<'a> {
 
 impl tl::Serializable for ChatFull<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::ChatFull(x) => tl::write_boxed(*x, out),
             Self::ChannelFull(x) => tl::write_boxed(*x, out),
@@ -779,7 +779,7 @@ pub enum ChatInvite<'a> {
 
 impl tl::Serializable for ChatInvite<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Already(x) => tl::write_boxed(x, out),
             Self::ChatInvite(x) => tl::write_boxed(*x, out),
@@ -807,7 +807,7 @@ pub enum ChatParticipant<'a> {
 
 impl tl::Serializable for ChatParticipant<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::ChatParticipant(x) => tl::write_boxed(*x, out),
             Self::Creator(x) => tl::write_boxed(x, out),
@@ -827,7 +827,7 @@ pub enum ChatParticipants<'a> {
 
 impl tl::Serializable for ChatParticipants<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Forbidden(x) => tl::write_boxed(x, out),
             Self::ChatParticipants(x) => tl::write_boxed(x, out),
@@ -846,7 +846,7 @@ pub enum ChatPhoto<'a> {
 
 impl tl::Serializable for ChatPhoto<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x37c1_011c, out),
             Self::ChatPhoto(x) => tl::write_boxed(x, out),
@@ -867,7 +867,7 @@ pub enum ChatReactions<'a> {
 
 impl tl::Serializable for ChatReactions<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::None => tl::unit(0xeafc_32bc, out),
             Self::All(x) => tl::write_boxed(x, out),
@@ -887,7 +887,7 @@ pub enum ChatTheme<'a> {
 
 impl tl::Serializable for ChatTheme<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::ChatTheme(x) => tl::write_boxed(x, out),
             Self::UniqueGift(x) => tl::write_boxed(x, out),
@@ -947,7 +947,7 @@ pub enum Dialog<'a> {
 
 impl tl::Serializable for Dialog<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Dialog(x) => tl::write_boxed(*x, out),
             Self::Folder(x) => tl::write_boxed(*x, out),
@@ -969,7 +969,7 @@ pub enum DialogFilter<'a> {
 
 impl tl::Serializable for DialogFilter<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::DialogFilter(x) => tl::write_boxed(*x, out),
             Self::Default => tl::unit(0x3632_93ae, out),
@@ -994,7 +994,7 @@ pub enum DialogPeer {
 
 impl tl::Serializable for DialogPeer {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::DialogPeer(x) => tl::write_boxed(x, out),
             Self::Folder(x) => tl::write_boxed(x, out),
@@ -1017,7 +1017,7 @@ pub enum Document<'a> {
 
 impl tl::Serializable for Document<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty(x) => tl::write_boxed(x, out),
             Self::Document(x) => tl::write_boxed(*x, out),
@@ -1048,7 +1048,7 @@ pub enum DocumentAttribute<'a> {
 
 impl tl::Serializable for DocumentAttribute<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::ImageSize(x) => tl::write_boxed(x, out),
             Self::Animated => tl::unit(0x11b5_8939, out),
@@ -1073,7 +1073,7 @@ pub enum DraftMessage<'a> {
 
 impl tl::Serializable for DraftMessage<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty(x) => tl::write_boxed(x, out),
             Self::DraftMessage(x) => tl::write_boxed(*x, out),
@@ -1094,7 +1094,7 @@ pub enum EmailVerification<'a> {
 
 impl tl::Serializable for EmailVerification<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Code(x) => tl::write_boxed(x, out),
             Self::Google(x) => tl::write_boxed(x, out),
@@ -1116,7 +1116,7 @@ pub enum EmailVerifyPurpose<'a> {
 
 impl tl::Serializable for EmailVerifyPurpose<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::LoginSetup(x) => tl::write_boxed(x, out),
             Self::LoginChange => tl::unit(0x527d_22eb, out),
@@ -1138,7 +1138,7 @@ pub enum EmojiGroup<'a> {
 
 impl tl::Serializable for EmojiGroup<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::EmojiGroup(x) => tl::write_boxed(*x, out),
             Self::Greeting(x) => tl::write_boxed(*x, out),
@@ -1158,7 +1158,7 @@ pub enum EmojiKeyword<'a> {
 
 impl tl::Serializable for EmojiKeyword<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::EmojiKeyword(x) => tl::write_boxed(x, out),
             Self::Deleted(x) => tl::write_boxed(x, out),
@@ -1183,7 +1183,7 @@ pub enum EmojiList<'a> {
 
 impl tl::Serializable for EmojiList<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x481e_adfa, out),
             Self::EmojiList(x) => tl::write_boxed(x, out),
@@ -1206,7 +1206,7 @@ pub enum EmojiStatus<'a> {
 
 impl tl::Serializable for EmojiStatus<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x2de1_1aae, out),
             Self::EmojiStatus(x) => tl::write_boxed(x, out),
@@ -1236,7 +1236,7 @@ pub enum EncryptedChat<'a> {
 
 impl tl::Serializable for EncryptedChat<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty(x) => tl::write_boxed(x, out),
             Self::Waiting(x) => tl::write_boxed(x, out),
@@ -1258,7 +1258,7 @@ pub enum EncryptedFile {
 
 impl tl::Serializable for EncryptedFile {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0xc21f_497e, out),
             Self::EncryptedFile(x) => tl::write_boxed(x, out),
@@ -1277,7 +1277,7 @@ pub enum EncryptedMessage<'a> {
 
 impl tl::Serializable for EncryptedMessage<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::EncryptedMessage(x) => tl::write_boxed(*x, out),
             Self::Service(x) => tl::write_boxed(x, out),
@@ -1302,7 +1302,7 @@ pub enum ExportedChatInvite<'a> {
 
 impl tl::Serializable for ExportedChatInvite<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::ChatInviteExported(x) => tl::write_boxed(*x, out),
             Self::ChatInvitePublicJoinRequests => tl::unit(0xed10_7ab7, out),
@@ -1345,7 +1345,7 @@ pub enum ForumTopic<'a> {
 
 impl tl::Serializable for ForumTopic<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Deleted(x) => tl::write_boxed(x, out),
             Self::ForumTopic(x) => tl::write_boxed(*x, out),
@@ -1370,7 +1370,7 @@ pub enum GeoPoint {
 
 impl tl::Serializable for GeoPoint {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x1117_dd5f, out),
             Self::GeoPoint(x) => tl::write_boxed(x, out),
@@ -1395,7 +1395,7 @@ pub enum GroupCall<'a> {
 
 impl tl::Serializable for GroupCall<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Discarded(x) => tl::write_boxed(x, out),
             Self::GroupCall(x) => tl::write_boxed(*x, out),
@@ -1464,7 +1464,7 @@ pub enum InlineButtonType<'a> {
 
 impl tl::Serializable for InlineButtonType<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Url(x) => tl::write_boxed(x, out),
             Self::UrlAuth(x) => tl::write_boxed(*x, out),
@@ -1501,7 +1501,7 @@ pub enum InlineQueryPeerType {
 
 impl tl::Serializable for InlineQueryPeerType {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::SameBotPm => tl::unit(0x3081_ed9d, out),
             Self::Pm => tl::unit(0x833c_0fac, out),
@@ -1528,7 +1528,7 @@ pub enum InputAiComposeTone<'a> {
 
 impl tl::Serializable for InputAiComposeTone<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Default(x) => tl::write_boxed(x, out),
             Self::Id(x) => tl::write_boxed(x, out),
@@ -1552,7 +1552,7 @@ pub enum InputBotApp<'a> {
 
 impl tl::Serializable for InputBotApp<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Id(x) => tl::write_boxed(x, out),
             Self::ShortName(x) => tl::write_boxed(*x, out),
@@ -1585,7 +1585,7 @@ pub enum InputBotInlineMessage<'a> {
 
 impl tl::Serializable for InputBotInlineMessage<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::MediaAuto(x) => tl::write_boxed(*x, out),
             Self::Text(x) => tl::write_boxed(*x, out),
@@ -1611,7 +1611,7 @@ pub enum InputBotInlineMessageId {
 
 impl tl::Serializable for InputBotInlineMessageId {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::InputBotInlineMessageId(x) => tl::write_boxed(x, out),
             Self::Id64(x) => tl::write_boxed(x, out),
@@ -1634,7 +1634,7 @@ pub enum InputBotInlineResult<'a> {
 
 impl tl::Serializable for InputBotInlineResult<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::InputBotInlineResult(x) => tl::write_boxed(*x, out),
             Self::Photo(x) => tl::write_boxed(*x, out),
@@ -1675,7 +1675,7 @@ pub enum InputChannel<'a> {
 
 impl tl::Serializable for InputChannel<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0xee8c_1e86, out),
             Self::InputChannel(x) => tl::write_boxed(x, out),
@@ -1697,7 +1697,7 @@ pub enum InputChatPhoto<'a> {
 
 impl tl::Serializable for InputChatPhoto<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x1ca4_8f57, out),
             Self::InputChatUploadedPhoto(x) => tl::write_boxed(*x, out),
@@ -1719,7 +1719,7 @@ pub enum InputChatTheme<'a> {
 
 impl tl::Serializable for InputChatTheme<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x8326_8483, out),
             Self::InputChatTheme(x) => tl::write_boxed(x, out),
@@ -1742,7 +1742,7 @@ pub enum InputCheckPasswordSrp<'a> {
 
 impl tl::Serializable for InputCheckPasswordSrp<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::InputCheckPasswordEmpty => tl::unit(0x9880_f658, out),
             Self::InputCheckPasswordSrp(x) => tl::write_boxed(*x, out),
@@ -1764,7 +1764,7 @@ pub enum InputCollectible<'a> {
 
 impl tl::Serializable for InputCollectible<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Username(x) => tl::write_boxed(x, out),
             Self::Phone(x) => tl::write_boxed(x, out),
@@ -1788,7 +1788,7 @@ pub enum InputDialogPeer<'a> {
 
 impl tl::Serializable for InputDialogPeer<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::InputDialogPeer(x) => tl::write_boxed(x, out),
             Self::Folder(x) => tl::write_boxed(x, out),
@@ -1808,7 +1808,7 @@ pub enum InputDocument<'a> {
 
 impl tl::Serializable for InputDocument<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x72f0_eaae, out),
             Self::InputDocument(x) => tl::write_boxed(x, out),
@@ -1834,7 +1834,7 @@ pub enum InputEncryptedFile<'a> {
 
 impl tl::Serializable for InputEncryptedFile<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x1837_c364, out),
             Self::Uploaded(x) => tl::write_boxed(x, out),
@@ -1857,7 +1857,7 @@ pub enum InputFile<'a> {
 
 impl tl::Serializable for InputFile<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::InputFile(x) => tl::write_boxed(*x, out),
             Self::Big(x) => tl::write_boxed(x, out),
@@ -1893,7 +1893,7 @@ pub enum InputFileLocation<'a> {
 
 impl tl::Serializable for InputFileLocation<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::InputFileLocation(x) => tl::write_boxed(*x, out),
             Self::InputEncryptedFileLocation(x) => tl::write_boxed(x, out),
@@ -1923,7 +1923,7 @@ pub enum InputGame<'a> {
 
 impl tl::Serializable for InputGame<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Id(x) => tl::write_boxed(x, out),
             Self::ShortName(x) => tl::write_boxed(*x, out),
@@ -1942,7 +1942,7 @@ pub enum InputGeoPoint {
 
 impl tl::Serializable for InputGeoPoint {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0xe4c1_23d6, out),
             Self::InputGeoPoint(x) => tl::write_boxed(x, out),
@@ -1963,7 +1963,7 @@ pub enum InputGroupCall<'a> {
 
 impl tl::Serializable for InputGroupCall<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::InputGroupCall(x) => tl::write_boxed(x, out),
             Self::Slug(x) => tl::write_boxed(x, out),
@@ -2009,7 +2009,7 @@ pub enum InputInvoice<'a> {
 
 impl tl::Serializable for InputInvoice<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Message(x) => tl::write_boxed(x, out),
             Self::Slug(x) => tl::write_boxed(x, out),
@@ -2077,7 +2077,7 @@ pub enum InputMedia<'a> {
 
 impl tl::Serializable for InputMedia<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x9664_f57f, out),
             Self::UploadedPhoto(x) => tl::write_boxed(*x, out),
@@ -2118,7 +2118,7 @@ pub enum InputMessage {
 
 impl tl::Serializable for InputMessage {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Id(x) => tl::write_boxed(x, out),
             Self::ReplyTo(x) => tl::write_boxed(x, out),
@@ -2150,7 +2150,7 @@ pub enum InputNotifyPeer<'a> {
 
 impl tl::Serializable for InputNotifyPeer<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::InputNotifyPeer(x) => tl::write_boxed(x, out),
             Self::InputNotifyUsers => tl::unit(0x193b_4417, out),
@@ -2176,7 +2176,7 @@ pub enum InputPasskeyResponse<'a> {
 
 impl tl::Serializable for InputPasskeyResponse<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Register(x) => tl::write_boxed(x, out),
             Self::Login(x) => tl::write_boxed(*x, out),
@@ -2199,7 +2199,7 @@ pub enum InputPaymentCredentials<'a> {
 
 impl tl::Serializable for InputPaymentCredentials<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Saved(x) => tl::write_boxed(x, out),
             Self::InputPaymentCredentials(x) => tl::write_boxed(x, out),
@@ -2230,7 +2230,7 @@ pub enum InputPeer<'a> {
 
 impl tl::Serializable for InputPeer<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x7f3b_18ea, out),
             Self::PeerSelf => tl::unit(0x7da0_7ec9, out),
@@ -2260,7 +2260,7 @@ pub enum InputPhoto<'a> {
 
 impl tl::Serializable for InputPhoto<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x1cd7_bf0d, out),
             Self::InputPhoto(x) => tl::write_boxed(x, out),
@@ -2303,7 +2303,7 @@ pub enum InputPrivacyKey {
 
 impl tl::Serializable for InputPrivacyKey {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::StatusTimestamp => tl::unit(0x4f96_cb18, out),
             Self::ChatInvite => tl::unit(0xbdfb_0426, out),
@@ -2354,7 +2354,7 @@ pub enum InputPrivacyRule<'a> {
 
 impl tl::Serializable for InputPrivacyRule<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::InputPrivacyValueAllowContacts => tl::unit(0x0d09_e07b, out),
             Self::InputPrivacyValueAllowAll => tl::unit(0x184b_35ce, out),
@@ -2383,7 +2383,7 @@ pub enum InputQuickReplyShortcut<'a> {
 
 impl tl::Serializable for InputQuickReplyShortcut<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::InputQuickReplyShortcut(x) => tl::write_boxed(x, out),
             Self::Id(x) => tl::write_boxed(x, out),
@@ -2406,7 +2406,7 @@ pub enum InputReplyTo<'a> {
 
 impl tl::Serializable for InputReplyTo<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Message(x) => tl::write_boxed(*x, out),
             Self::Story(x) => tl::write_boxed(x, out),
@@ -2427,7 +2427,7 @@ pub enum InputRichFile<'a> {
 
 impl tl::Serializable for InputRichFile<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Photo(x) => tl::write_boxed(*x, out),
             Self::Document(x) => tl::write_boxed(*x, out),
@@ -2448,7 +2448,7 @@ pub enum InputRichMessage<'a> {
 
 impl tl::Serializable for InputRichMessage<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::InputRichMessage(x) => tl::write_boxed(*x, out),
             Self::Html(x) => tl::write_boxed(*x, out),
@@ -2470,7 +2470,7 @@ pub enum InputSavedStarGift<'a> {
 
 impl tl::Serializable for InputSavedStarGift<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::User(x) => tl::write_boxed(x, out),
             Self::Chat(x) => tl::write_boxed(x, out),
@@ -2490,7 +2490,7 @@ pub enum InputSecureFile<'a> {
 
 impl tl::Serializable for InputSecureFile<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Uploaded(x) => tl::write_boxed(*x, out),
             Self::InputSecureFile(x) => tl::write_boxed(x, out),
@@ -2515,7 +2515,7 @@ pub enum InputStarGiftAuction<'a> {
 
 impl tl::Serializable for InputStarGiftAuction<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::InputStarGiftAuction(x) => tl::write_boxed(x, out),
             Self::Slug(x) => tl::write_boxed(x, out),
@@ -2557,7 +2557,7 @@ pub enum InputStickerSet<'a> {
 
 impl tl::Serializable for InputStickerSet<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0xffb6_2b95, out),
             Self::Id(x) => tl::write_boxed(x, out),
@@ -2589,7 +2589,7 @@ pub enum InputStickeredMedia<'a> {
 
 impl tl::Serializable for InputStickeredMedia<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Photo(x) => tl::write_boxed(*x, out),
             Self::Document(x) => tl::write_boxed(*x, out),
@@ -2620,7 +2620,7 @@ pub enum InputStorePaymentPurpose<'a> {
 
 impl tl::Serializable for InputStorePaymentPurpose<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::InputStorePaymentPremiumSubscription(x) => tl::write_boxed(x, out),
             Self::InputStorePaymentGiftPremium(x) => tl::write_boxed(*x, out),
@@ -2645,7 +2645,7 @@ pub enum InputTheme<'a> {
 
 impl tl::Serializable for InputTheme<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::InputTheme(x) => tl::write_boxed(x, out),
             Self::Slug(x) => tl::write_boxed(x, out),
@@ -2671,7 +2671,7 @@ pub enum InputUser<'a> {
 
 impl tl::Serializable for InputUser<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0xb988_86cf, out),
             Self::UserSelf => tl::unit(0xf7c1_b13f, out),
@@ -2694,7 +2694,7 @@ pub enum InputWallPaper<'a> {
 
 impl tl::Serializable for InputWallPaper<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::InputWallPaper(x) => tl::write_boxed(x, out),
             Self::Slug(x) => tl::write_boxed(x, out),
@@ -2714,7 +2714,7 @@ pub enum InputWalletReplacement<'a> {
 
 impl tl::Serializable for InputWalletReplacement<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::InputWalletNew => tl::unit(0x63a4_40dc, out),
             Self::InputWalletImported(x) => tl::write_boxed(*x, out),
@@ -2738,7 +2738,7 @@ pub enum InputWebFileLocation<'a> {
 
 impl tl::Serializable for InputWebFileLocation<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::InputWebFileLocation(x) => tl::write_boxed(x, out),
             Self::InputWebFileGeoPointLocation(x) => tl::write_boxed(*x, out),
@@ -2772,7 +2772,7 @@ pub enum Jsonvalue<'a> {
 
 impl tl::Serializable for Jsonvalue<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::JsonNull => tl::unit(0x3f6d_7b68, out),
             Self::JsonBool(x) => tl::write_boxed(x, out),
@@ -2799,7 +2799,7 @@ pub enum JoinChatBotResult<'a> {
 
 impl tl::Serializable for JoinChatBotResult<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Approved => tl::unit(0xae15_2a69, out),
             Self::Declined => tl::unit(0x0efa_0194, out),
@@ -2846,7 +2846,7 @@ pub enum LangPackString<'a> {
 
 impl tl::Serializable for LangPackString<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::LangPackString(x) => tl::write_boxed(x, out),
             Self::Pluralized(x) => tl::write_boxed(*x, out),
@@ -2883,7 +2883,7 @@ pub enum MediaArea<'a> {
 
 impl tl::Serializable for MediaArea<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Venue(x) => tl::write_boxed(*x, out),
             Self::InputMediaAreaVenue(x) => tl::write_boxed(x, out),
@@ -2914,7 +2914,7 @@ pub enum Message<'a> {
 
 impl tl::Serializable for Message<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty(x) => tl::write_boxed(x, out),
             Self::Message(x) => tl::write_boxed(*x, out),
@@ -3072,7 +3072,7 @@ pub enum MessageAction<'a> {
 
 impl tl::Serializable for MessageAction<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0xb6ae_f7b0, out),
             Self::ChatCreate(x) => tl::write_boxed(x, out),
@@ -3208,7 +3208,7 @@ pub enum MessageEntity<'a> {
 
 impl tl::Serializable for MessageEntity<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Unknown(x) => tl::write_boxed(x, out),
             Self::Mention(x) => tl::write_boxed(x, out),
@@ -3251,7 +3251,7 @@ pub enum MessageExtendedMedia<'a> {
 
 impl tl::Serializable for MessageExtendedMedia<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Preview(x) => tl::write_boxed(x, out),
             Self::MessageExtendedMedia(x) => tl::write_boxed(*x, out),
@@ -3307,7 +3307,7 @@ pub enum MessageMedia<'a> {
 
 impl tl::Serializable for MessageMedia<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x3ded_6320, out),
             Self::Photo(x) => tl::write_boxed(x, out),
@@ -3348,7 +3348,7 @@ pub enum MessagePeerVote<'a> {
 
 impl tl::Serializable for MessagePeerVote<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::MessagePeerVote(x) => tl::write_boxed(*x, out),
             Self::InputOption(x) => tl::write_boxed(x, out),
@@ -3380,7 +3380,7 @@ pub enum MessageReplyHeader<'a> {
 
 impl tl::Serializable for MessageReplyHeader<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::MessageReplyHeader(x) => tl::write_boxed(*x, out),
             Self::MessageReplyStoryHeader(x) => tl::write_boxed(x, out),
@@ -3437,7 +3437,7 @@ pub enum MessagesFilter {
 
 impl tl::Serializable for MessagesFilter {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::InputMessagesFilterEmpty => tl::unit(0x57e2_f66c, out),
             Self::InputMessagesFilterPhotos => tl::unit(0x9609_a51c, out),
@@ -3485,7 +3485,7 @@ pub enum NotificationSound<'a> {
 
 impl tl::Serializable for NotificationSound<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Default => tl::unit(0x97e8_bebe, out),
             Self::None => tl::unit(0x6f0c_34df, out),
@@ -3514,7 +3514,7 @@ pub enum NotifyPeer {
 
 impl tl::Serializable for NotifyPeer {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotifyPeer(x) => tl::write_boxed(x, out),
             Self::NotifyUsers => tl::unit(0xb4c8_3b4c, out),
@@ -3534,7 +3534,7 @@ pub enum Null {
 
 impl tl::Serializable for Null {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Null => tl::unit(0x5673_0bcc, out),
         }
@@ -3654,7 +3654,7 @@ pub enum PageBlock<'a> {
 
 impl tl::Serializable for PageBlock<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Unsupported => tl::unit(0x1356_7e8a, out),
             Self::Title(x) => tl::write_boxed(x, out),
@@ -3718,7 +3718,7 @@ pub enum PageListItem<'a> {
 
 impl tl::Serializable for PageListItem<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Text(x) => tl::write_boxed(*x, out),
             Self::Blocks(x) => tl::write_boxed(x, out),
@@ -3737,7 +3737,7 @@ pub enum PageListOrderedItem<'a> {
 
 impl tl::Serializable for PageListOrderedItem<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Text(x) => tl::write_boxed(*x, out),
             Self::Blocks(x) => tl::write_boxed(*x, out),
@@ -3767,7 +3767,7 @@ pub enum PaidReactionPrivacy<'a> {
 
 impl tl::Serializable for PaidReactionPrivacy<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Default => tl::unit(0x206a_d49e, out),
             Self::Anonymous => tl::unit(0x1f0c_1ad9, out),
@@ -3790,7 +3790,7 @@ pub enum PasswordKdfAlgo<'a> {
 
 impl tl::Serializable for PasswordKdfAlgo<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Unknown => tl::unit(0xd45a_b096, out),
             Self::Sha256Sha256Pbkdf2Hmacsha512iter100000Sha256ModPow(x) => tl::write_boxed(*x, out),
@@ -3823,7 +3823,7 @@ pub enum Peer {
 
 impl tl::Serializable for Peer {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::User(x) => tl::write_boxed(x, out),
             Self::Chat(x) => tl::write_boxed(x, out),
@@ -3848,7 +3848,7 @@ pub enum PeerColor<'a> {
 
 impl tl::Serializable for PeerColor<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::PeerColor(x) => tl::write_boxed(x, out),
             Self::Collectible(x) => tl::write_boxed(*x, out),
@@ -3868,7 +3868,7 @@ pub enum PeerLocated {
 
 impl tl::Serializable for PeerLocated {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::PeerLocated(x) => tl::write_boxed(x, out),
             Self::PeerSelfLocated(x) => tl::write_boxed(x, out),
@@ -3907,7 +3907,7 @@ pub enum PhoneCall<'a> {
 
 impl tl::Serializable for PhoneCall<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty(x) => tl::write_boxed(x, out),
             Self::Waiting(x) => tl::write_boxed(*x, out),
@@ -3936,7 +3936,7 @@ pub enum PhoneCallDiscardReason<'a> {
 
 impl tl::Serializable for PhoneCallDiscardReason<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Missed => tl::unit(0x85e4_2301, out),
             Self::Disconnect => tl::unit(0xe095_c1a0, out),
@@ -3961,7 +3961,7 @@ pub enum PhoneConnection<'a> {
 
 impl tl::Serializable for PhoneConnection<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::PhoneConnection(x) => tl::write_boxed(*x, out),
             Self::Webrtc(x) => tl::write_boxed(*x, out),
@@ -3980,7 +3980,7 @@ pub enum Photo<'a> {
 
 impl tl::Serializable for Photo<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty(x) => tl::write_boxed(x, out),
             Self::Photo(x) => tl::write_boxed(*x, out),
@@ -4007,7 +4007,7 @@ pub enum PhotoSize<'a> {
 
 impl tl::Serializable for PhotoSize<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty(x) => tl::write_boxed(x, out),
             Self::PhotoSize(x) => tl::write_boxed(x, out),
@@ -4033,7 +4033,7 @@ pub enum PollAnswer<'a> {
 
 impl tl::Serializable for PollAnswer<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::PollAnswer(x) => tl::write_boxed(*x, out),
             Self::InputPollAnswer(x) => tl::write_boxed(*x, out),
@@ -4064,7 +4064,7 @@ pub enum PostInteractionCounters {
 
 impl tl::Serializable for PostInteractionCounters {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Message(x) => tl::write_boxed(x, out),
             Self::Story(x) => tl::write_boxed(x, out),
@@ -4089,7 +4089,7 @@ pub enum PrepaidGiveaway {
 
 impl tl::Serializable for PrepaidGiveaway {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::PrepaidGiveaway(x) => tl::write_boxed(x, out),
             Self::PrepaidStarsGiveaway(x) => tl::write_boxed(x, out),
@@ -4132,7 +4132,7 @@ pub enum PrivacyKey {
 
 impl tl::Serializable for PrivacyKey {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::StatusTimestamp => tl::unit(0xbc2e_ab30, out),
             Self::ChatInvite => tl::unit(0x500e_6dfa, out),
@@ -4183,7 +4183,7 @@ pub enum PrivacyRule<'a> {
 
 impl tl::Serializable for PrivacyRule<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::PrivacyValueAllowContacts => tl::unit(0xfffe_1bac, out),
             Self::PrivacyValueAllowAll => tl::unit(0x6542_7b82, out),
@@ -4224,7 +4224,7 @@ pub enum ProfileTab {
 
 impl tl::Serializable for ProfileTab {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Posts => tl::unit(0xb98c_d696, out),
             Self::Gifts => tl::unit(0x4d4b_d46a, out),
@@ -4249,7 +4249,7 @@ pub enum PublicForward<'a> {
 
 impl tl::Serializable for PublicForward<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Message(x) => tl::write_boxed(x, out),
             Self::Story(x) => tl::write_boxed(*x, out),
@@ -4275,7 +4275,7 @@ pub enum Reaction<'a> {
 
 impl tl::Serializable for Reaction<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x79f5_d419, out),
             Self::Emoji(x) => tl::write_boxed(x, out),
@@ -4299,7 +4299,7 @@ pub enum ReactionNotificationsFrom {
 
 impl tl::Serializable for ReactionNotificationsFrom {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Contacts => tl::unit(0xbac3_a61a, out),
             Self::All => tl::unit(0x4b9e_22a0, out),
@@ -4333,7 +4333,7 @@ pub enum RecentMeUrl<'a> {
 
 impl tl::Serializable for RecentMeUrl<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Unknown(x) => tl::write_boxed(x, out),
             Self::User(x) => tl::write_boxed(x, out),
@@ -4362,7 +4362,7 @@ pub enum ReplyMarkup<'a> {
 
 impl tl::Serializable for ReplyMarkup<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::ReplyKeyboardHide(x) => tl::write_boxed(x, out),
             Self::ReplyKeyboardForceReply(x) => tl::write_boxed(x, out),
@@ -4399,7 +4399,7 @@ pub enum ReportReason {
 
 impl tl::Serializable for ReportReason {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::InputReportReasonSpam => tl::unit(0x58db_cab8, out),
             Self::InputReportReasonViolence => tl::unit(0x1e22_c78d, out),
@@ -4428,7 +4428,7 @@ pub enum ReportResult<'a> {
 
 impl tl::Serializable for ReportResult<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::ChooseOption(x) => tl::write_boxed(x, out),
             Self::AddComment(x) => tl::write_boxed(x, out),
@@ -4452,7 +4452,7 @@ pub enum RequestPeerType<'a> {
 
 impl tl::Serializable for RequestPeerType<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::User(x) => tl::write_boxed(x, out),
             Self::Chat(x) => tl::write_boxed(x, out),
@@ -4475,7 +4475,7 @@ pub enum RequestedPeer<'a> {
 
 impl tl::Serializable for RequestedPeer<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::User(x) => tl::write_boxed(*x, out),
             Self::Chat(x) => tl::write_boxed(x, out),
@@ -4497,7 +4497,7 @@ pub enum RequirementToContact {
 
 impl tl::Serializable for RequirementToContact {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x050a_9839, out),
             Self::Premium => tl::unit(0xe581_e4e9, out),
@@ -4586,7 +4586,7 @@ pub enum RichText<'a> {
 
 impl tl::Serializable for RichText<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::TextEmpty => tl::unit(0xdc3d_824f, out),
             Self::TextPlain(x) => tl::write_boxed(x, out),
@@ -4638,7 +4638,7 @@ pub enum SavedDialog<'a> {
 
 impl tl::Serializable for SavedDialog<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::SavedDialog(x) => tl::write_boxed(x, out),
             Self::MonoForumDialog(x) => tl::write_boxed(*x, out),
@@ -4678,7 +4678,7 @@ pub enum SecureFile<'a> {
 
 impl tl::Serializable for SecureFile<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x6419_9744, out),
             Self::SecureFile(x) => tl::write_boxed(*x, out),
@@ -4699,7 +4699,7 @@ pub enum SecurePasswordKdfAlgo<'a> {
 
 impl tl::Serializable for SecurePasswordKdfAlgo<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Unknown => tl::unit(0x004a_8537, out),
             Self::Pbkdf2Hmacsha512iter100000(x) => tl::write_boxed(x, out),
@@ -4719,7 +4719,7 @@ pub enum SecurePlainData<'a> {
 
 impl tl::Serializable for SecurePlainData<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::SecurePlainPhone(x) => tl::write_boxed(x, out),
             Self::SecurePlainEmail(x) => tl::write_boxed(x, out),
@@ -4738,7 +4738,7 @@ pub enum SecureRequiredType<'a> {
 
 impl tl::Serializable for SecureRequiredType<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::SecureRequiredType(x) => tl::write_boxed(x, out),
             Self::OneOf(x) => tl::write_boxed(x, out),
@@ -4777,7 +4777,7 @@ pub enum SecureValueError<'a> {
 
 impl tl::Serializable for SecureValueError<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Data(x) => tl::write_boxed(*x, out),
             Self::FrontSide(x) => tl::write_boxed(*x, out),
@@ -4828,7 +4828,7 @@ pub enum SecureValueType {
 
 impl tl::Serializable for SecureValueType {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::PersonalDetails => tl::unit(0x9d2a_81e3, out),
             Self::Passport => tl::unit(0x3dac_6a00, out),
@@ -4901,7 +4901,7 @@ pub enum SendMessageAction<'a> {
 
 impl tl::Serializable for SendMessageAction<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::SendMessageTypingAction => tl::unit(0x16bf_744e, out),
             Self::SendMessageCancelAction => tl::unit(0xfd5e_c8f5, out),
@@ -4955,7 +4955,7 @@ pub enum StarGift<'a> {
 
 impl tl::Serializable for StarGift<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::StarGift(x) => tl::write_boxed(*x, out),
             Self::Unique(x) => tl::write_boxed(*x, out),
@@ -4981,7 +4981,7 @@ pub enum StarGiftAttribute<'a> {
 
 impl tl::Serializable for StarGiftAttribute<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Model(x) => tl::write_boxed(*x, out),
             Self::Pattern(x) => tl::write_boxed(*x, out),
@@ -5007,7 +5007,7 @@ pub enum StarGiftAttributeId {
 
 impl tl::Serializable for StarGiftAttributeId {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Model(x) => tl::write_boxed(x, out),
             Self::Pattern(x) => tl::write_boxed(x, out),
@@ -5033,7 +5033,7 @@ pub enum StarGiftAttributeRarity {
 
 impl tl::Serializable for StarGiftAttributeRarity {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::StarGiftAttributeRarity(x) => tl::write_boxed(x, out),
             Self::Uncommon => tl::unit(0xdbce_6389, out),
@@ -5058,7 +5058,7 @@ pub enum StarGiftAuctionRound {
 
 impl tl::Serializable for StarGiftAuctionRound {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::StarGiftAuctionRound(x) => tl::write_boxed(x, out),
             Self::Extendable(x) => tl::write_boxed(x, out),
@@ -5079,7 +5079,7 @@ pub enum StarGiftAuctionState<'a> {
 
 impl tl::Serializable for StarGiftAuctionState<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xfe33_3952, out),
             Self::StarGiftAuctionState(x) => tl::write_boxed(*x, out),
@@ -5114,7 +5114,7 @@ pub enum StarsAmount {
 
 impl tl::Serializable for StarsAmount {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::StarsAmount(x) => tl::write_boxed(x, out),
             Self::StarsTonAmount(x) => tl::write_boxed(x, out),
@@ -5172,7 +5172,7 @@ pub enum StarsTransactionPeer {
 
 impl tl::Serializable for StarsTransactionPeer {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Unsupported => tl::unit(0x95f2_bfe4, out),
             Self::AppStore => tl::unit(0xb457_b375, out),
@@ -5205,7 +5205,7 @@ pub enum StatsGraph<'a> {
 
 impl tl::Serializable for StatsGraph<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Async(x) => tl::write_boxed(x, out),
             Self::Error(x) => tl::write_boxed(x, out),
@@ -5253,7 +5253,7 @@ pub enum StickerSetCovered<'a> {
 
 impl tl::Serializable for StickerSetCovered<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::StickerSetCovered(x) => tl::write_boxed(x, out),
             Self::StickerSetMultiCovered(x) => tl::write_boxed(x, out),
@@ -5285,7 +5285,7 @@ pub enum StoryItem<'a> {
 
 impl tl::Serializable for StoryItem<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Deleted(x) => tl::write_boxed(x, out),
             Self::Skipped(x) => tl::write_boxed(x, out),
@@ -5307,7 +5307,7 @@ pub enum StoryReaction<'a> {
 
 impl tl::Serializable for StoryReaction<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::StoryReaction(x) => tl::write_boxed(*x, out),
             Self::PublicForward(x) => tl::write_boxed(x, out),
@@ -5329,7 +5329,7 @@ pub enum StoryView<'a> {
 
 impl tl::Serializable for StoryView<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::StoryView(x) => tl::write_boxed(x, out),
             Self::PublicForward(x) => tl::write_boxed(x, out),
@@ -5407,7 +5407,7 @@ pub enum TopPeerCategory {
 
 impl tl::Serializable for TopPeerCategory {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::BotsPm => tl::unit(0xab66_1b5b, out),
             Self::BotsInline => tl::unit(0x1486_77e2, out),
@@ -5434,7 +5434,7 @@ pub enum True {
 
 impl tl::Serializable for True {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::True => tl::unit(0x3fed_d339, out),
         }
@@ -5788,7 +5788,7 @@ pub enum Update<'a> {
 
 impl tl::Serializable for Update<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NewMessage(x) => tl::write_boxed(x, out),
             Self::MessageId(x) => tl::write_boxed(x, out),
@@ -5985,7 +5985,7 @@ pub enum Updates<'a> {
 
 impl tl::Serializable for Updates<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::TooLong => tl::unit(0xe317_af7e, out),
             Self::UpdateShortMessage(x) => tl::write_boxed(*x, out),
@@ -6011,7 +6011,7 @@ pub enum UrlAuthResult<'a> {
 
 impl tl::Serializable for UrlAuthResult<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Request(x) => tl::write_boxed(*x, out),
             Self::Accepted(x) => tl::write_boxed(x, out),
@@ -6031,7 +6031,7 @@ pub enum User<'a> {
 
 impl tl::Serializable for User<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty(x) => tl::write_boxed(x, out),
             Self::User(x) => tl::write_boxed(*x, out),
@@ -6053,7 +6053,7 @@ pub enum UserProfilePhoto<'a> {
 
 impl tl::Serializable for UserProfilePhoto<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x4f11_bae1, out),
             Self::UserProfilePhoto(x) => tl::write_boxed(x, out),
@@ -6080,7 +6080,7 @@ pub enum UserStatus {
 
 impl tl::Serializable for UserStatus {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x09d0_5049, out),
             Self::Online(x) => tl::write_boxed(x, out),
@@ -6108,7 +6108,7 @@ pub enum VideoSize<'a> {
 
 impl tl::Serializable for VideoSize<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::VideoSize(x) => tl::write_boxed(*x, out),
             Self::EmojiMarkup(x) => tl::write_boxed(x, out),
@@ -6128,7 +6128,7 @@ pub enum WallPaper<'a> {
 
 impl tl::Serializable for WallPaper<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::WallPaper(x) => tl::write_boxed(*x, out),
             Self::NoFile(x) => tl::write_boxed(x, out),
@@ -6153,7 +6153,7 @@ pub enum WalletState<'a> {
 
 impl tl::Serializable for WalletState<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty(x) => tl::write_boxed(x, out),
             Self::WalletState(x) => tl::write_boxed(*x, out),
@@ -6179,7 +6179,7 @@ pub enum WalletTransactionPeer<'a> {
 
 impl tl::Serializable for WalletTransactionPeer<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::User(x) => tl::write_boxed(*x, out),
             Self::Address(x) => tl::write_boxed(x, out),
@@ -6206,7 +6206,7 @@ pub enum WebDocument<'a> {
 
 impl tl::Serializable for WebDocument<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::WebDocument(x) => tl::write_boxed(*x, out),
             Self::NoProxy(x) => tl::write_boxed(*x, out),
@@ -6232,7 +6232,7 @@ pub enum WebPage<'a> {
 
 impl tl::Serializable for WebPage<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty(x) => tl::write_boxed(x, out),
             Self::Pending(x) => tl::write_boxed(x, out),
@@ -6263,7 +6263,7 @@ pub enum WebPageAttribute<'a> {
 
 impl tl::Serializable for WebPageAttribute<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Theme(x) => tl::write_boxed(x, out),
             Self::Story(x) => tl::write_boxed(x, out),

@@ -21,7 +21,7 @@ pub enum CheckCanSendGiftResult<'a> {
 
 impl tl::Serializable for CheckCanSendGiftResult<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Ok => tl::unit(0x374f_a7ad, out),
             Self::Fail(x) => tl::write_boxed(x, out),
@@ -52,7 +52,7 @@ pub enum GiveawayInfo<'a> {
 
 impl tl::Serializable for GiveawayInfo<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::GiveawayInfo(x) => tl::write_boxed(*x, out),
             Self::Results(x) => tl::write_boxed(*x, out),
@@ -73,7 +73,7 @@ pub enum PaymentForm<'a> {
 
 impl tl::Serializable for PaymentForm<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::PaymentForm(x) => tl::write_boxed(*x, out),
             Self::Stars(x) => tl::write_boxed(*x, out),
@@ -93,7 +93,7 @@ pub enum PaymentReceipt<'a> {
 
 impl tl::Serializable for PaymentReceipt<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::PaymentReceipt(x) => tl::write_boxed(*x, out),
             Self::Stars(x) => tl::write_boxed(*x, out),
@@ -112,7 +112,7 @@ pub enum PaymentResult<'a> {
 
 impl tl::Serializable for PaymentResult<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::PaymentResult(x) => tl::write_boxed(x, out),
             Self::PaymentVerificationNeeded(x) => tl::write_boxed(x, out),
@@ -140,7 +140,7 @@ pub enum StarGiftActiveAuctions<'a> {
 
 impl tl::Serializable for StarGiftActiveAuctions<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xdb33_dad0, out),
             Self::StarGiftActiveAuctions(x) => tl::write_boxed(*x, out),
@@ -165,7 +165,7 @@ pub enum StarGiftCollections<'a> {
 
 impl tl::Serializable for StarGiftCollections<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xa0ba_4f17, out),
             Self::StarGiftCollections(x) => tl::write_boxed(x, out),
@@ -193,7 +193,7 @@ pub enum StarGifts<'a> {
 
 impl tl::Serializable for StarGifts<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xa388_a368, out),
             Self::StarGifts(x) => tl::write_boxed(*x, out),

@@ -21,7 +21,7 @@ pub enum Photos<'a> {
 
 impl tl::Serializable for Photos<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Photos(x) => tl::write_boxed(x, out),
             Self::Slice(x) => tl::write_boxed(*x, out),

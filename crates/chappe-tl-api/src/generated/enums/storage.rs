@@ -32,7 +32,7 @@ pub enum FileType {
 
 impl tl::Serializable for FileType {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::FileUnknown => tl::unit(0xaa96_3b05, out),
             Self::FilePartial => tl::unit(0x40bc_6f52, out),

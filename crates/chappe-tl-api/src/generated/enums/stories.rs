@@ -18,7 +18,7 @@ pub enum Albums<'a> {
 
 impl tl::Serializable for Albums<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x564e_daeb, out),
             Self::Albums(x) => tl::write_boxed(x, out),
@@ -37,7 +37,7 @@ pub enum AllStories<'a> {
 
 impl tl::Serializable for AllStories<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified(x) => tl::write_boxed(x, out),
             Self::AllStories(x) => tl::write_boxed(*x, out),

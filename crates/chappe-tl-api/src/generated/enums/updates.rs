@@ -20,7 +20,7 @@ pub enum ChannelDifference<'a> {
 
 impl tl::Serializable for ChannelDifference<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty(x) => tl::write_boxed(x, out),
             Self::TooLong(x) => tl::write_boxed(*x, out),
@@ -44,7 +44,7 @@ pub enum Difference<'a> {
 
 impl tl::Serializable for Difference<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty(x) => tl::write_boxed(x, out),
             Self::Difference(x) => tl::write_boxed(*x, out),

@@ -18,7 +18,7 @@ pub enum CdnFile<'a> {
 
 impl tl::Serializable for CdnFile<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::ReuploadNeeded(x) => tl::write_boxed(x, out),
             Self::CdnFile(x) => tl::write_boxed(x, out),
@@ -37,7 +37,7 @@ pub enum File<'a> {
 
 impl tl::Serializable for File<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::File(x) => tl::write_boxed(x, out),
             Self::CdnRedirect(x) => tl::write_boxed(*x, out),

@@ -18,7 +18,7 @@ pub enum SavedMusic<'a> {
 
 impl tl::Serializable for SavedMusic<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified(x) => tl::write_boxed(x, out),
             Self::SavedMusic(x) => tl::write_boxed(x, out),
@@ -40,7 +40,7 @@ pub enum Users<'a> {
 
 impl tl::Serializable for Users<'_> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Users(x) => tl::write_boxed(x, out),
             Self::Slice(x) => tl::write_boxed(x, out),

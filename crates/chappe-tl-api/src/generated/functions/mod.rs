@@ -83,7 +83,7 @@ impl<X> tl::Identifiable for InitConnection<'_, X> {
 }
 impl<X: tl::Serializable> tl::Serializable for InitConnection<'_, X> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0xc1cd_5ea9, out)?;
         tl::put_flags(&[(0, self.proxy.is_some()), (1, self.params.is_some())], out);
         tl::put(&self.api_id, out)?;
@@ -115,7 +115,7 @@ impl<X> tl::Identifiable for InvokeAfterMsg<X> {
 }
 impl<X: tl::Serializable> tl::Serializable for InvokeAfterMsg<X> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0xcb9f_372d, out)?;
         tl::put(&self.msg_id, out)?;
         tl::put(&self.query, out)?;
@@ -138,7 +138,7 @@ impl<X> tl::Identifiable for InvokeAfterMsgs<'_, X> {
 }
 impl<X: tl::Serializable> tl::Serializable for InvokeAfterMsgs<'_, X> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0x3dc4_b4f0, out)?;
         tl::put(&self.msg_ids, out)?;
         tl::put(&self.query, out)?;
@@ -162,7 +162,7 @@ impl<X> tl::Identifiable for InvokeWithApnsSecret<'_, X> {
 }
 impl<X: tl::Serializable> tl::Serializable for InvokeWithApnsSecret<'_, X> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0x0dae_54f8, out)?;
         tl::put(&self.nonce, out)?;
         tl::put(&self.secret, out)?;
@@ -186,7 +186,7 @@ impl<X> tl::Identifiable for InvokeWithBusinessConnection<'_, X> {
 }
 impl<X: tl::Serializable> tl::Serializable for InvokeWithBusinessConnection<'_, X> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0xdd28_9f8e, out)?;
         tl::put(&self.connection_id, out)?;
         tl::put(&self.query, out)?;
@@ -210,7 +210,7 @@ impl<X> tl::Identifiable for InvokeWithGooglePlayIntegrity<'_, X> {
 }
 impl<X: tl::Serializable> tl::Serializable for InvokeWithGooglePlayIntegrity<'_, X> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0x1df9_2984, out)?;
         tl::put(&self.nonce, out)?;
         tl::put(&self.token, out)?;
@@ -234,7 +234,7 @@ impl<X> tl::Identifiable for InvokeWithLayer<X> {
 }
 impl<X: tl::Serializable> tl::Serializable for InvokeWithLayer<X> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0xda9b_0d0d, out)?;
         tl::put(&self.layer, out)?;
         tl::put(&self.query, out)?;
@@ -257,7 +257,7 @@ impl<X> tl::Identifiable for InvokeWithMessagesRange<X> {
 }
 impl<X: tl::Serializable> tl::Serializable for InvokeWithMessagesRange<X> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0x3652_75f2, out)?;
         tl::put(&self.range, out)?;
         tl::put(&self.query, out)?;
@@ -280,7 +280,7 @@ impl<X> tl::Identifiable for InvokeWithReCaptcha<'_, X> {
 }
 impl<X: tl::Serializable> tl::Serializable for InvokeWithReCaptcha<'_, X> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0xadbb_0f94, out)?;
         tl::put(&self.token, out)?;
         tl::put(&self.query, out)?;
@@ -303,7 +303,7 @@ impl<X> tl::Identifiable for InvokeWithTakeout<X> {
 }
 impl<X: tl::Serializable> tl::Serializable for InvokeWithTakeout<X> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0xaca9_fd2e, out)?;
         tl::put(&self.takeout_id, out)?;
         tl::put(&self.query, out)?;
@@ -325,7 +325,7 @@ impl<X> tl::Identifiable for InvokeWithoutUpdates<X> {
 }
 impl<X: tl::Serializable> tl::Serializable for InvokeWithoutUpdates<X> {
     #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0xbf94_59b7, out)?;
         tl::put(&self.query, out)?;
         Ok(())

@@ -22,7 +22,7 @@ impl tl::Serializable for ConfigSimple {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::ConfigSimple(object) => tl::boxed(0x5a59_2a6c, object, out),
         }

@@ -24,7 +24,7 @@ impl tl::Serializable for AccessPointRule {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::AccessPointRule(object) => tl::boxed(0x4679_b65f, object, out),
         }
@@ -78,7 +78,7 @@ impl tl::Serializable for BadMsgNotification {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::BadMsgNotification(object) => tl::boxed(0xa7ef_f811, object, out),
             Self::BadServerSalt(object) => tl::boxed(0xedab_447b, object, out),
@@ -148,7 +148,7 @@ impl tl::Serializable for BindAuthKeyInner {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::BindAuthKeyInner(object) => tl::boxed(0x75a3_f765, object, out),
         }
@@ -198,7 +198,7 @@ impl tl::Serializable for ClientDhInnerData {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::ClientDhInnerData(object) => tl::boxed(0x6643_b654, object, out),
         }
@@ -256,7 +256,7 @@ impl tl::Serializable for DestroyAuthKeyRes {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::DestroyAuthKeyOk => tl::unit(0xf660_e1d4, out),
             Self::DestroyAuthKeyNone => tl::unit(0x0a9f_2259, out),
@@ -347,7 +347,7 @@ impl tl::Serializable for DestroySessionRes {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::DestroySessionOk(object) => tl::boxed(0xe220_45fc, object, out),
             Self::DestroySessionNone(object) => tl::boxed(0x62d3_50c9, object, out),
@@ -417,7 +417,7 @@ impl tl::Serializable for FutureSalt {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::FutureSalt(object) => tl::boxed(0x0949_d9dc, object, out),
         }
@@ -467,7 +467,7 @@ impl tl::Serializable for FutureSalts {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::FutureSalts(object) => tl::boxed(0xae50_0895, object, out),
         }
@@ -517,7 +517,7 @@ impl tl::Serializable for HttpWait {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::HttpWait(object) => tl::boxed(0x9299_359f, object, out),
         }
@@ -571,7 +571,7 @@ impl tl::Serializable for IpPort {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::IpPort(object) => tl::boxed(0xd433_ad73, object, out),
             Self::Secret(object) => tl::boxed(0x3798_2646, object, out),
@@ -645,7 +645,7 @@ impl tl::Serializable for MsgDetailedInfo {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::MsgDetailedInfo(object) => tl::boxed(0x276d_3ec6, object, out),
             Self::MsgNewDetailedInfo(object) => tl::boxed(0x809d_b6df, object, out),
@@ -719,7 +719,7 @@ impl tl::Serializable for MsgResendReq {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::MsgResendReq(object) => tl::boxed(0x7d86_1a08, object, out),
             Self::MsgResendAnsReq(object) => tl::boxed(0x8610_baeb, object, out),
@@ -789,7 +789,7 @@ impl tl::Serializable for MsgsAck {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::MsgsAck(object) => tl::boxed(0x62d6_b459, object, out),
         }
@@ -839,7 +839,7 @@ impl tl::Serializable for MsgsAllInfo {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::MsgsAllInfo(object) => tl::boxed(0x8cc0_d131, object, out),
         }
@@ -889,7 +889,7 @@ impl tl::Serializable for MsgsStateInfo {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::MsgsStateInfo(object) => tl::boxed(0x04de_b57d, object, out),
         }
@@ -939,7 +939,7 @@ impl tl::Serializable for MsgsStateReq {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::MsgsStateReq(object) => tl::boxed(0xda69_fb52, object, out),
         }
@@ -989,7 +989,7 @@ impl tl::Serializable for NewSession {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Created(object) => tl::boxed(0x9ec2_0908, object, out),
         }
@@ -1051,7 +1051,7 @@ impl tl::Serializable for PQInnerData {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::PQInnerData(object) => tl::boxed(0x83c9_5aec, object, out),
             Self::Dc(object) => tl::boxed(0xa9f5_5f95, object, out),
@@ -1159,7 +1159,7 @@ impl tl::Serializable for Pong {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Pong(object) => tl::boxed(0x3477_73c5, object, out),
         }
@@ -1209,7 +1209,7 @@ impl tl::Serializable for ResPq {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::ResPq(object) => tl::boxed(0x0516_2463, object, out),
         }
@@ -1267,7 +1267,7 @@ impl tl::Serializable for RpcDropAnswer {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::RpcAnswerUnknown => tl::unit(0x5e2a_d36e, out),
             Self::RpcAnswerDroppedRunning => tl::unit(0xcd78_e586, out),
@@ -1354,7 +1354,7 @@ impl tl::Serializable for RpcError {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::RpcError(object) => tl::boxed(0x2144_ca19, object, out),
         }
@@ -1408,7 +1408,7 @@ impl tl::Serializable for ServerDhParams {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Fail(object) => tl::boxed(0x79cb_045d, object, out),
             Self::Ok(object) => tl::boxed(0xd0e8_075c, object, out),
@@ -1478,7 +1478,7 @@ impl tl::Serializable for ServerDhInnerData {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::ServerDhInnerData(object) => tl::boxed(0xb589_0dba, object, out),
         }
@@ -1536,7 +1536,7 @@ impl tl::Serializable for SetClientDhParamsAnswer {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::DhGenOk(object) => tl::boxed(0x3bcb_f734, object, out),
             Self::DhGenRetry(object) => tl::boxed(0x46dc_1fb9, object, out),
@@ -1649,7 +1649,7 @@ impl tl::Serializable for TlsBlock {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::String(object) => tl::boxed(0x4218_a164, object, out),
             Self::Random(object) => tl::boxed(0x4d4d_c41e, object, out),
@@ -1812,7 +1812,7 @@ impl tl::Serializable for TlsClientHello {
         }
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::TlsClientHello(object) => tl::boxed(0x6c52_c484, object, out),
         }

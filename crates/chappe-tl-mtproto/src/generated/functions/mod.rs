@@ -20,7 +20,7 @@ impl tl::Serializable for DestroyAuthKey {
         4
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0xd143_5160, out)?;
         Ok(())
     }
@@ -54,7 +54,7 @@ impl tl::Serializable for DestroySession {
         4 + tl::len(&self.session_id)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0xe751_2126, out)?;
         tl::put(&self.session_id, out)?;
         Ok(())
@@ -90,7 +90,7 @@ impl tl::Serializable for GetFutureSalts {
         4 + tl::len(&self.num)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0xb921_bd04, out)?;
         tl::put(&self.num, out)?;
         Ok(())
@@ -126,7 +126,7 @@ impl tl::Serializable for Ping {
         4 + tl::len(&self.ping_id)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0x7abe_77ec, out)?;
         tl::put(&self.ping_id, out)?;
         Ok(())
@@ -164,7 +164,7 @@ impl tl::Serializable for PingDelayDisconnect {
         4 + tl::len(&self.ping_id) + tl::len(&self.disconnect_delay)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0xf342_7b8c, out)?;
         tl::put(&self.ping_id, out)?;
         tl::put(&self.disconnect_delay, out)?;
@@ -216,7 +216,7 @@ impl tl::Serializable for ReqDhParams {
             + tl::len(&self.encrypted_data)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0xd712_e4be, out)?;
         tl::put(&self.nonce, out)?;
         tl::put(&self.server_nonce, out)?;
@@ -264,7 +264,7 @@ impl tl::Serializable for ReqPq {
         4 + tl::len(&self.nonce)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0x6046_9778, out)?;
         tl::put(&self.nonce, out)?;
         Ok(())
@@ -300,7 +300,7 @@ impl tl::Serializable for ReqPqMulti {
         4 + tl::len(&self.nonce)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0xbe7e_8ef1, out)?;
         tl::put(&self.nonce, out)?;
         Ok(())
@@ -336,7 +336,7 @@ impl tl::Serializable for RpcDropAnswer {
         4 + tl::len(&self.req_msg_id)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0x58e4_a740, out)?;
         tl::put(&self.req_msg_id, out)?;
         Ok(())
@@ -376,7 +376,7 @@ impl tl::Serializable for SetClientDhParams {
         4 + tl::len(&self.nonce) + tl::len(&self.server_nonce) + tl::len(&self.encrypted_data)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::unit(0xf504_5f1f, out)?;
         tl::put(&self.nonce, out)?;
         tl::put(&self.server_nonce, out)?;

@@ -27,7 +27,7 @@ impl tl::Serializable for ConfigSimple {
         tl::len(&self.date) + tl::len(&self.expires) + tl::len(&self.rules)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.date, out)?;
         tl::put(&self.expires, out)?;
         tl::put(&self.rules, out)?;

@@ -29,7 +29,7 @@ impl tl::Serializable for AccessPointRule {
         tl::len(&self.phone_prefix_rules) + tl::len(&self.dc_id) + tl::len(&self.ips)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.phone_prefix_rules, out)?;
         tl::put(&self.dc_id, out)?;
         tl::put(&self.ips, out)?;
@@ -71,7 +71,7 @@ impl tl::Serializable for BadMsgNotification {
         tl::len(&self.bad_msg_id) + tl::len(&self.bad_msg_seqno) + tl::len(&self.error_code)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.bad_msg_id, out)?;
         tl::put(&self.bad_msg_seqno, out)?;
         tl::put(&self.error_code, out)?;
@@ -118,7 +118,7 @@ impl tl::Serializable for BadServerSalt {
             + tl::len(&self.new_server_salt)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.bad_msg_id, out)?;
         tl::put(&self.bad_msg_seqno, out)?;
         tl::put(&self.error_code, out)?;
@@ -170,7 +170,7 @@ impl tl::Serializable for BindAuthKeyInner {
             + tl::len(&self.expires_at)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.nonce, out)?;
         tl::put(&self.temp_auth_key_id, out)?;
         tl::put(&self.perm_auth_key_id, out)?;
@@ -218,7 +218,7 @@ impl tl::Serializable for ClientDhInnerData {
         tl::len(&self.nonce) + tl::len(&self.server_nonce) + tl::len(&self.retry_id) + tl::len(&self.g_b)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.nonce, out)?;
         tl::put(&self.server_nonce, out)?;
         tl::put(&self.retry_id, out)?;
@@ -255,7 +255,7 @@ impl tl::Serializable for DestroyAuthKeyFail {
         0
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, _out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, _out: &mut S) -> tl::Encoded {
         Ok(())
     }
 }
@@ -282,7 +282,7 @@ impl tl::Serializable for DestroyAuthKeyNone {
         0
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, _out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, _out: &mut S) -> tl::Encoded {
         Ok(())
     }
 }
@@ -309,7 +309,7 @@ impl tl::Serializable for DestroyAuthKeyOk {
         0
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, _out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, _out: &mut S) -> tl::Encoded {
         Ok(())
     }
 }
@@ -339,7 +339,7 @@ impl tl::Serializable for DestroySessionNone {
         tl::len(&self.session_id)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.session_id, out)?;
         Ok(())
     }
@@ -371,7 +371,7 @@ impl tl::Serializable for DestroySessionOk {
         tl::len(&self.session_id)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.session_id, out)?;
         Ok(())
     }
@@ -407,7 +407,7 @@ impl tl::Serializable for DhGenFail {
         tl::len(&self.nonce) + tl::len(&self.server_nonce) + tl::len(&self.new_nonce_hash3)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.nonce, out)?;
         tl::put(&self.server_nonce, out)?;
         tl::put(&self.new_nonce_hash3, out)?;
@@ -449,7 +449,7 @@ impl tl::Serializable for DhGenOk {
         tl::len(&self.nonce) + tl::len(&self.server_nonce) + tl::len(&self.new_nonce_hash1)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.nonce, out)?;
         tl::put(&self.server_nonce, out)?;
         tl::put(&self.new_nonce_hash1, out)?;
@@ -491,7 +491,7 @@ impl tl::Serializable for DhGenRetry {
         tl::len(&self.nonce) + tl::len(&self.server_nonce) + tl::len(&self.new_nonce_hash2)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.nonce, out)?;
         tl::put(&self.server_nonce, out)?;
         tl::put(&self.new_nonce_hash2, out)?;
@@ -533,7 +533,7 @@ impl tl::Serializable for FutureSalt {
         tl::len(&self.valid_since) + tl::len(&self.valid_until) + tl::len(&self.salt)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.valid_since, out)?;
         tl::put(&self.valid_until, out)?;
         tl::put(&self.salt, out)?;
@@ -575,7 +575,7 @@ impl tl::Serializable for FutureSalts {
         tl::len(&self.req_msg_id) + tl::len(&self.now) + tl::len(&self.salts)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.req_msg_id, out)?;
         tl::put(&self.now, out)?;
         tl::put(&self.salts, out)?;
@@ -617,7 +617,7 @@ impl tl::Serializable for HttpWait {
         tl::len(&self.max_delay) + tl::len(&self.wait_after) + tl::len(&self.max_wait)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.max_delay, out)?;
         tl::put(&self.wait_after, out)?;
         tl::put(&self.max_wait, out)?;
@@ -657,7 +657,7 @@ impl tl::Serializable for IpPort {
         tl::len(&self.ipv4) + tl::len(&self.port)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.ipv4, out)?;
         tl::put(&self.port, out)?;
         Ok(())
@@ -694,7 +694,7 @@ impl tl::Serializable for IpPortSecret {
         tl::len(&self.ipv4) + tl::len(&self.port) + tl::len(&self.secret)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.ipv4, out)?;
         tl::put(&self.port, out)?;
         tl::put(&self.secret, out)?;
@@ -734,7 +734,7 @@ impl tl::Serializable for MsgDetailedInfo {
         tl::len(&self.msg_id) + tl::len(&self.answer_msg_id) + tl::len(&self.bytes) + tl::len(&self.status)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.msg_id, out)?;
         tl::put(&self.answer_msg_id, out)?;
         tl::put(&self.bytes, out)?;
@@ -778,7 +778,7 @@ impl tl::Serializable for MsgNewDetailedInfo {
         tl::len(&self.answer_msg_id) + tl::len(&self.bytes) + tl::len(&self.status)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.answer_msg_id, out)?;
         tl::put(&self.bytes, out)?;
         tl::put(&self.status, out)?;
@@ -816,7 +816,7 @@ impl tl::Serializable for MsgResendAnsReq {
         tl::len(&self.msg_ids)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.msg_ids, out)?;
         Ok(())
     }
@@ -848,7 +848,7 @@ impl tl::Serializable for MsgResendReq {
         tl::len(&self.msg_ids)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.msg_ids, out)?;
         Ok(())
     }
@@ -880,7 +880,7 @@ impl tl::Serializable for MsgsAck {
         tl::len(&self.msg_ids)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.msg_ids, out)?;
         Ok(())
     }
@@ -914,7 +914,7 @@ impl tl::Serializable for MsgsAllInfo {
         tl::len(&self.msg_ids) + tl::len(&self.info)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.msg_ids, out)?;
         tl::put(&self.info, out)?;
         Ok(())
@@ -949,7 +949,7 @@ impl tl::Serializable for MsgsStateInfo {
         tl::len(&self.req_msg_id) + tl::len(&self.info)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.req_msg_id, out)?;
         tl::put(&self.info, out)?;
         Ok(())
@@ -982,7 +982,7 @@ impl tl::Serializable for MsgsStateReq {
         tl::len(&self.msg_ids)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.msg_ids, out)?;
         Ok(())
     }
@@ -1018,7 +1018,7 @@ impl tl::Serializable for NewSessionCreated {
         tl::len(&self.first_msg_id) + tl::len(&self.unique_id) + tl::len(&self.server_salt)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.first_msg_id, out)?;
         tl::put(&self.unique_id, out)?;
         tl::put(&self.server_salt, out)?;
@@ -1071,7 +1071,7 @@ impl tl::Serializable for PQInnerData {
             + tl::len(&self.new_nonce)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.pq, out)?;
         tl::put(&self.p, out)?;
         tl::put(&self.q, out)?;
@@ -1133,7 +1133,7 @@ impl tl::Serializable for PQInnerDataDc {
             + tl::len(&self.dc)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.pq, out)?;
         tl::put(&self.p, out)?;
         tl::put(&self.q, out)?;
@@ -1197,7 +1197,7 @@ impl tl::Serializable for PQInnerDataTemp {
             + tl::len(&self.expires_in)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.pq, out)?;
         tl::put(&self.p, out)?;
         tl::put(&self.q, out)?;
@@ -1264,7 +1264,7 @@ impl tl::Serializable for PQInnerDataTempDc {
             + tl::len(&self.expires_in)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.pq, out)?;
         tl::put(&self.p, out)?;
         tl::put(&self.q, out)?;
@@ -1314,7 +1314,7 @@ impl tl::Serializable for Pong {
         tl::len(&self.msg_id) + tl::len(&self.ping_id)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.msg_id, out)?;
         tl::put(&self.ping_id, out)?;
         Ok(())
@@ -1356,7 +1356,7 @@ impl tl::Serializable for ResPq {
             + tl::len(&self.server_public_key_fingerprints)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.nonce, out)?;
         tl::put(&self.server_nonce, out)?;
         tl::put(&self.pq, out)?;
@@ -1400,7 +1400,7 @@ impl tl::Serializable for RpcAnswerDropped {
         tl::len(&self.msg_id) + tl::len(&self.seq_no) + tl::len(&self.bytes)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.msg_id, out)?;
         tl::put(&self.seq_no, out)?;
         tl::put(&self.bytes, out)?;
@@ -1435,7 +1435,7 @@ impl tl::Serializable for RpcAnswerDroppedRunning {
         0
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, _out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, _out: &mut S) -> tl::Encoded {
         Ok(())
     }
 }
@@ -1462,7 +1462,7 @@ impl tl::Serializable for RpcAnswerUnknown {
         0
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, _out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, _out: &mut S) -> tl::Encoded {
         Ok(())
     }
 }
@@ -1494,7 +1494,7 @@ impl tl::Serializable for RpcError {
         tl::len(&self.error_code) + tl::len(&self.error_message)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.error_code, out)?;
         tl::put(&self.error_message, out)?;
         Ok(())
@@ -1542,7 +1542,7 @@ impl tl::Serializable for ServerDhInnerData {
             + tl::len(&self.server_time)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.nonce, out)?;
         tl::put(&self.server_nonce, out)?;
         tl::put(&self.g, out)?;
@@ -1590,7 +1590,7 @@ impl tl::Serializable for ServerDhParamsFail {
         tl::len(&self.nonce) + tl::len(&self.server_nonce) + tl::len(&self.new_nonce_hash)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.nonce, out)?;
         tl::put(&self.server_nonce, out)?;
         tl::put(&self.new_nonce_hash, out)?;
@@ -1632,7 +1632,7 @@ impl tl::Serializable for ServerDhParamsOk {
         tl::len(&self.nonce) + tl::len(&self.server_nonce) + tl::len(&self.encrypted_answer)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.nonce, out)?;
         tl::put(&self.server_nonce, out)?;
         tl::put(&self.encrypted_answer, out)?;
@@ -1667,7 +1667,7 @@ impl tl::Serializable for TlsBlockDomain {
         0
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, _out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, _out: &mut S) -> tl::Encoded {
         Ok(())
     }
 }
@@ -1697,7 +1697,7 @@ impl tl::Serializable for TlsBlockGrease {
         tl::len(&self.seed)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.seed, out)?;
         Ok(())
     }
@@ -1724,7 +1724,7 @@ impl tl::Serializable for TlsBlockPublicKey {
         0
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, _out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, _out: &mut S) -> tl::Encoded {
         Ok(())
     }
 }
@@ -1754,7 +1754,7 @@ impl tl::Serializable for TlsBlockRandom {
         tl::len(&self.length)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.length, out)?;
         Ok(())
     }
@@ -1784,7 +1784,7 @@ impl tl::Serializable for TlsBlockScope {
         tl::len(&self.entries)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.entries, out)?;
         Ok(())
     }
@@ -1816,7 +1816,7 @@ impl tl::Serializable for TlsBlockString {
         tl::len(&self.data)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.data, out)?;
         Ok(())
     }
@@ -1846,7 +1846,7 @@ impl tl::Serializable for TlsBlockZero {
         tl::len(&self.length)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.length, out)?;
         Ok(())
     }
@@ -1876,7 +1876,7 @@ impl tl::Serializable for TlsClientHello {
         tl::len(&self.blocks)
     }
 
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
         tl::put(&self.blocks, out)?;
         Ok(())
     }

@@ -1,0 +1,98 @@
+//! Types for what schemas outside of Telegram's API have.
+
+use chappe_tl::deserialize::Error;
+use chappe_tl::{Deserializable, EncodeError, Int512, MAX_EMPTY_ELEMENTS, RawVec, RemoteCall, Serializable};
+
+/// What `oddities.tl` says.
+mod oddities {
+    include!(concat!(env!("OUT_DIR"), "/oddities.rs"));
+}
+
+use oddities::{AnyCall, enums, functions, types};
+
+fn again<T: Serializable + Deserializable + PartialEq + core::fmt::Debug>(value: &T) -> Vec<u8> {
+    let bytes = value.to_bytes();
+    assert_eq!(T::from_bytes(&bytes).as_ref(), Ok(value));
+    bytes
+}
+
+#[test]
+fn numbers_that_no_field_depends_on_are_fields() {
+    let page = types::Page { offset: 5, limit: 100, query: "q".to_owned() };
+    assert_eq!(again(&page)[..8], [5, 0, 0, 0, 100, 0, 0, 0]);
+    let mixed = types::Mixed { x: None, count: u32::MAX, more: vec![1, 2] };
+    assert_eq!(again(&mixed)[..8], [0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
+    again(&types::Mixed { x: Some(3), ..mixed });
+}
+
+#[test]
+fn built_in_types_under_other_names_carry_their_values() {
+    let error = types::Error {
+        code: 404,
+        message: "no".to_owned(),
+        big: 1 << 40,
+        secret: vec![1],
+        digest: Int512([9; 64]),
+    };
+    let bytes = again(&error);
+    assert_eq!(bytes.len(), 4 + 4 + 8 + 4 + 64);
+    assert_eq!(bytes[..4], 404_i32.to_le_bytes());
+}
+
+#[test]
+fn vectors_of_what_takes_no_bytes_are_read_back() {
+    let nothing = |count| vec![types::Nothing {}; count];
+    let nothings = types::Nothings { f1: nothing(3), f2: RawVec(nothing(0)), after: 7 };
+    assert_eq!(again(&nothings).len(), 8 + 4 + 4);
+    let most = types::Nothings { f1: nothing(MAX_EMPTY_ELEMENTS - 1), f2: RawVec(nothing(1)), after: 7 };
+    let bytes = again(&most);
+    // One more, in the other vector.
+    let mut more = bytes;
+    more[8] = 2;
+    match types::Nothings::from_bytes(&more) {
+        Err(Error::BadCount { count: 2, most: 1, .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    let over = types::Nothings { f1: nothing(MAX_EMPTY_ELEMENTS + 1), ..nothings };
+    assert_eq!(over.try_to_bytes(), Err(EncodeError::TooManyEmptyElements { len: MAX_EMPTY_ELEMENTS + 1 }));
+}
+
+#[test]
+fn a_vector_of_units_with_ids_may_be_long() {
+    let units = vec![enums::Nothing::Nothing; MAX_EMPTY_ELEMENTS + 1];
+    again(&units);
+}
+
+#[test]
+fn namespaces_may_nest_and_have_the_names_of_modules() {
+    let stats = types::engine::validator::Stats { x: 1 };
+    let boxed = enums::engine::validator::Stats::Stats(stats.clone());
+    let member = types::engine::validator::group::Member { of: stats, boxed };
+    again(&enums::engine::validator::group::Member::from(member));
+    let one = types::types_::One { x: 2 };
+    again(&types::mod_::Two { x: one.clone(), y: one.into() });
+    again(&enums::layout_::Three::Three);
+}
+
+#[test]
+fn names_of_the_prelude_and_recursion_are_no_obstacle() {
+    again(&enums::Sized::from(types::Sized { y: types::Option { x: 4 }.into() }));
+    again(&enums::Clone::Clone);
+    let leaf = types::Node { name: "leaf".to_owned(), children: vec![] };
+    let root = types::Node { name: "root".to_owned(), children: vec![leaf.clone().into(), leaf.into()] };
+    again(&types::Holder { node: root });
+}
+
+#[test]
+fn functions_may_have_several_type_parameters() {
+    fn answer<C: RemoteCall<Return = R>, R>(_: &C) -> usize {
+        size_of::<R>()
+    }
+    let get =
+        functions::types_::Get { page: types::Page { offset: 1, limit: 2, query: String::new() }.into() };
+    let any = functions::Any { query: get.clone() };
+    assert_eq!(answer(&any), size_of::<enums::types_::One>());
+    let each = functions::Each { one: any.clone(), other: vec![get] };
+    assert_eq!(answer::<_, Vec<enums::types_::One>>(&each), size_of::<Vec<()>>());
+    assert!(matches!(AnyCall::from_bytes(&any.to_bytes()), Ok(AnyCall::Any(_))));
+}
