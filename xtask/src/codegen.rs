@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use chappe_tl_gen::{GeneratorOptions, Output, Style};
 use chappe_tl_parser::{Schema, SchemaDiff};
 use clap::Args;
 
-use crate::schema::{self, SchemaFile};
+use crate::schema::{self, Reading, SchemaFile};
 use crate::workspace;
 
 /// A folder of generated code in the repository.
@@ -33,6 +33,13 @@ const TARGETS: &[Target] = &[
     Target {
         schema: "tl-schema/mtproto.tl",
         out: "crates/chappe-tl-mtproto/src/generated",
+        style: "owned",
+        has_serde: true,
+        manifest: None,
+    },
+    Target {
+        schema: "tl-schema/secret.tl",
+        out: "crates/chappe-tl-secret/src/generated",
         style: "owned",
         has_serde: true,
         manifest: None,
@@ -81,6 +88,8 @@ pub(crate) struct Codegen {
     /// The shape of the types of a subset.
     #[arg(long, value_name = "STYLE", default_value = "owned", requires = "only")]
     style: Style,
+    #[command(flatten)]
+    reading: Reading,
 }
 
 impl Codegen {
@@ -95,16 +104,19 @@ impl Codegen {
                 Some(file) => file.clone(),
                 None => workspace::root()?.join(API),
             };
-            return subset(&file, &self.only, self.style, out);
+            return subset(&file, self, out);
         }
         if let Some(file) = &self.schema {
-            return take_layer(file, self.origin.as_deref());
+            return take_layer(file, self.origin.as_deref(), &self.reading);
         }
         let root = workspace::root()?;
+        let mut all = Vec::new();
         for target in TARGETS {
-            target.generate(&SchemaFile::read(&root.join(target.schema))?)?.write(target)?;
+            let file = SchemaFile::read(&root.join(target.schema))?;
+            file.check_sum()?;
+            all.push((target, target.generate(&file, &Reading::strict())?));
         }
-        Ok(())
+        all.iter().try_for_each(|(target, generated)| generated.write(target))
     }
 }
 
@@ -115,7 +127,7 @@ pub(crate) fn check() -> Result<usize> {
     for target in TARGETS {
         let file = SchemaFile::read(&root.join(target.schema))?;
         file.check_sum()?;
-        let generated = target.generate(&file)?;
+        let generated = target.generate(&file, &Reading::strict())?;
         let found = generated.output.compare_with(&root.join(target.out));
         let found = found.with_context(|| format!("cannot read {}", target.out))?;
         if let Some(difference) = found {
@@ -141,8 +153,8 @@ struct Generated {
 }
 
 impl Target {
-    fn generate(&self, file: &SchemaFile) -> Result<Generated> {
-        let schema = file.parse()?;
+    fn generate(&self, file: &SchemaFile, reading: &Reading) -> Result<Generated> {
+        let schema = file.parse(reading)?;
         let mut options = GeneratorOptions::new(self.schema)
             .style(self.style.parse()?)
             .generator("`cargo xtask codegen`")
@@ -153,7 +165,7 @@ impl Target {
         if self.manifest.is_some() {
             options = options.namespace_features().lists_feature("lists").server_feature("server");
         }
-        let output = chappe_tl_gen::generate(&schema, &options).with_context(|| self.schema)?;
+        let output = chappe_tl_gen::generate(&schema, &options).with_context(|| file.name().to_owned())?;
         let manifest = self.manifest(&schema)?;
         Ok(Generated { schema, output, manifest })
     }
@@ -170,8 +182,9 @@ impl Target {
         let missing = || anyhow!("{}: expected the marks {MARKS:?}", path.display());
         let (lead, rest) = text.split_once(MARKS[0]).ok_or_else(missing)?;
         let (_, tail) = rest.split_once(MARKS[1]).ok_or_else(missing)?;
+        let namespaces = schema.functions().filter_map(|function| function.name.namespace.as_deref());
         let namespaces: BTreeSet<&str> =
-            schema.functions().filter_map(|function| function.name.namespace.as_deref()).collect();
+            namespaces.filter_map(|namespace| namespace.split('.').next()).collect();
         let names: String = namespaces.iter().flat_map(|name| ["    \"", name, "\",\n"]).collect();
         let features: String = namespaces.iter().flat_map(|name| [name, " = []\n"]).collect();
         let section = format!("functions = [\n{names}]\n{features}");
@@ -199,14 +212,14 @@ impl Generated {
 }
 
 /// Writes a part of a schema to a folder of the caller.
-fn subset(file: &Path, names: &[String], style: Style, out: &Path) -> Result<()> {
+fn subset(file: &Path, asked: &Codegen, out: &Path) -> Result<()> {
     let file = SchemaFile::read(file)?;
-    let schema = file.parse()?.subset(names)?;
+    let schema = file.parse(&asked.reading)?.subset(&asked.only).with_context(|| file.name().to_owned())?;
     let options = GeneratorOptions::new(file.name())
-        .style(style)
+        .style(asked.style)
         .generator("`cargo xtask codegen --only`")
         .sha256(file.sha256());
-    let output = chappe_tl_gen::generate(&schema, &options)?;
+    let output = chappe_tl_gen::generate(&schema, &options).with_context(|| file.name().to_owned())?;
     fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
     output.write_to(out).with_context(|| format!("cannot write {}", out.display()))?;
     let counts = (schema.constructors().count(), schema.functions().count());
@@ -215,20 +228,24 @@ fn subset(file: &Path, names: &[String], style: Style, out: &Path) -> Result<()>
 }
 
 /// Replaces the API's schema, regenerates, and reports what changed.
-fn take_layer(path: &Path, origin: Option<&str>) -> Result<()> {
+fn take_layer(path: &Path, origin: Option<&str>, reading: &Reading) -> Result<()> {
     let root = workspace::root()?;
-    let mut new = SchemaFile::read(path)?;
-    if let Some(origin) = origin {
-        new.set_origin(origin);
-    }
     let old = SchemaFile::read(&root.join(API))?;
-    let (old_schema, new_schema) = (old.parse()?, new.parse()?);
+    let is_own = path.canonicalize().ok() == root.join(API).canonicalize().ok();
+    ensure!(!is_own, "{}: it is the schema in use; give a file elsewhere", old.name());
+    old.check_sum()
+        .context("the schema in use was edited: restore it, and take the edited text from another file")?;
+    let new = given(path, origin, reading)?;
+    let (old_schema, new_schema) = (old.parse(&Reading::default())?, new.parse(reading)?);
     let layer = |file: &SchemaFile, schema: &Schema| {
-        schema.layer().ok_or_else(|| anyhow!("{}: expected a comment `// LAYER n`, found none", file.name()))
+        schema.layer().ok_or_else(|| {
+            anyhow!("{}: expected a comment `// LAYER n` or `--layer N`, found none", file.name())
+        })
     };
     let (from, to) = (layer(&old, &old_schema)?, layer(&new, &new_schema)?);
     let targets: Vec<&Target> = TARGETS.iter().filter(|target| target.schema == API).collect();
-    let generated = targets.iter().map(|target| target.generate(&new)).collect::<Result<Vec<_>>>()?;
+    let generated =
+        targets.iter().map(|target| target.generate(&new, reading)).collect::<Result<Vec<_>>>()?;
 
     // Nothing was written up to here.
     if from != to {
@@ -242,12 +259,35 @@ fn take_layer(path: &Path, origin: Option<&str>) -> Result<()> {
         generated.write(target)?;
     }
     let diff = SchemaDiff::between(&old_schema, &new_schema);
-    let report = format!("{LAYERS}/{from}-to-{to}.md");
+    print!("{diff}");
+    if from == to && diff.changes.is_empty() {
+        return Ok(());
+    }
+    let report = report_name(from, to);
     fs::create_dir_all(root.join(LAYERS))?;
     fs::write(root.join(&report), schema::report(&diff, &new))?;
-    print!("{diff}");
     println!("written to {report}");
     Ok(())
+}
+
+/// Returns the path of the report about a layer, which may be a corrected edition of the one before.
+fn report_name(from: i32, to: i32) -> String {
+    if from == to { format!("{LAYERS}/{to}-changed.md") } else { format!("{LAYERS}/{from}-to-{to}.md") }
+}
+
+/// Reads a layer that is given on the command line.
+///
+/// A header with the SHA-256 of another text says where that other text came from, so the origin must be given then.
+fn given(path: &Path, origin: Option<&str>, reading: &Reading) -> Result<SchemaFile> {
+    let mut file = SchemaFile::read(path)?;
+    match origin {
+        Some(origin) => file.set_origin(origin),
+        None => file
+            .check_sum()
+            .context("the text was edited: say where it comes from now with `--origin TEXT`")?,
+    }
+    file.normalize(reading)?;
+    Ok(file)
 }
 
 #[cfg(test)]
@@ -268,7 +308,7 @@ mod tests {
     fn every_layer_is_what_its_header_says_and_can_be_generated() {
         for file in layers() {
             file.check_sum().expect("nobody has edited it");
-            let schema = file.parse().unwrap_or_else(|problems| panic!("{problems}"));
+            let schema = file.parse(&Reading::strict()).unwrap_or_else(|problems| panic!("{problems}"));
             assert!(schema.layer().is_some_and(|layer| layer >= 166), "{}", file.name());
             for style in [Style::Owned, Style::Arena] {
                 let options = GeneratorOptions::new(file.name()).style(style);
@@ -280,10 +320,63 @@ mod tests {
         }
     }
 
+    /// Writes a schema to a file of its own.
+    fn written(name: &str, text: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("chappe-codegen-{}-{name}", std::process::id()));
+        fs::write(&path, text).expect("it can be written");
+        path
+    }
+
+    #[test]
+    fn an_edited_schema_does_not_keep_its_origin() {
+        let api = workspace::root().expect("tests run in the workspace").join(API);
+        let text = fs::read_to_string(api).expect("it can be read");
+        let path = written("edited.tl", &text.replace("// LAYER 230", "// LAYER 231"));
+        let refused = given(&path, None, &Reading::default()).map(|_| ()).expect_err("it was edited");
+        assert!(format!("{refused:#}").contains("--origin"), "{refused:#}");
+        let taken = given(&path, Some("by hand"), &Reading::default()).expect("its origin is given");
+        taken.check_sum().expect("the old sum does not count");
+        taken.write(&path).expect("it can be written");
+        let written = fs::read_to_string(&path).expect("it can be read");
+        assert!(written.starts_with("// Origin: by hand\n"), "{}", &written[..60]);
+        SchemaFile::read(&path).expect("it can be read").check_sum().expect("the sum is that of the text");
+        fs::remove_file(path).expect("it is there");
+    }
+
+    #[test]
+    fn the_schema_in_use_is_not_taken_as_a_new_layer() {
+        let api = workspace::root().expect("tests run in the workspace").join(API);
+        let refused = take_layer(&api, Some("itself"), &Reading::default()).expect_err("it is in use");
+        assert!(refused.to_string().contains("in use"), "{refused:#}");
+    }
+
+    #[test]
+    fn a_corrected_layer_has_a_report_of_its_own_name() {
+        assert_eq!(report_name(230, 231), "docs/layers/230-to-231.md");
+        assert_eq!(report_name(231, 231), "docs/layers/231-changed.md");
+    }
+
+    #[test]
+    fn json_and_a_layer_of_the_command_line_become_text() {
+        let json = r#"{"constructors":[{"id":"1","predicate":"one","params":[],"type":"One"}],"methods":[]}"#;
+        let path = written("schema.json", &format!("\u{feff}{json}\r\n"));
+        let reading = Reading { layer: Some(99), ..Reading::default() };
+        let taken = given(&path, None, &reading).expect("it is a schema");
+        taken.write(&path).expect("it can be written");
+        let text = fs::read_to_string(&path).expect("it can be read");
+        assert!(text.ends_with("// LAYER 99\none#00000001 = One;\n"), "{text}");
+        let path_of_text = written("nameless.tl", "one = One;\r\n");
+        let taken = given(&path_of_text, None, &reading).expect("it is a schema");
+        assert_eq!(taken.parse(&Reading::default()).expect("it is one").layer(), Some(99));
+        for path in [path, path_of_text] {
+            fs::remove_file(path).expect("it is there");
+        }
+    }
+
     #[test]
     fn every_layer_differs_from_itself_in_nothing_and_from_the_others_in_something() {
         let schemas: Vec<Schema> =
-            layers().iter().map(|file| file.parse().expect("it was read before")).collect();
+            layers().iter().map(|file| file.parse(&Reading::strict()).expect("it was read before")).collect();
         for (one, old) in schemas.iter().enumerate() {
             for (other, new) in schemas.iter().enumerate() {
                 let diff = SchemaDiff::between(old, new);
@@ -295,7 +388,7 @@ mod tests {
     #[test]
     fn a_subset_of_every_layer_has_what_a_client_needs() {
         for file in layers() {
-            let schema = file.parse().expect("it was read before");
+            let schema = file.parse(&Reading::strict()).expect("it was read before");
             let subset = schema
                 .subset(&["messages.sendMessage", "updates.getState"])
                 .expect("they are in every layer");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use chappe_tl_parser::diff::{Change, ChangeKind};
-use chappe_tl_parser::{Category, Impact, SchemaDiff};
+use chappe_tl_parser::{Category, Dialect, Impact, ParseOptions, SchemaDiff};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -14,6 +14,37 @@ use sha2::{Digest as _, Sha256};
 /// The header lines of a schema.
 const ORIGIN: &str = "// Origin: ";
 const SHA256: &str = "// SHA-256 of what follows: ";
+
+/// How schemas that are given on the command line are read.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Reading {
+    /// The layer, if the schema does not name it in a comment `// LAYER n`.
+    #[arg(long, value_name = "N")]
+    pub(crate) layer: Option<i32>,
+    /// The dialect: telegram, tdlib or ton. By default it is detected.
+    #[arg(long, value_name = "DIALECT")]
+    pub(crate) dialect: Option<Dialect>,
+    /// Definitions whose ids may differ from the computed ones.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) trust_id: Vec<String>,
+    /// Refuses ids that differ from the computed ones, and ids that occur twice.
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+impl Reading {
+    /// As the schemas of the repository are read.
+    pub(crate) fn strict() -> Self {
+        Self { strict: true, ..Self::default() }
+    }
+
+    fn options(&self) -> ParseOptions {
+        let mut options = ParseOptions::default();
+        options.trusted_ids.clone_from(&self.trust_id);
+        (options.layer, options.dialect, options.strict) = (self.layer, self.dialect, self.strict);
+        options
+    }
+}
 
 /// Arguments of `cargo xtask schema`.
 #[derive(Args)]
@@ -33,14 +64,17 @@ enum Task {
         /// Prints JSON.
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        reading: Reading,
     },
 }
 
 impl Schema {
     /// Runs the task.
     pub(crate) fn run(&self) -> Result<()> {
-        let Task::Diff { old, new, json } = &self.task;
-        let diff = SchemaDiff::between(&SchemaFile::read(old)?.parse()?, &SchemaFile::read(new)?.parse()?);
+        let Task::Diff { old, new, json, reading } = &self.task;
+        let parse = |path| SchemaFile::read(path)?.parse(reading);
+        let diff = SchemaDiff::between(&parse(old)?, &parse(new)?);
         if *json {
             println!("{:#}", to_json(&diff));
         } else {
@@ -68,6 +102,8 @@ impl SchemaFile {
         let text = String::from_utf8(bytes).map_err(|error| {
             anyhow!("{shown}: not UTF-8 after {} bytes", error.utf8_error().valid_up_to())
         })?;
+        // As editors on some systems save it.
+        let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
         let file_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut file = Self { name: shown, origin: file_name, stated_sum: None, header_lines: 0, text };
         if let Some((origin, rest)) = file.text.strip_prefix(ORIGIN).and_then(|rest| rest.split_once('\n'))
@@ -84,20 +120,39 @@ impl SchemaFile {
         &self.name
     }
 
-    /// Sets the origin of the text.
+    /// Sets the origin of the text, which is then no longer what its header said.
     pub(crate) fn set_origin(&mut self, origin: &str) {
         origin.replace('\n', " ").trim().clone_into(&mut self.origin);
+        self.stated_sum = None;
     }
 
-    /// Parses and checks the schema. The error lists all problems.
-    pub(crate) fn parse(&self) -> Result<chappe_tl_parser::Schema> {
+    /// Replaces a schema in JSON by its text, and writes the layer into a text that does not name it.
+    pub(crate) fn normalize(&mut self, reading: &Reading) -> Result<()> {
+        if self.text.trim_start().starts_with('{') {
+            self.text = self.parse(reading)?.to_string();
+        } else if let Some(layer) = reading.layer
+            && self
+                .parse(&Reading { layer: None, ..reading.clone() })
+                .is_ok_and(|schema| schema.layer().is_none())
+        {
+            self.text = format!("// LAYER {layer}\n{}", self.text);
+        }
+        Ok(())
+    }
+
+    /// Parses and checks the schema. The error lists all problems; warnings are printed.
+    pub(crate) fn parse(&self, reading: &Reading) -> Result<chappe_tl_parser::Schema> {
         // The header is replaced by empty lines, so that line numbers are those of the file.
         let padded = "\n".repeat(self.header_lines) + &self.text;
-        let parsed = chappe_tl_parser::parse(&self.name, &padded);
-        parsed.map_err(|diagnostics| match diagnostics.len() {
+        let parsed = chappe_tl_parser::parse_with(&self.name, &padded, &reading.options());
+        let schema = parsed.map_err(|diagnostics| match diagnostics.len() {
             1 => anyhow!("a problem\n{diagnostics}"),
             count => anyhow!("{count} problems\n{diagnostics}"),
-        })
+        })?;
+        for warning in schema.warnings() {
+            eprintln!("{warning}");
+        }
+        Ok(schema)
     }
 
     /// Returns the SHA-256 of the text without header, in hexadecimal.
@@ -128,7 +183,11 @@ impl SchemaFile {
 pub(crate) fn report(diff: &SchemaDiff, new: &SchemaFile) -> String {
     let layer = |layer: Option<i32>| layer.map_or_else(|| "?".to_owned(), |layer| layer.to_string());
     let (old_layer, new_layer) = (layer(diff.old_layer), layer(diff.new_layer));
-    let mut text = format!("# Layer {old_layer} to {new_layer}\n\n");
+    let mut text = if old_layer == new_layer {
+        format!("# Layer {new_layer}, changed\n\n")
+    } else {
+        format!("# Layer {old_layer} to {new_layer}\n\n")
+    };
     let _ = writeln!(text, "Schema: {}, SHA-256 `{}`.\n", new.origin, new.sha256());
     let _ = writeln!(text, "| | added | removed | changed |\n|---|---|---|---|");
     for (category, title) in [(Category::Types, "constructors"), (Category::Functions, "functions")] {

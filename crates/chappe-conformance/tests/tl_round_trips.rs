@@ -21,6 +21,7 @@ use serde::de::DeserializeOwned;
 mod datacenter;
 
 const SERVICE: &str = "tl-schema/mtproto.tl";
+const SECRET: &str = "tl-schema/secret.tl";
 const DATACENTER: &str = "crates/chappe-loopback/schema/datacenter.tl";
 
 /// Values of each constructor and function that are tried.
@@ -66,6 +67,27 @@ macro_rules! service_types {
             "TlsBlock" => enums::TlsBlock,
             "TlsClientHello" => enums::TlsClientHello,
             "help.ConfigSimple" => enums::help::ConfigSimple,
+        ]
+    };
+}
+
+macro_rules! secret_types {
+    ($check:ident) => {
+        table![$check:
+            "DecryptedMessage" => chappe_tl_secret::enums::DecryptedMessage,
+            "DecryptedMessageAction" => chappe_tl_secret::enums::DecryptedMessageAction,
+            "DecryptedMessageLayer" => chappe_tl_secret::enums::DecryptedMessageLayer,
+            "DecryptedMessageMedia" => chappe_tl_secret::enums::DecryptedMessageMedia,
+            "DocumentAttribute" => chappe_tl_secret::enums::DocumentAttribute,
+            "FileLocation" => chappe_tl_secret::enums::FileLocation,
+            "GroupCallMessage" => chappe_tl_secret::enums::GroupCallMessage,
+            "InputStickerSet" => chappe_tl_secret::enums::InputStickerSet,
+            "JSONObjectValue" => chappe_tl_secret::enums::JsonObjectValue,
+            "JSONValue" => chappe_tl_secret::enums::JsonValue,
+            "MessageEntity" => chappe_tl_secret::enums::MessageEntity,
+            "PhotoSize" => chappe_tl_secret::enums::PhotoSize,
+            "SendMessageAction" => chappe_tl_secret::enums::SendMessageAction,
+            "TextWithEntities" => chappe_tl_secret::enums::TextWithEntities,
         ]
     };
 }
@@ -141,6 +163,12 @@ fn every_service_type_round_trips() {
 fn every_service_type_round_trips_through_serde() {
     try_types(&schema(SERVICE), &service_types!(json_round_trip));
     try_functions(&schema(SERVICE), json_round_trip::<chappe_tl_mtproto::AnyCall>);
+}
+
+#[test]
+fn every_type_of_secret_chats_round_trips() {
+    try_types(&schema(SECRET), &secret_types!(round_trip));
+    try_types(&schema(SECRET), &secret_types!(json_round_trip));
 }
 
 #[test]

@@ -48,6 +48,7 @@ const LAYERS: &[Layer] = &[
     below("chappe-tl-gen", &["chappe-tl-parser"]),
     below("chappe-tl-mtproto", &["chappe-tl"]),
     below("chappe-tl-api", &["chappe-tl"]),
+    below("chappe-tl-secret", &["chappe-tl"]),
     below("chappe-framing", &["chappe-types", "chappe-crypto", "chappe-tl", "chappe-tl-mtproto"]),
     below("chappe-transport", &["chappe-types", "chappe-crypto"]),
     below(
@@ -90,6 +91,7 @@ const LAYERS: &[Layer] = &[
             "chappe-tl",
             "chappe-tl-mtproto",
             "chappe-tl-api",
+            "chappe-tl-secret",
             "chappe-framing",
             "chappe-transport",
             "chappe-handshake",

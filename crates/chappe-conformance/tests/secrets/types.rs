@@ -15,6 +15,7 @@ const CRATES: [(&str, &str); 6] = [
     ("chappe_tl_gen", "a generator; knows schemas and no messages"),
     ("chappe_tl_mtproto", "objects as they stand on the wire: who prints one prints its fields"),
     ("chappe_tl_parser", "a parser of schemas"),
+    ("chappe_tl_secret", "objects as they stand on the wire: who prints one prints its fields"),
     ("chappe_loopback::schema", "objects as they stand on the wire: who prints one prints its fields"),
 ];
 
