@@ -204,8 +204,7 @@ async fn mtproxy_with_every_kind_of_secret_is_spoken_directly_and_through_anothe
 #[tokio::test]
 async fn what_a_proxy_does_wrong_is_blamed_on_it() {
     let target = echo_server(AcceptConfig::datacenter());
-    let plain = DialOptions::new(Connector::plain(Framing::Intermediate))
-        .with_proxy_timeout(Duration::from_millis(30));
+    let plain = DialOptions::new(Connector::plain(Framing::Intermediate));
     let through = |proxy: Proxy| plain.clone().with_proxy(Some(proxy));
 
     let credentials = Credentials::new("me", "KEY");
@@ -217,7 +216,9 @@ async fn what_a_proxy_does_wrong_is_blamed_on_it() {
         thread::park();
         Ok(())
     });
-    for error in does_not_go_through(target, &through(Proxy::http_connect(silent.to_string()))).await {
+    let silent =
+        through(Proxy::http_connect(silent.to_string())).with_proxy_timeout(Duration::from_millis(30));
+    for error in does_not_go_through(target, &silent).await {
         assert!(matches!(error, LinkError::Proxy(ProxyError::TimedOut { .. })), "{error:?}");
     }
     let rude = listen(|mut socket| socket.read_exact(&mut [0]));
