@@ -5,6 +5,7 @@ mod addresses;
 mod basics;
 mod blocking;
 mod clogged;
+mod destruction;
 mod ending;
 mod faults;
 mod forger;

@@ -242,6 +242,7 @@ const EXEMPT: [(&str, &[&str]); 6] = [
             "chappe_net::Action",
             "chappe_carrier::Address",
             "chappe_net::Carrier",
+            "chappe_net::ClientId",
             "chappe_net::Closing",
             "chappe_net::Driver",
             "chappe_net::ReadBuffer",

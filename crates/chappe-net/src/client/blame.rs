@@ -269,6 +269,8 @@ pub enum InvokeError {
     Answer(deserialize::Error),
     /// The call was not accepted.
     Send(SendError),
+    /// This cannot be done; the text says why.
+    NotPossible(&'static str),
     /// The client was closed.
     Closed,
 }
@@ -282,7 +284,9 @@ impl InvokeError {
             | Self::Failed(
                 CallFailure::Refused { .. } | CallFailure::SessionRefused | CallFailure::Terminated,
             ) => Blame::Datacenter,
-            Self::Failed(CallFailure::Cancelled(_)) | Self::Send(_) | Self::Closed => Blame::Caller,
+            Self::Failed(CallFailure::Cancelled(_)) | Self::Send(_) | Self::NotPossible(_) | Self::Closed => {
+                Blame::Caller
+            }
             Self::TimedOut { connection: Some(error) } | Self::Connection(error) => error.blame(),
             Self::TimedOut { connection: None } | Self::Failed(_) => Blame::Network,
         }
@@ -324,6 +328,7 @@ impl fmt::Display for InvokeError {
             Self::Connection(error) => error.fmt(f),
             Self::Answer(_) => f.write_str("the answer cannot be read"),
             Self::Send(error) => error.fmt(f),
+            Self::NotPossible(reason) => f.write_str(reason),
             Self::Closed => f.write_str("the client was closed"),
         }
     }
@@ -338,7 +343,7 @@ impl std::error::Error for InvokeError {
             Self::Answer(error) => Some(error),
             Self::Failed(error) => error.source(),
             Self::Send(error) => error.source(),
-            Self::Call(_) | Self::Closed => None,
+            Self::Call(_) | Self::NotPossible(_) | Self::Closed => None,
         }
     }
 }

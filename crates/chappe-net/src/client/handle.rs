@@ -7,15 +7,17 @@ use std::io;
 use std::sync::Arc;
 
 use chappe_crypto::rng::Drbg;
-use chappe_session::Now;
+use chappe_framing::SessionId;
 use chappe_session::client::{CallId, ClientSession, KeyMaterial, SavedState, SendError, SendOptions};
+use chappe_session::{KeyDestruction, Now};
 use chappe_tl::deserialize::Deserializable;
 use chappe_tl::{RemoteCall, Serializable};
 
 use super::pending::Accepted;
 use super::updates::UpdateQueue;
 use super::{
-    Candidate, ConnectError, ConnectOptions, InvokeError, InvokeOptions, PendingCall, Status, Updates,
+    Candidate, ClientId, ConnectError, ConnectOptions, InvokeError, InvokeOptions, PendingCall, Status,
+    Updates,
 };
 use crate::block_on::block_on;
 use crate::driver::{Claiming, Clock, Driver, Shared};
@@ -152,6 +154,39 @@ impl Client {
     /// Returns how the client is doing.
     pub fn status(&self) -> Status {
         self.owner.0.with(|engine, now| engine.status(now))
+    }
+
+    /// Returns the number of this client, which the events of `tracing` carry.
+    pub fn id(&self) -> ClientId {
+        self.owner.0.with(|engine, _| engine.id())
+    }
+
+    /// Returns the id of the session; `None` before there is a key. It changes when the session begins anew.
+    pub fn session_id(&self) -> Option<SessionId> {
+        self.owner.0.with(|engine, _| engine.session_id())
+    }
+
+    /// Makes the datacenter forget another session of the same key (`destroy_session`), and gives whether it existed. Such
+    /// a session keeps updates and answers for a client that does not come back.
+    ///
+    /// Waits as long as it takes, also for a connection. Dropping what is returned does not take the request back.
+    pub fn destroy_session(&self, session_id: SessionId) -> PendingCall<bool> {
+        let slot = self.owner.0.command(|engine, _| engine.destroy_session(session_id));
+        PendingCall::answer(slot, |answer| Ok(answer == [1]))
+    }
+
+    /// Makes the datacenter forget the key (`destroy_auth_key`), as after `auth.logOut`. If it does, or did not know the
+    /// key, the key is removed from the store and the client ends.
+    ///
+    /// Waits as long as it takes, also for a connection. Dropping what is returned does not take the request back. Not
+    /// possible with forward secrecy, where the key in use is a temporary one.
+    pub fn destroy_auth_key(&self) -> PendingCall<KeyDestruction> {
+        let slot = self.owner.0.command(|engine, _| engine.destroy_auth_key());
+        PendingCall::answer(slot, |answer| {
+            let known = [KeyDestruction::Destroyed, KeyDestruction::Unknown];
+            let found = known.into_iter().find(|known| answer == [*known as u8]);
+            Ok(found.unwrap_or(KeyDestruction::Failed))
+        })
     }
 
     /// Returns whether both are the same client.

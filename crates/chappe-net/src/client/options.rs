@@ -8,11 +8,11 @@ use std::time::Duration;
 use chappe_framing::Padding;
 use chappe_handshake::ClientOptions;
 use chappe_session::SessionLimits;
-use chappe_session::client::{InitConnection, KeyMaterial, Packing, Repeat};
+use chappe_session::client::{CallId, InitConnection, KeyMaterial, Packing, Repeat};
 use chappe_session::liveness::LivenessPolicy;
 use chappe_transport::{Connector, ProxyLink, ProxySecret, SecretError};
 
-use super::addresses;
+use super::{ClientId, PendingCall, addresses};
 use crate::options::DialOptions;
 use crate::store::handle::Unreadable;
 use crate::store::{AsyncKeyStore, KeyStore, Slot, Store};
@@ -169,31 +169,65 @@ pub struct InvokeOptions {
     pub packing: Packing,
     /// Whether to request a quick acknowledgement; see [`PendingCall::received`](super::PendingCall::received).
     pub quick_ack: bool,
+    /// Calls that must be executed first; see [`after`](Self::after).
+    pub(crate) after: Vec<CallReference>,
+}
+
+/// A call and the client that it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CallReference {
+    pub(crate) client: ClientId,
+    pub(crate) call: CallId,
 }
 
 impl InvokeOptions {
     /// Sets how long the call may take.
     #[must_use]
-    pub const fn timeout(self, after: Duration) -> Self {
-        Self { timeout: Some(after), ..self }
+    pub const fn timeout(mut self, after: Duration) -> Self {
+        self.timeout = Some(after);
+        self
     }
 
     /// Sets whether the call may be sent a second time.
     #[must_use]
-    pub const fn repeat(self, repeat: Repeat) -> Self {
-        Self { repeat, ..self }
+    pub const fn repeat(mut self, repeat: Repeat) -> Self {
+        self.repeat = repeat;
+        self
+    }
+
+    /// Makes the datacenter execute the call after another one (`invokeAfterMsg`), which need not have been answered. May be
+    /// given several times.
+    ///
+    /// A call that has ended by the time this one is sent means nothing any more. Both calls must be of the same client.
+    ///
+    /// ```no_run
+    /// # fn example(client: &chappe_net::Client, first: &[u8], second: &[u8]) -> Result<(), chappe_net::InvokeError> {
+    /// use chappe_net::InvokeOptions;
+    ///
+    /// let one = client.invoke_bytes(first, &InvokeOptions::default());
+    /// let other = client.invoke_bytes(second, &InvokeOptions::default().after(&one));
+    /// println!("{} and {} bytes", one.wait()?.len(), other.wait()?.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn after<T>(mut self, call: &PendingCall<T>) -> Self {
+        self.after.extend(call.reference());
+        self
     }
 
     /// Requests a quick acknowledgement.
     #[must_use]
-    pub const fn quick_ack(self) -> Self {
-        Self { quick_ack: true, ..self }
+    pub const fn quick_ack(mut self) -> Self {
+        self.quick_ack = true;
+        self
     }
 
     /// Never packs the body. For parts of files, which do not shrink.
     #[must_use]
-    pub const fn unpacked(self) -> Self {
-        Self { packing: Packing::Never, ..self }
+    pub const fn unpacked(mut self) -> Self {
+        self.packing = Packing::Never;
+        self
     }
 }
 

@@ -8,10 +8,9 @@ use core::task::{Context, Poll, Waker};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chappe_session::client::CallId;
 use chappe_tl::deserialize;
 
-use super::InvokeError;
+use super::{CallReference, InvokeError};
 use crate::block_on::{block_on, block_on_for};
 use crate::driver::Shared;
 use crate::engine::Engine;
@@ -56,7 +55,7 @@ impl Slot {
 pub(super) struct Accepted {
     pub(super) slot: Arc<Slot>,
     pub(super) shared: Arc<Shared<Engine>>,
-    pub(super) call: CallId,
+    pub(super) call: CallReference,
 }
 
 /// A call under way.
@@ -78,7 +77,7 @@ enum Stage {
     Waiting {
         slot: Arc<Slot>,
         shared: Arc<Shared<Engine>>,
-        call: CallId,
+        call: CallReference,
     },
     Over,
 }
@@ -98,6 +97,23 @@ impl<T> PendingCall<T> {
     /// Waits for something other than a call.
     pub(crate) fn signal(slot: Arc<Slot>) -> PendingCall<Vec<u8>> {
         PendingCall { stage: Stage::Signal(slot), decode: Ok, result: PhantomData }
+    }
+
+    /// Waits for the answer to something that is not a call.
+    pub(super) fn answer(
+        slot: Result<Arc<Slot>, InvokeError>,
+        decode: fn(Vec<u8>) -> Result<T, deserialize::Error>,
+    ) -> Self {
+        let stage = slot.map_or_else(Stage::Refused, Stage::Signal);
+        Self { stage, decode, result: PhantomData }
+    }
+
+    /// Returns what the call is referred to by; `None` if it was not accepted or is over.
+    pub(super) const fn reference(&self) -> Option<CallReference> {
+        match &self.stage {
+            Stage::Waiting { call, .. } => Some(*call),
+            Stage::Refused(_) | Stage::Signal(_) | Stage::Over => None,
+        }
     }
 
     /// Returns whether the call has ended, so that the next poll returns its outcome.
@@ -193,7 +209,7 @@ impl<T> Drop for PendingCall<T> {
         if let Stage::Waiting { slot, shared, call } = &self.stage
             && slot.lock().outcome.is_none()
         {
-            shared.command(|engine, _| engine.cancel(*call));
+            shared.command(|engine, _| engine.cancel(call.call));
         }
     }
 }

@@ -20,6 +20,7 @@ mod action;
 mod close;
 #[cfg(test)]
 mod cuts;
+mod destruction;
 mod input;
 mod keys;
 mod link;
@@ -55,7 +56,9 @@ use self::sink::Sink;
 use self::tally::Tally;
 use crate::client::pending::Slot;
 use crate::client::updates::UpdateQueue;
-use crate::client::{Candidate, ConnectError, ConnectOptions, InvokeError, InvokeOptions, Status};
+use crate::client::{
+    CallReference, Candidate, ClientId, ConnectError, ConnectOptions, InvokeError, InvokeOptions, Status,
+};
 use crate::options::DialOptions;
 use crate::store::schedule::StoreSchedule;
 use crate::validate::check_candidates;
@@ -69,6 +72,7 @@ pub(crate) use self::sink::Wakers;
 /// The engine of a client, sans I/O.
 #[derive(Debug)]
 pub(crate) struct Engine {
+    id: ClientId,
     options: Arc<ConnectOptions>,
     candidates: Vec<(Address, Arc<DialOptions>)>,
     rng: Drbg,
@@ -199,6 +203,7 @@ impl Engine {
         let candidates = dialled(&options.candidates);
         let links = Links::new(rng.fork());
         let mut engine = Self {
+            id: ClientId::next(),
             candidates,
             rng,
             session: None,
@@ -266,6 +271,11 @@ impl Engine {
         for slot in self.waiting.drain(..) {
             self.sink.wakers.extend(slot.settle(outcome.clone()));
         }
+    }
+
+    /// Returns the number of the client.
+    pub(crate) const fn id(&self) -> ClientId {
+        self.id
     }
 
     /// Returns what is to be seen from outside.
@@ -346,7 +356,7 @@ impl Engine {
         now: Now,
         options: &InvokeOptions,
         send: impl FnOnce(&mut ClientSession, Now, SendOptions) -> Result<CallId, SendError>,
-    ) -> Result<(Arc<Slot>, CallId), InvokeError> {
+    ) -> Result<(Arc<Slot>, CallReference), InvokeError> {
         match &self.life {
             Life::Over(Some(error)) => return Err(InvokeError::Connection(Arc::clone(error))),
             Life::Over(None) | Life::Closing { .. } => return Err(InvokeError::Closed),
@@ -355,7 +365,11 @@ impl Engine {
         let Some(session) = self.session.as_deref_mut() else {
             return Err(InvokeError::Send(SendError::Terminated));
         };
+        if options.after.iter().any(|after| after.client != self.id) {
+            return Err(InvokeError::NotPossible("it is to follow a call of another client"));
+        }
         let options = SendOptions::default()
+            .with_after(options.after.iter().map(|after| after.call).collect())
             .with_repeat(options.repeat)
             .with_packing(options.packing)
             .with_quick_ack(options.quick_ack)
@@ -368,7 +382,7 @@ impl Engine {
         }
         let slot = Arc::<Slot>::default();
         self.sink.calls.insert(call, Arc::clone(&slot));
-        Ok((slot, call))
+        Ok((slot, CallReference { client: self.id, call }))
     }
 
     /// Cancels a call whose caller is gone. Returns whether anything is to be sent.

@@ -26,6 +26,7 @@ impl Engine {
                 Next::MakeTemporaryKey => self.on_temporary_key_wanted(now),
                 Next::Bound => self.is_binding = false,
                 Next::Trouble(trouble) => self.on_trouble(now, trouble),
+                Next::KeyDestroyed(destruction) => self.on_key_destroyed(now, destruction),
             }
         }
         self.check_ready();

@@ -5,8 +5,10 @@ use std::mem;
 use std::sync::Arc;
 use std::task::Waker;
 
+use chappe_session::KeyDestruction;
 use chappe_session::client::{AuthorizationTrouble, CallFailure, CallId, Event, ReconnectReason};
 
+use super::destruction::Destructions;
 use crate::client::pending::Slot;
 use crate::client::updates::{Gap, Update, UpdateQueue};
 use crate::client::{ConnectError, InvokeError};
@@ -18,12 +20,14 @@ pub(super) enum Next {
     MakeTemporaryKey,
     Bound,
     Trouble(AuthorizationTrouble),
+    KeyDestroyed(KeyDestruction),
 }
 
 #[derive(Debug)]
 pub(super) struct Sink {
     pub(super) calls: HashMap<CallId, Arc<Slot>>,
     updates: Arc<UpdateQueue>,
+    pub(super) destructions: Destructions,
     /// Why there is no connection at present.
     pub(super) link_error: Option<Arc<ConnectError>>,
     pub(super) next: Vec<Next>,
@@ -62,6 +66,7 @@ impl Sink {
         Self {
             calls: HashMap::new(),
             updates,
+            destructions: Destructions::default(),
             link_error: None,
             next: Vec::new(),
             orphans: Vec::new(),
@@ -93,6 +98,17 @@ impl Sink {
             Event::TemporaryKeyBound => self.next.push(Next::Bound),
             Event::NeedTemporaryKey => self.next.push(Next::MakeTemporaryKey),
             Event::Reconnect(reason) => self.next.push(Next::Reconnect(reason)),
+            Event::SessionDestroyed { session_id, existed } => {
+                for slot in self.destructions.take_session(session_id) {
+                    self.wakers.extend(slot.settle(Ok(vec![existed.into()])));
+                }
+            }
+            Event::KeyDestroyed(destruction) => {
+                for slot in self.destructions.take_keys() {
+                    self.wakers.extend(slot.settle(Ok(vec![destruction as u8])));
+                }
+                self.next.push(Next::KeyDestroyed(destruction));
+            }
             Event::Authorization(trouble) => self.next.push(Next::Trouble(trouble)),
             _ => {}
         }
@@ -123,6 +139,7 @@ impl Sink {
     /// Ends every call.
     pub(super) fn finish_all(&mut self, error: &InvokeError) {
         let calls = self.calls.drain().map(|(_, slot)| slot).chain(self.orphans.drain(..));
+        let calls = calls.chain(self.destructions.take_all());
         for slot in calls {
             self.wakers.extend(slot.settle(Err(error.clone())));
         }
