@@ -16,15 +16,17 @@ use crate::workspace;
 const PAGE: &str = "docs/limits.md";
 
 /// Structs whose public fields are bounds or time limits.
-const STRUCTS: [&str; 15] = [
+const STRUCTS: [&str; 17] = [
     "AgeLimits",
     "BackOff",
+    "Budgets",
     "ConnectionLimits",
     "DialOptions",
     "EngineOptions",
     "LaneLimits",
     "ListenOptions",
     "LivenessPolicy",
+    "Networks",
     "RateLimit",
     "ServerConfig",
     "ServerOptions",

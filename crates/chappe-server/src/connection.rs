@@ -9,7 +9,7 @@ use chappe_crypto::{QuickAckToken, Side};
 use chappe_framing::{FrameBuf, FrameError, MsgId, Opened, TransportTail, auth_key_id, open};
 use chappe_handshake::Peer;
 use chappe_session::server::{FrameCheck, ServerError, ServerEvent, ServerSession};
-use chappe_session::{BadMsgCode, HttpWait, MonoTime, Now};
+use chappe_session::{BadMsgCode, HttpWait, KeyDestruction, MonoTime, Now};
 use chappe_transport::{AckRequest, TransportErrorCode};
 
 use crate::engine::{Engine, NoSession};
@@ -174,6 +174,7 @@ impl ServerConnection {
     /// Handles the passing of time.
     pub fn handle_timeout(&mut self, now: Now) {
         self.last_input = Some(now);
+        self.leave_ended_keys(now);
         let mut is_overdue = false;
         for attached in &self.sessions {
             let mut inner = attached.lock();
@@ -200,6 +201,7 @@ impl ServerConnection {
             Some(Waiting::End(None)) => return Some(Output::Close),
             None => {}
         }
+        self.leave_ended_keys(now);
         for attached in self.sent_here() {
             let mut inner = attached.lock();
             if inner.is_outlet(self.number) && inner.session.poll_transmit(now, rng, out).is_some() {
@@ -268,8 +270,9 @@ impl ServerConnection {
                     FrameCheck::Fresh => {}
                 }
             }
+            self.engine.note_use(key, now.unix);
             self.make_outlet(now, &mut inner);
-            self.read_requests(now, key, &mut inner.session, &opened)
+            self.read_requests(now, key, &mut inner.session, &opened, rng)
         };
         self.note_session(&attached);
         match read {
@@ -310,6 +313,7 @@ impl ServerConnection {
         key: &Arc<KeyState>,
         session: &mut ServerSession,
         opened: &Opened<'_>,
+        rng: &mut Drbg,
     ) -> Result<Outcome, ServerError> {
         let mut http_wait = None;
         let mut destroyed = Vec::new();
@@ -335,12 +339,10 @@ impl ServerConnection {
             session.respond_session_destroyed(session_id, existed);
         }
         if is_key_destroyed {
-            let existed = self.engine.forget_key(key.auth_key().id());
-            session.respond_key_destroyed(if existed {
-                chappe_session::KeyDestruction::Destroyed
-            } else {
-                chappe_session::KeyDestruction::Unknown
-            });
+            session.respond_key_destroyed(KeyDestruction::Destroyed);
+            // Nothing is sent under the key afterwards.
+            flush(session, now, rng, &mut self.waiting);
+            self.engine.forget_key(key.auth_key().id());
         }
         Ok(Outcome { http_wait, quick_ack })
     }
@@ -413,6 +415,14 @@ impl ServerConnection {
                 self.detach(&oldest);
             }
             self.sessions.push(attached.clone());
+        }
+    }
+
+    /// Leaves the sessions of keys that have ended or were forgotten: nothing is sent under them (SEC-127).
+    fn leave_ended_keys(&mut self, now: Now) {
+        while let Some(index) = self.sessions.iter().position(|attached| attached.is_over(now.unix)) {
+            let ended = self.sessions.remove(index);
+            self.detach(&ended);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Limits on the connections of a listener: in total, and from each network.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use chappe_carrier::{LinkError, lock};
@@ -62,7 +62,7 @@ impl ConnectionLimit {
     }
 
     fn try_admit(self: &Arc<Self>, address: IpAddr) -> Result<ConnectionPermit, LinkError> {
-        let address = network_of(address);
+        let address = self.options.networks.of(address);
         let mut counts = lock(&self.counts);
         if counts.all >= self.options.max_connections {
             return Err(LinkError::TooMany { limit: self.options.max_connections });
@@ -105,17 +105,6 @@ impl Drop for ConnectionPermit {
         let mut counts = lock(&self.limit.counts);
         counts.all = counts.all.saturating_sub(1);
         counts.by_network.release(self.address);
-    }
-}
-
-/// Returns the network that is counted. Providers give each customer a whole /64 of IPv6.
-fn network_of(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => IpAddr::V4(v4),
-            None => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
-        },
     }
 }
 

@@ -20,7 +20,8 @@ use rand_core::Rng as _;
 use crate::connection::ServerConnection;
 use crate::engine_options::EngineOptions;
 use crate::handler::{Context, Handler};
-use crate::keys::{KeyState, KeyStatus, Keys};
+use crate::key_table::Keys;
+use crate::keys::{KeyState, KeyStatus};
 use crate::session::{Attached, Waker};
 
 /// How long the salt of the handshake is accepted: as long as any other salt.
@@ -85,8 +86,8 @@ impl Engine {
         waker: impl Fn() + Send + Sync + 'static,
     ) -> ServerConnection {
         let number = self.connections.fetch_add(1, Ordering::Relaxed);
-        // Addresses are only counted, so a keyed hash is kept instead of them.
-        let peer = Peer(self.peers.hash_one(peer.ip()));
+        // Networks are only counted, so a keyed hash is kept instead of them.
+        let peer = Peer(self.peers.hash_one(self.options.networks.of(peer.ip())));
         let waker: Waker = Arc::new(waker);
         ServerConnection::new(Arc::clone(self), number, peer, tail, waker)
     }
@@ -101,9 +102,21 @@ impl Engine {
         lock(&self.keys).all()
     }
 
-    /// Adds a key that was made elsewhere.
+    /// Adds a key that was made elsewhere. If there are too many, the one not used for longest makes room.
     pub fn add_key(&self, key: KeyState) {
-        lock(&self.keys).insert(Arc::new(key), self.options.max_keys, UnixTime::EPOCH);
+        lock(&self.keys).insert(Arc::new(key), &self.options.budgets);
+    }
+
+    /// Keeps a key until it is forgotten or ends, however many others are used. Returns whether there is one of this id.
+    ///
+    /// Pin the permanent keys that somebody has logged in with: keys that are not pinned make room for others.
+    pub fn pin_key(&self, id: AuthKeyId) -> bool {
+        lock(&self.keys).pin(id)
+    }
+
+    /// Lets a pinned key make room again. Returns whether there is a pinned key of this id.
+    pub fn unpin_key(&self, id: AuthKeyId) -> bool {
+        lock(&self.keys).unpin(id, &self.options.budgets)
     }
 
     /// Removes a key and its sessions. Returns whether there was one.
@@ -113,12 +126,7 @@ impl Engine {
 
     /// Makes every temporary key expire.
     pub fn expire_temporary_keys(&self) {
-        let mut keys = lock(&self.keys);
-        for state in keys.all() {
-            if state.kind() != KeyStatus::Permanent {
-                keys.forget(state.auth_key().id());
-            }
-        }
+        lock(&self.keys).forget_temporary();
     }
 
     /// Answers a plain frame into `out`.
@@ -141,11 +149,8 @@ impl Engine {
                 }
                 let created = candidate.accept();
                 let salt_until = now.unix.saturating_add(FIRST_SALT_LIFETIME);
-                keys.insert(
-                    Arc::new(KeyState::created(created, salt_until)),
-                    self.options.max_keys,
-                    now.unix,
-                );
+                let state = KeyState::created(created, salt_until, peer);
+                keys.insert_unused(Arc::new(state), &self.options.budgets);
                 Ok(())
             }
         }
@@ -168,8 +173,9 @@ impl Engine {
         match session.check(now, opened) {
             FrameCheck::Refused(code) => Err(NoSession::Refused(Box::new(session), code)),
             FrameCheck::Fresh if key.may_begin_session(opened.msg_id()) => {
-                let max = self.options.max_sessions_per_key;
-                key.keep_session(Attached::new(session), max).ok_or(NoSession::TooMany)
+                let max = self.options.budgets.sessions_per_key;
+                let attached = Attached::new(session, Arc::clone(key.life()));
+                key.keep_session(attached, max).ok_or(NoSession::TooMany)
             }
             // A session that is gone may have executed it.
             FrameCheck::Fresh | FrameCheck::Duplicate => {
@@ -207,8 +213,28 @@ impl Engine {
                 permanent: permanent.as_ref().map(|key| key.auth_key()),
             },
         )?;
-        context.key.bind_to(bound);
+        // Another request may have bound it since the check.
+        if !context.key.bind_to(bound) {
+            return Err(BindError::TempAuthKeyAlreadyBound);
+        }
+        // A client may never use the permanent key for anything else.
+        self.touch(bound, now);
         Ok(())
+    }
+
+    /// Notes that a client has proved that it has a key.
+    pub(crate) fn note_use(&self, key: &KeyState, now: UnixTime) {
+        if key.note_use(now) {
+            let id = key.auth_key().id();
+            self.touch(id, now);
+            key.permanent_id()
+                .filter(|permanent| *permanent != id)
+                .map(|permanent| self.touch(permanent, now));
+        }
+    }
+
+    fn touch(&self, id: AuthKeyId, now: UnixTime) {
+        lock(&self.keys).touch(id, now, &self.options.budgets);
     }
 
     pub(crate) fn handler(&self) -> &dyn Handler {

@@ -5,6 +5,8 @@ use core::fmt;
 use chappe_handshake::ServerOptions;
 use chappe_session::server::ServerConfig;
 
+use crate::{Budgets, Networks};
+
 /// Settings of an [`Engine`](crate::Engine).
 #[derive(Clone)]
 #[non_exhaustive]
@@ -13,10 +15,10 @@ pub struct EngineOptions {
     pub handshake: ServerOptions,
     /// Strictness of sessions, and their bounds.
     pub session: ServerConfig,
-    /// Keys remembered. Default 100 000; the oldest make room.
-    pub max_keys: usize,
-    /// Sessions per key. Default 64; the oldest make room (`SEC-175`).
-    pub max_sessions_per_key: usize,
+    /// What clients may hold, and what they may make the server do.
+    pub budgets: Budgets,
+    /// Which addresses count as one client.
+    pub networks: Networks,
     /// Secret from which all salts are derived, for servers that share their keys. Random if absent.
     pub salt_secret: Option<[u8; 32]>,
 }
@@ -25,16 +27,17 @@ impl EngineOptions {
     chappe_types::setters! {
         with_handshake => handshake: ServerOptions,
         with_session => session: ServerConfig,
-        with_max_keys => max_keys: usize,
-        with_max_sessions_per_key => max_sessions_per_key: usize,
+        with_budgets => budgets: Budgets,
+        with_networks => networks: Networks,
         with_salt_secret => salt_secret: Option<[u8; 32]>,
     }
 }
 
 impl EngineOptions {
     /// Makes options with the defaults of each field.
-    pub const fn new(handshake: ServerOptions, session: ServerConfig) -> Self {
-        Self { handshake, session, max_keys: 100_000, max_sessions_per_key: 64, salt_secret: None }
+    pub fn new(handshake: ServerOptions, session: ServerConfig) -> Self {
+        let (budgets, networks) = (Budgets::default(), Networks::default());
+        Self { handshake, session, budgets, networks, salt_secret: None }
     }
 }
 
@@ -44,8 +47,8 @@ impl fmt::Debug for EngineOptions {
         f.debug_struct("EngineOptions")
             .field("handshake", &self.handshake)
             .field("session", &self.session)
-            .field("max_keys", &self.max_keys)
-            .field("max_sessions_per_key", &self.max_sessions_per_key)
+            .field("budgets", &self.budgets)
+            .field("networks", &self.networks)
             .finish_non_exhaustive()
     }
 }

@@ -75,6 +75,17 @@ impl Context<'_> {
         self.key.permanent_id()
     }
 
+    /// Keeps the key that logins belong to, however many others are used: call it when somebody logs in. Returns whether
+    /// there is one.
+    pub fn pin_key(&self) -> bool {
+        self.permanent_key_id().is_some_and(|id| self.engine.pin_key(id))
+    }
+
+    /// Lets that key make room again: call it when the user logs out. Returns whether it was pinned.
+    pub fn unpin_key(&self) -> bool {
+        self.permanent_key_id().is_some_and(|id| self.engine.unpin_key(id))
+    }
+
     /// Binds the temporary key of this query to a permanent one, as `auth.bindTempAuthKey` asks.
     ///
     /// # Errors

@@ -1,17 +1,20 @@
-//! The keys of a server.
-//!
-//! Connections on many threads share them, and each key carries its sessions. Any number of temporary keys may be bound
-//! to one permanent key, because clients make one for each connection. The oldest key makes room for a new one.
+//! A key of a server, and the sessions under it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use core::time::Duration;
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use chappe_carrier::lock;
 use chappe_crypto::{AuthKey, AuthKeyId};
 use chappe_framing::{MsgId, ServerSalt, SessionId, UnixTime};
-use chappe_handshake::{CreatedKey, DcId};
+use chappe_handshake::{CreatedKey, DcId, Peer};
 
+use crate::key_life::KeyLife;
 use crate::session::Attached;
+
+/// How often a key that is in use moves to the end of the order in which keys make room.
+const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Whether a key is permanent, and if not, when it ends and what it is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +30,15 @@ pub enum KeyStatus {
     },
 }
 
+impl KeyStatus {
+    pub(crate) const fn expires_at(self) -> Option<UnixTime> {
+        match self {
+            Self::Permanent => None,
+            Self::Temporary { expires_at, .. } => Some(expires_at),
+        }
+    }
+}
+
 /// A key and the sessions under it.
 #[derive(Debug)]
 pub struct KeyState {
@@ -35,6 +47,11 @@ pub struct KeyState {
     dc: Option<DcId>,
     kind: Mutex<KeyStatus>,
     sessions: Mutex<Sessions>,
+    life: Arc<KeyLife>,
+    /// The network of the client that made the key here.
+    network: Option<Peer>,
+    /// The second in which the key was last noted to be in use; 0 if never.
+    touched_at: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -50,17 +67,30 @@ struct Sessions {
 impl KeyState {
     /// Makes the state of a key that was made elsewhere, such as one from a store.
     pub fn new(key: AuthKey, kind: KeyStatus) -> Self {
-        Self { key, first_salt: None, dc: None, kind: Mutex::new(kind), sessions: Mutex::default() }
+        let life = Arc::new(KeyLife::new(kind.expires_at()));
+        Self {
+            key,
+            first_salt: None,
+            dc: None,
+            kind: Mutex::new(kind),
+            sessions: Mutex::default(),
+            life,
+            network: None,
+            touched_at: AtomicU64::new(0),
+        }
     }
 
-    pub(crate) fn created(created: CreatedKey, salt_until: UnixTime) -> Self {
+    pub(crate) fn created(created: CreatedKey, salt_until: UnixTime, network: Peer) -> Self {
         let kind = match created.expires_at {
             None => KeyStatus::Permanent,
             Some(expires_at) => KeyStatus::Temporary { expires_at, bound_to: None },
         };
-        let first_salt = Some((created.first_salt, salt_until));
-        let dc = created.dc.and_then(DcId::from_raw);
-        Self { key: created.auth_key, first_salt, dc, kind: Mutex::new(kind), sessions: Mutex::default() }
+        Self {
+            first_salt: Some((created.first_salt, salt_until)),
+            dc: created.dc.and_then(DcId::from_raw),
+            network: Some(network),
+            ..Self::new(created.auth_key, kind)
+        }
     }
 
     /// Returns the key.
@@ -96,15 +126,32 @@ impl KeyState {
         self.first_salt
     }
 
-    pub(crate) fn bind_to(&self, permanent: AuthKeyId) {
-        if let KeyStatus::Temporary { bound_to, .. } = &mut *lock(&self.kind) {
-            *bound_to = Some(permanent);
+    /// Binds a temporary key. Returns whether it is bound to this permanent key now: a key that is bound stays bound to
+    /// the same one, whichever of two requests comes first (SEC-126).
+    pub(crate) fn bind_to(&self, permanent: AuthKeyId) -> bool {
+        match &mut *lock(&self.kind) {
+            KeyStatus::Permanent => false,
+            KeyStatus::Temporary { bound_to, .. } => *bound_to.get_or_insert(permanent) == permanent,
         }
     }
 
-    /// Returns whether the key is temporary and has ended: then it is forgotten (SEC-127).
-    pub(crate) fn is_expired(&self, now: UnixTime) -> bool {
-        matches!(self.kind(), KeyStatus::Temporary { expires_at, .. } if expires_at <= now)
+    pub(crate) const fn life(&self) -> &Arc<KeyLife> {
+        &self.life
+    }
+
+    pub(crate) const fn network(&self) -> Option<Peer> {
+        self.network
+    }
+
+    /// Notes that the client proved now that it has the key. Returns whether the table of keys must know, which is
+    /// seldom.
+    pub(crate) fn note_use(&self, now: UnixTime) -> bool {
+        let (now, last) = (now.as_secs(), self.touched_at.load(Ordering::Relaxed));
+        let is_due = last == 0 || now.abs_diff(last) >= TOUCH_INTERVAL.as_secs();
+        if is_due {
+            self.touched_at.store(now, Ordering::Relaxed);
+        }
+        is_due
     }
 
     /// Returns a session.
@@ -160,143 +207,31 @@ impl Sessions {
     }
 }
 
-/// All keys, bounded. Strangers make them, so no operation on one key visits all.
-#[derive(Debug, Default)]
-pub(crate) struct Keys {
-    by_id: HashMap<AuthKeyId, Known>,
-    /// The oldest first.
-    order: BTreeMap<u64, AuthKeyId>,
-    /// Temporary keys, those that end first in front.
-    ends: BTreeSet<(UnixTime, AuthKeyId)>,
-    /// Number of the next key.
-    next: u64,
-}
-
-#[derive(Debug)]
-struct Known {
-    number: u64,
-    state: Arc<KeyState>,
-}
-
-impl Keys {
-    /// Returns a key that is still valid.
-    pub(crate) fn get(&mut self, id: AuthKeyId, now: UnixTime) -> Option<Arc<KeyState>> {
-        let found = &self.by_id.get(&id)?.state;
-        if found.is_expired(now) || self.is_orphan(found) {
-            self.forget(id);
-            return None;
-        }
-        Some(Arc::clone(found))
-    }
-
-    /// Returns whether the permanent key that this one is bound to is gone. Lookups check it, so that no list of bound keys
-    /// is needed.
-    fn is_orphan(&self, state: &KeyState) -> bool {
-        state.permanent_id().is_some_and(|permanent| !self.contains(permanent))
-    }
-
-    pub(crate) fn contains(&self, id: AuthKeyId) -> bool {
-        self.by_id.contains_key(&id)
-    }
-
-    /// Adds a key. Expired keys make room first, then the oldest.
-    pub(crate) fn insert(&mut self, state: Arc<KeyState>, max: usize, now: UnixTime) {
-        let id = state.auth_key().id();
-        let known = self.by_id.get(&id).map(|known| known.number);
-        // The old state may have another expiry, which must leave `ends`.
-        if !self.forget(id) {
-            self.make_room(max.max(1), now);
-        }
-        if let KeyStatus::Temporary { expires_at, .. } = state.kind() {
-            self.ends.insert((expires_at, id));
-        }
-        let number = known.unwrap_or(self.next);
-        self.next += 1;
-        self.order.insert(number, id);
-        self.by_id.insert(id, Known { number, state });
-    }
-
-    fn make_room(&mut self, max: usize, now: UnixTime) {
-        while self.by_id.len() >= max {
-            let ended = self.ends.first().filter(|end| end.0 <= now).map(|end| end.1);
-            let Some(least) = ended.or_else(|| self.order.first_key_value().map(|(_, oldest)| *oldest))
-            else {
-                return;
-            };
-            self.forget(least);
-        }
-    }
-
-    /// Removes a key, and with it the temporary keys that are bound to it. Returns whether there was one.
-    pub(crate) fn forget(&mut self, id: AuthKeyId) -> bool {
-        let Some(Known { number, state }) = self.by_id.remove(&id) else {
-            return false;
-        };
-        self.order.remove(&number);
-        if let KeyStatus::Temporary { expires_at, .. } = state.kind() {
-            self.ends.remove(&(expires_at, id));
-        }
-        true
-    }
-
-    pub(crate) fn all(&self) -> Vec<Arc<KeyState>> {
-        let states = self.by_id.values().map(|known| &known.state);
-        states.filter(|state| !self.is_orphan(state)).cloned().collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 
-    fn state(number: u8, kind: KeyStatus) -> Arc<KeyState> {
-        Arc::new(KeyState::new(AuthKey::from_bytes([number; 256]), kind))
-    }
-
-    fn temporary(number: u8, permanent: &KeyState) -> Arc<KeyState> {
-        let expires_at = NOW.saturating_add(core::time::Duration::from_secs(60));
-        state(number, KeyStatus::Temporary { expires_at, bound_to: Some(permanent.auth_key().id()) })
+    #[test]
+    fn sec_126_a_temporary_key_is_bound_once_whichever_request_is_first() {
+        let [key, first, second] = [1, 2, 3].map(|number| AuthKey::from_bytes([number; 256]));
+        let expires_at = NOW.saturating_add(Duration::from_secs(60));
+        let state = KeyState::new(key, KeyStatus::Temporary { expires_at, bound_to: None });
+        // Both requests were checked while the key was unbound.
+        assert_eq!([state.bind_to(first.id()), state.bind_to(second.id())], [true, false]);
+        assert!(state.bind_to(first.id()), "a repetition is answered alike");
+        assert_eq!(state.permanent_id(), Some(first.id()));
+        let permanent = KeyState::new(second, KeyStatus::Permanent);
+        assert!(!permanent.bind_to(first.id()));
     }
 
     #[test]
-    fn a_temporary_key_ends_with_the_permanent_one_however_that_ends() {
-        let permanent = state(1, KeyStatus::Permanent);
-        let bound = temporary(2, &permanent);
-        let (id, bound_id) = (permanent.auth_key().id(), bound.auth_key().id());
-        let mut keys = Keys::default();
-        for is_destroyed in [true, false] {
-            keys.insert(Arc::clone(&permanent), 2, NOW);
-            keys.insert(Arc::clone(&bound), 2, NOW);
-            assert!(keys.get(bound_id, NOW).is_some());
-            if is_destroyed {
-                assert!(keys.forget(id));
-            } else {
-                keys.insert(state(3, KeyStatus::Permanent), 2, NOW);
-            }
-            assert!(keys.all().iter().all(|state| state.auth_key().id() != bound_id));
-            assert!(keys.get(bound_id, NOW).is_none());
-            assert!(!keys.contains(bound_id), "and nothing is left of it");
-        }
-        assert_eq!((keys.order.len(), keys.ends.len()), (keys.by_id.len(), 0));
-    }
-
-    #[test]
-    fn keys_that_have_ended_make_room_before_older_ones_that_are_good() {
-        let permanent = state(1, KeyStatus::Permanent);
-        let mut keys = Keys::default();
-        keys.insert(Arc::clone(&permanent), 2, NOW);
-        keys.insert(temporary(2, &permanent), 2, NOW);
-        let later = NOW.saturating_add(core::time::Duration::from_secs(60));
-        keys.insert(state(3, KeyStatus::Permanent), 2, later);
-        assert!(keys.get(permanent.auth_key().id(), later).is_some());
-        assert_eq!((keys.by_id.len(), keys.order.len(), keys.ends.len()), (2, 2, 0));
-        keys.insert(Arc::clone(&permanent), 2, later);
-        assert_eq!(
-            (keys.by_id.len(), keys.order.len()),
-            (2, 2),
-            "a key that is known takes no further place"
-        );
+    fn the_table_hears_of_a_key_in_use_once_a_minute() {
+        let state = KeyState::new(AuthKey::from_bytes([1; 256]), KeyStatus::Permanent);
+        let noted = [0, 0, 59, 60, 61, 119, 120]
+            .map(|seconds| state.note_use(NOW.saturating_add(Duration::from_secs(seconds))));
+        assert_eq!(noted, [true, false, false, true, false, false, true]);
+        assert!(state.note_use(UnixTime::from_secs(1_700_000_000)), "the clock was set back");
     }
 }

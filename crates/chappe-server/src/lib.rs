@@ -18,6 +18,7 @@
 mod accepting;
 #[cfg(feature = "blocking")]
 pub mod blocking;
+mod budgets;
 mod connection;
 mod connection_limit;
 mod conversation;
@@ -27,8 +28,11 @@ mod engine;
 mod engine_options;
 mod handler;
 mod http;
+mod key_life;
+mod key_table;
 mod keys;
 mod listen_options;
+mod networks;
 mod requests;
 mod scratch;
 mod session;
@@ -37,6 +41,7 @@ mod shared;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 
+pub use budgets::Budgets;
 pub use connection::{Output, ServerConnection};
 pub use counters::ServerCounters;
 pub use engine::Engine;
@@ -44,4 +49,5 @@ pub use engine_options::EngineOptions;
 pub use handler::{Context, Handler, Verdict};
 pub use keys::{KeyState, KeyStatus};
 pub use listen_options::ListenOptions;
+pub use networks::Networks;
 pub use session::Attached;

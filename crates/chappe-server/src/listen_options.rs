@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use chappe_transport::AcceptConfig;
 
+use crate::Networks;
+
 /// How a server serves connections.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -28,8 +30,10 @@ pub struct ListenOptions {
     pub idle_timeout: Duration,
     /// Connections at the same time. Default 20 000.
     pub max_connections: usize,
-    /// Connections from one address at the same time. Default 10 000, because many clients share an address.
+    /// Connections from one network at the same time. Default 10 000, because many clients share an address.
     pub max_connections_per_address: usize,
+    /// Which addresses count as one.
+    pub networks: Networks,
     /// Obfuscation headers remembered against replays, for proxies; 0 remembers none. Default 0 (`SEC-145`).
     pub remembered_headers: usize,
 }
@@ -44,6 +48,7 @@ impl ListenOptions {
         with_idle_timeout => idle_timeout: Duration,
         with_max_connections => max_connections: usize,
         with_max_connections_per_address => max_connections_per_address: usize,
+        with_networks => networks: Networks,
         with_remembered_headers => remembered_headers: usize,
     }
 }
@@ -60,6 +65,7 @@ impl ListenOptions {
             idle_timeout: Duration::from_secs(600),
             max_connections: 20_000,
             max_connections_per_address: 10_000,
+            networks: Networks { ipv4_bits: 32, ipv6_bits: 64 },
             remembered_headers: 0,
         }
     }

@@ -4,11 +4,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use chappe_carrier::lock;
-use chappe_framing::{MsgId, SessionId};
+use chappe_framing::{MsgId, SessionId, UnixTime};
 use chappe_session::MonoTime;
 use chappe_session::server::{RespondError, ServerSession};
 
 use crate::handler::Verdict;
+use crate::key_life::KeyLife;
 
 /// Notifies a driver that a connection has something to send.
 pub(crate) type Waker = Arc<dyn Fn() + Send + Sync>;
@@ -18,6 +19,8 @@ pub(crate) type Waker = Arc<dyn Fn() + Send + Sync>;
 pub struct Attached {
     inner: Arc<Mutex<Inner>>,
     session_id: SessionId,
+    /// Of the session's key.
+    life: Arc<KeyLife>,
 }
 
 pub(crate) struct Inner {
@@ -101,9 +104,10 @@ impl Inner {
 }
 
 impl Attached {
-    pub(crate) fn new(session: ServerSession) -> Self {
+    pub(crate) fn new(session: ServerSession, life: Arc<KeyLife>) -> Self {
         let session_id = session.session_id();
-        Self { inner: Arc::new(Mutex::new(Inner { session, outlet: None, held: Vec::new() })), session_id }
+        let inner = Inner { session, outlet: None, held: Vec::new() };
+        Self { inner: Arc::new(Mutex::new(inner)), session_id, life }
     }
 
     /// Returns the `session_id`.
@@ -129,6 +133,11 @@ impl Attached {
     /// As [`respond`](Self::respond).
     pub fn push(&self, update: &[u8]) -> Result<(), RespondError> {
         self.with(|session| session.push_bytes(update))
+    }
+
+    /// Returns whether the session's key may no longer be used.
+    pub(crate) fn is_over(&self, now: UnixTime) -> bool {
+        self.life.is_over(now)
     }
 
     /// Returns whether the session has a connection.

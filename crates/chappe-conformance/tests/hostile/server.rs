@@ -1,18 +1,19 @@
 //! A whole server without sockets, an honest client of it, and the pen of a hostile one that knows its own key.
 
 use alloc::sync::Arc;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 
 use chappe_crypto::rng::Drbg;
+use chappe_crypto::rsa::KeyRing;
 use chappe_crypto::{AuthKey, Side};
 use chappe_framing::{
     Container, EncryptedHeader, EncryptedWriter, FrameBuf, MSG_CONTAINER, MessageHeader, MsgId,
     MsgIdGenerator, MsgOrigin, Padding, SeqNo, ServerSalt, SessionId, TransportTail, UnixTime,
     constructor_id, open,
 };
-use chappe_handshake::ServerOptions;
+use chappe_handshake::{ClientHandshake, ClientOptions, DcId, Progress, ServerOptions};
 use chappe_server::{
     Context, Engine, EngineOptions, Handler, KeyState, KeyStatus, Output, ServerConnection, Verdict,
 };
@@ -77,12 +78,22 @@ impl World {
 
     /// A server with another handler.
     pub(crate) fn serving(policy: Policy, handler: impl Handler) -> Self {
+        Self::configured(policy, handler, |_| ())
+    }
+
+    /// A server with other options.
+    pub(crate) fn configured(
+        policy: Policy,
+        handler: impl Handler,
+        change: impl FnOnce(&mut EngineOptions),
+    ) -> Self {
         let mut rng = Drbg::from_seed([4; 32]);
         let mut handshake = ServerOptions::lenient(vec![private_key()]);
         handshake.rate = None;
         let session = ServerConfig::default().with_policy(policy).with_unacked_messages(UNACKED);
         let mut options = EngineOptions::new(handshake, session);
         options.salt_secret = Some([9; 32]);
+        change(&mut options);
         let engine = Engine::new(options, handler, &mut rng).unwrap();
         for seed in [1, 2] {
             engine.add_key(KeyState::new(key(seed), KeyStatus::Permanent));
@@ -96,7 +107,30 @@ impl World {
     }
 
     pub(crate) fn connect(&self) -> ServerConnection {
-        self.engine.connect(SocketAddr::from(([127, 0, 0, 1], 1)), TransportTail::None, || ())
+        self.connect_from([127, 0, 0, 1].into())
+    }
+
+    pub(crate) fn connect_from(&self, address: IpAddr) -> ServerConnection {
+        self.engine.connect(SocketAddr::new(address, 1), TransportTail::None, || ())
+    }
+
+    /// A client at this address makes a key.
+    pub(crate) fn make_key(&mut self, address: IpAddr) -> AuthKey {
+        let mut keys = KeyRing::empty();
+        keys.add(private_key().public_key().clone());
+        let options = ClientOptions::new(keys, DcId::production(2));
+        let mut client = ClientHandshake::begin(options, self.now(), &mut self.rng).unwrap();
+        let mut connection = self.connect_from(address);
+        let mut out = FrameBuf::new();
+        while client.poll_transmit(self.now(), &mut out) {
+            let said = self.show(&mut connection, out.as_slice().to_vec());
+            assert_eq!(said.end, None, "an honest client was sent away");
+            let progress = client.handle_frame(self.now(), &said.frames[0], &mut self.rng).unwrap();
+            if let Progress::Done(created) = progress {
+                return AuthKey::from_bytes(created.auth_key);
+            }
+        }
+        panic!("the exchange had no end");
     }
 
     /// Hands a payload to a connection and takes everything out that it has to say.
