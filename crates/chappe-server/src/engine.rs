@@ -227,9 +227,9 @@ impl Engine {
         if key.note_use(now) {
             let id = key.auth_key().id();
             self.touch(id, now);
-            key.permanent_id()
-                .filter(|permanent| *permanent != id)
-                .map(|permanent| self.touch(permanent, now));
+            if let Some(permanent) = key.permanent_id().filter(|permanent| *permanent != id) {
+                self.touch(permanent, now);
+            }
         }
     }
 
