@@ -138,6 +138,8 @@ const EXEMPT: [(&str, &[&str]); 6] = [
             "chappe_net::LaneLimits",
             "chappe_net::Timing",
             "chappe_net::UpdateLimits",
+            "chappe_server::Budgets",
+            "chappe_server::Networks",
             "chappe_server::ServerCounters",
             "chappe_net::store::Slot",
             "chappe_session::HttpWait",
