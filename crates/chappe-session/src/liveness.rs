@@ -115,6 +115,8 @@ pub struct Liveness {
     heard_at: MonoTime,
     /// When the datacenter's timer was last set, or the connection opened.
     timer_set_at: MonoTime,
+    /// When that timer ends; `None` before the first ping of a connection.
+    timer_ends: Option<MonoTime>,
     /// When a call last began to wait, so that its silence is not counted from long before.
     waiting_since: MonoTime,
     ping: Option<Ping>,
@@ -133,6 +135,8 @@ struct Ping {
     sent_at: MonoTime,
     /// The last ping, which set the datacenter's timer: this one, or one that went out behind it.
     last_id: i64,
+    /// Nanoseconds that bytes of ours take which went out before it.
+    ahead: u64,
 }
 
 impl Liveness {
@@ -142,6 +146,7 @@ impl Liveness {
             rtt: 0,
             heard_at: now,
             timer_set_at: now,
+            timer_ends: None,
             waiting_since: now,
             ping: None,
             is_asked: false,
@@ -200,9 +205,28 @@ impl Liveness {
             // It sets the datacenter's timer and nothing else: patience counts from the first ping.
             ping.last_id = id;
         } else {
-            self.ping = Some(Ping { id, sent_at: now, last_id: id });
+            self.ping = Some(Ping { id, sent_at: now, last_id: id, ahead: 0 });
             (self.unproven, self.moved_at) = (0, now);
         }
+    }
+
+    /// The same for a ping that went out behind bytes of ours which take so long. The datacenter's timer ends at `ends`.
+    pub(crate) fn on_ping_behind(&mut self, now: MonoTime, id: i64, ahead: Duration, ends: MonoTime) {
+        self.on_ping_sent(now, id);
+        self.timer_ends = Some(ends);
+        if let Some(ping) = self.ping.as_mut().filter(|ping| ping.id == id) {
+            ping.ahead = MonoTime::from_duration(ahead).as_nanos();
+        }
+    }
+
+    /// Returns when the datacenter closes the connection unless another ping sets its timer.
+    pub(crate) const fn timer_ends(&self) -> Option<MonoTime> {
+        self.timer_ends
+    }
+
+    /// Returns how long the answer to a ping may take.
+    pub(crate) fn patience(&self, policy: &LivenessPolicy) -> Duration {
+        Duration::from_nanos(policy.dead_after(self.rtt))
     }
 
     /// Returns whether a ping is out.
@@ -217,7 +241,7 @@ impl Liveness {
 
     /// A pong arrived; returns whether it answers a ping that is out (SEC-108).
     pub fn on_pong(&mut self, now: MonoTime, id: i64) -> bool {
-        let Some(Ping { id: first_id, sent_at, last_id }) = self.ping else {
+        let Some(Ping { id: first_id, sent_at, last_id, ahead }) = self.ping else {
             return false;
         };
         let sent_at = if id == first_id {
@@ -228,7 +252,12 @@ impl Liveness {
             return false;
         };
         // Pongs come in order, so the pong of the last ping ends the wait for that of the first.
-        self.ping = (id != last_id).then_some(Ping { id: last_id, sent_at: self.timer_set_at, last_id });
+        self.ping =
+            (id != last_id).then_some(Ping { id: last_id, sent_at: self.timer_set_at, last_id, ahead });
+        if ahead > 0 {
+            // It measures the bytes in front of the ping more than the round trip.
+            return true;
+        }
         let sample = u64::try_from(now.since(sent_at).as_nanos()).unwrap_or(u64::MAX);
         let smooth = if self.rtt == 0 { sample } else { self.rtt - self.rtt / 8 + sample / 8 };
         // Zero means "not measured", so a loopback's round trip counts as a nanosecond.
@@ -256,7 +285,8 @@ impl Liveness {
     /// Returns when the connection is given up for want of an answer to a ping.
     fn dead_at(&self, policy: &LivenessPolicy, ping: Ping) -> MonoTime {
         let patience = policy.dead_after(self.rtt);
-        let silent = ping.sent_at.max(self.heard_at).saturating_add_nanos(patience);
+        let begun = ping.sent_at.saturating_add_nanos(ping.ahead).max(self.heard_at);
+        let silent = begun.saturating_add_nanos(patience);
         // Each byte buys the time it takes at the slowest rate. Bytes that come faster than that keep the connection
         // for as long as they come; one that trickles in now and then does not.
         let bought = u64::from(self.unproven).saturating_mul(1_000_000_000 / SLOWEST_RATE);

@@ -9,11 +9,11 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use chappe_loopback::schema::{enums, functions, types};
-use chappe_net::{Client, ConnectOptions, blocking, tokio::connect};
+use chappe_net::{Client, ConnectOptions, InvokeOptions, blocking, tokio::connect};
 use chappe_session::liveness::LivenessPolicy;
 
 use crate::world::World;
@@ -34,6 +34,8 @@ enum Shape {
     Open,
     /// Forwards [`RATE`] bytes a second and reads nothing meanwhile, so the sender feels it.
     Slow,
+    /// Forwards [`RATE`] bytes a second and reads everything at once, as many proxies do: the sender feels nothing.
+    SlowBehindQueue,
 }
 
 /// A relay in front of a datacenter, and the number of connections that it accepted.
@@ -72,6 +74,29 @@ fn forward(from: TcpStream, to: TcpStream, shape: Shape) {
     match shape {
         Shape::Open => drop(thread::spawn(move || pump(from, to, None))),
         Shape::Slow => drop(thread::spawn(move || pump(from, to, Some(RATE)))),
+        Shape::SlowBehindQueue => {
+            let (queue, queued) = mpsc::channel::<Vec<u8>>();
+            thread::spawn(move || take_everything(from, &queue));
+            thread::spawn(move || {
+                let mut to = to;
+                for bytes in queued {
+                    if to.write_all(&bytes).is_err() {
+                        break;
+                    }
+                    thread::sleep(time_of(bytes.len(), RATE));
+                }
+                let _ = to.shutdown(Shutdown::Both);
+            });
+        }
+    }
+}
+
+fn take_everything(mut from: TcpStream, queue: &mpsc::Sender<Vec<u8>>) {
+    let mut buffer = [0; 8192];
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        if queue.send(buffer[..count].to_vec()).is_err() {
+            break;
+        }
     }
 }
 
@@ -161,4 +186,21 @@ fn a_part_that_takes_longer_than_the_patience_arrives_over_one_connection() {
         let enums::upload::File::File(file) = client.invoke(&get_file()).wait().expect("the part");
         assert_eq!(file.bytes.len(), PART);
     });
+}
+
+fn save_part() -> functions::upload::SaveFilePart {
+    functions::upload::SaveFilePart { file_id: 1, file_part: 0, bytes: vec![7; PART / 4] }
+}
+
+#[test]
+fn parts_that_leave_slowly_arrive_over_one_connection() {
+    let unpacked = InvokeOptions::default().unpacked();
+    for up in [Shape::Slow, Shape::SlowBehindQueue] {
+        with_both_drivers(&world(), up, Shape::Open, |client| {
+            let parts: Vec<_> = (0..4).map(|_| client.invoke_with(&save_part(), &unpacked)).collect();
+            for part in parts {
+                assert!(part.wait().expect("an answer"));
+            }
+        });
+    }
 }

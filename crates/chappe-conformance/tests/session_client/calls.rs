@@ -186,6 +186,7 @@ fn sec_133_quick_acknowledgements_name_own_packets() {
 fn a_container_holds_no_more_than_its_limits() {
     let limits = SessionLimits::default().with_container_messages(1020).with_container_bytes(1 << 20);
     let mut pair = Pair::with(ClientConfig::default().with_limits(limits), 0);
+    pair.show_speed();
     for _ in 0..2500 {
         pair.call();
     }
@@ -193,9 +194,10 @@ fn a_container_holds_no_more_than_its_limits() {
     for sent in pair.sent() {
         *count.entry(sent.container.unwrap()).or_insert(0) += 1;
     }
-    assert_eq!(count.values().sum::<i32>(), 2501, "one of them asks for salts");
+    assert_eq!(count.values().sum::<i32>(), 2501, "one of them acknowledges an answer");
     assert!(count.len() == 3 && count.values().all(|count| *count <= 1020), "{count:?}");
     let mut pair = Pair::new();
+    pair.show_speed();
     let body = [&GET_CONFIG[..], &[0x77; 9_996]].concat();
     let options = SendOptions::default().with_packing(Packing::Never);
     for _ in 0..10 {

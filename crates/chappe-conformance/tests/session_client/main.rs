@@ -10,6 +10,7 @@
 
 extern crate alloc;
 
+mod bulk;
 mod calls;
 mod clock;
 mod holes;

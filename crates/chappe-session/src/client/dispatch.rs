@@ -380,7 +380,7 @@ impl ClientSession {
         let (msg_id, now) = (message.header.msg_id, message.now.mono);
         match service {
             // The list cannot be longer than a frame; an unknown id costs a look-up.
-            Service::MsgsAck(ids) => ids.iter().for_each(|id| self.exchange.on_acked(id)),
+            Service::MsgsAck(ids) => ids.iter().for_each(|id| self.exchange.on_acked(now, id)),
             Service::BadMsg(bad) => self.on_bad_msg(&message, bad),
             Service::StateReq(ids) => self.on_state_req(&message, ids),
             Service::StateInfo { req_msg_id, info } => {
@@ -455,6 +455,7 @@ impl ClientSession {
 
     #[inline]
     fn observe_answer(&mut self, now: Now, answer: MsgId, question: MsgId) {
+        self.exchange.outstanding.on_arrived(now.mono, question);
         let change = self.clock.observe_answer(now.mono, answer, question);
         self.on_clock_change(now, change);
     }

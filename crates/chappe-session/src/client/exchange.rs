@@ -15,6 +15,7 @@ use chappe_types::{BadMsgCode, Rule};
 
 use super::calls::{CallId, Calls, Packer, SendOptions, Slot, StatusRules};
 use super::events::{Event, ReconnectReason, Record};
+use super::outstanding::Outstanding;
 use super::questions::{self, Questions, Reply};
 use super::sent::{Sent, SentKind, SentLog};
 use super::{CallFailure, SendError, complaints};
@@ -34,6 +35,7 @@ pub(super) struct Exchange {
     // An idle session keeps neither of these two: there may be many like it.
     pub(super) calls: Option<Box<Calls>>,
     pub(super) questions: Option<Box<Questions>>,
+    pub(super) outstanding: Outstanding,
     pub(super) events: EventLog<Record>,
     pub(super) counters: Counters,
 }
@@ -46,6 +48,7 @@ impl Exchange {
             accepted: 0,
             calls: None,
             questions: None,
+            outstanding: Outstanding::new(),
             events: EventLog::new(),
             counters: Counters::default(),
         }
@@ -130,7 +133,8 @@ impl Exchange {
     }
 
     /// The server has a message: its state need not be asked for soon.
-    pub(super) fn on_acked(&mut self, msg_id: MsgId) {
+    pub(super) fn on_acked(&mut self, now: MonoTime, msg_id: MsgId) {
+        self.outstanding.on_arrived(now, msg_id);
         let (Some(sent), Some(calls)) = (self.sent.get(msg_id), &mut self.calls) else {
             return;
         };
@@ -427,6 +431,7 @@ impl Exchange {
         (self.calls, self.questions) = (None, None);
         self.drop_old_notes(oldest, 0);
         self.sent.release();
+        self.outstanding.release();
         self.events.release();
     }
 }

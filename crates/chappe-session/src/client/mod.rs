@@ -27,6 +27,7 @@
 //! | `held` | messages that wait until the time is known |
 //! | `exchange` | messages under way, of these three parts: |
 //! | `calls` | each call from its acceptance to its end |
+//! | `outstanding` | bytes on their way, and how many may be |
 //! | `sent` | numbering of messages, and what was sent recently |
 //! | `questions` | states, resends and drops asked for; answers to the server |
 //! | `packet` | the packet being made |
@@ -50,6 +51,7 @@ mod held;
 mod inbox;
 mod key_session;
 mod keys;
+mod outstanding;
 mod packet;
 mod questions;
 mod salt_supply;
@@ -272,6 +274,7 @@ impl ClientSession {
         }
         self.link = Some(tail);
         self.live.on_connected(now.mono);
+        self.exchange.outstanding.on_connected();
         self.exchange.ask_about_uncertain();
         self.request_temporary_key(now);
     }
@@ -348,6 +351,7 @@ impl ClientSession {
             self.exchange.ask_about_unanswered(now.mono, self.config.limits.ask_state_after);
             self.keys.renew_binding(now.mono);
             if self.live.is_dead(self.liveness(), now.mono) {
+                self.exchange.outstanding.on_silence();
                 self.handle_disconnected(now);
                 self.exchange.events.plain(Event::Reconnect(ReconnectReason::Silence));
             }
@@ -550,8 +554,11 @@ impl ClientSession {
             calls: self.exchange.calls.as_deref_mut(),
             questions: self.exchange.questions.as_deref_mut(),
             live: &mut self.live,
+            outstanding: &mut self.exchange.outstanding,
             counters: &mut self.exchange.counters,
             wants_quick_ack: false,
+            is_full: false,
+            bulk: 0,
         };
         packet.make(rng, out)
     }

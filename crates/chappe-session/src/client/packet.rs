@@ -4,6 +4,8 @@
 //! a container. Bodies are copied once, from the calls into the frame, and sealed there. Acknowledgements come first
 //! and calls last.
 
+use core::time::Duration;
+
 use chappe_crypto::Side;
 use chappe_framing::bind::BindTempAuthKey;
 use chappe_framing::{
@@ -18,6 +20,7 @@ use super::ClientConfig;
 use super::calls::{CallId, Calls, QueuedAs, Receipt, Room, SentAs, Slot, Stage};
 use super::key_session::KeySession;
 use super::keys::UnboundKey;
+use super::outstanding::Outstanding;
 use super::questions::{QuestionPlan, Questions};
 use super::sent::{ContentRelation, Sent, SentKind, SentLog};
 use crate::clock::ServerClock;
@@ -32,6 +35,9 @@ const INVOKE_AFTER_MSGS: u32 = 0x3dc4_b4f0;
 
 /// Messages of a container that are left to service messages.
 const SERVICE_ROOM: usize = 64;
+
+/// Bytes of calls that a ping does not travel with: the server answers it once the whole packet has arrived.
+const BULK: usize = 4 << 10;
 
 /// The server sends at most this many salts at a time.
 const MAX_SALTS: usize = 64;
@@ -50,9 +56,14 @@ pub(super) struct Packet<'s> {
     pub(super) calls: Option<&'s mut Calls>,
     pub(super) questions: Option<&'s mut Questions>,
     pub(super) live: &'s mut Liveness,
+    pub(super) outstanding: &'s mut Outstanding,
     pub(super) counters: &'s mut Counters,
     /// A call in it requests a quick acknowledgement.
     pub(super) wants_quick_ack: bool,
+    /// Calls wait until bytes before them have arrived.
+    pub(super) is_full: bool,
+    /// Bytes of the calls that this packet carries, or the next one if a ping goes first.
+    pub(super) bulk: usize,
 }
 
 /// What goes into a packet besides calls.
@@ -109,7 +120,16 @@ impl Packet<'_> {
         out: &mut FrameBuf,
     ) -> Option<Transmit> {
         self.choose_calls();
+        self.bulk = self.calls.as_deref().map_or(0, Calls::chosen_bytes);
         let plan = self.plan()?;
+        if plan.ping
+            && self.bulk >= BULK
+            && let Some(calls) = self.calls.as_deref_mut()
+        {
+            // The ping goes first and alone, and these calls with the next packet.
+            calls.put_back();
+        }
+        let after = self.sent.last_id().unwrap_or(MsgId::from_raw(0));
         let session_id = self.key.session(rng);
         let count = plan.messages() + self.chosen();
         let mut writer = EncryptedWriter::begin(out);
@@ -136,6 +156,7 @@ impl Packet<'_> {
         let token = writer.seal(&self.key.key, Side::Client, header, self.config.padding, rng).ok()?;
         self.counters.frames_sent += 1;
         self.counters.messages_sent += count as u64;
+        self.outstanding.on_sent(self.now.mono, after, out.len(), plan.ping);
         let is_expected = self.wants_quick_ack
             && self.calls.as_deref_mut().is_some_and(|calls| calls.expect_quick_ack(token));
         Some(Transmit { quick_ack: is_expected.then_some(token) })
@@ -150,11 +171,20 @@ impl Packet<'_> {
         if calls.queued() == 0 || self.unbound.is_some() {
             return calls.choose_none();
         }
+        let mut bytes = self.config.limits.container_bytes;
+        // Over HTTP a request is answered before the next one goes, and they may overtake each other.
+        if self.http.is_none() {
+            let Some(room) = self.outstanding.room(self.live.patience(self.policy)) else {
+                self.is_full = true;
+                return calls.choose_none();
+            };
+            bytes = bytes.min(room);
+        }
         let limits = &self.config.limits;
         let init = self.config.init.as_ref().filter(|_| !self.key.is_initialized);
         calls.choose(&Room {
             messages: limits.container_messages.saturating_sub(SERVICE_ROOM).max(1),
-            bytes: limits.container_bytes,
+            bytes,
             around: MessageHeader::LEN + init.map_or(0, |init| init.as_bytes().len()),
         });
     }
@@ -179,6 +209,14 @@ impl Packet<'_> {
             http_wait: self.questions.as_deref().is_some_and(Questions::wants_http_wait),
             binding,
         };
+        if self.is_full {
+            // Its pong shows that they have arrived.
+            plan.ping |= self.outstanding.wants_ping();
+        } else if self.bulk >= BULK {
+            // The datacenter must not close the connection before all of it has arrived, and a ping behind it comes too late.
+            let until = now + self.outstanding.time_of(self.bulk);
+            plan.ping |= self.live.timer_ends().is_some_and(|ends| ends <= until);
+        }
         // Acknowledgements that can wait make no packet of their own.
         let acks = &self.key.inbox.acks;
         let is_wanted = self.chosen() > 0 || plan.messages() > 0;
@@ -270,10 +308,11 @@ impl Packet<'_> {
             self.key.salts.on_requested(self.now.mono);
         }
         if plan.ping {
-            let delay = self.policy.disconnect_delay.as_secs();
+            let delay = (self.policy.disconnect_delay + self.outstanding.time_of(self.bulk)).as_secs();
             let disconnect_delay = i32::try_from(delay).unwrap_or(i32::MAX);
             let ping_id = self.sent.last_id().map_or(1, |last| last.to_raw().wrapping_add(1));
-            self.live.on_ping_sent(self.now.mono, ping_id);
+            let ends = self.now.mono + Duration::from_secs(delay);
+            self.live.on_ping_behind(self.now.mono, ping_id, self.outstanding.time_of(0), ends);
             let ping = functions::PingDelayDisconnect { ping_id, disconnect_delay };
             self.put(Related, SentKind::Ping, writer, &ping)?;
         }

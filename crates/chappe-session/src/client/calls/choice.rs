@@ -47,11 +47,27 @@ impl Calls {
                 break;
             }
         }
+        self.chosen_bytes = bytes;
+    }
+
+    /// Puts the choice back into the queue: the calls go with a later packet.
+    pub(in crate::client) fn put_back(&mut self) {
+        while let Some(call) = self.chosen.pop() {
+            self.queue.push_front(call);
+        }
+        self.chosen_bytes = 0;
     }
 
     /// Chooses nothing for the next packet.
     pub(in crate::client) fn choose_none(&mut self) {
         self.chosen.clear();
+        self.chosen_bytes = 0;
+    }
+
+    /// Returns the bytes of the calls chosen for the next packet.
+    #[inline]
+    pub(in crate::client) const fn chosen_bytes(&self) -> usize {
+        self.chosen_bytes
     }
 
     /// Returns the calls chosen for the next packet.

@@ -48,8 +48,9 @@ pub(super) struct Calls {
     /// Calls to be sent, in order; those that are no longer queued are skipped.
     queue: VecDeque<CallId>,
     deadlines: Deadlines,
-    /// The calls of the packet being made.
+    /// The calls of the packet being made, and their bytes.
     chosen: Vec<CallId>,
+    chosen_bytes: usize,
     // Counts of slots, whose numbers have 32 bits.
     pending: u32,
     /// Calls that were sent and wait for an answer.
@@ -82,6 +83,7 @@ impl Default for Calls {
             queue: VecDeque::new(),
             deadlines: Deadlines::default(),
             chosen: Vec::new(),
+            chosen_bytes: 0,
             pending: 0,
             pending_bytes: 0,
             waiting: 0,

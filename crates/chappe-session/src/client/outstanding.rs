@@ -1,0 +1,280 @@
+//! Bytes of ours that may not have arrived yet, and the rate at which they arrive.
+//!
+//! A frame cannot be interrupted, and what a socket or a proxy has accepted cannot be overtaken: a ping arrives behind all
+//! of it. So calls are held back while the bytes on their way would take longer than a part of the patience of the policy,
+//! and a ping that goes out behind such bytes has the time that they take.
+//!
+//! What has arrived is known from the server: it acknowledges or answers a message, and a connection keeps the order.
+//! Where it says nothing, a ping behind the bytes makes it answer.
+
+use alloc::collections::VecDeque;
+use core::time::Duration;
+
+use chappe_framing::MsgId;
+
+use crate::liveness::SLOWEST_RATE;
+use crate::time::MonoTime;
+
+/// Bytes that may always be on their way. A larger message goes when no more than this is.
+const MIN_WINDOW: u64 = 8 << 10;
+
+/// Most bytes that may be on their way, however fast the link: what a link of 1 Gbit/s holds in 60 ms.
+const MAX_WINDOW: u64 = 8 << 20;
+
+/// Bytes a second that are assumed before anything was measured.
+const FIRST_RATE: u64 = 4 << 10;
+
+/// Time that bytes may take at [`SLOWEST_RATE`] before anything was measured. More bytes have what [`FIRST_RATE`] gives them: a
+/// part of 512 KiB two minutes.
+const FIRST_TIME: Duration = Duration::from_secs(120);
+
+/// Bytes between two notes of what was sent. So many measure a rate however long they took; fewer may have waited for the
+/// server more than for the link, and only show that the link is at least that fast.
+const NOTE_EVERY: u64 = 16 << 10;
+
+/// Fewer bytes measure nothing, and need no time of their own.
+const FEW: u64 = 4 << 10;
+
+/// Most time that bytes on their way are given, whatever the rate.
+const MOST_TIME: Duration = Duration::from_secs(600);
+
+/// Bytes on their way over one connection.
+#[derive(Debug)]
+pub(super) struct Outstanding {
+    /// Bytes sent over this connection, and those of them that arrived.
+    sent: u64,
+    arrived: u64,
+    /// When the last of them were seen to have arrived.
+    arrived_at: MonoTime,
+    /// When the first bytes were sent that no note is about.
+    begun_at: MonoTime,
+    /// What was sent and not seen to have arrived, oldest first.
+    notes: VecDeque<Note>,
+    /// Bytes sent before the last ping, and that ping included.
+    pinged: u64,
+    /// Bytes a second, measured or assumed. It outlives the connection.
+    rate: u64,
+    is_measured: bool,
+}
+
+/// Bytes that have arrived once any message after `after` has.
+#[derive(Clone, Copy, Debug)]
+struct Note {
+    after: MsgId,
+    /// Bytes sent up to here, and how many of them are the note's own.
+    sent: u64,
+    own: u64,
+    /// When the first of its own were sent.
+    begun_at: MonoTime,
+}
+
+impl Outstanding {
+    pub(super) const fn new() -> Self {
+        Self {
+            sent: 0,
+            arrived: 0,
+            arrived_at: MonoTime::ZERO,
+            begun_at: MonoTime::ZERO,
+            notes: VecDeque::new(),
+            pinged: 0,
+            rate: FIRST_RATE,
+            is_measured: false,
+        }
+    }
+
+    /// A new connection begins: nothing is on its way.
+    pub(super) fn on_connected(&mut self) {
+        self.notes.clear();
+        (self.sent, self.arrived, self.pinged) = (0, 0, 0);
+    }
+
+    /// The connection was given up in silence. If bytes were on their way, the rate may have been taken for higher than it
+    /// is.
+    pub(super) const fn on_silence(&mut self) {
+        if self.sent - self.arrived >= FEW {
+            let halved = self.rate / 2;
+            self.rate = if halved < SLOWEST_RATE { SLOWEST_RATE } else { halved };
+        }
+    }
+
+    /// A packet went out whose messages all came after the one with the id `after`.
+    #[inline]
+    pub(super) fn on_sent(&mut self, now: MonoTime, after: MsgId, bytes: usize, has_ping: bool) {
+        let bytes = bytes as u64;
+        let noted = self.notes.back().map_or(self.arrived, |note| note.sent);
+        if self.sent == noted {
+            self.begun_at = now;
+        } else if bytes >= NOTE_EVERY {
+            // It is measured alone.
+            self.note(after, noted);
+            self.begun_at = now;
+        }
+        let noted = self.notes.back().map_or(self.arrived, |note| note.sent);
+        self.sent += bytes;
+        if has_ping {
+            self.pinged = self.sent;
+        }
+        if self.sent - noted >= NOTE_EVERY || has_ping {
+            self.note(after, noted);
+        }
+    }
+
+    fn note(&mut self, after: MsgId, noted: u64) {
+        let (sent, own, begun_at) = (self.sent, self.sent - noted, self.begun_at);
+        self.notes.push_back(Note { after, sent, own, begun_at });
+    }
+
+    /// The server has a message of ours, and so everything that was sent before.
+    #[inline]
+    pub(super) fn on_arrived(&mut self, now: MonoTime, msg_id: MsgId) {
+        let (mut own, mut rate) = (0, 0);
+        while let Some(note) = self.notes.front().filter(|note| note.after < msg_id).copied() {
+            self.notes.pop_front();
+            self.arrived = note.sent;
+            let time = now.since(note.begun_at.max(self.arrived_at));
+            let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1);
+            (own, rate) = (own.max(note.own), rate.max(note.own.saturating_mul(1_000_000_000) / nanos));
+        }
+        if own == 0 {
+            return;
+        }
+        self.arrived_at = now;
+        if own >= NOTE_EVERY || own >= FEW && rate > self.rate {
+            (self.rate, self.is_measured) = (rate.max(SLOWEST_RATE), true);
+        }
+    }
+
+    /// Returns how many more bytes of calls may go; `None` if they have to wait, because more are on their way than arrive in
+    /// half of the patience.
+    #[inline]
+    pub(super) fn room(&self, patience: Duration) -> Option<usize> {
+        let room = self.window(patience).checked_sub(self.sent - self.arrived)?;
+        (room > 0).then(|| usize::try_from(room).unwrap_or(usize::MAX))
+    }
+
+    #[inline]
+    fn window(&self, patience: Duration) -> u64 {
+        let millis = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+        (self.rate.saturating_mul(millis) / 2000).clamp(MIN_WINDOW, MAX_WINDOW)
+    }
+
+    /// Returns whether no ping is on its way behind the bytes that calls wait for.
+    pub(super) const fn wants_ping(&self) -> bool {
+        self.pinged <= self.arrived
+    }
+
+    /// Returns how long the bytes on their way, and so many more, take at most. A few take no time.
+    pub(super) fn time_of(&self, more: usize) -> Duration {
+        let bytes = self.sent - self.arrived + more as u64;
+        if bytes < FEW {
+            return Duration::ZERO;
+        }
+        // A quarter more: no link is steady.
+        let millis = bytes.saturating_mul(1250) / self.rate;
+        let time = Duration::from_millis(millis).min(MOST_TIME);
+        if self.is_measured {
+            return time;
+        }
+        time.max(Duration::from_millis(bytes.saturating_mul(1000) / SLOWEST_RATE).min(FIRST_TIME))
+    }
+
+    /// Gives memory back while nothing is on its way.
+    pub(super) fn release(&mut self) {
+        if self.notes.is_empty() {
+            self.notes = VecDeque::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(15);
+    const PART: usize = 512 << 10;
+
+    fn at(millis: u64) -> MonoTime {
+        MonoTime::from_duration(Duration::from_millis(millis))
+    }
+
+    fn id(raw: i64) -> MsgId {
+        MsgId::from_raw(4 * raw)
+    }
+
+    #[test]
+    fn one_large_message_fills_the_window_until_the_rate_is_known() {
+        let mut bytes = Outstanding::new();
+        bytes.on_sent(at(0), id(0), 1000, false);
+        assert!(bytes.room(PATIENCE).is_some());
+        bytes.on_sent(at(0), id(1), PART, false);
+        assert!(bytes.room(PATIENCE).is_none() && bytes.wants_ping());
+        assert!(bytes.time_of(0) >= Duration::from_secs(128));
+        bytes.on_sent(at(0), id(2), 100, true);
+        assert!(!bytes.wants_ping(), "one is on its way");
+        bytes.on_arrived(at(1), id(1));
+        assert!(bytes.room(PATIENCE).is_none(), "a message before it");
+        // The pong, after 26 s: 20 KiB/s.
+        bytes.on_arrived(at(26_000), id(3));
+        let room = bytes.room(PATIENCE).expect("everything has arrived");
+        assert!((140 << 10..160 << 10).contains(&room), "half of what arrives in 15 s: {room}");
+        let time = bytes.time_of(PART);
+        assert!(time > Duration::from_secs(26) && time < Duration::from_secs(40), "{time:?}");
+        bytes.on_sent(at(26_000), id(3), PART, false);
+        assert!(bytes.room(PATIENCE).is_none(), "a second part would take another 26 s");
+    }
+
+    #[test]
+    fn a_fast_link_is_open_from_the_first_answer_on() {
+        let mut bytes = Outstanding::new();
+        bytes.on_sent(at(0), id(0), PART, false);
+        bytes.on_arrived(at(40), id(1));
+        for part in 1..14 {
+            assert!(bytes.room(PATIENCE).is_some(), "{part} parts");
+            bytes.on_sent(at(41), id(part), PART, false);
+        }
+        assert!(bytes.time_of(0) < Duration::from_secs(1));
+        // However fast, there is a bound.
+        (14..20).for_each(|part| bytes.on_sent(at(41), id(part), PART, false));
+        assert!(bytes.room(PATIENCE).is_none());
+    }
+
+    #[test]
+    fn a_few_bytes_measure_nothing_and_some_only_a_higher_rate() {
+        let mut bytes = Outstanding::new();
+        bytes.on_sent(at(0), id(0), PART, false);
+        bytes.on_arrived(at(1000), id(1));
+        for (len, rate) in [(100, 512 << 10), (8 << 10, 512 << 10), (16 << 10, 16 << 10)] {
+            bytes.on_sent(at(2000), id(1), len, true);
+            bytes.on_arrived(at(3000), id(2));
+            assert_eq!(bytes.rate, rate, "{len} bytes in a second");
+        }
+        bytes.on_sent(at(4000), id(2), 8 << 10, true);
+        bytes.on_arrived(at(4010), id(3));
+        assert_eq!(bytes.rate, 800 << 10, "it is faster than it seemed");
+    }
+
+    #[test]
+    fn bytes_that_wait_long_for_a_sign_are_not_measured_together_with_those_after_them() {
+        let mut bytes = Outstanding::new();
+        bytes.on_sent(at(0), id(0), 10 << 10, false);
+        bytes.on_sent(at(60_000), id(1), PART, false);
+        bytes.on_arrived(at(61_000), id(2));
+        assert_eq!(bytes.rate, 512 << 10);
+    }
+
+    #[test]
+    fn a_connection_lost_in_silence_under_bytes_gives_them_more_time_the_next_time() {
+        let mut bytes = Outstanding::new();
+        bytes.on_silence();
+        assert_eq!(bytes.rate, FIRST_RATE, "nothing was on its way");
+        let mut times = alloc::vec::Vec::new();
+        for _ in 0..4 {
+            bytes.on_connected();
+            bytes.on_sent(at(0), id(0), PART, false);
+            times.push(bytes.time_of(0).as_secs());
+            bytes.on_silence();
+        }
+        assert_eq!(times, [160, 320, 600, 600]);
+        assert_eq!(bytes.rate, SLOWEST_RATE);
+    }
+}
