@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use chappe_carrier::Address;
 
-use super::{Driver, Socket, Sockets, StoreJob, share};
+use super::{Driver, Socket, Sockets, StoreJob, limit_unsent, share};
 use crate::engine::{Action, SocketId};
 
 /// How long one attempt to write takes at most, since a socket that blocks for reading blocks for writing too. Only the
@@ -202,6 +202,7 @@ fn connect(address: &Address, timeout: Duration) -> io::Result<TcpStream> {
         match TcpStream::connect_timeout(&address, share) {
             Ok(socket) => {
                 socket.set_nodelay(true)?;
+                limit_unsent(&socket);
                 socket.set_write_timeout(Some(ONE_TRY))?;
                 return Ok(socket);
             }
@@ -209,4 +210,20 @@ fn connect(address: &Address, timeout: Duration) -> io::Result<TcpStream> {
         }
     }
     Err(last)
+}
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn the_system_holds_little_that_a_ping_would_wait_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("it is bound");
+        let socket = connect(&address.into(), Duration::from_secs(60)).expect("it is there");
+        let held = socket2::SockRef::from(&socket).tcp_notsent_lowat().expect("the option is known");
+        assert_eq!(held, super::super::MOST_UNSENT);
+    }
 }

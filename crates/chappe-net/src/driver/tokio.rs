@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Clock, Driver, Socket, Sockets, share};
+use super::{Clock, Driver, Socket, Sockets, limit_unsent, share};
 use crate::engine::{Action, SocketId};
 
 /// A connection on which nothing arrives for this long gives its buffer back, if that has grown.
@@ -205,10 +205,27 @@ async fn connect(address: Address, patience: Duration) -> io::Result<TcpStream> 
         match connecting.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
             Ok(socket) => {
                 socket.set_nodelay(true)?;
+                limit_unsent(&socket);
                 return Ok(socket);
             }
             Err(error) => last = error,
         }
     }
     Err(last)
+}
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_system_holds_little_that_a_ping_would_wait_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("it is bound");
+        let socket = connect(address.into(), Duration::from_secs(60)).await.expect("it is there");
+        let held = socket2::SockRef::from(&socket).tcp_notsent_lowat().expect("the option is known");
+        assert_eq!(held, super::super::MOST_UNSENT);
+    }
 }
