@@ -62,10 +62,10 @@ pub use chappe_carrier::{
 pub use chappe_types::{RpcError, Rule, TransportErrorCode};
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub use client::{
-    BackOff, Blame, Candidate, Client, ClientId, Closing, ConnectError, ConnectOptions, CreateKeyError,
-    DataCenter, DataCenters, Gap, InvokeError, InvokeOptions, Lane, LaneLimits, NextUpdate, Peer,
-    PendingCall, Ready, Received, Report, Stage, Starting, Status, Step, StoreFailure, Timing, Transfer,
-    Update, UpdateLimits, UpdateObject, Updates, Waited,
+    BackOff, Blame, CallCounts, Candidate, Client, ClientId, Closing, ConnectError, ConnectOptions,
+    CreateKeyError, DataCenter, DataCenters, Gap, Histogram, InvokeError, InvokeOptions, Lane, LaneLimits,
+    Metrics, NextUpdate, Peer, PendingCall, Ready, Received, Report, Stage, Starting, Status, Step,
+    StoreFailure, Timing, Transfer, Update, UpdateLimits, UpdateObject, Updates, Waited,
 };
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub use driver::{Driver, Socket, Sockets, StoreJob};

@@ -12,6 +12,7 @@ mod forger;
 mod hostile;
 mod keys;
 mod lanes;
+mod metrics;
 mod options;
 mod restarts;
 mod shaped;

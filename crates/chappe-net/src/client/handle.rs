@@ -16,8 +16,8 @@ use chappe_tl::{RemoteCall, Serializable};
 use super::pending::Accepted;
 use super::updates::UpdateQueue;
 use super::{
-    Candidate, ClientId, ConnectError, ConnectOptions, InvokeError, InvokeOptions, PendingCall, Status,
-    Updates,
+    Candidate, ClientId, ConnectError, ConnectOptions, InvokeError, InvokeOptions, Metrics, PendingCall,
+    Status, Updates,
 };
 use crate::block_on::block_on;
 use crate::driver::{Claiming, Clock, Driver, Shared};
@@ -43,6 +43,7 @@ use crate::store::handle::StoreHandle;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Client {
+    id: ClientId,
     owner: Arc<Owner>,
     updates: Arc<UpdateQueue>,
 }
@@ -83,13 +84,14 @@ impl Client {
         let rng =
             Drbg::from_os().map_err(|error| ConnectError::System(io::Error::other(error.to_string())))?;
         // The driver alone holds the store, so that it is let go when the client ends.
-        let claim = StoreHandle::claim(&mut options).map(|claim| Box::pin(claim) as Claiming);
+        let id = ClientId::next();
+        let claim = StoreHandle::claim(&mut options, id).map(|claim| Box::pin(claim) as Claiming);
         let unreadable = options.unreadable();
         let updates = Arc::new(UpdateQueue::new(options.updates.clone()));
         let (queue, has_store, options) = (Arc::clone(&updates), claim.is_some(), Arc::new(options));
-        let shared = Shared::new(|now| Engine::new(options, has_store, queue, now, rng), clock, wake);
+        let shared = Shared::new(|now| Engine::new(id, options, has_store, queue, now, rng), clock, wake);
         let driver = Driver::new(Arc::clone(&shared) as Arc<Shared<dyn Machine>>, claim, unreadable);
-        Ok((Self { owner: Arc::new(Owner(shared)), updates }, driver))
+        Ok((Self { id, owner: Arc::new(Owner(shared)), updates }, driver))
     }
 
     /// Waits until the datacenter has answered for the first time.
@@ -157,8 +159,8 @@ impl Client {
     }
 
     /// Returns the number of this client, which the events of `tracing` carry.
-    pub fn id(&self) -> ClientId {
-        self.owner.0.with(|engine, _| engine.id())
+    pub const fn id(&self) -> ClientId {
+        self.id
     }
 
     /// Returns the id of the session; `None` before there is a key. It changes when the session begins anew.
@@ -187,6 +189,11 @@ impl Client {
             let found = known.into_iter().find(|known| answer == [*known as u8]);
             Ok(found.unwrap_or(KeyDestruction::Failed))
         })
+    }
+
+    /// Returns what the client has counted, for a monitoring system.
+    pub fn metrics(&self) -> Metrics {
+        self.owner.0.with(|engine, _| engine.metrics())
     }
 
     /// Returns whether both are the same client.

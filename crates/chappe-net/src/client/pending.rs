@@ -209,7 +209,7 @@ impl<T> Drop for PendingCall<T> {
         if let Stage::Waiting { slot, shared, call } = &self.stage
             && slot.lock().outcome.is_none()
         {
-            shared.command(|engine, _| engine.cancel(call.call));
+            shared.command(|engine, now| engine.cancel(now, call.call));
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use chappe_session::Now;
 
+use super::telling::{tell, tell_of};
 use super::{ConnectionId, Engine, Life};
 use crate::client::pending::Slot;
 use crate::client::{ConnectError, InvokeError};
@@ -61,7 +62,7 @@ impl Engine {
 
     /// Ends because it cannot go on.
     pub(super) fn die(&mut self, error: Arc<ConnectError>) {
-        tracing::debug!(error = %error.report(), "client over");
+        tell!(WARN, self, error = %error.report(), "client over");
         self.stop(Some(error));
     }
 
@@ -83,6 +84,9 @@ impl Engine {
     }
 
     pub(super) fn close_connection(&mut self, connection: ConnectionId) {
+        if self.in_use() == Some(connection) {
+            tell_of!(INFO, self, connection, "disconnected, as planned");
+        }
         self.connections.retain(|known| known.id != connection);
         self.links.close(connection);
     }

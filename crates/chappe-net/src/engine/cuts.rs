@@ -22,7 +22,7 @@ use chappe_transport::{Connector, Framing};
 use super::{Action, Engine as Client, Machine as _, SocketId};
 use crate::client::pending::{PendingCall, Slot};
 use crate::client::updates::UpdateQueue;
-use crate::client::{ConnectOptions, InvokeOptions};
+use crate::client::{ClientId, ConnectOptions, InvokeOptions};
 use crate::options::DialOptions;
 
 /// What a query is answered with.
@@ -90,7 +90,8 @@ impl World {
         let now =
             Now::new(MonoTime::from_duration(Duration::from_secs(1)), UnixTime::from_secs(1_800_000_000));
         let updates = Arc::new(UpdateQueue::new(options.updates.clone()));
-        let client = Client::new(options, false, updates, now, Drbg::from_seed([seed ^ 1; 32]));
+        let client =
+            Client::new(ClientId::next(), options, false, updates, now, Drbg::from_seed([seed ^ 1; 32]));
         let carried = Cut { up: 0, down: 0 };
         let sockets = 0;
         Self { client, engine, limit, pipes: Vec::new(), cuts: [cut].into(), now, carried, sockets }

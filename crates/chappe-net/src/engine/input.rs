@@ -13,6 +13,7 @@ use chappe_types::Rule;
 use rand_core::Rng as _;
 
 use super::sink::Next;
+use super::telling::{tell, tell_of};
 use super::{Connection, ConnectionId, Engine, Input, Life, Moved, SocketId, Stage};
 use crate::client::{ConnectError, Peer};
 use chappe_carrier::{LinkError, Wait};
@@ -36,7 +37,6 @@ impl Engine {
                 self.on_input(now, frames);
             }
             Input::Down { connection, error } => {
-                tracing::debug!(?connection, %error, "connection lost");
                 self.lose(now, connection, ConnectError::Link(error));
             }
             Input::Frames { connection, socket, mut frames } => {
@@ -199,9 +199,9 @@ impl Engine {
             Some(candidate) => self.race.on_won(candidate),
             None => self.race.abandon(),
         }
-        self.used += 1;
+        self.sink.metrics.connections += 1;
         self.turn.tokens = 0;
-        tracing::debug!(?connection, ?candidate, "connected");
+        tell_of!(INFO, self, connection, candidate, "connected");
         self.keys.on_connected();
         self.polls = self.links.is_http(connection).then(VecDeque::new);
         match self.session.as_deref_mut() {
@@ -248,7 +248,7 @@ impl Engine {
         match answer {
             Ok(ResPq::ResPq(answer)) if answer.nonce == nonce => {
                 if self.in_use().is_some() {
-                    tracing::debug!(?connection, "replaces the connection in use");
+                    tell_of!(DEBUG, self, connection, "it replaces the connection in use");
                     if let Some(session) = self.session.as_deref_mut() {
                         session.handle_disconnected(now);
                     }
@@ -313,11 +313,14 @@ impl Engine {
                     expires_at,
                 };
                 session.install_temporary_key(now, key);
+                self.sink.metrics.temporary_keys += 1;
+                tell!(INFO, self, expires_at, "temporary key created");
                 self.after_session(now);
             }
             (KeyKind::Temporary { .. }, None) => {}
             (KeyKind::Permanent, _) => {
-                tracing::debug!("auth_key created");
+                self.sink.metrics.permanent_keys += 1;
+                tell!(INFO, self, "auth_key created");
                 let server_time = finished.server_time().as_secs() as i64;
                 let (salt, offset) = (finished.first_salt, finished.time_offset);
                 let key = KeyMaterial::from_handshake(finished.key(), salt, offset, server_time);
@@ -344,12 +347,12 @@ impl Engine {
         self.turn.tokens = 0;
         match session.handle_frame(now, payload) {
             Ok(events) => {
-                events.for_each(|event| self.sink.on_event(event));
+                events.for_each(|event| self.sink.on_event(now.mono, event));
                 self.on_proof(now);
                 self.after_session(now);
             }
             Err(error) => {
-                tracing::debug!(?connection, %error, rule = error.rule().map(Rule::number), "frame refused");
+                tell_of!(DEBUG, self, connection, %error, rule = error.rule().map(Rule::number), "frame refused");
                 self.lose(now, connection, ConnectError::Frame(error));
             }
         }
@@ -372,7 +375,8 @@ impl Engine {
 
     /// Handles a transport error. It is unauthenticated, and the connection is of no use after it.
     fn on_refused(&mut self, now: Now, connection: ConnectionId, code: TransportErrorCode) {
-        tracing::debug!(?connection, %code, "refused");
+        self.sink.metrics.refusals += 1;
+        tell_of!(DEBUG, self, connection, %code, "refused");
         let found = self.connections.iter().find(|known| known.id == connection);
         let (candidate, is_in_use) = found.map_or((None, false), |connection| {
             (connection.candidate, matches!(connection.stage, Stage::InUse { .. }))
@@ -391,7 +395,7 @@ impl Engine {
                 self.session.as_deref_mut().filter(|session| session.auth_key_id().is_some())
             {
                 session.handle_transport_error(now, code);
-                self.drain_events();
+                self.drain_events(now);
                 // What it wants of the connection happens anyway.
                 self.sink.next.retain(|next| !matches!(next, Next::Reconnect(_)));
             }
@@ -430,6 +434,12 @@ impl Engine {
             return self.die(error);
         }
         let stage = std::mem::replace(&mut self.connections[place].stage, Stage::Dialling);
+        if matches!(stage, Stage::InUse { .. }) {
+            self.sink.metrics.disconnects += 1;
+            tell_of!(INFO, self, connection, error = %error.report(), "disconnected");
+        } else {
+            tell_of!(DEBUG, self, connection, error = %error.report(), "attempt failed");
+        }
         self.close_connection(connection);
         if let Stage::InUse { deadline, .. } = stage {
             if let Some(session) = self.session.as_deref_mut() {

@@ -23,6 +23,13 @@ use crate::options::DialOptions;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ConnectionId(u64);
 
+impl ConnectionId {
+    /// Returns the number.
+    pub(super) const fn get(self) -> u64 {
+        self.0
+    }
+}
+
 /// Memory that the spare buffer of frames keeps: a part of a file on its way up.
 const KEPT_FRAME: usize = 1 << 20;
 
@@ -37,6 +44,10 @@ pub(crate) struct Links {
     /// Last bytes for sockets that are being closed.
     farewells: Vec<(SocketId, WriteBuffer)>,
     spare: Option<FrameBuf>,
+    /// Bytes that all sockets read so far.
+    read: u64,
+    /// Bytes that all sockets wrote so far.
+    written: u64,
     rng: Drbg,
 }
 
@@ -75,6 +86,8 @@ impl Links {
             actions: VecDeque::new(),
             farewells: Vec::new(),
             spare: None,
+            read: 0,
+            written: 0,
             rng,
         }
     }
@@ -86,6 +99,11 @@ impl Links {
             Some(_) => self.link_of(connection).is_some_and(Link::can_send),
             None => false,
         }
+    }
+
+    /// Returns how many bytes all sockets read and wrote so far.
+    pub(crate) const fn bytes(&self) -> (u64, u64) {
+        (self.read, self.written)
     }
 
     /// Returns the address of a connection and its proxy.
@@ -173,6 +191,7 @@ impl Links {
         buffer: ReadBuffer,
         read: io::Result<usize>,
     ) -> Input {
+        self.read += read.as_ref().map_or(0, |count| *count as u64);
         let Some(place) = self.sockets.iter().position(|link| link.id == socket) else {
             return Input::Nothing;
         };
@@ -222,6 +241,7 @@ impl Links {
         buffer: WriteBuffer,
         written: io::Result<usize>,
     ) -> Input {
+        self.written += written.as_ref().map_or(0, |count| *count as u64);
         let Some(link) = self.link(socket) else {
             self.give_back(buffer.into_frame());
             return Input::Nothing;

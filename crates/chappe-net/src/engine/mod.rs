@@ -35,6 +35,7 @@ mod saving;
 mod scripted;
 mod sink;
 mod tally;
+mod telling;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -57,7 +58,8 @@ use self::tally::Tally;
 use crate::client::pending::Slot;
 use crate::client::updates::UpdateQueue;
 use crate::client::{
-    CallReference, Candidate, ClientId, ConnectError, ConnectOptions, InvokeError, InvokeOptions, Status,
+    CallReference, Candidate, ClientId, ConnectError, ConnectOptions, InvokeError, InvokeOptions, Metrics,
+    Status,
 };
 use crate::options::DialOptions;
 use crate::store::schedule::StoreSchedule;
@@ -99,8 +101,6 @@ pub(crate) struct Engine {
     closers: Option<Vec<Arc<Slot>>>,
     /// Since when there is no connection that works.
     down_since: MonoTime,
-    /// Connections that were used so far.
-    used: u64,
     /// Whether the connection in use leaves padding behind frames.
     tail: TransportTail,
     /// Over HTTP: when the requests were made that were not answered yet.
@@ -189,6 +189,7 @@ enum Life {
 impl Engine {
     /// Makes an engine. It begins to dial with its first output, and makes a key if it has none.
     pub(crate) fn new(
+        id: ClientId,
         options: Arc<ConnectOptions>,
         has_store: bool,
         updates: Arc<UpdateQueue>,
@@ -203,7 +204,7 @@ impl Engine {
         let candidates = dialled(&options.candidates);
         let links = Links::new(rng.fork());
         let mut engine = Self {
-            id: ClientId::next(),
+            id,
             candidates,
             rng,
             session: None,
@@ -221,7 +222,6 @@ impl Engine {
             waiting: Vec::new(),
             closers: Some(Vec::new()),
             down_since: now.mono,
-            used: 0,
             tail: TransportTail::None,
             polls: None,
             turn: Turn {
@@ -273,9 +273,10 @@ impl Engine {
         }
     }
 
-    /// Returns the number of the client.
-    pub(crate) const fn id(&self) -> ClientId {
-        self.id
+    /// Returns what was counted.
+    pub(crate) fn metrics(&self) -> Metrics {
+        let (bytes_read, bytes_written) = self.links.bytes();
+        Metrics { bytes_read, bytes_written, ..self.sink.metrics.clone() }
     }
 
     /// Returns what is to be seen from outside.
@@ -287,7 +288,7 @@ impl Engine {
             round_trip: session.and_then(ClientSession::rtt),
             time_offset: session.map_or(0, |session| session.time_offset(now)),
             pending_calls: self.sink.calls.len(),
-            connections: self.used,
+            connections: self.sink.metrics.connections,
             last_error: self.sink.link_error.clone(),
             store_error: self.store.as_ref().and_then(StoreSchedule::error),
             counters: session.map(|session| session.counters().clone()).unwrap_or_default(),
@@ -381,16 +382,16 @@ impl Engine {
             self.race.shorten_pause(now.mono, HASTE, &mut self.rng);
         }
         let slot = Arc::<Slot>::default();
-        self.sink.calls.insert(call, Arc::clone(&slot));
+        self.sink.begin(now.mono, call, &slot);
         Ok((slot, CallReference { client: self.id, call }))
     }
 
     /// Cancels a call whose caller is gone. Returns whether anything is to be sent.
-    pub(crate) fn cancel(&mut self, call: CallId) -> bool {
-        let is_known = self.sink.calls.remove(&call).is_some();
+    pub(crate) fn cancel(&mut self, now: Now, call: CallId) -> bool {
+        let is_known = self.sink.cancel(call);
         if is_known && let Some(session) = self.session.as_deref_mut() {
             session.cancel(call);
-            self.drain_events();
+            self.drain_events(now);
         }
         is_known
     }

@@ -7,6 +7,7 @@ use chappe_session::{HttpWait, MonoTime, Now};
 use chappe_tl_mtproto::functions::ReqPqMulti;
 use chappe_transport::AckRequest;
 
+use super::telling::tell_of;
 use super::{Action, Connection, ConnectionId, Engine, Life, Prompted, Stage};
 use crate::client::ConnectError;
 use crate::store::schedule::StoreSchedule;
@@ -79,6 +80,8 @@ impl Engine {
         while let Some(candidate) = self.race.poll_dial(now.mono) {
             let Some((target, options)) = self.candidates.get(candidate).cloned() else { continue };
             let id = self.links.dial(now, target, options);
+            self.sink.metrics.attempts += 1;
+            tell_of!(DEBUG, self, id, candidate, "dialling");
             self.connections.push(Connection { id, candidate: Some(candidate), stage: Stage::Dialling });
         }
     }

@@ -5,21 +5,22 @@ use chappe_session::client::{AuthorizationTrouble, ReconnectReason};
 use std::sync::Arc;
 
 use super::sink::Next;
+use super::telling::tell_of;
 use super::{Engine, Life};
 use crate::client::ConnectError;
 use crate::client::updates::Update;
 
 impl Engine {
     /// Takes the events that commands and timers left in the session.
-    pub(super) fn drain_events(&mut self) {
+    pub(super) fn drain_events(&mut self, now: Now) {
         if let Some(session) = self.session.as_deref_mut() {
-            session.events().for_each(|event| self.sink.on_event(event));
+            session.events().for_each(|event| self.sink.on_event(now.mono, event));
         }
     }
 
     /// Does what the events of the session ask for.
     pub(super) fn after_session(&mut self, now: Now) {
-        self.drain_events();
+        self.drain_events(now);
         for next in std::mem::take(&mut self.sink.next) {
             match next {
                 Next::Reconnect(reason) => self.reconnect(now, reason),
@@ -49,7 +50,7 @@ impl Engine {
 
     fn reconnect(&mut self, now: Now, reason: ReconnectReason) {
         if let Some(connection) = self.in_use() {
-            tracing::debug!(?reason, "connection given up");
+            tell_of!(DEBUG, self, connection, ?reason, "connection given up");
             self.lose(now, connection, ConnectError::Session(reason));
         }
     }

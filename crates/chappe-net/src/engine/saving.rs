@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chappe_session::{MonoTime, Now};
 
 use super::action::{StoreTask, Task};
+use super::telling::tell;
 use super::{Engine, Life};
 use crate::client::ConnectError;
 use crate::client::updates::{StoreFailure, Update};
@@ -102,11 +103,13 @@ impl Engine {
         match store.handle_done(now.mono, result) {
             Outcome::Fine => {}
             Outcome::NeverKept(error) => {
-                tracing::error!(%error, "the new key cannot be saved");
+                self.sink.metrics.store_failures += 1;
+                tell!(ERROR, self, %error, "the new key cannot be saved");
                 self.die(Arc::new(ConnectError::Store(error)));
             }
             Outcome::Failed(error) => {
-                tracing::error!(%error, "the state cannot be saved");
+                self.sink.metrics.store_failures += 1;
+                tell!(ERROR, self, %error, "the state cannot be saved");
                 self.sink.push_update(Update::StoreFailed(StoreFailure { error }));
             }
         }

@@ -1,8 +1,9 @@
 //! Engines against scripted bytes: what they make of peers that are none of ours, and of networks that are away.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chappe_carrier::{Credentials, Interception, LinkError, Proxy, ProxyError};
@@ -12,10 +13,15 @@ use chappe_handshake::ClientOptions;
 use chappe_session::client::KeyMaterial;
 use chappe_session::{MonoTime, Now};
 use chappe_transport::{Connector, Framing};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber, subscriber};
 
 use super::{Action, Address, Engine, Machine as _, SocketId};
 use crate::client::updates::UpdateQueue;
-use crate::client::{BackOff, ConnectError, ConnectOptions, InvokeError, InvokeOptions, PendingCall};
+use crate::client::{
+    BackOff, ClientId, ConnectError, ConnectOptions, InvokeError, InvokeOptions, PendingCall,
+};
 use crate::options::DialOptions;
 
 /// An engine and its clock.
@@ -47,7 +53,8 @@ impl Script {
         let now =
             Now::new(MonoTime::from_duration(Duration::from_secs(1)), UnixTime::from_secs(1_800_000_000));
         let updates = Arc::new(UpdateQueue::new(options.updates.clone()));
-        let engine = Engine::new(Arc::new(options), false, updates, now, Drbg::from_seed([1; 32]));
+        let engine =
+            Engine::new(ClientId::next(), Arc::new(options), false, updates, now, Drbg::from_seed([1; 32]));
         Self { engine, now, dialled: None }
     }
 
@@ -401,7 +408,8 @@ fn a_driver_sleeps_while_a_store_loads() {
     let options = options();
     let mut script = Script::new(options.clone());
     let updates = Arc::new(UpdateQueue::new(options.updates.clone()));
-    script.engine = Engine::new(Arc::new(options), true, updates, script.now, Drbg::from_seed([1; 32]));
+    script.engine =
+        Engine::new(ClientId::next(), Arc::new(options), true, updates, script.now, Drbg::from_seed([1; 32]));
     assert!(matches!(script.engine.poll_action(script.now), Action::Store(_)), "it claims the slot");
     assert!(script.engine.handle_claimed());
     assert!(matches!(script.engine.poll_action(script.now), Action::Store(_)), "it loads");
@@ -426,4 +434,78 @@ fn a_client_gives_up_although_its_connections_stand() {
         assert!(script.now.mono.since(begun) < Duration::from_secs(120), "it does not give up");
     }
     assert!(script.now.mono.since(begun) >= Duration::from_secs(59));
+}
+
+/// Fields of an event of `tracing`, by their names.
+type Told = BTreeMap<&'static str, String>;
+
+/// Events of `tracing`.
+#[derive(Clone, Default)]
+struct Events(Arc<Mutex<Vec<(Level, Told)>>>);
+
+struct Fields<'a>(&'a mut Told);
+
+impl Visit for Fields<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn core::fmt::Debug) {
+        self.0.insert(field.name(), format!("{value:?}"));
+    }
+}
+
+impl Subscriber for Events {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut fields = Told::new();
+        event.record(&mut Fields(&mut fields));
+        self.0.lock().expect("nobody panics").push((*event.metadata().level(), fields));
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+#[test]
+fn every_event_names_the_client_and_the_datacenter_and_those_of_a_connection_its_address() {
+    let events = Events::default();
+    let mut id = 0;
+    subscriber::with_default(events.clone(), || {
+        let mut options = options();
+        options.candidates[0].dialling.proxy = None;
+        options.backoff.first_attempts = 2;
+        let mut script = Script::new(options);
+        id = script.engine.id.get();
+        let (_, socket) = script.wait();
+        script.refuse(socket);
+        let (_, socket) = script.wait();
+        assert!(script.engine.handle_connected(script.now, socket), "it is wanted");
+        script.run();
+        // A frame that no key opens.
+        script.give(socket, &[&[0xee; 4][..], &[88, 0, 0, 0], &[7; 88]].concat()[4..]);
+        script.run();
+        script.engine.close(script.now);
+        while script.run() != Wanted::Finished {}
+    });
+    let events = events.0.lock().expect("nobody panics").clone();
+    let mut told = Vec::new();
+    for (level, fields) in &events {
+        assert_eq!(fields.get("client"), Some(&id.to_string()), "{fields:?}");
+        assert_eq!(fields.get("dc").map(String::as_str), Some("DC 2"), "{fields:?}");
+        if fields.contains_key("connection") {
+            assert_eq!(fields.get("address").map(String::as_str), Some("127.0.0.1:443"), "{fields:?}");
+        }
+        if *level <= Level::INFO {
+            told.push(fields["message"].as_str());
+            assert!(fields.contains_key("connection") || fields.contains_key("error"), "{fields:?}");
+        }
+    }
+    assert_eq!(told[..2], ["connected", "disconnected"], "{events:#?}");
+    assert!(events.iter().any(|(_, fields)| fields["message"] == "attempt failed"), "{events:#?}");
 }

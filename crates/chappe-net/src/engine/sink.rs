@@ -5,13 +5,13 @@ use std::mem;
 use std::sync::Arc;
 use std::task::Waker;
 
-use chappe_session::KeyDestruction;
 use chappe_session::client::{AuthorizationTrouble, CallFailure, CallId, Event, ReconnectReason};
+use chappe_session::{KeyDestruction, MonoTime};
 
 use super::destruction::Destructions;
 use crate::client::pending::Slot;
 use crate::client::updates::{Gap, Update, UpdateQueue};
-use crate::client::{ConnectError, InvokeError};
+use crate::client::{ConnectError, InvokeError, Metrics};
 
 /// What the core must do after an event.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +25,9 @@ pub(super) enum Next {
 
 #[derive(Debug)]
 pub(super) struct Sink {
-    pub(super) calls: HashMap<CallId, Arc<Slot>>,
+    /// Calls under way, and when they were accepted.
+    pub(super) calls: HashMap<CallId, (Arc<Slot>, MonoTime)>,
+    pub(super) metrics: Metrics,
     updates: Arc<UpdateQueue>,
     pub(super) destructions: Destructions,
     /// Why there is no connection at present.
@@ -65,6 +67,7 @@ impl Sink {
     pub(super) fn new(updates: Arc<UpdateQueue>) -> Self {
         Self {
             calls: HashMap::new(),
+            metrics: Metrics::default(),
             updates,
             destructions: Destructions::default(),
             link_error: None,
@@ -74,27 +77,56 @@ impl Sink {
         }
     }
 
-    pub(super) fn on_event(&mut self, event: Event<'_>) {
+    /// Accepts a call.
+    pub(super) fn begin(&mut self, now: MonoTime, call: CallId, slot: &Arc<Slot>) {
+        self.metrics.calls.made += 1;
+        self.calls.insert(call, (Arc::clone(slot), now));
+    }
+
+    /// Forgets a call whose caller is gone. Returns whether it was under way.
+    pub(super) fn cancel(&mut self, call: CallId) -> bool {
+        let is_known = self.calls.remove(&call).is_some();
+        self.metrics.calls.cancelled += u64::from(is_known);
+        is_known
+    }
+
+    pub(super) fn on_event(&mut self, now: MonoTime, event: Event<'_>) {
         match event {
-            Event::Answer { call, body } => self.finish(call, || Ok(body.to_vec())),
-            Event::CallError { call, error } => self.finish(call, || Err(InvokeError::Call(error.into()))),
-            Event::CallFailed { call, failure: CallFailure::TimedOut } => {
-                let connection = self.link_error.clone();
-                self.finish(call, || Err(InvokeError::TimedOut { connection }));
+            Event::Answer { call, body } => {
+                if let Some((slot, since)) = self.calls.remove(&call) {
+                    self.metrics.calls.answered += 1;
+                    self.metrics.latency.record(now.since(since));
+                    self.wakers.extend(slot.settle(Ok(body.to_vec())));
+                }
+            }
+            Event::CallError { call, error } => {
+                if let Some((slot, since)) = self.calls.remove(&call) {
+                    self.metrics.calls.rejected += 1;
+                    self.metrics.latency.record(now.since(since));
+                    self.wakers.extend(slot.settle(Err(InvokeError::Call(error.into()))));
+                }
             }
             Event::CallFailed { call, failure: CallFailure::Terminated } => {
-                self.orphans.extend(self.calls.remove(&call));
+                self.orphans.extend(self.calls.remove(&call).map(|(slot, _)| slot));
             }
-            Event::CallFailed { call, failure } => self.finish(call, || Err(InvokeError::Failed(failure))),
+            Event::CallFailed { call, failure } => {
+                if let Some((slot, _)) = self.calls.remove(&call) {
+                    self.on_failure(&slot, failure);
+                }
+            }
             Event::QuickAcked { call } => {
-                if let Some(slot) = self.calls.get(&call) {
+                if let Some((slot, _)) = self.calls.get(&call) {
                     self.wakers.extend(slot.note_received());
                 }
             }
             Event::Update { msg_id, body } => {
+                self.metrics.updates += 1;
                 self.wakers.extend(self.updates.push_object(msg_id, body).into_wakers());
             }
-            Event::UpdatesMayBeMissing => self.push_update(Update::Gap(Gap::NewSession)),
+            Event::UpdatesMayBeMissing => {
+                self.metrics.gaps += 1;
+                self.push_update(Update::Gap(Gap::NewSession));
+            }
             Event::TemporaryKeyBound => self.next.push(Next::Bound),
             Event::NeedTemporaryKey => self.next.push(Next::MakeTemporaryKey),
             Event::Reconnect(reason) => self.next.push(Next::Reconnect(reason)),
@@ -124,11 +156,16 @@ impl Sink {
         self.wakers.extend(self.updates.finish().into_wakers());
     }
 
-    /// Ends a call. One whose caller has gone is known no more; its answer is not even copied.
-    fn finish(&mut self, call: CallId, outcome: impl FnOnce() -> Result<Vec<u8>, InvokeError>) {
-        if let Some(slot) = self.calls.remove(&call) {
-            self.wakers.extend(slot.settle(outcome()));
-        }
+    /// Ends a call that has no answer.
+    fn on_failure(&mut self, slot: &Slot, failure: CallFailure) {
+        let error = if failure == CallFailure::TimedOut {
+            self.metrics.calls.timed_out += 1;
+            InvokeError::TimedOut { connection: self.link_error.clone() }
+        } else {
+            self.metrics.calls.failed += 1;
+            InvokeError::Failed(failure)
+        };
+        self.wakers.extend(slot.settle(Err(error)));
     }
 
     /// Returns who is to be told what happened.
@@ -138,9 +175,9 @@ impl Sink {
 
     /// Ends every call.
     pub(super) fn finish_all(&mut self, error: &InvokeError) {
-        let calls = self.calls.drain().map(|(_, slot)| slot).chain(self.orphans.drain(..));
-        let calls = calls.chain(self.destructions.take_all());
-        for slot in calls {
+        self.metrics.calls.failed += (self.calls.len() + self.orphans.len()) as u64;
+        let calls = self.calls.drain().map(|(_, (slot, _))| slot).chain(self.orphans.drain(..));
+        for slot in calls.chain(self.destructions.take_all()) {
             self.wakers.extend(slot.settle(Err(error.clone())));
         }
     }

@@ -4,10 +4,12 @@
 
 use std::time::Duration;
 
+use chappe_handshake::DcId;
 use chappe_session::Counters;
 use chappe_session::{MonoTime, Now};
 
 use super::Engine;
+use crate::client::ClientId;
 
 /// Least time between two tellings while a connection stands.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -21,18 +23,19 @@ pub(super) struct Tally {
 
 impl Tally {
     /// Tells what has changed: an event for each counter, and one for each rule that something broke.
-    fn tell(&mut self, counters: &Counters, now: MonoTime) {
+    fn tell(&mut self, client: ClientId, dc: DcId, counters: &Counters, now: MonoTime) {
         self.told_at = now;
         if !tracing::enabled!(tracing::Level::DEBUG) {
             return;
         }
+        let client = client.get();
         for (counter, more) in counters.changes(&self.told) {
-            tracing::debug!(counter, more, "session counted");
+            tracing::debug!(client, %dc, counter, more, "session counted");
         }
         for (rule, count) in counters.refused.iter() {
             let more = count - self.told.refused.of(rule).min(count);
             if more > 0 {
-                tracing::debug!(rule = rule.number(), more, "session refused");
+                tracing::debug!(client, %dc, rule = rule.number(), more, "session refused");
             }
         }
         self.told.clone_from(counters);
@@ -43,7 +46,7 @@ impl Engine {
     /// Tells what the session has counted, since a connection ended or the client did.
     pub(super) fn tell_counters(&mut self, now: Now) {
         if let Some(session) = self.session.as_deref() {
-            self.tally.tell(session.counters(), now.mono);
+            self.tally.tell(self.id, self.options.handshake.dc, session.counters(), now.mono);
         }
     }
 
@@ -73,7 +76,7 @@ mod tests {
 
     impl Visit for Reader {
         fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-            if field.name() != "message" {
+            if !["message", "client", "dc"].contains(&field.name()) {
                 self.0.lock().unwrap().push(format!("{} {value:?}", field.name()));
             }
         }
@@ -108,10 +111,13 @@ mod tests {
         counters.resent = 3;
         counters.refused.count(chappe_types::Rule::new(76));
         let mut tally = Tally::default();
-        tally.tell(&counters, MonoTime::ZERO);
-        tally.tell(&counters, MonoTime::ZERO);
+        let tell = |tally: &mut Tally, counters: &Counters| {
+            tally.tell(ClientId::next(), DcId::production(2), counters, MonoTime::ZERO);
+        };
+        tell(&mut tally, &counters);
+        tell(&mut tally, &counters);
         counters.resent = 5;
-        tally.tell(&counters, MonoTime::ZERO);
+        tell(&mut tally, &counters);
         let told = reader.0.lock().unwrap().join(", ");
         assert_eq!(
             told,

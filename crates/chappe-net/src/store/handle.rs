@@ -13,13 +13,15 @@ use zeroize::Zeroizing;
 use super::lease::Lease;
 use super::schedule::StoreSchedule;
 use super::{AsyncKeyStore as _, Slot, Store, StoreError};
-use crate::client::ConnectOptions;
+use crate::client::{ClientId, ConnectOptions};
 
 /// A client's slot in its store. The slot is free for the next client when the last clone is dropped.
 #[derive(Clone)]
 pub(crate) struct StoreHandle {
     store: Store,
     slot: Slot,
+    /// Named in events.
+    client: ClientId,
     /// Read by nobody: held for as long as the client lives.
     _lease: Arc<Lease>,
 }
@@ -53,10 +55,13 @@ impl StoreHandle {
     /// Takes the store out of the options and returns a future that claims the slot; `None` if there is no store.
     ///
     /// The options give the store away, so that nothing but the client holds it: it is free when the client has ended.
-    pub(crate) fn claim(options: &mut ConnectOptions) -> Option<impl Future<Output = Self> + Send + use<>> {
+    pub(crate) fn claim(
+        options: &mut ConnectOptions,
+        client: ClientId,
+    ) -> Option<impl Future<Output = Self> + Send + use<>> {
         let (store, slot) = (options.store.take()?, options.slot());
         let lease = Lease::claim((store.id(), slot));
-        Some(async move { Self { store, slot, _lease: Arc::new(lease.await) } })
+        Some(async move { Self { store, slot, client, _lease: Arc::new(lease.await) } })
     }
 
     /// Returns the error for a claim that was given up.
@@ -91,7 +96,8 @@ impl StoreHandle {
         }
         // The slot keeps what it holds until the new key takes its place.
         let place = self.store.keep_aside(self.slot).await?;
-        tracing::warn!(%error, place, "the saved state cannot be read: it was kept aside, and a new key will be made");
+        let (client, slot) = (self.client.get(), self.slot);
+        tracing::warn!(client, %slot, %error, place, "the saved state cannot be read: it was kept aside, and a new key will be made");
         Ok(Loaded { key: None, schedule: StoreSchedule::new(false) })
     }
 
@@ -105,6 +111,8 @@ impl StoreHandle {
         let place = self.store.keep_aside(self.slot).await?;
         self.store.save(self.slot, &salvaged.export()).await?;
         tracing::warn!(
+            client = self.client.get(),
+            slot = %self.slot,
             place,
             "the saved state was damaged: its key is whole and used, the rest was kept aside"
         );
