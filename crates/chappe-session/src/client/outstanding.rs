@@ -44,10 +44,10 @@ pub(super) struct Outstanding {
     /// Bytes sent over this connection, and those of them that arrived.
     sent: u64,
     arrived: u64,
-    /// When the last of them were seen to have arrived.
+    /// When the last of them were seen to have arrived, or bytes were sent while next to nothing was on its way.
     arrived_at: MonoTime,
-    /// When the first bytes were sent that no note is about.
-    begun_at: MonoTime,
+    /// What had arrived, and when, as the first bytes were sent that no note is about.
+    base: (u64, MonoTime),
     /// What was sent and not seen to have arrived, oldest first.
     notes: VecDeque<Note>,
     /// Bytes sent before the last ping, and that ping included.
@@ -61,11 +61,11 @@ pub(super) struct Outstanding {
 #[derive(Clone, Copy, Debug)]
 struct Note {
     after: MsgId,
-    /// Bytes sent up to here, and how many of them are the note's own.
+    /// Bytes sent up to here.
     sent: u64,
-    own: u64,
-    /// When the first of its own were sent.
-    begun_at: MonoTime,
+    /// What had arrived, and when, as the first bytes of the note were sent. The rate is measured from there, so that
+    /// answers which come together do not count as fast.
+    base: (u64, MonoTime),
 }
 
 impl Outstanding {
@@ -74,7 +74,7 @@ impl Outstanding {
             sent: 0,
             arrived: 0,
             arrived_at: MonoTime::ZERO,
-            begun_at: MonoTime::ZERO,
+            base: (0, MonoTime::ZERO),
             notes: VecDeque::new(),
             pinged: 0,
             rate: FIRST_RATE,
@@ -102,44 +102,44 @@ impl Outstanding {
     pub(super) fn on_sent(&mut self, now: MonoTime, after: MsgId, bytes: usize, has_ping: bool) {
         let bytes = bytes as u64;
         let noted = self.notes.back().map_or(self.arrived, |note| note.sent);
-        if self.sent == noted {
-            self.begun_at = now;
-        } else if bytes >= NOTE_EVERY {
-            // It is measured alone.
-            self.note(after, noted);
-            self.begun_at = now;
+        let is_first = self.sent == noted;
+        if !is_first && bytes >= NOTE_EVERY {
+            // It is measured without what was sent long before.
+            self.note(after);
         }
-        let noted = self.notes.back().map_or(self.arrived, |note| note.sent);
+        if is_first || bytes >= NOTE_EVERY {
+            if self.sent - self.arrived < NOTE_EVERY {
+                self.arrived_at = now;
+            }
+            self.base = (self.arrived, self.arrived_at);
+        }
         self.sent += bytes;
         if has_ping {
             self.pinged = self.sent;
         }
         if self.sent - noted >= NOTE_EVERY || has_ping {
-            self.note(after, noted);
+            self.note(after);
         }
     }
 
-    fn note(&mut self, after: MsgId, noted: u64) {
-        let (sent, own, begun_at) = (self.sent, self.sent - noted, self.begun_at);
-        self.notes.push_back(Note { after, sent, own, begun_at });
+    fn note(&mut self, after: MsgId) {
+        self.notes.push_back(Note { after, sent: self.sent, base: self.base });
     }
 
     /// The server has a message of ours, and so everything that was sent before.
     #[inline]
     pub(super) fn on_arrived(&mut self, now: MonoTime, msg_id: MsgId) {
-        let (mut own, mut rate) = (0, 0);
+        let mut last = None;
         while let Some(note) = self.notes.front().filter(|note| note.after < msg_id).copied() {
             self.notes.pop_front();
-            self.arrived = note.sent;
-            let time = now.since(note.begun_at.max(self.arrived_at));
-            let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1);
-            (own, rate) = (own.max(note.own), rate.max(note.own.saturating_mul(1_000_000_000) / nanos));
+            last = Some(note);
         }
-        if own == 0 {
-            return;
-        }
-        self.arrived_at = now;
-        if own >= NOTE_EVERY || own >= FEW && rate > self.rate {
+        let Some(Note { sent, base: (base, since), .. }) = last else { return };
+        (self.arrived, self.arrived_at) = (sent, now);
+        let bytes = sent - base;
+        let nanos = u64::try_from(now.since(since).as_nanos()).unwrap_or(u64::MAX).max(1);
+        let rate = bytes.saturating_mul(1_000_000_000) / nanos;
+        if bytes >= NOTE_EVERY || bytes >= FEW && rate > self.rate {
             (self.rate, self.is_measured) = (rate.max(SLOWEST_RATE), true);
         }
     }
@@ -243,14 +243,28 @@ mod tests {
         let mut bytes = Outstanding::new();
         bytes.on_sent(at(0), id(0), PART, false);
         bytes.on_arrived(at(1000), id(1));
-        for (len, rate) in [(100, 512 << 10), (8 << 10, 512 << 10), (16 << 10, 16 << 10)] {
-            bytes.on_sent(at(2000), id(1), len, true);
-            bytes.on_arrived(at(3000), id(2));
+        for (number, len, rate) in [(1_i64, 100, 512 << 10), (2, 8 << 10, 512 << 10), (3, 16 << 10, 16 << 10)]
+        {
+            let second = 2 * number.cast_unsigned();
+            bytes.on_sent(at(1000 * second), id(number), len, true);
+            bytes.on_arrived(at(1000 * second + 1000), id(number + 1));
             assert_eq!(bytes.rate, rate, "{len} bytes in a second");
         }
-        bytes.on_sent(at(4000), id(2), 8 << 10, true);
-        bytes.on_arrived(at(4010), id(3));
+        bytes.on_sent(at(9000), id(4), 8 << 10, true);
+        bytes.on_arrived(at(9010), id(5));
         assert_eq!(bytes.rate, 800 << 10, "it is faster than it seemed");
+    }
+
+    #[test]
+    fn answers_that_come_together_do_not_count_as_fast() {
+        let mut bytes = Outstanding::new();
+        for part in 0..4 {
+            bytes.on_sent(at(0), id(part), PART, false);
+        }
+        for part in 0..4 {
+            bytes.on_arrived(at(4000), id(part + 1));
+        }
+        assert_eq!(bytes.rate, 512 << 10);
     }
 
     #[test]
@@ -259,7 +273,8 @@ mod tests {
         bytes.on_sent(at(0), id(0), 10 << 10, false);
         bytes.on_sent(at(60_000), id(1), PART, false);
         bytes.on_arrived(at(61_000), id(2));
-        assert_eq!(bytes.rate, 512 << 10);
+        let rate = bytes.rate;
+        assert!((512 << 10..540 << 10).contains(&rate), "{rate}");
     }
 
     #[test]
