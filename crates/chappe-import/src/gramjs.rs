@@ -6,16 +6,15 @@
 //! A `StoreSession` is a directory with a file for each field. A file's name is the session's name, `%3A` and the field's
 //! name. Each file holds JSON: a number, a string, or for the key the JSON form of a Node.js `Buffer`.
 
+use base64ct::Base64;
 use chappe_tl::deserialize::Cursor;
 use zeroize::Zeroizing;
 
-use super::{ImportError, ImportedSession, telethon, text};
+use super::export::{self, Bytes, ExportError};
+use super::{ImportError, ImportedSession, telethon};
 
-/// Longest address. A larger value in its place is the beginning of an IPv6 address, in a string of Telethon.
-const MAX_ADDRESS_LEN: u16 = 100;
-
-/// Base64 digits after the `1` in Telethon's strings with an IPv4 address.
-const TELETHON_IPV4_LEN: usize = 352;
+/// Longest address.
+const MAX_ADDRESS_LEN: u16 = 255;
 
 /// Longest file of a key: 256 numbers, the commas between them, and the JSON around them.
 const MAX_KEY_TEXT: usize = 2048;
@@ -82,16 +81,39 @@ fn buffer(text: &str) -> Result<Zeroizing<Vec<u8>>, ImportError> {
 ///
 /// The text is not such a string, or has no key.
 pub fn from_string(text: &str) -> Result<ImportedSession, ImportError> {
-    let text = telethon::version_1(text)?;
-    let bytes = text::decode(text)?;
-    let is_short = matches!(bytes[..], [_, a, b, ..] if u16::from_be_bytes([a, b]) <= MAX_ADDRESS_LEN);
-    if text.len() == TELETHON_IPV4_LEN || !is_short {
+    let bytes = telethon::version_1(text)?;
+    if is_telethon(&bytes) {
         return telethon::from_bytes(&bytes);
     }
     let mut cursor = Cursor::from_slice(&bytes);
     let (dc, host, port) = read(&mut cursor).map_err(|_| ImportError::Malformed { what: "address" })?;
     let host = core::str::from_utf8(host).map_err(|_| ImportError::Server { len: host.len() })?;
     telethon::from_row(dc.into(), host, port.into(), cursor.rest())
+}
+
+/// Writes the string that `StringSession` reads.
+///
+/// # Errors
+///
+/// The session has no server, or its datacenter is above 255.
+pub fn to_string(session: &ImportedSession) -> Result<Zeroizing<String>, ExportError> {
+    let server = export::server(session)?;
+    let mut bytes = Bytes::new();
+    bytes.put(&[export::dc(session)?]).put(&(server.host.len() as u16).to_be_bytes());
+    bytes.put(server.host.as_bytes()).put(&server.port.to_be_bytes()).put(session.auth_key.as_bytes());
+    Ok(bytes.encode::<Base64>("1"))
+}
+
+/// Returns whether a string is one of Telethon's: an address stands in the place of the length, and is larger than any length. The
+/// exceptions are IPv6 addresses such as `::1`, and those of NAT64, which begin with `64:ff9b`.
+fn is_telethon(bytes: &[u8]) -> bool {
+    let [_, high, low, ..] = bytes else { return false };
+    let is_length = |address| address <= MAX_ADDRESS_LEN;
+    match (bytes.len(), u16::from_be_bytes([*high, *low])) {
+        (telethon::IPV4_LEN, address) => !is_length(address),
+        (telethon::IPV6_LEN, address) => !is_length(address) || matches!(address, 0 | 0x64),
+        _ => false,
+    }
 }
 
 fn read<'a>(cursor: &mut Cursor<'a>) -> chappe_tl::deserialize::Result<(u8, &'a [u8], u16)> {

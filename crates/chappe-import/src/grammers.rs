@@ -14,8 +14,8 @@ use std::net::SocketAddr;
 
 use chappe_tl::Deserializable as _;
 use chappe_tl::deserialize::{Cursor, Result as Read};
-use zeroize::Zeroizing;
 
+use super::keys::{Keys, MAX_KEYS};
 use super::{ImportError, ImportedSession, User};
 
 /// SQL query for the arguments of [`from_row`]: a row for each datacenter with a key.
@@ -23,9 +23,6 @@ pub const QUERY: &str = "SELECT dc_id, ipv4, auth_key FROM dc_option WHERE auth_
 
 /// Longest file that is read. The update state of a thousand channels takes some 20 KB.
 const MAX_FILE_LEN: usize = 4 << 20;
-
-/// Most datacenters in a file.
-const MAX_DCS: usize = 100;
 
 const SESSION: u32 = 0xa73e_b8ce;
 const DATA_CENTER: u32 = 0x756d_16b6;
@@ -63,37 +60,14 @@ pub fn from_file(bytes: &[u8]) -> Result<Vec<ImportedSession>, ImportError> {
     }
     let mut cursor = Cursor::from_slice(bytes);
     let malformed = |_| ImportError::Malformed { what: "fields" };
-    let version = cursor.read_u32().map_err(malformed)?;
-    if version != SESSION {
-        return Err(ImportError::UnknownVersion { version });
+    if cursor.read_u32().map_err(malformed)? != SESSION {
+        return Err(ImportError::UnknownVersion);
     }
-    let (keys, user) = read(&mut cursor).map_err(malformed)??;
-    let mut sessions = Vec::with_capacity(keys.len());
-    for (dc, key) in keys {
-        sessions.push(ImportedSession {
-            dc: super::dc(dc.into())?,
-            environment: None,
-            server: None,
-            auth_key: super::auth_key(&key)?,
-            user: user.filter(|(home, _)| *home == dc).map(|(_, user)| user),
-            api_id: None,
-        });
-    }
-    sessions.sort_by_key(|session| session.user.is_none());
-    if sessions.is_empty() { Err(ImportError::NoKey) } else { Ok(sessions) }
+    read(&mut cursor).map_err(malformed)??.into_sessions()
 }
 
-/// A key and its datacenter.
-type Key = (i32, Zeroizing<Vec<u8>>);
-
-/// A user and the datacenter of the account.
-type Home = (i32, User);
-
-/// The contents of a file.
-type Found = (Vec<Key>, Option<Home>);
-
 /// Reads up to the user. The state of updates follows, which is of no use to other libraries.
-fn read(cursor: &mut Cursor<'_>) -> Read<Result<Found, ImportError>> {
+fn read(cursor: &mut Cursor<'_>) -> Read<Result<Keys, ImportError>> {
     const VECTOR: u32 = 0x1cb5_c415;
     const HAS_USER: u32 = 1 << 0;
     let flags = cursor.read_u32()?;
@@ -101,32 +75,38 @@ fn read(cursor: &mut Cursor<'_>) -> Read<Result<Found, ImportError>> {
         return Ok(Err(ImportError::Malformed { what: "list of datacenters" }));
     }
     let count = cursor.read_count(8)?;
-    if count > MAX_DCS {
+    if count > MAX_KEYS {
         return Ok(Err(ImportError::Malformed { what: "number of datacenters" }));
     }
-    let mut keys = Vec::new();
+    let mut keys = Keys::default();
     for _ in 0..count {
-        match cursor.read_u32()? {
-            DATA_CENTER => keys.extend(read_data_center(cursor)?),
-            DATA_CENTER_WS => keys.extend(read_data_center_ws(cursor)?),
-            version => return Ok(Err(ImportError::UnknownVersion { version })),
+        let found = match cursor.read_u32()? {
+            DATA_CENTER => read_data_center(cursor)?,
+            DATA_CENTER_WS => read_data_center_ws(cursor)?,
+            _ => return Ok(Err(ImportError::UnknownVersion)),
+        };
+        if let Some((dc, key)) = found
+            && let Err(error) = keys.push(dc.into(), key, None, None)
+        {
+            return Ok(Err(error));
         }
     }
     if flags & HAS_USER == 0 {
-        return Ok(Ok((keys, None)));
+        return Ok(Ok(keys));
     }
-    let version = cursor.read_u32()?;
-    if version != USER {
-        return Ok(Err(ImportError::UnknownVersion { version }));
+    if cursor.read_u32()? != USER {
+        return Ok(Err(ImportError::UnknownVersion));
     }
     let id = cursor.read_i64()?;
     let dc = cursor.read_i32()?;
     let is_bot = bool::deserialize(cursor)?;
     // 0 stands for a datacenter that is chosen before anybody has logged in.
-    Ok(Ok((keys, Some((dc, User { id, is_bot })).filter(|_| id != 0))))
+    keys.main = Some(dc.into()).filter(|_| id != 0);
+    keys.user = Some(User { id, is_bot });
+    Ok(Ok(keys))
 }
 
-fn read_data_center(cursor: &mut Cursor<'_>) -> Read<Option<Key>> {
+fn read_data_center<'a>(cursor: &mut Cursor<'a>) -> Read<Option<(i32, &'a [u8])>> {
     let (flags, id) = (cursor.read_u32()?, cursor.read_i32()?);
     if flags & 1 != 0 {
         cursor.take(4)?;
@@ -138,15 +118,15 @@ fn read_data_center(cursor: &mut Cursor<'_>) -> Read<Option<Key>> {
     read_key(cursor, id, flags & 4 != 0)
 }
 
-fn read_data_center_ws(cursor: &mut Cursor<'_>) -> Read<Option<Key>> {
+fn read_data_center_ws<'a>(cursor: &mut Cursor<'a>) -> Read<Option<(i32, &'a [u8])>> {
     let (flags, id) = (cursor.read_u32()?, cursor.read_i32()?);
     let _url = cursor.read_bytes()?;
     read_key(cursor, id, flags & 1 != 0)
 }
 
-fn read_key(cursor: &mut Cursor<'_>, id: i32, is_there: bool) -> Read<Option<Key>> {
+fn read_key<'a>(cursor: &mut Cursor<'a>, id: i32, is_there: bool) -> Read<Option<(i32, &'a [u8])>> {
     if !is_there {
         return Ok(None);
     }
-    Ok(Some((id, Zeroizing::new(cursor.read_bytes()?.to_vec()))))
+    Ok(Some((id, cursor.read_bytes()?)))
 }

@@ -6,7 +6,15 @@
 //! | Pyrogram and its forks | [`pyrogram::from_string`] | [`pyrogram::from_row`] |
 //! | GramJS | [`gramjs::from_string`] | [`gramjs::from_store`] |
 //! | mtcute | [`mtcute::from_string`] | [`mtcute::from_row`] |
+//! | Telegram Desktop | – | [`tdata`] |
+//! | Telegram for Android | – | [`tgnet::from_file`] |
+//! | Telegram Web A and K | – | [`web::from_local_storage`] |
+//! | `TDLib` | – | [`tdlib::from_binlog`] |
+//! | gotd | – | [`gotd::from_json`] |
+//! | `WTelegramClient` | – | [`wtelegram::from_file`] |
 //! | grammers | – | [`grammers::from_row`], and [`grammers::from_file`] up to 0.8 |
+//!
+//! The libraries with a session string have a `to_string` as well, which writes it.
 //!
 //! [`from_string`] recognises the library. SQLite files are read with the program's own SQLite library: each module has the
 //! query, and reads a row of its result. The program `crates/examples/import-session`
@@ -36,12 +44,21 @@
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "for programs with std")]
 
 mod error;
+mod export;
+pub mod gotd;
 pub mod gramjs;
 pub mod grammers;
+mod json;
+mod keys;
 pub mod mtcute;
 pub mod pyrogram;
+pub mod tdata;
+pub mod tdlib;
 pub mod telethon;
 mod text;
+pub mod tgnet;
+pub mod web;
+pub mod wtelegram;
 
 use std::net::IpAddr;
 
@@ -51,6 +68,7 @@ use chappe_session::client::{ClockTrust, KeyMaterial, SavedState};
 use zeroize::Zeroizing;
 
 pub use error::ImportError;
+pub use export::ExportError;
 
 /// What the session of another library holds for one datacenter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,14 +105,19 @@ pub struct User {
     pub is_bot: bool,
 }
 
-/// Reads the session string of any library that has one.
+/// Reads the session string of any library that has one, with padding or without. Quotes around the text and white space
+/// anywhere in it are ignored, as they come with a text that was copied.
 ///
 /// # Errors
 ///
 /// It is none of them. The error is that of the library that its length and first letter suggest.
 pub fn from_string(text: &str) -> Result<ImportedSession, ImportError> {
-    let text = text.trim();
-    if text.starts_with('1') && text.len() % 4 == 1 {
+    let text = text::clean(text)?;
+    let text = text.as_str();
+    if text::is_bare_key(text) {
+        Err(ImportError::BareKey)
+    } else if text.starts_with('1') {
+        // The other libraries begin with the id of a datacenter or a version, so their texts begin with other letters.
         // The importer of GramJS reads Telethon's strings as well.
         gramjs::from_string(text)
     } else if pyrogram::has_length(text) {
@@ -138,7 +161,7 @@ const MAX_DC: u16 = 9_999;
 fn dc(id: i64) -> Result<u16, ImportError> {
     match u16::try_from(id) {
         Ok(dc @ 1..=MAX_DC) => Ok(dc),
-        _ => Err(ImportError::Datacenter { id }),
+        _ => Err(ImportError::Datacenter),
     }
 }
 
@@ -162,7 +185,7 @@ fn server(host: &str, port: i64) -> Result<Option<Server>, ImportError> {
     }
     match u16::try_from(port) {
         Ok(port) if port != 0 => Ok(Some(Server { host: host.to_owned(), port })),
-        _ => Err(ImportError::Port { port }),
+        _ => Err(ImportError::Port),
     }
 }
 

@@ -8,11 +8,15 @@
 //! datacenter 1, flags 1, address `string`, port `int`; since version 2 of these, flag 2 means the test environment.
 //!
 //! The SQLite database has a key for each datacenter in `auth_keys`, and in `key_value` the main server as in strings of version 3,
-//! and the user: version `int`, flags `int` of which 0 means a bot, id `long`, and more.
+//! and the user: version `int`, flags `int` of which 0 means a bot, id `long`, and if flag 1 is set, a number `int` of user
+//! names `string`.
 
+use base64ct::Base64UrlUnpadded;
 use chappe_tl::Deserializable as _;
 use chappe_tl::deserialize::{Cursor, Result as Read};
+use zeroize::Zeroizing;
 
+use super::export::{self, Bytes, ExportError};
 use super::{ImportError, ImportedSession, User, environment, text};
 
 const HAS_SELF: u32 = 1 << 0;
@@ -23,11 +27,13 @@ const HAS_MEDIA: u32 = 1 << 2;
 const DC_OPTION: u32 = 0x18b7_a10d;
 const DC_OPTION_HAS_SECRET: u32 = 1 << 10;
 
+const SERVER_IS_IPV6: u8 = 1 << 0;
 const SERVER_IS_TEST: u8 = 1 << 2;
 
 /// Version of the user's entry, and its flag for bots.
 const USER_VERSION: i32 = 1;
 const USER_IS_BOT: u32 = 1 << 0;
+const USER_HAS_NAMES: u32 = 1 << 1;
 
 /// SQL query for the columns of a [`Row`], in the order of its fields.
 pub const QUERY: &str = "SELECT auth_keys.dc, auth_keys.key, main.value, user.value FROM auth_keys \
@@ -87,7 +93,13 @@ fn read_user(bytes: &[u8]) -> Read<Option<User>> {
         return Ok(None);
     }
     let flags = cursor.read_u32()?;
-    Ok(Some(User { id: cursor.read_i64()?, is_bot: flags & USER_IS_BOT != 0 }))
+    let user = User { id: cursor.read_i64()?, is_bot: flags & USER_IS_BOT != 0 };
+    let names = if flags & USER_HAS_NAMES == 0 { 0 } else { cursor.read_count(4)? };
+    for _ in 0..names {
+        cursor.read_bytes()?;
+    }
+    cursor.finish()?;
+    Ok(Some(user))
 }
 
 /// A server, from any version.
@@ -104,12 +116,36 @@ struct ServerFields<'a> {
 ///
 /// The text is not such a string, or has no key.
 pub fn from_string(text: &str) -> Result<ImportedSession, ImportError> {
-    let bytes = text::decode(text.trim())?;
+    let bytes = text::decode(&text::clean(text)?)?;
     let (version, fields) = bytes.split_first().ok_or(ImportError::Length { len: 0 })?;
     if !(1..=3).contains(version) {
-        return Err(ImportError::UnknownVersion { version: (*version).into() });
+        return Err(ImportError::UnknownVersion);
     }
     read(&mut Cursor::from_slice(fields), *version).map_err(|_| ImportError::Malformed { what: "fields" })?
+}
+
+/// Writes the string of version 3 that `importSession` reads. A key without a recorded environment is written as one of
+/// production.
+///
+/// # Errors
+///
+/// The session has no server, or its datacenter is above 255.
+pub fn to_string(session: &ImportedSession) -> Result<Zeroizing<String>, ExportError> {
+    const BOOL: [u32; 2] = [0xbc79_9737, 0x9972_75b5];
+    let host = &export::server(session)?.host;
+    let is_ipv6 = if host.contains(':') { SERVER_IS_IPV6 } else { 0 };
+    let is_test = if export::is_test(session) { SERVER_IS_TEST } else { 0 };
+    let mut server = Bytes::new();
+    server.put(&[2, export::dc(session)?, is_ipv6 | is_test]).put_tl(host.as_bytes());
+    server.put(&i32::from(export::server(session)?.port).to_le_bytes());
+    let flags = if session.user.is_some() { HAS_SELF } else { 0 };
+    let mut bytes = Bytes::new();
+    bytes.put(&[3]).put(&flags.to_le_bytes()).put_tl(server.as_slice());
+    if let Some(user) = session.user {
+        bytes.put(&user.id.to_le_bytes()).put(&BOOL[usize::from(user.is_bot)].to_le_bytes());
+    }
+    bytes.put_tl(session.auth_key.as_bytes());
+    Ok(bytes.encode::<Base64UrlUnpadded>(""))
 }
 
 fn read(cursor: &mut Cursor<'_>, version: u8) -> Read<Result<ImportedSession, ImportError>> {

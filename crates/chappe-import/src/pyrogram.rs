@@ -10,8 +10,11 @@
 //!
 //! A file is an SQLite database; all versions of its tables have the columns of [`QUERY`].
 
+use base64ct::Base64UrlUnpadded;
 use chappe_tl::deserialize::{Cursor, Result as Read};
+use zeroize::Zeroizing;
 
+use super::export::{self, Bytes, ExportError};
 use super::{ImportError, ImportedSession, User, environment, text};
 
 /// SQL query for the columns of a [`Row`], in the order of its fields.
@@ -57,12 +60,30 @@ pub(super) fn has_length(text: &str) -> bool {
 ///
 /// The text is not such a string, or has no key.
 pub fn from_string(text: &str) -> Result<ImportedSession, ImportError> {
-    let bytes = text::decode(text.trim())?;
+    let bytes = text::decode(&text::clean(text)?)?;
     if !matches!(bytes.len(), SHORT_USER | LONG_USER | WITH_API_ID) {
         return Err(ImportError::Length { len: bytes.len() });
     }
     let (row, api_id) = read(&bytes).map_err(|_| ImportError::Malformed { what: "fields" })?;
     Ok(ImportedSession { api_id, ..from_row(&row)? })
+}
+
+/// Writes the string that Pyrogram since 2.0 and its forks read: of 271 bytes if the session has an `api_id`, otherwise of 267.
+/// A key without a recorded environment is written as one of production.
+///
+/// # Errors
+///
+/// The session has no user, or its datacenter is above 255.
+pub fn to_string(session: &ImportedSession) -> Result<Zeroizing<String>, ExportError> {
+    let user = export::user(session)?;
+    let mut bytes = Bytes::new();
+    bytes.put(&[export::dc(session)?]);
+    if let Some(api_id) = session.api_id {
+        bytes.put(&api_id.to_be_bytes());
+    }
+    bytes.put(&[export::is_test(session).into()]).put(session.auth_key.as_bytes());
+    bytes.put(&user.id.to_be_bytes()).put(&[user.is_bot.into()]);
+    Ok(bytes.encode::<Base64UrlUnpadded>(""))
 }
 
 fn read(bytes: &[u8]) -> Read<(Row<'_>, Option<i32>)> {

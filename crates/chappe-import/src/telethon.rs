@@ -5,15 +5,18 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use base64ct::Base64Url;
 use chappe_tl::deserialize::Cursor;
+use zeroize::Zeroizing;
 
+use super::export::{self, Bytes, ExportError};
 use super::{ImportError, ImportedSession, text};
 
 /// SQL query for the arguments of [`from_row`].
 pub const QUERY: &str = "SELECT dc_id, server_address, port, auth_key FROM sessions";
 
-const IPV4_LEN: usize = 1 + 4 + 2 + 256;
-const IPV6_LEN: usize = 1 + 16 + 2 + 256;
+pub(super) const IPV4_LEN: usize = 1 + 4 + 2 + 256;
+pub(super) const IPV6_LEN: usize = 1 + 16 + 2 + 256;
 
 /// Reads the string that `StringSession.save` returns.
 ///
@@ -21,16 +24,17 @@ const IPV6_LEN: usize = 1 + 16 + 2 + 256;
 ///
 /// The text is not such a string, or has no key.
 pub fn from_string(text: &str) -> Result<ImportedSession, ImportError> {
-    from_bytes(&text::decode(version_1(text)?)?)
+    from_bytes(&version_1(text)?)
 }
 
-/// Strips the version from the front of a text.
-pub(super) fn version_1(text: &str) -> Result<&str, ImportError> {
-    let text = text.trim();
-    text.strip_prefix('1').ok_or_else(|| match text.chars().next() {
-        Some(version) => ImportError::UnknownVersion { version: version.into() },
-        None => ImportError::Length { len: 0 },
-    })
+/// Decodes a text behind the version in front of it.
+pub(super) fn version_1(text: &str) -> Result<Zeroizing<Vec<u8>>, ImportError> {
+    let text = text::clean(text)?;
+    match text.strip_prefix('1') {
+        Some(digits) => text::decode(digits),
+        None if text.is_empty() => Err(ImportError::Length { len: 0 }),
+        None => Err(ImportError::UnknownVersion),
+    }
 }
 
 /// Reads the decoded bytes of a session string.
@@ -39,6 +43,23 @@ pub(super) fn from_bytes(bytes: &[u8]) -> Result<ImportedSession, ImportError> {
         return Err(ImportError::Length { len: bytes.len() });
     }
     read(bytes).map_err(|_| ImportError::Malformed { what: "fields" })?
+}
+
+/// Writes the string that `StringSession` reads.
+///
+/// # Errors
+///
+/// The session has no address of a server, or its datacenter is above 255.
+pub fn to_string(session: &ImportedSession) -> Result<Zeroizing<String>, ExportError> {
+    let (address, port) = export::address(session)?;
+    let mut bytes = Bytes::new();
+    bytes.put(&[export::dc(session)?]);
+    match address {
+        IpAddr::V4(address) => bytes.put(&address.octets()),
+        IpAddr::V6(address) => bytes.put(&address.octets()),
+    };
+    bytes.put(&port.to_be_bytes()).put(session.auth_key.as_bytes());
+    Ok(bytes.encode::<Base64Url>("1"))
 }
 
 fn read(bytes: &[u8]) -> chappe_tl::deserialize::Result<Result<ImportedSession, ImportError>> {

@@ -63,6 +63,7 @@ pub const ALL: &[Target] = &[
     session::PAIR,
     session::SAVED_STATE,
     import::IMPORT,
+    import::FILES,
 ];
 
 /// Returns the target of a name.

@@ -265,6 +265,9 @@ pub(crate) fn sec_005_no_store_and_no_importer_shows_a_key() {
     let auth_key = format!("{{\"type\":\"Buffer\",\"data\":{:?}}}", secret::<256>());
     let files = gramjs::StoreFiles { auth_key: &auth_key, dc_id: "2", server_address: "\"\"", port: "443" };
     secrets.hidden_by("chappe_import::gramjs::StoreFiles", &files);
+    // The local key of the fixtures of old versions, from the script that wrote them.
+    let local_key: [u8; 256] = core::array::from_fn(|place| (place * 17 + 3) as u8);
+    Secrets::new().and(&local_key).hidden_by("chappe_import::tdata::Folder", &old_tdata());
     let memory = MemoryStore::new();
     memory.save(slot, &session.to_state()).unwrap();
     secrets.hidden_by("chappe_net::store::MemoryStore", &memory);
@@ -288,4 +291,15 @@ pub(crate) fn sec_005_no_store_and_no_importer_shows_a_key() {
     memory.save(slot, &damaged[..300]).unwrap();
     let error: StoreError = chappe_net::store::load_state(&memory, slot).unwrap_err();
     secrets.hidden_by_error(&error);
+}
+
+/// The folder of an old version of Telegram Desktop, unlocked.
+fn old_tdata() -> chappe_import::tdata::Folder {
+    let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/sessions/fixtures");
+    let text = std::fs::read_to_string(fixtures.join("tdata-opentele2.json")).unwrap();
+    let file: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let folders = file["folders"].as_array().unwrap();
+    let folder = folders.iter().find(|folder| folder["form"] == "1.9, no passcode").unwrap();
+    let map = folder["files"]["D877F783D5D3EF8C/maps"].as_str().unwrap();
+    chappe_import::tdata::Folder::unlock_legacy(&hex::decode(map).unwrap(), "").unwrap()
 }

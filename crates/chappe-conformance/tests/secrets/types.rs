@@ -58,6 +58,7 @@ const EXEMPT: [(&str, &[&str]); 6] = [
             "chappe_net::StoreFailure",
             "chappe_carrier::LinkError",
             "chappe_carrier::ProxyError",
+            "chappe_import::ExportError",
             "chappe_import::ImportError",
             "chappe_net::store::StoreError",
             "chappe_session::UnpackError",

@@ -4,6 +4,8 @@
 //! bounded that can be.
 #![forbid(unsafe_code)]
 
+pub mod tdata;
+
 use std::path::Path;
 
 use chappe_import::{ImportError, ImportedSession, grammers, mtcute, pyrogram, telethon};
