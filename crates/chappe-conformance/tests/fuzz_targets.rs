@@ -74,5 +74,5 @@ targets! {
     transport_decoder transport_accept transport_http
     proxy_secret fake_tls
     envelope_plain envelope_encrypted container_gzip
-    handshake_pair session_pair session_saved_state session_import
+    handshake_pair session_pair session_saved_state session_import session_files
 }

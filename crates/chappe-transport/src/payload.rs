@@ -8,7 +8,7 @@
 use chappe_crypto::{QuickAckToken, Side};
 
 use crate::error::{MalformedStream, TransportError};
-use crate::framing::Framing;
+use crate::framing::{Framing, MAX_PADDING};
 use chappe_types::TransportErrorCode;
 
 /// Length of the shortest plain envelope: `auth_key_id`, `msg_id`, length and one word.
@@ -49,7 +49,10 @@ impl Payload {
         if len >= MIN_ENVELOPE {
             return Ok(if payload[..8] == [0; 8] { Self::Plain } else { Self::Encrypted });
         }
-        if len < 16 && first == 0 {
+        // A word, and on the padded transport up to 15 bytes of padding. Otherwise servers that pad all the same are tolerated
+        // up to the length at which an envelope could begin.
+        let max = if framing == Framing::PaddedIntermediate { 4 + MAX_PADDING } else { 15 };
+        if len <= max && first == 0 {
             return Ok(Self::Nop);
         }
         if from == Side::Client {
@@ -62,7 +65,11 @@ impl Payload {
         {
             return Ok(Self::QuickAck(QuickAckToken::from_raw(token)));
         }
-        if len < 16 && first < 0 { Ok(Self::Error(TransportErrorCode::from_raw(first))) } else { Err(short) }
+        if len <= max && first < 0 {
+            Ok(Self::Error(TransportErrorCode::from_raw(first)))
+        } else {
+            Err(short)
+        }
     }
 }
 

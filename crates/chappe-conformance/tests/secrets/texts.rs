@@ -201,6 +201,9 @@ pub(crate) fn sec_005_no_debug_of_a_connection_shows_the_secret_of_its_proxy() {
     }
     let link = format!("tg://proxy?server=a.b&port=443&secret={}", hex::encode(secret::<16>()));
     secrets.hidden_by("chappe_transport::ProxyLink", &ProxyLink::parse(&link).unwrap());
+    let socks = "tg://socks?server=127.0.0.1&port=1&user=me&pass=correct horse battery";
+    let socks = chappe_transport::SocksLink::parse(socks).unwrap();
+    Secrets::new().and(b"correct horse battery").hidden_by("chappe_transport::SocksLink", &socks);
     let key = SecretKey::from_bytes(secret());
     secrets.hidden_by("chappe_transport::SecretKey", &key);
     let framing = chappe_transport::Framing::Intermediate;

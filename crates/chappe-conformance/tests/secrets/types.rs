@@ -9,7 +9,7 @@ use crate::search::shown;
 use crate::{drivers, exchange, texts};
 
 /// Crates no type of which is printed: what they hold is what the caller or a schema gave them.
-const CRATES: [(&str, &str); 6] = [
+const CRATES: [(&str, &str); 7] = [
     ("chappe", "shows the other crates"),
     ("chappe_tl", "encoding of values that are the caller's"),
     ("chappe_tl_gen", "a generator; knows schemas and no messages"),
@@ -264,6 +264,7 @@ const EXEMPT: [(&str, &[&str]); 6] = [
             "chappe_net::store::BlockOn",
             "chappe_net::store::Store",
             "chappe_net::WriteBuffer",
+            "chappe_carrier::AuthScheme",
             "chappe_carrier::Endpoint",
             "chappe_carrier::FrameReader",
             "chappe_net::NextUpdate",
@@ -287,6 +288,7 @@ const EXEMPT: [(&str, &[&str]); 6] = [
             "chappe_session::server::Quota",
             "chappe_session::server::ServerEvents",
             "chappe_transport::Domain",
+            "chappe_transport::HelloProfile",
         ],
     ),
 ];
