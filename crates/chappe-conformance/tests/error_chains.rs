@@ -83,6 +83,6 @@ fn transport() {
 
     assert_prints_each_text_once(&MalformedStream::Http(HttpError::MalformedHead), 2);
     assert_prints_each_text_once(&TransportError::from(HttpError::MalformedHead), 2);
-    assert_prints_each_text_once(&TransportMisuse::Secret(SecretError::Domain), 2);
-    assert_prints_each_text_once(&TransportError::from(SecretError::Domain), 2);
+    assert_prints_each_text_once(&TransportMisuse::Secret(SecretError::Domain { at: 0 }), 2);
+    assert_prints_each_text_once(&TransportError::from(SecretError::Domain { at: 0 }), 2);
 }

@@ -1,9 +1,12 @@
-//! Links to a proxy: `tg://proxy?server=…&port=…&secret=…` and its `https://t.me/proxy` form.
+//! Links to a proxy: `tg://proxy?server=…&port=…&secret=…` and `tg://socks?server=…&port=…&user=…&pass=…`, and their
+//! `https://t.me/` forms, with or without the scheme.
 //!
 //! Links are untrusted input. No text makes the parser panic.
 
 use alloc::string::String;
-use alloc::vec::Vec;
+use core::fmt;
+
+use zeroize::Zeroizing;
 
 use crate::secret::{ProxySecret, SecretError};
 
@@ -13,8 +16,8 @@ const MAX_LINK: usize = 4096;
 /// Maximum length of a server name in bytes.
 const MAX_SERVER: usize = 255;
 
-/// Hosts of `/proxy` links.
-const HOSTS: [&str; 4] = ["t.me", "telegram.me", "telegram.dog", "www.t.me"];
+/// Hosts of `/proxy` and `/socks` links, also with `www.` in front.
+const HOSTS: [&str; 3] = ["t.me", "telegram.me", "telegram.dog"];
 
 /// The address and the secret of a proxy.
 #[derive(Clone, Debug)]
@@ -28,61 +31,121 @@ pub struct ProxyLink {
 }
 
 impl ProxyLink {
-    /// Parses a link.
+    /// Parses a link to an MTProxy.
     ///
     /// # Errors
     ///
-    /// Fails if a part is missing or wrong.
+    /// Says which part is missing or wrong.
     pub fn parse(link: &str) -> Result<Self, SecretError> {
-        let query = query(link)?;
-        let value = |name: &str| {
-            let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-            pairs.find(|(key, _)| *key == name).map(|(_, value)| value).ok_or(SecretError::Link)
-        };
-        let server = percent_decoded(value("server")?)?;
-        if server.is_empty()
-            || server.len() > MAX_SERVER
-            || server.chars().any(|c| c.is_control() || c == ' ')
-        {
-            return Err(SecretError::Link);
-        }
-        let port = value("port")?.parse().ok().filter(|port| *port != 0).ok_or(SecretError::Port)?;
-        let secret = ProxySecret::parse(&percent_decoded(value("secret")?)?)?;
-        Ok(Self { server, port, secret })
+        let query = Query::of(link, "proxy")?;
+        let (server, port) = query.address()?;
+        let secret = query.required("secret")?;
+        Ok(Self { server, port, secret: ProxySecret::parse(&secret)? })
     }
 }
 
-/// Returns the query of a proxy link.
-fn query(link: &str) -> Result<&str, SecretError> {
-    if link.len() > MAX_LINK {
-        return Err(SecretError::Link);
+/// The address of a SOCKS5 proxy, and the credentials for it.
+#[derive(Clone)]
+pub struct SocksLink {
+    /// Host name or address.
+    pub server: String,
+    /// TCP port.
+    pub port: u16,
+    /// The name, if the proxy asks for one.
+    pub user: Option<String>,
+    /// The password; empty if there is a name and no password.
+    pub password: Zeroizing<String>,
+}
+
+impl fmt::Debug for SocksLink {
+    /// Omits the password (`SEC-05`).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SocksLink")
+            .field("server", &self.server)
+            .field("port", &self.port)
+            .field("user", &self.user)
+            .finish_non_exhaustive()
     }
-    let (scheme, rest) = link.trim().split_once(':').ok_or(SecretError::Link)?;
-    let (path, query) = rest.split_once('?').ok_or(SecretError::Link)?;
-    let path = path.trim_start_matches('/').trim_end_matches('/');
-    let known = match scheme.to_ascii_lowercase().as_str() {
-        "tg" => path == "proxy",
-        "http" | "https" => path.split_once('/').is_some_and(|(host, page)| {
-            page == "proxy" && HOSTS.iter().any(|known| host.eq_ignore_ascii_case(known))
-        }),
-        _ => false,
-    };
-    let query = query.split('#').next().unwrap_or_default();
-    if known { Ok(query) } else { Err(SecretError::Link) }
+}
+
+impl SocksLink {
+    /// Parses a link to a SOCKS5 proxy.
+    ///
+    /// # Errors
+    ///
+    /// Says which part is missing or wrong.
+    pub fn parse(link: &str) -> Result<Self, SecretError> {
+        let query = Query::of(link, "socks")?;
+        let (server, port) = query.address()?;
+        let user = query.value("user")?.filter(|user| !user.is_empty()).map(|user| (*user).clone());
+        Ok(Self { server, port, user, password: query.value("pass")?.unwrap_or_default() })
+    }
+}
+
+/// The parameters of a link.
+struct Query<'a>(&'a str);
+
+impl<'a> Query<'a> {
+    /// Finds the parameters of a link to `page`.
+    fn of(link: &'a str, page: &str) -> Result<Self, SecretError> {
+        if link.len() > MAX_LINK {
+            return Err(SecretError::Link);
+        }
+        let (path, query) = link.trim().split_once('?').ok_or(SecretError::Link)?;
+        let (scheme, path) = path.split_once(':').unwrap_or(("https", path));
+        let path = path.trim_start_matches('/').trim_end_matches('/');
+        let known = if scheme.eq_ignore_ascii_case("tg") {
+            path.eq_ignore_ascii_case(page)
+        } else {
+            let is_web = ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+            is_web && path.split_once('/').is_some_and(|(host, found)| is_host(host) && found == page)
+        };
+        let query = query.split('#').next().unwrap_or_default();
+        if known { Ok(Self(query)) } else { Err(SecretError::Link) }
+    }
+
+    /// Returns a parameter. Of several with the same name, the first counts.
+    fn value(&self, name: &'static str) -> Result<Option<Zeroizing<String>>, SecretError> {
+        // A link that was copied from the source of a page has `&amp;` between its parameters.
+        let pairs = self.0.split('&').map(|pair| pair.strip_prefix("amp;").unwrap_or(pair));
+        let mut pairs = pairs.filter_map(|pair| pair.split_once('='));
+        let value = pairs.find(|(key, _)| key.eq_ignore_ascii_case(name));
+        value.map(|(_, value)| percent_decoded(value).ok_or(SecretError::Part { part: name })).transpose()
+    }
+
+    /// Returns a parameter that is not empty.
+    fn required(&self, part: &'static str) -> Result<Zeroizing<String>, SecretError> {
+        self.value(part)?.filter(|value| !value.is_empty()).ok_or(SecretError::Missing { part })
+    }
+
+    fn address(&self) -> Result<(String, u16), SecretError> {
+        let server = self.required("server")?;
+        if server.len() > MAX_SERVER || server.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            return Err(SecretError::Part { part: "server" });
+        }
+        let port = self.required("port")?.parse().ok().filter(|port| *port != 0).ok_or(SecretError::Port)?;
+        Ok(((*server).clone(), port))
+    }
+}
+
+fn is_host(host: &str) -> bool {
+    let bare = host.get(..4).filter(|start| start.eq_ignore_ascii_case("www.")).map_or(host, |_| &host[4..]);
+    HOSTS.iter().any(|known| bare.eq_ignore_ascii_case(known))
 }
 
 /// Decodes `%xx`. A plus sign is kept, because base64 secrets contain it.
-fn percent_decoded(text: &str) -> Result<String, SecretError> {
-    let mut bytes = Vec::with_capacity(text.len());
+fn percent_decoded(text: &str) -> Option<Zeroizing<String>> {
+    // Allocated at full size: a text that grows leaves its old memory behind without wiping it.
+    let mut bytes = Zeroizing::new(alloc::vec::Vec::with_capacity(text.len()));
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
         if byte == b'%' {
             let mut digit = || rest.next().and_then(|digit| char::from(digit).to_digit(16));
-            let (high, low) = (digit().ok_or(SecretError::Link)?, digit().ok_or(SecretError::Link)?);
+            let (high, low) = (digit()?, digit()?);
             bytes.push((high * 16 + low) as u8);
         } else {
             bytes.push(byte);
         }
     }
-    String::from_utf8(bytes).map_err(|_| SecretError::Link)
+    core::str::from_utf8(&bytes).ok().map(|text| Zeroizing::new(text.into()))
 }

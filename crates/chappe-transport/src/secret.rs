@@ -38,11 +38,28 @@ pub enum SecretError {
         /// Decoded length in bytes, or the length of the text if it is too long to decode.
         len: usize,
     },
-    /// The domain of a fake-TLS secret is empty, too long or not made of letters, digits, dots, hyphens and
-    /// underscores.
-    Domain,
-    /// The text is not a proxy link, or a part of it is missing.
+    /// The domain of a fake-TLS secret has a byte that is no letter, digit, dot, hyphen or underscore.
+    Domain {
+        /// Position of the byte in the domain.
+        at: usize,
+    },
+    /// The domain of a fake-TLS secret is empty, or longer than [`MAX_DOMAIN_LEN`].
+    DomainLength {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// The text is not a link to a proxy.
     Link,
+    /// A part of the link is missing or empty.
+    Missing {
+        /// Its name.
+        part: &'static str,
+    },
+    /// The server of a link is not a name or an address, or a part is not encoded correctly.
+    Part {
+        /// The name of the part.
+        part: &'static str,
+    },
     /// The port of a link is not a number from 1 to 65535.
     Port,
 }
@@ -51,9 +68,19 @@ impl fmt::Display for SecretError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Encoding => f.write_str("neither hexadecimal nor base64"),
-            Self::Length { len } => write!(f, "a secret cannot have {len} bytes"),
-            Self::Domain => f.write_str("domain is not a valid host name"),
+            Self::Length { len } => write!(
+                f,
+                "a secret has 16 bytes, 17 with dd in front, or more with ee in front, and this one has {len}"
+            ),
+            Self::Domain { at } => {
+                write!(f, "byte {at} of the domain is not allowed in a host name")
+            }
+            Self::DomainLength { len } => {
+                write!(f, "a domain has 1 to {MAX_DOMAIN_LEN} bytes, and this one has {len}")
+            }
             Self::Link => f.write_str("not a proxy link"),
+            Self::Missing { part } => write!(f, "the link has no {part}"),
+            Self::Part { part } => write!(f, "the {part} of the link is malformed"),
             Self::Port => f.write_str("port is not a number from 1 to 65535"),
         }
     }
@@ -114,13 +141,20 @@ impl Domain {
     ///
     /// # Errors
     ///
-    /// [`SecretError::Domain`].
+    /// [`SecretError::Domain`] or [`SecretError::DomainLength`].
     pub fn new(name: &str) -> Result<Self, SecretError> {
+        Self::from_bytes(name.as_bytes())
+    }
+
+    fn from_bytes(name: &[u8]) -> Result<Self, SecretError> {
         let usable = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-        if name.is_empty() || name.len() > MAX_DOMAIN_LEN || !name.bytes().all(usable) {
-            return Err(SecretError::Domain);
+        if name.is_empty() || name.len() > MAX_DOMAIN_LEN {
+            return Err(SecretError::DomainLength { len: name.len() });
         }
-        Ok(Self(name.into()))
+        if let Some(at) = name.iter().position(|byte| !usable(*byte)) {
+            return Err(SecretError::Domain { at });
+        }
+        Ok(Self(name.iter().copied().map(char::from).collect()))
     }
 
     /// Returns the name.
@@ -147,17 +181,29 @@ impl ProxySecret {
 
     /// Parses a secret from hexadecimal digits, base64url or base64, tried in this order, with or without padding.
     ///
+    /// What people put into the domain of a fake-TLS secret by mistake is removed where the meaning is plain: white space and
+    /// zero bytes around the name, such as the line end of `echo`, and a port behind it.
+    ///
     /// # Errors
     ///
     /// Fails if the text or its decoded bytes are invalid (`SEC-146`). No text makes it panic.
     pub fn parse(text: &str) -> Result<Self, SecretError> {
-        let text = text.trim_end_matches('=');
+        let text = text.trim().trim_end_matches('=');
         if text.is_empty() || text.len() > MAX_TEXT {
             return Err(SecretError::Length { len: text.len() });
         }
         let encodings = [HEXLOWER_PERMISSIVE, BASE64URL_NOPAD, BASE64_NOPAD];
         let decoded = encodings.iter().find_map(|encoding| encoding.decode(text.as_bytes()).ok());
-        Self::from_bytes(&Zeroizing::new(decoded.ok_or(SecretError::Encoding)?))
+        let mut bytes = Zeroizing::new(decoded.ok_or(SecretError::Encoding)?);
+        if let [FAKE_TLS, rest @ ..] = &bytes[..]
+            && let Some((_, domain)) = rest.split_first_chunk::<KEY_LEN>()
+        {
+            let (skipped, kept) = cleaned_domain(domain);
+            let at = 1 + KEY_LEN;
+            bytes.drain(at..at + skipped);
+            bytes.truncate(at + kept);
+        }
+        Self::from_bytes(&bytes)
     }
 
     /// Parses the bytes of a secret, the form of `dcOption.secret`.
@@ -174,10 +220,7 @@ impl ProxySecret {
         let (key, domain) = rest.split_first_chunk::<KEY_LEN>().ok_or(wrong)?;
         match mark {
             PADDED if domain.is_empty() => Ok(Self::padded(*key)),
-            FAKE_TLS if !domain.is_empty() => {
-                let name = core::str::from_utf8(domain).map_err(|_| SecretError::Domain)?;
-                Ok(Self::fake_tls(*key, Domain::new(name)?))
-            }
+            FAKE_TLS if !domain.is_empty() => Ok(Self::fake_tls(*key, Domain::from_bytes(domain)?)),
             _ => Err(wrong),
         }
     }
@@ -222,6 +265,20 @@ impl ProxySecret {
             SecretKind::Padded | SecretKind::FakeTls { .. } => matches!(framing, Framing::PaddedIntermediate),
         }
     }
+}
+
+/// Returns how many bytes stand in front of the name in a domain as people write it, and the length of the name.
+fn cleaned_domain(domain: &[u8]) -> (usize, usize) {
+    let is_blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0;
+    let skipped = domain.iter().take_while(|byte| is_blank(byte)).count();
+    let name = &domain[skipped..];
+    let blanks = name.iter().rev().take_while(|byte| is_blank(byte)).count();
+    let name = &name[..name.len() - blanks];
+    let port = name.iter().rposition(|byte| *byte == b':').filter(|colon| {
+        let digits = &name[colon + 1..];
+        (1..=5).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit)
+    });
+    (skipped, port.unwrap_or(name.len()))
 }
 
 impl fmt::Debug for ProxySecret {

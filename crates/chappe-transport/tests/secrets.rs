@@ -3,7 +3,7 @@
 use chappe_transport::TransportMisuse;
 use chappe_transport::{
     Connector, DcId, Domain, Framing, MAX_DOMAIN_LEN, ProxyLink, ProxySecret, SecretError, SecretKind,
-    TransportError,
+    SocksLink, TransportError,
 };
 
 const KEY: &str = "00112233445566778899aabbccddeeff";
@@ -45,18 +45,45 @@ fn sec_146_secrets_of_other_shapes_are_refused() {
         (format!("ab{KEY}"), SecretError::Length { len: 17 }),
         (format!("dd{KEY}00"), SecretError::Length { len: 18 }),
         (domain(&format!("{longest}a")), SecretError::Length { len: 400 }),
-        (domain("two words"), SecretError::Domain),
-        (domain("m\u{fc}nchen"), SecretError::Domain),
+        (domain("two words"), SecretError::Domain { at: 3 }),
+        (domain("m\u{fc}nchen"), SecretError::Domain { at: 1 }),
+        (domain("a.b:c"), SecretError::Domain { at: 3 }),
+        (domain("a.b:123456"), SecretError::Domain { at: 3 }),
+        (domain("a\0b"), SecretError::Domain { at: 1 }),
+        (domain("https://a.b"), SecretError::Domain { at: 5 }),
+        (domain("\n"), SecretError::Length { len: 17 }),
         ("no secret at all".into(), SecretError::Encoding),
         (format!("{KEY}0"), SecretError::Encoding),
     ];
     for (text, expected) in cases {
         assert_eq!(ProxySecret::parse(&text).map(|_| ()), Err(expected), "{text}");
     }
-    assert_eq!(Domain::new(&format!("{longest}a")), Err(SecretError::Domain));
+    assert_eq!(Domain::new(&format!("{longest}a")), Err(SecretError::DomainLength { len: 183 }));
+    assert_eq!(Domain::new(""), Err(SecretError::DomainLength { len: 0 }));
     let longer = [&[0xee; 17][..], &[b'a'; 183]].concat();
     let refused = ProxySecret::from_bytes(&longer).map(|_| ());
-    assert!(matches!(refused, Err(SecretError::Length { len: 200 } | SecretError::Domain)), "{refused:?}");
+    assert!(matches!(refused, Err(SecretError::DomainLength { len: 183 })), "{refused:?}");
+}
+
+#[test]
+fn domains_are_read_as_people_make_them() {
+    for name in [
+        "example.com\n",
+        "example.com\r\n",
+        " example.com ",
+        "example.com\0",
+        "example.com:8443",
+        "example.com:443\n",
+    ] {
+        let hex = data_encoding::HEXLOWER.encode(name.as_bytes());
+        let secret = ProxySecret::parse(&format!("ee{KEY}{hex}\n"))
+            .unwrap_or_else(|error| panic!("{name:?}: {error}"));
+        assert_eq!(secret.domain().map(Domain::as_str), Some("example.com"), "{name:?}");
+        assert_eq!(*secret.to_hex(), format!("ee{KEY}6578616d706c652e636f6d"));
+        // Bytes from a server mean what they are.
+        let bytes = [&[0xee][..], secret.key().as_bytes(), name.as_bytes()].concat();
+        assert!(matches!(ProxySecret::from_bytes(&bytes), Err(SecretError::Domain { .. })), "{name:?}");
+    }
 }
 
 #[test]
@@ -81,9 +108,18 @@ fn a_secret_is_absent_from_debug_output() {
 #[test]
 fn links_are_read_in_every_form() {
     let query = format!("server=proxy.example&port=443&secret={KEY}");
-    for prefix in
-        ["tg://proxy?", "tg:proxy?", "https://t.me/proxy?", "http://telegram.me/proxy/?", "TG://proxy?"]
-    {
+    for prefix in [
+        "tg://proxy?",
+        "tg:proxy?",
+        "https://t.me/proxy?",
+        "http://telegram.me/proxy/?",
+        "TG://proxy?",
+        "t.me/proxy?",
+        "T.ME/proxy?",
+        "www.telegram.me/proxy?",
+        "https://www.telegram.dog/proxy?",
+        " https://telegram.dog/proxy?",
+    ] {
         let link = ProxyLink::parse(&format!("{prefix}{query}#x"))
             .unwrap_or_else(|error| panic!("{prefix}: {error}"));
         assert_eq!((link.server.as_str(), link.port), ("proxy.example", 443));
@@ -93,19 +129,55 @@ fn links_are_read_in_every_form() {
         "tg://proxy?secret=ABEiM0RVZneImaq7zN3u%2Fw%3D%3D&port=1&server=%5B2001%3Adb8%3A%3A1%5D&tag=x";
     let link = ProxyLink::parse(encoded).expect("it is well formed");
     assert_eq!((link.server.as_str(), link.port), ("[2001:db8::1]", 1));
+    // From the source of a page, and with a parameter twice: the first counts.
+    let copied =
+        format!("https://t.me/proxy?secret={KEY}&amp;port=443&amp;Server=a.b&amp;server=c.d&amp;port=1");
+    let link = ProxyLink::parse(&copied).expect("it is well formed");
+    assert_eq!((link.server.as_str(), link.port), ("a.b", 443));
+}
+
+#[test]
+fn links_to_socks_are_read() {
+    for prefix in ["tg://socks?", "https://t.me/socks?", "t.me/socks?"] {
+        let link = SocksLink::parse(&format!("{prefix}server=a.b&port=1080&user=me&pass=s%26s%20%3D"));
+        let link = link.unwrap_or_else(|error| panic!("{prefix}: {error}"));
+        assert_eq!((link.server.as_str(), link.port), ("a.b", 1080));
+        assert_eq!((link.user.as_deref(), link.password.as_str()), (Some("me"), "s&s ="));
+        assert!(!format!("{link:?}").contains("s&s"));
+    }
+    let open = SocksLink::parse("tg://socks?server=a.b&port=1080&user=&pass=").expect("no credentials");
+    assert_eq!((open.user, open.password.as_str()), (None, ""));
+    assert_eq!(SocksLink::parse("tg://proxy?server=a&port=1").map(|_| ()), Err(SecretError::Link));
+    assert_eq!(
+        SocksLink::parse("tg://socks?port=1").map(|_| ()),
+        Err(SecretError::Missing { part: "server" })
+    );
+    assert_eq!(
+        SocksLink::parse("tg://socks?server=a").map(|_| ()),
+        Err(SecretError::Missing { part: "port" })
+    );
+    assert_eq!(
+        SocksLink::parse("tg://socks?server=a&port=1&user=%f").map(|_| ()),
+        Err(SecretError::Part { part: "user" })
+    );
 }
 
 #[test]
 fn links_with_something_missing_or_wrong_are_refused() {
     let link = |query: &str| ProxyLink::parse(&format!("tg://proxy?{query}")).map(|_| ());
-    assert_eq!(link(&format!("port=443&secret={KEY}")), Err(SecretError::Link));
-    assert_eq!(link(&format!("server=&port=443&secret={KEY}")), Err(SecretError::Link));
-    assert_eq!(link(&format!("server=a%0db&port=443&secret={KEY}")), Err(SecretError::Link));
-    assert_eq!(link(&format!("server=a%f&port=443&secret={KEY}")), Err(SecretError::Link));
-    for port in ["0", "65536", "-1", "x", ""] {
+    let missing = |part| Err(SecretError::Missing { part });
+    let malformed = |part| Err(SecretError::Part { part });
+    assert_eq!(link(&format!("port=443&secret={KEY}")), missing("server"));
+    assert_eq!(link(&format!("server=&port=443&secret={KEY}")), missing("server"));
+    assert_eq!(link(&format!("server=a&secret={KEY}")), missing("port"));
+    assert_eq!(link("server=a&port=443"), missing("secret"));
+    assert_eq!(link("server=a&port=443&secret="), missing("secret"));
+    assert_eq!(link(&format!("server=a%0db&port=443&secret={KEY}")), malformed("server"));
+    assert_eq!(link(&format!("server=a%f&port=443&secret={KEY}")), malformed("server"));
+    assert_eq!(link("server=a&port=443&secret=dd"), Err(SecretError::Length { len: 1 }));
+    for port in ["0", "65536", "-1", "x"] {
         assert_eq!(link(&format!("server=a&port={port}&secret={KEY}")), Err(SecretError::Port));
     }
-    assert_eq!(link("server=a&port=443"), Err(SecretError::Link));
     for other in [
         "tg://socks?server=a&port=1&secret=",
         "https://evil.example/proxy?server=a&port=1&secret=",
