@@ -38,7 +38,7 @@ pub use error::{Interception, LinkError, Wait};
 pub use http::{HttpAnswer, HttpLane, LANES, QUEUE, may_repeat};
 pub use link::{FrameReader, FrameWriter, join, join_over};
 pub use lock::lock;
-pub use proxy::{Credentials, Proxy, ProxyError};
+pub use proxy::{AuthScheme, Credentials, Proxy, ProxyError};
 pub use stack::{Carried, ONE_READ, Stack};
 #[cfg(feature = "tls")]
 pub use tls::TlsOptions;

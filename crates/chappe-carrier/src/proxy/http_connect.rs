@@ -7,7 +7,7 @@ use chappe_transport::{ConnectionLimits, ReadBuf};
 use data_encoding::BASE64;
 use zeroize::Zeroizing;
 
-use super::{Credentials, ProxyError};
+use super::{AuthScheme, Credentials, ProxyError};
 use crate::Address;
 
 /// Begins the header that carries the credentials.
@@ -45,15 +45,34 @@ impl HttpConnect {
     pub(super) fn handle(&self, buf: &mut ReadBuf) -> Result<bool, ProxyError> {
         let answer = status_line(buf.raw(), &ConnectionLimits::DEFAULT).map_err(|_| ProxyError::Malformed)?;
         let Some((status, head_len)) = answer else { return Ok(false) };
+        let unsupported = unsupported_scheme(&buf.raw()[..head_len]);
         buf.consume_raw(head_len);
         match status {
             // Whatever of 2xx it is, there is no body: the tunnel begins behind the empty line.
             200..=299 => Ok(true),
+            407 if unsupported.is_some() => {
+                Err(ProxyError::UnsupportedScheme { scheme: unsupported.unwrap_or(AuthScheme::Other) })
+            }
             407 if self.has_credentials => Err(ProxyError::CredentialsRefused),
             407 => Err(ProxyError::NoCommonMethod),
             status => Err(ProxyError::HttpRefused { status }),
         }
     }
+}
+
+/// Returns the first scheme by which the proxy asks for credentials, unless it takes `Basic`.
+fn unsupported_scheme(head: &[u8]) -> Option<AuthScheme> {
+    let head = String::from_utf8_lossy(head);
+    let challenges = head.lines().filter_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.trim().eq_ignore_ascii_case("Proxy-Authenticate").then_some(value)
+    });
+    // A scheme stands at the beginning of the header, or behind a comma and without `=`. RFC 9110 section 11.6.1.
+    let words =
+        challenges.flat_map(|value| value.split(',')).filter_map(|part| part.split_whitespace().next());
+    let mut schemes = words.filter(|word| !word.contains('=')).peekable();
+    let first = schemes.peek().map(|name| AuthScheme::of(name));
+    first.filter(|_| !schemes.any(|name| name.eq_ignore_ascii_case("Basic")))
 }
 
 #[cfg(test)]
@@ -103,6 +122,29 @@ mod tests {
         assert!(matches!(forbidden, ProxyError::HttpRefused { status: 403 }));
         let unknown = refused(b"HTTP/1.0 407 Proxy Authentication Required\r\n\r\n");
         assert!(matches!(unknown, ProxyError::NoCommonMethod));
+        let asks = |challenges: &str| {
+            refused(format!("HTTP/1.1 407 Authenticate\r\n{challenges}\r\n\r\n").as_bytes())
+        };
+        for (challenges, expected) in [
+            (
+                "Proxy-Authenticate: Digest realm=\"a, b\", nonce=\"Basic\", qop=\"auth\"",
+                Some(AuthScheme::Digest),
+            ),
+            ("proxy-authenticate: Negotiate\r\nProxy-Authenticate: NTLM", Some(AuthScheme::Negotiate)),
+            ("Proxy-Authenticate: NTLM", Some(AuthScheme::Ntlm)),
+            ("Proxy-Authenticate: Bearer realm=\"a\"", Some(AuthScheme::Other)),
+            ("Proxy-Authenticate: Digest realm=\"a\"\r\nProxy-Authenticate: Basic realm=\"a\"", None),
+            ("Proxy-Authenticate: Negotiate, Basic realm=\"a\"", None),
+            ("Proxy-Authenticate: basic realm=\"a\"", None),
+            ("X-Proxy-Authenticate: Digest", None),
+        ] {
+            let found = match asks(challenges) {
+                ProxyError::UnsupportedScheme { scheme } => Some(scheme),
+                ProxyError::NoCommonMethod => None,
+                other => panic!("{challenges}: {other:?}"),
+            };
+            assert_eq!(found, expected, "{challenges}");
+        }
         assert!(matches!(refused(b"SSH-2.0-OpenSSH\r\n\r\n"), ProxyError::Malformed));
         assert!(matches!(refused(&[b'x'; 9000]), ProxyError::Malformed));
     }

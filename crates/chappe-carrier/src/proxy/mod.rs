@@ -1,6 +1,6 @@
-//! Proxies that are not part of MTProto: SOCKS5 and HTTP CONNECT.
+//! Proxies that are not part of MTProto: SOCKS5, SOCKS4 and HTTP CONNECT.
 //!
-//! Both are machines without a socket: bytes in, bytes out, the same for both drivers. The third kind, MTProxy, is
+//! They are machines without a socket: bytes in, bytes out, the same for both drivers. Another kind, MTProxy, is
 //! part of the [`Connector`](chappe_transport::Connector), and can be reached through one of these.
 //!
 //! ```
@@ -14,15 +14,17 @@
 
 mod error;
 mod http_connect;
+mod socks4;
 mod socks5;
 
 use core::fmt;
 
-use chappe_transport::ReadBuf;
+use chappe_transport::{ReadBuf, SecretError, SocksLink};
 use zeroize::Zeroizing;
 
-pub use error::ProxyError;
+pub use error::{AuthScheme, ProxyError};
 use http_connect::HttpConnect;
+use socks4::Socks4;
 use socks5::Socks5;
 
 use crate::Address;
@@ -37,6 +39,13 @@ pub enum Proxy {
         address: String,
         /// Name and password, if the proxy asks for them.
         credentials: Option<Credentials>,
+    },
+    /// SOCKS version 4, and 4a for targets with a name. It knows no IPv6 addresses and no passwords.
+    Socks4 {
+        /// `HOST:PORT` of the proxy, looked up for each connection.
+        address: String,
+        /// The name that the proxy may ask for; empty if there is none.
+        user: String,
     },
     /// The method `CONNECT` of HTTP/1.1, RFC 9110 section 9.3.6.
     HttpConnect {
@@ -53,18 +62,38 @@ impl Proxy {
         Self::Socks5 { address: address.into(), credentials: None }
     }
 
+    /// A SOCKS4 proxy at `HOST:PORT`.
+    pub fn socks4(address: impl Into<String>) -> Self {
+        Self::Socks4 { address: address.into(), user: String::new() }
+    }
+
+    /// The SOCKS5 proxy of a link `tg://socks?server=…&port=…&user=…&pass=…` or its `https://t.me/socks` form.
+    ///
+    /// # Errors
+    ///
+    /// Says which part of the link is missing or wrong.
+    pub fn from_link(link: &str) -> Result<Self, SecretError> {
+        let SocksLink { server, port, user, password } = SocksLink::parse(link)?;
+        let proxy = Self::socks5(Address::of(&server, port).to_string());
+        Ok(match user {
+            Some(name) => proxy.with_credentials(Credentials { name, password }),
+            None => proxy,
+        })
+    }
+
     /// An HTTP proxy at `HOST:PORT` that asks for no credentials.
     pub fn http_connect(address: impl Into<String>) -> Self {
         Self::HttpConnect { address: address.into(), credentials: None }
     }
 
-    /// Sets name and password.
+    /// Sets name and password. SOCKS4 has no password and uses the name alone.
     #[must_use]
     pub fn with_credentials(mut self, given: Credentials) -> Self {
         match &mut self {
             Self::Socks5 { credentials, .. } | Self::HttpConnect { credentials, .. } => {
                 *credentials = Some(given);
             }
+            Self::Socks4 { user, .. } => user.clone_from(&given.name),
         }
         self
     }
@@ -77,7 +106,10 @@ impl Proxy {
     pub fn check_credentials(&self) -> Result<(), &'static str> {
         match self {
             Self::Socks5 { credentials: Some(given), .. } if !given.fit_into_socks5() => {
-                Err("name and password for SOCKS5 must have 1 to 255 bytes")
+                Err("a name for SOCKS5 must have 1 to 255 bytes, and a password at most 255")
+            }
+            Self::Socks4 { user, .. } if !socks4::can_carry(user) => {
+                Err("a name for SOCKS4 must have at most 255 bytes, none of them zero")
             }
             // RFC 7617, section 2: the first colon ends the name.
             Self::HttpConnect { credentials: Some(given), .. } if given.name.contains(':') => {
@@ -90,7 +122,9 @@ impl Proxy {
     /// Returns `HOST:PORT` of the proxy.
     pub fn address(&self) -> &str {
         match self {
-            Self::Socks5 { address, .. } | Self::HttpConnect { address, .. } => address,
+            Self::Socks5 { address, .. }
+            | Self::Socks4 { address, .. }
+            | Self::HttpConnect { address, .. } => address,
         }
     }
 }
@@ -104,14 +138,14 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Takes a name and a password; SOCKS5 allows each 1 to 255 bytes.
+    /// Takes a name and a password. SOCKS5 allows names of 1 to 255 bytes and passwords of 0 to 255.
     pub fn new(name: impl Into<String>, password: impl Into<String>) -> Self {
         Self { name: name.into(), password: Zeroizing::new(password.into()) }
     }
 
     /// Returns whether one byte can count each of them (RFC 1929, section 2).
     pub(crate) fn fit_into_socks5(&self) -> bool {
-        [self.name.len(), self.password.len()].iter().all(|len| (1..=255).contains(len))
+        (1..=255).contains(&self.name.len()) && self.password.len() <= 255
     }
 }
 
@@ -130,6 +164,7 @@ pub struct Negotiation(Machine);
 #[derive(Debug)]
 enum Machine {
     Socks5(Socks5),
+    Socks4(Socks4),
     HttpConnect(HttpConnect),
 }
 
@@ -138,8 +173,8 @@ impl Negotiation {
     ///
     /// # Errors
     ///
-    /// [`ProxyError::UnusableCredentials`] if SOCKS5 cannot carry the credentials, and [`ProxyError::UnusableTarget`] if the
-    /// target is no `HOST:PORT`.
+    /// [`ProxyError::UnusableCredentials`] if this kind of proxy cannot carry the credentials, and [`ProxyError::UnusableTarget`] if
+    /// it cannot carry the target, or that is no `HOST:PORT`.
     pub fn start(proxy: &Proxy, target: &Address, out: &mut Zeroizing<Vec<u8>>) -> Result<Self, ProxyError> {
         if target.socket().is_none() && target.name().is_none() {
             return Err(ProxyError::UnusableTarget);
@@ -148,6 +183,7 @@ impl Negotiation {
             Proxy::Socks5 { credentials, .. } => {
                 Ok(Self(Machine::Socks5(Socks5::start(target.clone(), credentials.clone(), out)?)))
             }
+            Proxy::Socks4 { user, .. } => Ok(Self(Machine::Socks4(Socks4::start(target, user, out)?))),
             Proxy::HttpConnect { credentials, .. } => {
                 Ok(Self(Machine::HttpConnect(HttpConnect::start(target, credentials.as_ref(), out))))
             }
@@ -162,6 +198,7 @@ impl Negotiation {
     pub fn handle(&mut self, buf: &mut ReadBuf, out: &mut Zeroizing<Vec<u8>>) -> Result<bool, ProxyError> {
         match &mut self.0 {
             Machine::Socks5(machine) => machine.handle(buf, out),
+            Machine::Socks4(machine) => machine.handle(buf),
             Machine::HttpConnect(machine) => machine.handle(buf),
         }
     }
@@ -170,6 +207,37 @@ impl Negotiation {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn links_to_socks_become_proxies() {
+        let proxy = Proxy::from_link("https://t.me/socks?server=proxy.example&port=1080&user=me&pass=s%20s");
+        let expected = Proxy::socks5("proxy.example:1080").with_credentials(Credentials::new("me", "s s"));
+        assert_eq!(proxy, Ok(expected));
+        let six = Proxy::from_link("tg://socks?server=2001:db8::1&port=1080");
+        assert_eq!(six, Ok(Proxy::socks5("[2001:db8::1]:1080")));
+        let missing = Proxy::from_link("tg://socks?server=a");
+        assert_eq!(missing, Err(SecretError::Missing { part: "port" }));
+    }
+
+    #[test]
+    fn credentials_that_cannot_be_sent_are_found_before() {
+        let check = |proxy: Proxy, name: &str, password: &str| {
+            proxy.with_credentials(Credentials::new(name, password)).check_credentials().is_ok()
+        };
+        let long = "x".repeat(256);
+        for (name, password, is_good) in [
+            ("me", "", true),
+            ("me", "key", true),
+            ("", "key", false),
+            (&long, "", false),
+            ("me", &long, false),
+        ] {
+            assert_eq!(check(Proxy::socks5("a:1"), name, password), is_good, "{name} {password}");
+        }
+        assert!(check(Proxy::socks4("a:1"), "me", &long));
+        assert!(!check(Proxy::socks4("a:1"), "m\0e", ""));
+        assert!(!check(Proxy::http_connect("a:1"), "m:e", ""));
+    }
 
     #[test]
     fn a_password_is_not_printed() {

@@ -233,6 +233,9 @@ mod tests {
         assert_eq!(sent[0], [5, 2, 0, 2]);
         assert_eq!(sent[1], [1, 2, b'm', b'e', 3, b'k', b'e', b'y']);
         assert_eq!(sent[2], [5, 1, 0, 1, 149, 154, 167, 51, 1, 187]);
+        // A zero length is one.
+        let (sent, _) = exchange(Some(Credentials::new("me", "")), &[&[5, 2], &[1, 0]]).expect("it is taken");
+        assert_eq!(sent[1], [1, 2, b'm', b'e', 0]);
         let error = exchange(Some(credentials), &[&[5, 2], &[1, 1]]).expect_err("the password is wrong");
         assert!(matches!(error, ProxyError::CredentialsRefused));
     }
