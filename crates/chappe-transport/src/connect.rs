@@ -21,8 +21,9 @@ use rand_core::CryptoRng;
 
 use crate::error::{TransportError, TransportMisuse};
 use crate::fake_tls::hello::HelloTemplate;
+use crate::fake_tls::profile::HelloProfile;
 use crate::fake_tls::record::{RecordReader, RecordWriter};
-use crate::fake_tls::{RANDOM, check_server_answer, sign_client_hello};
+use crate::fake_tls::{AnswerCheck, RANDOM, sign_client_hello};
 use crate::framing::Framing;
 use crate::limits::ConnectionLimits;
 use crate::obfuscation::{HEADER_LEN, Obfuscation};
@@ -43,7 +44,15 @@ pub struct Connector {
 enum Disguise {
     None,
     Obfuscated { dc: Option<DcId>, key: Option<SecretKey>, padding: Demand },
-    FakeTls { dc: Option<DcId>, key: SecretKey, domain: Domain, hello: HelloTemplate },
+    FakeTls { dc: Option<DcId>, key: SecretKey, domain: Domain, hello: Hello },
+}
+
+/// The hello of fake TLS.
+#[derive(Clone, Debug)]
+enum Hello {
+    /// The profile of a browser, drawn for each connection.
+    Drawn,
+    Fixed(HelloTemplate),
 }
 
 /// The framing that a secret requires.
@@ -83,7 +92,7 @@ impl Connector {
             SecretKind::Plain => (Framing::Intermediate, obfuscated(key, Demand::AnyTagged)),
             SecretKind::Padded => (Framing::PaddedIntermediate, obfuscated(key, Demand::Padded)),
             SecretKind::FakeTls { domain } => {
-                let (domain, hello) = (domain.clone(), HelloTemplate::browser());
+                let (domain, hello) = (domain.clone(), Hello::Drawn);
                 (Framing::PaddedIntermediate, Disguise::FakeTls { dc, key, domain, hello })
             }
         };
@@ -115,13 +124,19 @@ impl Connector {
         self
     }
 
-    /// Replaces the hello of fake TLS, if it is used. The default is [`HelloTemplate::browser`].
+    /// Replaces the hello of fake TLS, if it is used. By default each connection draws one of [`HelloProfile::ALL`].
     #[must_use]
     pub fn with_hello(mut self, template: HelloTemplate) -> Self {
         if let Disguise::FakeTls { hello, .. } = &mut self.disguise {
-            *hello = template;
+            *hello = Hello::Fixed(template);
         }
         self
+    }
+
+    /// Uses the hello of one browser for fake TLS, if it is used.
+    #[must_use]
+    pub fn with_profile(self, profile: &HelloProfile) -> Self {
+        self.with_hello(profile.template())
     }
 
     /// Returns whether connections are obfuscated, as WebSocket demands (`SEC-139`).
@@ -160,7 +175,10 @@ impl Connector {
                 Ok(ConnectStep::Ready(Connection::obfuscated(framing, Side::Client, limits, streams)))
             }
             Disguise::FakeTls { dc, key, domain, hello } => {
-                let mut record = hello.render(domain, rng)?;
+                let mut record = match hello {
+                    Hello::Drawn => HelloProfile::draw(rng).template().render(domain, rng)?,
+                    Hello::Fixed(template) => template.render(domain, rng)?,
+                };
                 sign_client_hello(&mut record, key, unix_time)?;
                 let mut random = [0; 32];
                 random.copy_from_slice(&record[RANDOM]);
@@ -168,7 +186,8 @@ impl Connector {
                 let (streams, header) = Obfuscation::client(framing, *dc, Some(key), rng)?;
                 let connection = Connection::obfuscated(framing, Side::Client, limits, streams);
                 let key = key.clone();
-                Ok(ConnectStep::FakeTls(ExpectServerHello { key, random, header, connection, limits }))
+                let check = AnswerCheck::default();
+                Ok(ConnectStep::FakeTls(ExpectServerHello { key, random, header, connection, limits, check }))
             }
         }
     }
@@ -199,24 +218,28 @@ pub struct ExpectServerHello {
     header: [u8; HEADER_LEN],
     connection: Connection,
     limits: ConnectionLimits,
+    check: AnswerCheck,
 }
 
 impl ExpectServerHello {
     /// Processes the bytes that have arrived.
     ///
     /// Returns itself if the answer is incomplete. Returns the connection after the digest over exactly the answer's bytes
-    /// matched in constant time (`SEC-147`). The first frame is sent together with the obfuscation header.
+    /// matched in constant time (`SEC-147`). The first frame is sent together with the obfuscation header. Pass everything
+    /// that one read returned: if an answer has several records of application data, nothing behind one means that it was the
+    /// last.
     ///
     /// # Errors
     ///
     /// [`MalformedStream::ServerHello`](crate::MalformedStream::ServerHello) or [`StreamRefusal::ServerHelloDigest`](crate::StreamRefusal::ServerHelloDigest): close the connection.
     pub fn handle(self, buf: &mut ReadBuf) -> Result<ConnectStep, TransportError> {
-        let Some(len) = check_server_answer(buf.raw(), &self.key, &self.random, &self.limits)? else {
-            return Ok(ConnectStep::FakeTls(self));
+        let mut this = self;
+        let Some(len) = this.check.check(buf.raw(), &this.key, &this.random, &this.limits)? else {
+            return Ok(ConnectStep::FakeTls(this));
         };
         buf.consume_raw(len);
-        let (writer, reader) = (RecordWriter::client(self.header), RecordReader::new(Side::Server));
-        Ok(ConnectStep::Ready(self.connection.inside_records(writer, reader)))
+        let (writer, reader) = (RecordWriter::client(this.header), RecordReader::new(Side::Server));
+        Ok(ConnectStep::Ready(this.connection.inside_records(writer, reader)))
     }
 }
 

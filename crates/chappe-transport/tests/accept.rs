@@ -7,7 +7,7 @@ mod common;
 use alloc::collections::BTreeSet;
 
 use chappe_transport::http::HttpError;
-use chappe_transport::parts::sign_client_hello;
+use chappe_transport::parts::{sign_client_hello, sign_server_answer};
 use chappe_transport::websocket;
 use chappe_transport::websocket::HostPurpose;
 use chappe_transport::websocket::Upgrade;
@@ -15,8 +15,8 @@ use chappe_transport::websocket::check_response;
 use chappe_transport::websocket::request_into;
 use chappe_transport::{
     AcceptConfig, AcceptContext, AcceptRefusal, AcceptStep, Acceptor, AckRequest, ConnectStep,
-    ConnectionLimits, Connector, DcId, Disguise, Domain, Framing, HelloRefusal, Incoming, ProxySecret,
-    ReplayFilter, SecretKey, TimeWindow, TransportError,
+    ConnectionLimits, Connector, DcId, Disguise, Domain, Framing, HelloProfile, HelloRefusal, Incoming,
+    ProxySecret, ReplayFilter, SecretKey, TimeWindow, TransportError,
 };
 use chappe_transport::{MalformedStream, StreamRefusal};
 use common::{NOW, buf, connect, envelope, fake_tls_secret, kinds, rng};
@@ -168,7 +168,7 @@ fn the_replay_filter_is_bounded_and_forgets_in_time() {
 fn sec_149_hellos_that_fail_a_check_get_no_answer() {
     let secret = fake_tls_secret();
     let config = AcceptConfig::proxy(vec![ProxySecret::plain([1; 16]), secret.clone()]);
-    let connector = Connector::proxy(&secret, DcId::production(1));
+    let connector = Connector::proxy(&secret, DcId::production(1)).with_profile(&HelloProfile::CHROME);
     let signed = |time: u32| {
         let mut hello = opening(&connector, 3);
         sign_client_hello(&mut hello, secret.key(), time).expect("it is long enough");
@@ -291,6 +291,98 @@ fn sec_147_a_client_closes_on_an_answer_that_is_not_the_proxys() {
     assert_eq!(handle(b"HTTP/1.1 400"), Err(TransportError::Malformed(MalformedStream::ServerHello)));
     let endless = [0x16, 3, 3, 0xff, 0xff];
     assert_eq!(handle(&endless), Err(TransportError::Malformed(MalformedStream::ServerHello)));
+}
+
+/// Records as servers of TLS 1.3 send them, under one digest.
+#[test]
+fn answers_of_other_proxies_are_accepted_as_a_browser_would() {
+    let secret = fake_tls_secret();
+    let connector = Connector::proxy(&secret, DcId::production(1));
+    let record = |kind: u8, len: usize| {
+        let len_bytes = (len as u16).to_be_bytes();
+        [&[kind, 3, 3][..], &len_bytes, &vec![0x5a; len]].concat()
+    };
+    let change = [0x14, 3, 3, 0, 1, 1].to_vec();
+    let (hello, data) = (record(0x16, 1210), record(0x17, 2000));
+    let answers = [
+        vec![hello.clone(), change.clone(), data.clone()],
+        vec![hello.clone(), data.clone()],
+        vec![hello.clone(), change.clone(), change.clone(), data.clone()],
+        vec![hello.clone(), record(0x16, 40), change.clone(), data.clone()],
+        vec![hello.clone(), change.clone(), record(0x17, 16_640), record(0x17, 16_640)],
+        vec![
+            hello.clone(),
+            change.clone(),
+            record(0x17, 32),
+            data.clone(),
+            record(0x17, 281),
+            record(0x17, 53),
+        ],
+    ];
+    for answer in answers {
+        let mut out = Vec::new();
+        let start = || connector.start(NOW, &mut rng(3), &mut Vec::new());
+        let _ = connector.start(NOW, &mut rng(3), &mut out).expect("it starts");
+        let random: [u8; 32] = out[11..43].try_into().expect("32 bytes");
+        let records = answer.len();
+        let mut bytes = answer.concat();
+        sign_server_answer(&mut bytes, secret.key(), &random).expect("it is long enough");
+        // What follows belongs to the stream.
+        let stream = [&bytes[..], &[0x17, 3, 3, 0, 1, 7]].concat();
+        let Ok(ConnectStep::FakeTls(state)) = start() else { panic!("it starts") };
+        let mut buf = buf();
+        buf.extend_from_slice(&stream).expect("it fits");
+        let ready = state.handle(&mut buf).unwrap_or_else(|error| panic!("{records}: {error}"));
+        assert!(matches!(ready, ConnectStep::Ready(_)), "{records}");
+        assert_eq!(buf.raw(), &stream[bytes.len()..]);
+        // In two reads, unless the cut is between records of data: there an answer of another server would end.
+        let ends: Vec<usize> = answer
+            .iter()
+            .scan(0, |end, record| {
+                *end += record.len();
+                Some(*end)
+            })
+            .collect();
+        for cut in (0..bytes.len()).step_by(151).chain(ends.iter().flat_map(|end| [end - 1, end + 1])) {
+            if cut >= bytes.len() || ends.contains(&cut) {
+                continue;
+            }
+            let Ok(ConnectStep::FakeTls(state)) = start() else { panic!("it starts") };
+            let mut buf = common::buf();
+            buf.extend_from_slice(&bytes[..cut]).expect("it fits");
+            let Ok(ConnectStep::FakeTls(state)) = state.handle(&mut buf) else { panic!("{records} {cut}") };
+            buf.extend_from_slice(&bytes[cut..]).expect("it fits");
+            assert!(matches!(state.handle(&mut buf), Ok(ConnectStep::Ready(_))), "{records} {cut}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_never_ends_is_refused() {
+    let connector = Connector::proxy(&fake_tls_secret(), DcId::production(1));
+    let handle = |answer: &[u8]| {
+        let Ok(ConnectStep::FakeTls(state)) = connector.start(NOW, &mut rng(3), &mut Vec::new()) else {
+            panic!("it starts")
+        };
+        let mut buf = buf();
+        buf.extend_from_slice(answer).expect("it fits");
+        state.handle(&mut buf).map(|connect| matches!(connect, ConnectStep::Ready(_)))
+    };
+    let hello = [&[0x16, 3, 3, 0, 60][..], &[0x5a; 60]].concat();
+    let malformed = Err(TransportError::Malformed(MalformedStream::ServerHello));
+    let other = Err(TransportError::Refused(StreamRefusal::ServerHelloDigest));
+    let with = |rest: &[u8]| handle(&[&hello[..], rest].concat());
+    assert_eq!(with(&[0x14, 3, 3, 0, 1, 1].repeat(14)), Ok(false));
+    assert_eq!(with(&[0x14, 3, 3, 0, 1, 1].repeat(16)), malformed);
+    assert_eq!(with(&[0x17, 3, 3, 0, 0].repeat(16)), other);
+    assert_eq!(with(&[0x17, 3, 3, 0, 0, 0x17]), Ok(false), "another record begins");
+    assert_eq!(with(&[0x17, 3, 3, 0, 0, 0x15]), other);
+    assert_eq!(with(&[0x15]), malformed);
+    assert_eq!(with(&[0x14, 3, 3, 0, 2]), malformed);
+    assert_eq!(with(&[0x14, 3, 3, 0, 1, 2]), malformed);
+    assert_eq!(with(&[0x17, 3, 1]), malformed);
+    assert_eq!(handle(&[0x14, 3, 3, 0, 1, 1]), malformed, "the hello comes first");
+    assert_eq!(handle(&[0x16, 3, 3, 0, 37]), malformed, "there is no room for a random");
 }
 
 #[test]

@@ -1,10 +1,9 @@
 //! The `ClientHello` as data: a template that a program can replace without a new release of this crate.
 //!
-//! Filters look for hellos that current browsers do not send, so the caller can choose the list of parts.
-//! [`HelloTemplate::browser`] imitates a current desktop browser.
+//! Filters look for hellos that current browsers do not send, so the caller can choose the list of parts. The shapes of
+//! current browsers are in [`profile`](super::profile).
 
 use alloc::borrow::Cow;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use rand_core::CryptoRng;
@@ -45,6 +44,8 @@ pub enum HelloPart {
     Domain,
     /// An x25519 public key: a point of the prime-order subgroup, 32 bytes.
     X25519,
+    /// A P-256 public key: an uncompressed point, 65 bytes.
+    P256,
     /// An ML-KEM-768 encapsulation key: 1184 bytes with coefficients in range.
     MlKem768,
     /// Two length bytes, big endian, and these parts.
@@ -77,35 +78,9 @@ impl HelloTemplate {
         Self { parts }
     }
 
-    /// Returns the hello of a current desktop browser: GREASE, permuted extensions, a post-quantum and an x25519 key share,
-    /// and a GREASE encrypted-hello extension.
-    ///
-    /// The length depends only on the domain. Everything else is random for each hello.
+    /// Returns the hello of the current Chrome, [`HelloProfile::CHROME`](super::profile::HelloProfile::CHROME).
     pub fn browser() -> Self {
-        Self::new(vec![
-            HelloPart::literal(&[0x16, 0x03, 0x01]),
-            HelloPart::Scope(vec![
-                // Handshake type, and the first of three length bytes.
-                HelloPart::literal(&[0x01, 0x00]),
-                HelloPart::Scope(vec![
-                    HelloPart::literal(&[0x03, 0x03]),
-                    HelloPart::Zero(32),
-                    HelloPart::literal(&[32]),
-                    HelloPart::Random(32),
-                    HelloPart::Scope(vec![HelloPart::Grease(0), HelloPart::literal(CIPHER_SUITES)]),
-                    // Compression: none.
-                    HelloPart::literal(&[0x01, 0x00]),
-                    HelloPart::Scope(vec![
-                        HelloPart::Grease(2),
-                        HelloPart::literal(&[0x00, 0x00]),
-                        HelloPart::Permutation(browser_extensions()),
-                        HelloPart::Grease(3),
-                        HelloPart::literal(&[0x00, 0x01, 0x00]),
-                        HelloPart::Padding,
-                    ]),
-                ]),
-            ]),
-        ])
+        super::profile::HelloProfile::CHROME.template()
     }
 
     /// Returns the parts.
@@ -136,101 +111,6 @@ impl HelloTemplate {
             Err(TransportMisuse::BadHelloTemplate.into())
         }
     }
-}
-
-/// The suites of TLS 1.3 and 1.2, in the browsers' order of preference.
-const CIPHER_SUITES: &[u8] = &[
-    0x13, 0x01, 0x13, 0x02, 0x13, 0x03, 0xc0, 0x2b, 0xc0, 0x2f, 0xc0, 0x2c, 0xc0, 0x30, 0xcc, 0xa9, 0xcc,
-    0xa8, 0xc0, 0x13, 0xc0, 0x14, 0x00, 0x9c, 0x00, 0x9d, 0x00, 0x2f, 0x00, 0x35,
-];
-
-/// Payload of the encrypted-hello extension: a tag of 16 bytes and blocks of 32, as in browsers.
-const ECH_PAYLOAD: u16 = 144 + 32;
-
-fn browser_extensions() -> Vec<Vec<HelloPart>> {
-    let extension = |number: &'static [u8], body: Vec<HelloPart>| {
-        vec![HelloPart::literal(number), HelloPart::Scope(body)]
-    };
-    let literal = |number, body| extension(number, vec![HelloPart::literal(body)]);
-    vec![
-        // server_name: a list of one host name.
-        extension(
-            &[0x00, 0x00],
-            vec![HelloPart::Scope(vec![
-                HelloPart::literal(&[0x00]),
-                HelloPart::Scope(vec![HelloPart::Domain]),
-            ])],
-        ),
-        // status_request: OCSP.
-        literal(&[0x00, 0x05], &[0x01, 0x00, 0x00, 0x00, 0x00]),
-        // supported_groups: X25519MLKEM768, x25519, P-256, P-384.
-        extension(
-            &[0x00, 0x0a],
-            vec![HelloPart::Scope(vec![
-                HelloPart::Grease(4),
-                HelloPart::literal(&[0x11, 0xec, 0x00, 0x1d, 0x00, 0x17, 0x00, 0x18]),
-            ])],
-        ),
-        // ec_point_formats: uncompressed.
-        literal(&[0x00, 0x0b], &[0x01, 0x00]),
-        // signature_algorithms.
-        literal(
-            &[0x00, 0x0d],
-            &[
-                0x00, 0x10, 0x04, 0x03, 0x08, 0x04, 0x04, 0x01, 0x05, 0x03, 0x08, 0x05, 0x05, 0x01, 0x08,
-                0x06, 0x06, 0x01,
-            ],
-        ),
-        // application_layer_protocol_negotiation.
-        literal(&[0x00, 0x10], b"\x00\x0c\x02h2\x08http/1.1"),
-        // signed_certificate_timestamp, extended_master_secret, session_ticket: empty.
-        literal(&[0x00, 0x12], &[]),
-        literal(&[0x00, 0x17], &[]),
-        literal(&[0x00, 0x23], &[]),
-        // compress_certificate: brotli.
-        literal(&[0x00, 0x1b], &[0x02, 0x00, 0x02]),
-        // supported_versions: 1.3, 1.2.
-        extension(
-            &[0x00, 0x2b],
-            vec![
-                HelloPart::literal(&[6]),
-                HelloPart::Grease(6),
-                HelloPart::literal(&[0x03, 0x04, 0x03, 0x03]),
-            ],
-        ),
-        // psk_key_exchange_modes: with (EC)DHE.
-        literal(&[0x00, 0x2d], &[0x01, 0x01]),
-        key_shares(),
-        // application_settings for h2.
-        literal(&[0x44, 0xcd], b"\x00\x03\x02h2"),
-        encrypted_client_hello(),
-        // renegotiation_info: empty.
-        literal(&[0xff, 0x01], &[0x00]),
-    ]
-}
-
-/// `key_share`: a GREASE group with one byte, then the hybrid and the classic share.
-fn key_shares() -> Vec<HelloPart> {
-    let shares = vec![
-        HelloPart::Grease(4),
-        HelloPart::literal(&[0x00, 0x01, 0x00, 0x11, 0xec]),
-        HelloPart::Scope(vec![HelloPart::MlKem768, HelloPart::X25519]),
-        HelloPart::literal(&[0x00, 0x1d]),
-        HelloPart::Scope(vec![HelloPart::X25519]),
-    ];
-    vec![HelloPart::literal(&[0x00, 0x33]), HelloPart::Scope(vec![HelloPart::Scope(shares)])]
-}
-
-/// `encrypted_client_hello` as browsers grease it: outer, HKDF-SHA256 with AES-128-GCM, one configuration byte,
-/// an encapsulated key and a payload.
-fn encrypted_client_hello() -> Vec<HelloPart> {
-    let body = vec![
-        HelloPart::literal(&[0x00, 0x00, 0x01, 0x00, 0x01]),
-        HelloPart::Random(1),
-        HelloPart::Scope(vec![HelloPart::X25519]),
-        HelloPart::Scope(vec![HelloPart::Random(ECH_PAYLOAD)]),
-    ];
-    vec![HelloPart::literal(&[0xfe, 0x0d]), HelloPart::Scope(body)]
 }
 
 struct Renderer<'a, R: ?Sized> {
@@ -265,6 +145,7 @@ impl<R: CryptoRng + ?Sized> Renderer<'_, R> {
             }
             HelloPart::Domain => self.out.extend_from_slice(self.domain.as_str().as_bytes()),
             HelloPart::X25519 => self.out.extend_from_slice(&key_share::x25519(self.rng)),
+            HelloPart::P256 => self.out.extend_from_slice(&key_share::p256(self.rng)),
             HelloPart::MlKem768 => key_share::ml_kem_768(&mut self.out, self.rng),
             HelloPart::Scope(parts) => self.put_scope(parts, depth)?,
             HelloPart::Permutation(groups) => self.put_permutation(groups, depth)?,

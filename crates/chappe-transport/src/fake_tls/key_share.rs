@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use crypto_bigint::modular::ConstMontyForm;
+use crypto_bigint::{U256, const_monty_params};
 use curve25519_dalek::MontgomeryPoint;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -21,6 +23,42 @@ pub(super) fn x25519<R: CryptoRng + ?Sized>(rng: &mut R) -> [u8; 32] {
     let mut scalar = Zeroizing::new([0; 32]);
     rng.fill_bytes(&mut *scalar);
     MontgomeryPoint::mul_base_clamped(*scalar).to_bytes()
+}
+
+const_monty_params!(
+    P256Field,
+    U256,
+    "ffffffff00000001000000000000000000000000ffffffffffffffffffffffff",
+    "The field of P-256."
+);
+
+type P256Element = ConstMontyForm<P256Field, { U256::LIMBS }>;
+
+/// The coefficient b of the curve y² = x³ − 3x + b, FIPS 186-4 section D.1.2.3.
+const P256_B: U256 = U256::from_be_hex("5ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604b");
+
+/// (p + 1) / 4, the exponent of square roots.
+const P256_ROOT: U256 = U256::from_be_hex("3fffffffc0000000400000000000000000000000400000000000000000000000");
+
+/// Returns a random point of P-256, uncompressed. Nobody knows its discrete logarithm; a filter sees a key as any other.
+pub(super) fn p256<R: CryptoRng + ?Sized>(rng: &mut R) -> [u8; 65] {
+    loop {
+        let mut bytes = [0; 32];
+        rng.fill_bytes(&mut bytes);
+        let x = P256Element::new(&U256::from_be_slice(&bytes));
+        let three = P256Element::new(&U256::from_u8(3));
+        let square = (x.square() - three) * x + P256Element::new(&P256_B);
+        let y = square.pow(&P256_ROOT);
+        // Every second number has a root.
+        if y.square() == square {
+            let is_odd = bytes[0] & 1 == 1;
+            let y = if is_odd { -y } else { y };
+            let mut point = [4; 65];
+            point[1..33].copy_from_slice(&x.retrieve().to_be_bytes());
+            point[33..].copy_from_slice(&y.retrieve().to_be_bytes());
+            return point;
+        }
+    }
 }
 
 /// Appends an imitation of an ML-KEM-768 encapsulation key: coefficients below the modulus, then a seed.

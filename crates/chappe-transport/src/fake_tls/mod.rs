@@ -4,6 +4,7 @@
 //! change of ciphers and one record of random bytes. Application data records around an obfuscated, padded stream follow.
 //!
 //! - [`hello`]: the `ClientHello` as replaceable data, because filters learn old ones;
+//! - [`profile`]: the shapes of current browsers;
 //! - [`server`]: the server's checks and its answer;
 //! - [`record`]: the data phase.
 //!
@@ -12,6 +13,7 @@
 
 pub(crate) mod hello;
 mod key_share;
+pub(crate) mod profile;
 pub(crate) mod record;
 pub(crate) mod server;
 
@@ -83,6 +85,10 @@ pub fn sign_server_answer(
 
 /// Checks a server's whole answer at the beginning of `input` (`SEC-147`).
 ///
+/// The answer is what servers of TLS 1.3 send: a hello, further handshake records and changes of ciphers, and records of
+/// application data. The official proxy and clients know exactly one record of each kind. Other proxies send more under one
+/// digest, and a browser would accept all of them. The digest tells which record of application data is the last.
+///
 /// Returns its length, or `None` if it is incomplete. Only the digest of the answer is trusted.
 ///
 /// # Errors
@@ -95,55 +101,93 @@ pub fn check_server_answer(
     client_random: &[u8; 32],
     limits: &ConnectionLimits,
 ) -> Result<Option<usize>, TransportError> {
-    let Some(len) = server_answer_len(input, limits.max_server_hello)? else {
-        return Ok(None);
-    };
-    let Some(answer) = input.get(..len) else {
-        return Ok(None);
-    };
-    let malformed = TransportError::Malformed(MalformedStream::ServerHello);
-    let (head, rest) = answer.split_at_checked(RANDOM.start).ok_or(malformed)?;
-    let (random, tail) = rest.split_first_chunk::<32>().ok_or(malformed)?;
-    let digest = hmac_sha256(key.as_bytes(), &[client_random, head, &[0; 32], tail]);
-    if ct::eq(&digest, random) { Ok(Some(len)) } else { Err(StreamRefusal::ServerHelloDigest.into()) }
+    AnswerCheck::default().check(input, key, client_random, limits)
 }
 
-/// Returns the length of the three records as far as they are known. Rejects the first byte that does not fit.
-fn server_answer_len(input: &[u8], max: usize) -> Result<Option<usize>, TransportError> {
-    let Some(hello) = record_len(input, 0, SERVER_HANDSHAKE, max)? else {
-        return Ok(None);
-    };
-    if hello < RANDOM.end {
-        return Err(MalformedStream::ServerHello.into());
-    }
-    let change = hello + CHANGE_CIPHER_SPEC.len();
-    if !expect(input, hello, &CHANGE_CIPHER_SPEC)? {
-        return Ok(None);
-    }
-    record_len(input, change, APPLICATION_DATA, max)
+/// Most records of a server's answer. Real servers send up to eight.
+const MAX_ANSWER_RECORDS: usize = 16;
+
+/// How far the records of an answer were checked. Each digest is computed once, however slowly the bytes arrive.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct AnswerCheck {
+    /// The end of the last record that was looked at.
+    end: usize,
+    records: usize,
+    has_data: bool,
 }
 
-/// Returns the end of the record that begins at `at`, if its header is complete.
-fn record_len(input: &[u8], at: usize, kind: [u8; 3], max: usize) -> Result<Option<usize>, TransportError> {
-    if !expect(input, at, &kind)? {
-        return Ok(None);
+impl AnswerCheck {
+    /// Looks at the bytes that have arrived since the last call, as [`check_server_answer`].
+    pub(crate) fn check(
+        &mut self,
+        input: &[u8],
+        key: &SecretKey,
+        client_random: &[u8; 32],
+        limits: &ConnectionLimits,
+    ) -> Result<Option<usize>, TransportError> {
+        while let Some(record) = self.next_record(input, limits.max_server_hello)? {
+            let Some(answer) = input.get(..record.end) else { return Ok(None) };
+            self.end = record.end;
+            self.records += 1;
+            self.has_data |= record.is_data;
+            if record.is_data && is_signed(answer, key, client_random) {
+                return Ok(Some(record.end));
+            }
+        }
+        // Whoever sends several records sends them at once. Nothing behind one means that it was the last.
+        if self.has_data && self.end == input.len() {
+            return Err(StreamRefusal::ServerHelloDigest.into());
+        }
+        Ok(None)
     }
-    let Some(&[high, low]) = input.get(at + 3..).and_then(|rest| rest.first_chunk()) else {
-        return Ok(None);
-    };
-    let end = at + RECORD_HEADER + usize::from(u16::from_be_bytes([high, low]));
-    if end > max {
-        return Err(MalformedStream::ServerHello.into());
+
+    /// Returns the next record, as far as its header has arrived. Rejects the first byte that does not fit.
+    fn next_record(&self, input: &[u8], max: usize) -> Result<Option<Record>, TransportError> {
+        let malformed = TransportError::Malformed(MalformedStream::ServerHello);
+        let rest = input.get(self.end..).unwrap_or_default();
+        let Some(&kind) = rest.first() else { return Ok(None) };
+        let is_allowed = match kind {
+            HANDSHAKE => !self.has_data,
+            CHANGE => self.records > 0 && !self.has_data,
+            DATA => self.records > 0,
+            _ => false,
+        };
+        if !is_allowed || self.records == MAX_ANSWER_RECORDS {
+            let is_other = self.has_data;
+            return Err(if is_other { StreamRefusal::ServerHelloDigest.into() } else { malformed });
+        }
+        let header = &rest[1..rest.len().min(RECORD_HEADER)];
+        let version = &header[..header.len().min(2)];
+        if version != &[0x03, 0x03][..version.len()] {
+            return Err(malformed);
+        }
+        let Some(&[high, low]) = header.last_chunk().filter(|_| header.len() == RECORD_HEADER - 1) else {
+            return Ok(None);
+        };
+        let end = self.end + RECORD_HEADER + usize::from(u16::from_be_bytes([high, low]));
+        let body = rest.get(RECORD_HEADER..).unwrap_or_default();
+        let is_change =
+            end == self.end + CHANGE_CIPHER_SPEC.len() && body.first().is_none_or(|byte| *byte == 1);
+        if end > max || kind == CHANGE && !is_change || self.records == 0 && end < RANDOM.end {
+            return Err(malformed);
+        }
+        Ok(Some(Record { end, is_data: kind == DATA }))
     }
-    Ok(Some(end))
 }
 
-/// Returns whether `literal` is at `at`; `false` means that it may still arrive.
-fn expect(input: &[u8], at: usize, literal: &[u8]) -> Result<bool, TransportError> {
-    let there = input.get(at..).unwrap_or_default();
-    let known = there.len().min(literal.len());
-    if there[..known] != literal[..known] {
-        return Err(MalformedStream::ServerHello.into());
-    }
-    Ok(known == literal.len())
+struct Record {
+    end: usize,
+    is_data: bool,
+}
+
+/// Content types of records.
+const CHANGE: u8 = CHANGE_CIPHER_SPEC[0];
+const HANDSHAKE: u8 = SERVER_HANDSHAKE[0];
+const DATA: u8 = APPLICATION_DATA[0];
+
+/// Compares the digest of an answer in constant time.
+fn is_signed(answer: &[u8], key: &SecretKey, client_random: &[u8; 32]) -> bool {
+    let Some((head, rest)) = answer.split_at_checked(RANDOM.start) else { return false };
+    let Some((random, tail)) = rest.split_first_chunk::<32>() else { return false };
+    ct::eq(&hmac_sha256(key.as_bytes(), &[client_random, head, &[0; 32], tail]), random)
 }

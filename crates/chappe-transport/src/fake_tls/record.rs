@@ -69,32 +69,31 @@ fn put(out: &mut [u8], at: &mut usize, bytes: &[u8]) {
     *at += bytes.len();
 }
 
+/// Most changes of ciphers that a server may send in a row. Browsers give up after as many.
+const MAX_CHANGES: u8 = 32;
+
 /// Unwraps records as they arrive.
 #[derive(Debug)]
 pub struct RecordReader {
+    from: Side,
     header: [u8; RECORD_HEADER],
     header_len: usize,
     left: usize,
-    change: Change,
-}
-
-/// The state of the one tolerated change of ciphers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Change {
-    Tolerated,
-    Body,
-    Refused,
+    /// Changes of ciphers that are still tolerated.
+    changes: u8,
+    /// The record that is being read is a change of ciphers.
+    is_change: bool,
 }
 
 impl RecordReader {
-    /// Returns the reader of the records that `from` writes: a client may send one change of ciphers before its first data, a
-    /// server only application data (`SEC-148`).
+    /// Returns the reader of the records that `from` writes (`SEC-148`). A client may send one change of ciphers before its
+    /// first data. A server may send some at any time: they mean nothing, proxies send them, and browsers skip them.
     pub const fn new(from: Side) -> Self {
-        let change = match from {
-            Side::Client => Change::Tolerated,
-            Side::Server => Change::Refused,
+        let changes = match from {
+            Side::Client => 1,
+            Side::Server => MAX_CHANGES,
         };
-        Self { header: [0; RECORD_HEADER], header_len: 0, left: 0, change }
+        Self { from, header: [0; RECORD_HEADER], header_len: 0, left: 0, changes, is_change: false }
     }
 
     /// Unwraps the next bytes of the stream and moves their payload to the front.
@@ -103,7 +102,7 @@ impl RecordReader {
     ///
     /// # Errors
     ///
-    /// [`MalformedStream::UnexpectedRecord`] for anything but application data.
+    /// [`MalformedStream::UnexpectedRecord`] for anything but application data and the changes of ciphers that are allowed.
     pub fn unwrap(&mut self, bytes: &mut [u8]) -> Result<usize, TransportError> {
         let (mut read, mut kept) = (0, 0);
         while read < bytes.len() {
@@ -113,7 +112,7 @@ impl RecordReader {
                 continue;
             }
             let taken = self.left.min(bytes.len() - read);
-            if self.change == Change::Body {
+            if self.is_change {
                 self.take_change(bytes[read])?;
             } else {
                 bytes.copy_within(read..read + taken, kept);
@@ -135,9 +134,15 @@ impl RecordReader {
         let [kind, major, minor, high, low] = self.header;
         self.left = usize::from(u16::from_be_bytes([high, low]));
         if [kind, major, minor] == APPLICATION_DATA {
-            self.change = Change::Refused;
-        } else if self.change == Change::Tolerated && self.header == CHANGE_CIPHER_SPEC[..RECORD_HEADER] {
-            self.change = Change::Body;
+            self.changes = match self.from {
+                Side::Client => 0,
+                // Empty records do not count, or there would be no bound.
+                Side::Server if self.left == 0 => self.changes,
+                Side::Server => MAX_CHANGES,
+            };
+        } else if self.changes > 0 && self.header == CHANGE_CIPHER_SPEC[..RECORD_HEADER] {
+            self.changes -= 1;
+            self.is_change = true;
         } else {
             return Err(self.unexpected());
         }
@@ -146,7 +151,7 @@ impl RecordReader {
 
     /// The body of a change of ciphers is a single one.
     fn take_change(&mut self, byte: u8) -> Result<(), TransportError> {
-        self.change = Change::Refused;
+        self.is_change = false;
         if byte == CHANGE_CIPHER_SPEC[RECORD_HEADER] { Ok(()) } else { Err(self.unexpected()) }
     }
 
