@@ -6,6 +6,7 @@ use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use std::collections::VecDeque;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -96,12 +97,13 @@ impl Stream {
         rng: &mut Drbg,
         clock: Clock,
         wake: Box<dyn Fn() + Send + Sync>,
-    ) -> (Self, Driver) {
+    ) -> Result<(Self, Driver), LinkError> {
+        options.validate().map_err(io::Error::from)?;
         let shared = Shared::new(|now| Pipe::new(now, target, options, rng.fork()), clock, wake);
         let driver = Driver::new(Arc::clone(&shared) as Arc<Shared<dyn Machine>>, None, Unreadable::Refuse);
         let (frames, payload) = (None, None);
         let stream = Self { shared, frames, payload, current: Vec::new(), framing: None, peer: target };
-        (stream, driver)
+        Ok((stream, driver))
     }
 
     /// Waits until frames can be sent.
@@ -538,7 +540,8 @@ mod tests {
         let (clock, wake): (Clock, Box<dyn Fn() + Send + Sync>) =
             (Box::new(Now::from_system), Box::new(|| {}));
         let mut rng = Drbg::from_seed([1; 32]);
-        let (stream, driver) = Stream::start(([127, 0, 0, 1], 443).into(), &options, &mut rng, clock, wake);
+        let (stream, driver) = Stream::start(([127, 0, 0, 1], 443).into(), &options, &mut rng, clock, wake)
+            .expect("good options");
         let Action::Connect { socket, .. } = driver.poll_action() else { panic!("it connects first") };
         let narrow = Arc::new(Narrow { room: AtomicUsize::new(4), taken: AtomicUsize::new(0) });
         assert!(driver.sockets().connected(socket, Arc::clone(&narrow) as Arc<dyn Socket>));

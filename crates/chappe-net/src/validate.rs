@@ -3,6 +3,7 @@
 //! Not here: defaults and what options mean ([`ConnectOptions`], [`DialOptions`]).
 
 use core::fmt;
+use std::io;
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
@@ -43,18 +44,33 @@ impl fmt::Display for InvalidOption {
 
 impl std::error::Error for InvalidOption {}
 
+impl From<InvalidOption> for io::Error {
+    fn from(error: InvalidOption) -> Self {
+        Self::new(io::ErrorKind::InvalidInput, error)
+    }
+}
+
 /// Shortest life of a temporary key. Sessions ask for the next one an hour before the end, so that a shorter life would
 /// have them make keys without a pause.
 const SHORTEST_KEY: Duration = Duration::from_secs(2 * 3600);
 
-/// Longest life of a temporary key: `expires_in` of `p_q_inner_data_temp_dc` is an `int`.
-const LONGEST_KEY: Duration = Duration::from_secs(i32::MAX as u64);
+/// Longest life of a temporary key. Official clients ask for a day. Servers refuse much more, and what a temporary key is
+/// for is lost with it: who steals it can read what was sent in all that time.
+const LONGEST_KEY: Duration = Duration::from_secs(30 * 86_400);
+
+/// Fewest ids of received messages to remember (`SEC-78`). The messages of one container must fit, or the first ones take
+/// the place of the others.
+const FEWEST_IDS: usize = 400;
 
 /// Longest pause between two attempts to connect. With a longer one a lost connection would not come back.
 const LONGEST_PAUSE: Duration = Duration::from_secs(86_400);
 
 /// Least silence that means anything: before the first answer no round trip is known that could be waited for instead.
 const SHORTEST_SILENCE: Duration = Duration::from_millis(100);
+
+/// How late a ping may come: it may be lost twice, which costs TCP three seconds, on a link with a round trip of two.
+/// `ping_delay_disconnect` takes an `int` of seconds.
+const PING_MARGIN: Duration = Duration::from_secs(5);
 
 /// Smallest bound of bytes: the answers of a datacenter about itself take more than half of it.
 const SMALLEST_BYTES: usize = 4096;
@@ -230,17 +246,20 @@ fn check_liveness(policy: &LivenessPolicy) -> Checked {
             return Err(InvalidOption::new(option, reason));
         }
     }
-    // The datacenter closes a connection that sends no ping for so long; the field is an `int` of seconds.
-    if policy.disconnect_delay <= policy.keep_alive || policy.disconnect_delay.as_secs() > i32::MAX as u64 {
-        let reason =
-            format!("{:?} is not longer than `keep_alive`, or longer than 68 years", policy.disconnect_delay);
+    // The datacenter closes a connection that sends no ping for so long.
+    let delay = policy.disconnect_delay;
+    if Duration::from_secs(delay.as_secs()) < policy.keep_alive.saturating_add(PING_MARGIN) {
+        let reason = format!("{delay:?} in whole seconds is not longer than `keep_alive` by {PING_MARGIN:?}");
         return Err(InvalidOption::new("disconnect_delay", reason));
+    }
+    if delay.as_secs() > i32::MAX as u64 {
+        return Err(InvalidOption::new("disconnect_delay", format!("{delay:?} is longer than 68 years")));
     }
     Ok(())
 }
 
 fn check_limits(limits: &SessionLimits) -> Checked {
-    at_least("received_ids", limits.received_ids, 1)?;
+    at_least("received_ids", limits.received_ids, FEWEST_IDS)?;
     at_least("age.past", limits.age.past.as_secs() as usize, 1)?;
     at_least("age.future", limits.age.future.as_secs() as usize, 1)?;
     at_least("pending_calls", limits.pending_calls, 1)?;

@@ -233,3 +233,33 @@ async fn what_a_proxy_does_wrong_is_blamed_on_it() {
         assert!(matches!(error, LinkError::Proxy(ProxyError::Unreachable(_))), "{error:?}");
     }
 }
+
+#[tokio::test]
+async fn an_option_that_cannot_work_fails_a_dial_by_its_name_before_a_socket_is_made() {
+    let nobody = SocketAddr::from(([127, 0, 0, 1], 9));
+    let plain = || DialOptions::new(Connector::plain(Framing::Intermediate));
+    for (options, name) in [
+        (plain().with_proxy(Some(Proxy::socks5("127.0.0.1"))), "`proxy`"),
+        (plain().with_proxy(Some(Proxy::http_connect("http://proxy.example:80"))), "`proxy`"),
+        (plain().with_connect_timeout(Duration::ZERO), "`connect_timeout`"),
+    ] {
+        for error in does_not_go_through(nobody, &options).await {
+            let LinkError::Io(error) = error else { panic!("{error:?}") };
+            assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+            assert!(error.to_string().contains(name), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_runtime_without_time_or_input_and_output_fails_a_dial() {
+    let nobody = SocketAddr::from(([127, 0, 0, 1], 9));
+    let options = DialOptions::new(Connector::plain(Framing::Intermediate));
+    let builder = tokio::runtime::Builder::new_current_thread;
+    for runtime in [builder().build(), builder().enable_io().build(), builder().enable_time().build()] {
+        let mut rng = Drbg::from_os().expect("randomness");
+        let dialled = runtime.expect("a runtime").block_on(net_tokio::dial(nobody, &options, &mut rng));
+        let error = dialled.map(drop).expect_err("it lacks something");
+        assert!(error.to_string().contains("`runtime`"), "{error}");
+    }
+}

@@ -43,7 +43,7 @@ pub fn start(options: ConnectOptions) -> Result<Client, ConnectError> {
 ///
 /// # Errors
 ///
-/// The operating system refuses, a time-out passed, the proxy is of no use, or the answer under fake TLS is not the
+/// An option cannot work, the operating system refuses, a time-out passed, the proxy is of no use, or the answer under fake TLS is not the
 /// `MTProxy`'s.
 pub fn dial(address: SocketAddr, options: &DialOptions, rng: &mut Drbg) -> Result<Stream, LinkError> {
     block_on(open(address, options, rng))
@@ -51,7 +51,7 @@ pub fn dial(address: SocketAddr, options: &DialOptions, rng: &mut Drbg) -> Resul
 
 async fn open(address: SocketAddr, options: &DialOptions, rng: &mut Drbg) -> Result<Stream, LinkError> {
     let (signal, wake) = waker();
-    let (stream, driver) = Stream::start(address, options, rng, Box::new(Now::from_system), wake);
+    let (stream, driver) = Stream::start(address, options, rng, Box::new(Now::from_system), wake)?;
     spawn(driver, signal)?;
     stream.connected().await
 }

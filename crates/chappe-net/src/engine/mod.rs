@@ -17,6 +17,8 @@
 //! *probed* with a question in the clear; then it is *in use*, on trial until its first answer.
 
 mod action;
+#[cfg(test)]
+mod any_options;
 mod close;
 #[cfg(test)]
 mod cuts;

@@ -50,12 +50,13 @@ pub fn start(options: ConnectOptions) -> Result<Client, ConnectError> {
 ///
 /// # Errors
 ///
-/// The operating system refuses, a time-out passed, the proxy is of no use, or the answer under fake TLS is not the
+/// An option cannot work, the operating system refuses, a time-out passed, the proxy is of no use, or the answer under fake TLS is not the
 /// `MTProxy`'s.
 pub async fn dial(address: SocketAddr, options: &DialOptions, rng: &mut Drbg) -> Result<Stream, LinkError> {
+    check_runtime().map_err(io::Error::from)?;
     let runtime = runtime()?;
     let (notify, wake) = waker();
-    let (stream, driver) = Stream::start(address, options, rng, clock(), wake);
+    let (stream, driver) = Stream::start(address, options, rng, clock(), wake)?;
     spawn(&runtime, driver, notify);
     stream.connected().await
 }
