@@ -209,6 +209,21 @@ fn exchange(seed: u8, cut: Cut) -> Cut {
     world.carried
 }
 
+#[test]
+fn a_connection_is_asked_for_a_sign_of_life_at_once_after_the_machine_slept() {
+    let mut world = World::new(1, Cut { up: NEVER, down: NEVER });
+    let ready = PendingCall::<Vec<u8>>::signal(world.client.ready());
+    world.run(|_| ready.is_finished());
+    world.run(|client| client.status(world_now()).round_trip.is_some());
+    let frames = |client: &Client| client.status(world_now()).counters.frames_sent;
+    let sent = frames(&world.client);
+    // The monotonic clock stood still: the keep-alive is due in a minute.
+    let woken = world.now.mono + Duration::from_secs(1);
+    world.now = Now::new(woken, world.now.unix.saturating_add(Duration::from_secs(101)));
+    world.run(|client| frames(client) > sent);
+    assert!(world.now.mono.since(woken) < Duration::from_secs(1));
+}
+
 /// Only counters are asked for, which know no time.
 fn world_now() -> Now {
     Now::new(MonoTime::ZERO, UnixTime::EPOCH)

@@ -38,6 +38,7 @@ mod scripted;
 mod sink;
 mod tally;
 mod telling;
+mod waking;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -57,6 +58,7 @@ use self::race::Race;
 use self::saving::Loading;
 use self::sink::Sink;
 use self::tally::Tally;
+use self::waking::Clocks;
 use crate::client::pending::Slot;
 use crate::client::updates::UpdateQueue;
 use crate::client::{
@@ -108,6 +110,7 @@ pub(crate) struct Engine {
     /// Over HTTP: when the requests were made that were not answered yet.
     polls: Option<VecDeque<MonoTime>>,
     turn: Turn,
+    clocks: Clocks,
     tally: Tally,
 }
 
@@ -233,6 +236,7 @@ impl Engine {
                 tokens: 0,
                 called_at: now.mono,
             },
+            clocks: Clocks::new(now),
             tally: Tally::default(),
             options,
         };

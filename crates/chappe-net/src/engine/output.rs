@@ -8,6 +8,7 @@ use chappe_tl_mtproto::functions::ReqPqMulti;
 use chappe_transport::AckRequest;
 
 use super::telling::tell_of;
+use super::waking::LONGEST_WAIT;
 use super::{Action, Connection, ConnectionId, Engine, Life, Prompted, Stage};
 use crate::client::ConnectError;
 use crate::store::schedule::StoreSchedule;
@@ -21,6 +22,7 @@ const LEAST_WAIT: Duration = Duration::from_millis(5);
 impl Engine {
     /// Returns what to do next. To be called until it returns `WaitUntil`.
     pub(super) fn next_action(&mut self, now: Now) -> Action {
+        self.notice_waking(now);
         if self.poll_timeout().is_some_and(|at| at <= now.mono) {
             self.handle_timeout(now);
         }
@@ -45,7 +47,9 @@ impl Engine {
                 self.end(now);
                 continue;
             }
-            self.turn.asleep_until = self.poll_timeout().map(|at| at.max(now.mono + LEAST_WAIT));
+            let (least, longest) = (now.mono + LEAST_WAIT, now.mono + LONGEST_WAIT);
+            self.turn.asleep_until = Some(self.poll_timeout().map_or(longest, |at| at.clamp(least, longest)));
+            self.clocks.expect(self.turn.asleep_until);
             return Action::WaitUntil(self.turn.asleep_until);
         }
     }
@@ -97,7 +101,7 @@ impl Engine {
     }
 
     /// Returns whether there is neither a connection nor an attempt at one.
-    fn is_disconnected(&self) -> bool {
+    pub(super) fn is_disconnected(&self) -> bool {
         self.connections.is_empty() && !self.race.is_open()
     }
 
