@@ -73,8 +73,8 @@ pub use client::{
 };
 pub use error::{ApiMisuse, Error, InvalidAnswer};
 pub use server::{
-    Candidate, ConfigError, CreatedKey, DcPolicy, Peer, QueryRefusal, RateLimit, RefusalReason, Reply,
-    ServerHandshakes, ServerOptions, Tolerance,
+    Candidate, ConfigError, CreatedKey, DcPolicy, FrameStep, Peer, QueryRefusal, RateLimit, RefusalReason,
+    Reply, ServerHandshakes, ServerOptions, Tolerance, Work, WorkDone,
 };
 pub use steps::{Step1, Step2, Step3, finish_with, step1_with, step2_with, step3_with};
 #[cfg(all(feature = "std", feature = "getrandom"))]

@@ -17,6 +17,11 @@ pub struct Budgets {
     /// The same of keys that were made from one network. Default 25 000; the network's own make room, so that no network
     /// pushes out the keys of others.
     pub used_keys_per_network: usize,
+    /// Handshakes that wait for a worker. Default 1024. If there are more, the network with the most loses its latest one;
+    /// what is refused is answered with -429.
+    pub handshakes_queued: usize,
+    /// The same of one network. Default 128.
+    pub handshakes_queued_per_network: usize,
     /// Sessions per key. Default 64; the oldest that no connection uses makes room (`SEC-175`).
     pub sessions_per_key: usize,
 }
@@ -27,6 +32,8 @@ impl Budgets {
         with_unused_keys_per_network => unused_keys_per_network: usize,
         with_used_keys => used_keys: usize,
         with_used_keys_per_network => used_keys_per_network: usize,
+        with_handshakes_queued => handshakes_queued: usize,
+        with_handshakes_queued_per_network => handshakes_queued_per_network: usize,
         with_sessions_per_key => sessions_per_key: usize,
     }
 }
@@ -38,6 +45,8 @@ impl Default for Budgets {
             unused_keys_per_network: 2048,
             used_keys: 100_000,
             used_keys_per_network: 25_000,
+            handshakes_queued: 1024,
+            handshakes_queued_per_network: 128,
             sessions_per_key: 64,
         }
     }

@@ -12,9 +12,10 @@ use chappe_session::server::{FrameCheck, ServerError, ServerEvent, ServerSession
 use chappe_session::{BadMsgCode, HttpWait, KeyDestruction, MonoTime, Now};
 use chappe_transport::{AckRequest, TransportErrorCode};
 
-use crate::engine::{Engine, NoSession};
+use crate::engine::{Engine, Handled, NoSession};
 use crate::handler::{Context, Verdict};
 use crate::keys::KeyState;
+use crate::replies::Replies;
 use crate::requests::{Request, Requests};
 use crate::session::{Attached, Inner, Outlet, Waker, apply};
 
@@ -34,7 +35,7 @@ pub enum Output {
 
 /// Output that waits, besides what the sessions have to send.
 #[derive(Debug)]
-enum Waiting {
+pub(crate) enum Waiting {
     /// An answer of a handshake, or an envelope that must not be packed together with others.
     Frame(FrameBuf),
     QuickAck(QuickAckToken),
@@ -56,6 +57,8 @@ pub struct ServerConnection {
     /// The requests of the frame that is being handled.
     requests: Requests,
     waiting: VecDeque<Waiting>,
+    /// Answers that other threads compute; `None` until there is the first.
+    replies: Option<Arc<Replies>>,
     is_over: bool,
     is_http: bool,
     /// When the last input came. Dropping the connection detaches its sessions as of that time.
@@ -109,6 +112,7 @@ impl ServerConnection {
             sessions: Vec::new(),
             requests: Requests::default(),
             waiting: VecDeque::new(),
+            replies: None,
             is_over: false,
             is_http: false,
             last_input: None,
@@ -139,7 +143,13 @@ impl ServerConnection {
     /// Returns whether a query has no answer yet, or an answer is not sent yet.
     pub fn is_busy(&self) -> bool {
         !self.waiting.is_empty()
+            || self.replies.as_ref().is_some_and(|replies| !replies.is_empty())
             || self.sessions.iter().any(|attached| attached.lock().session.running_queries() > 0)
+    }
+
+    /// Returns whether another thread computes an answer for this connection.
+    pub fn awaits_handshake(&self) -> bool {
+        self.replies.as_ref().is_some_and(|replies| replies.is_pending())
     }
 
     /// Returns the number of the connection, counted from 0.
@@ -191,14 +201,16 @@ impl ServerConnection {
 
     /// Returns what to do next; an envelope to send is written into `out`. Call it until it returns `None`.
     pub fn poll_output(&mut self, now: Now, rng: &mut Drbg, out: &mut FrameBuf) -> Option<Output> {
-        match self.waiting.pop_front() {
+        match self.waiting.pop_front().or_else(|| self.replies.as_ref()?.take()) {
             Some(Waiting::Frame(frame)) => {
                 *out = frame;
                 return Some(Output::Frame);
             }
             Some(Waiting::QuickAck(token)) => return Some(Output::QuickAck(token)),
-            Some(Waiting::End(Some(code))) => return Some(Output::Error(code)),
-            Some(Waiting::End(None)) => return Some(Output::Close),
+            Some(Waiting::End(code)) => {
+                self.is_over = true;
+                return Some(code.map_or(Output::Close, Output::Error));
+            }
             None => {}
         }
         self.leave_ended_keys(now);
@@ -226,9 +238,14 @@ impl ServerConnection {
 
     fn on_plain(&mut self, now: Now, payload: &[u8], rng: &mut Drbg) {
         let mut answer = FrameBuf::new();
-        match self.engine.handshake(now, self.peer, payload, &mut answer, rng) {
-            Ok(()) => self.waiting.push_back(Waiting::Frame(answer)),
-            Err(refusal) => {
+        let replies = || {
+            let new = || Arc::new(Replies::new(Arc::clone(&self.waker)));
+            Arc::clone(self.replies.get_or_insert_with(new))
+        };
+        match self.engine.handshake(now, self.peer, payload, &mut answer, rng, replies) {
+            Handled::Answered => self.waiting.push_back(Waiting::Frame(answer)),
+            Handled::Queued => {}
+            Handled::Refused(refusal) => {
                 tracing::debug!(connection = self.number, %refusal, "handshake refused");
                 self.end(refusal.code);
             }

@@ -1,7 +1,8 @@
 //! What a listener is made of, for sockets and runtimes of one's own.
 //!
 //! For each accepted socket, ask a [`ConnectionLimit`] for a permit, make a [`Conversation`] with it, and move bytes as its
-//! documentation says. `blocking::Server` and `tokio::Server` do nothing else.
+//! documentation says. Start [`HandshakeThreads`], so that making keys delays nothing else. `blocking::Server` and
+//! `tokio::Server` do nothing else.
 
 use core::time::Duration;
 
@@ -10,6 +11,7 @@ use chappe_session::{MonoTime, Now};
 
 pub use crate::connection_limit::{ConnectionLimit, ConnectionPermit};
 pub use crate::conversation::{Conversation, WriteAction};
+pub use crate::handshake_workers::{HandshakeThreads, HandshakeWorker};
 pub use crate::scratch::{Scratch, ScratchPool};
 
 /// A connection without its socket, as a listener drives it.

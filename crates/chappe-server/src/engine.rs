@@ -1,27 +1,29 @@
 //! The part of a server that all of its connections share.
 
 use std::fmt;
-use std::hash::{BuildHasher as _, RandomState};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chappe_carrier::lock;
-use chappe_crypto::AuthKeyId;
 use chappe_crypto::rng::Drbg;
+use chappe_crypto::{AuthKeyId, hash};
 use chappe_framing::{FrameBuf, Opened, SessionId, TransportTail, UnixTime};
 use chappe_handshake::bind::{BindContext, BindError, BindTempAuthKey};
-use chappe_handshake::{ConfigError, Peer, QueryRefusal, Reply, ServerHandshakes};
+use chappe_handshake::{ConfigError, FrameStep, Peer, QueryRefusal, Reply, ServerHandshakes, Work};
 use chappe_session::server::{FrameCheck, SaltSchedule, ServerSession};
 use chappe_session::{BadMsgCode, Now};
 use rand_core::Rng as _;
+use zeroize::Zeroizing;
 
 use crate::connection::ServerConnection;
 use crate::engine_options::EngineOptions;
 use crate::handler::{Context, Handler};
+use crate::handshake_queue::{HandshakeQueue, Task};
 use crate::key_table::Keys;
 use crate::keys::{KeyState, KeyStatus};
+use crate::replies::Replies;
 use crate::session::{Attached, Waker};
 
 /// How long the salt of the handshake is accepted: as long as any other salt.
@@ -35,14 +37,25 @@ pub(crate) enum NoSession {
     TooMany,
 }
 
+/// What became of a plain frame.
+pub(crate) enum Handled {
+    /// The answer is in the buffer.
+    Answered,
+    /// The answer comes later, through the connection's [`Replies`].
+    Queued,
+    Refused(QueryRefusal),
+}
+
 /// The keys, handshakes and sessions of a server, and the handler of its queries.
 pub struct Engine {
     options: EngineOptions,
     handshakes: Mutex<ServerHandshakes>,
+    handshake_queue: HandshakeQueue,
     keys: Mutex<Keys>,
     salts: SaltSchedule,
     handler: Box<dyn Handler>,
-    peers: RandomState,
+    /// Secret of the hash that networks are counted by.
+    network_secret: Zeroizing<[u8; 32]>,
     connections: AtomicU64,
 }
 
@@ -62,13 +75,17 @@ impl Engine {
             rng.fill_bytes(&mut secret);
             secret
         });
+        let derived = |label: &[u8]| hash::hmac_sha256(&secret, &[label]);
+        let handshakes = ServerHandshakes::new(options.handshake.clone())?;
+        let handshakes = handshakes.with_first_step_secret(derived(b"first step of handshakes"));
         Ok(Arc::new(Self {
-            handshakes: Mutex::new(ServerHandshakes::new(options.handshake.clone())?),
+            handshakes: Mutex::new(handshakes),
+            handshake_queue: HandshakeQueue::default(),
+            network_secret: Zeroizing::new(derived(b"networks")),
             options,
             keys: Mutex::default(),
             salts: SaltSchedule::new(secret),
             handler: Box::new(handler),
-            peers: RandomState::new(),
             connections: AtomicU64::new(0),
         }))
     }
@@ -86,8 +103,7 @@ impl Engine {
         waker: impl Fn() + Send + Sync + 'static,
     ) -> ServerConnection {
         let number = self.connections.fetch_add(1, Ordering::Relaxed);
-        // Networks are only counted, so a keyed hash is kept instead of them.
-        let peer = Peer(self.peers.hash_one(self.options.networks.of(peer.ip())));
+        let peer = self.network_of(peer.ip());
         let waker: Waker = Arc::new(waker);
         ServerConnection::new(Arc::clone(self), number, peer, tail, waker)
     }
@@ -129,7 +145,18 @@ impl Engine {
         lock(&self.keys).forget_temporary();
     }
 
-    /// Answers a plain frame into `out`.
+    /// Networks are only counted, so a keyed hash is kept instead of them.
+    fn network_of(&self, address: IpAddr) -> Peer {
+        let mac = match self.options.networks.of(address) {
+            IpAddr::V4(v4) => hash::hmac_sha256(&self.network_secret[..], &[&v4.octets()]),
+            IpAddr::V6(v6) => hash::hmac_sha256(&self.network_secret[..], &[&v6.octets()]),
+        };
+        let [a, b, c, d, e, f, g, h, ..] = mac;
+        Peer(u64::from_le_bytes([a, b, c, d, e, f, g, h]))
+    }
+
+    /// Answers a plain frame into `out`, or queues the work that its answer needs. `replies` returns where the answer goes
+    /// then.
     pub(crate) fn handshake(
         &self,
         now: Now,
@@ -137,8 +164,52 @@ impl Engine {
         frame: &[u8],
         out: &mut FrameBuf,
         rng: &mut Drbg,
-    ) -> Result<(), QueryRefusal> {
-        match lock(&self.handshakes).handle_frame(now, peer, frame, out, rng) {
+        replies: impl FnOnce() -> Arc<Replies>,
+    ) -> Handled {
+        // The lock is held for microseconds: RSA and Diffie-Hellman come after it.
+        let step = lock(&self.handshakes).begin_frame(now, peer, frame, out, rng);
+        let work = match step {
+            FrameStep::Answer => return Handled::Answered,
+            FrameStep::Refuse(refusal) => return Handled::Refused(refusal),
+            FrameStep::Work(work) => work,
+        };
+        if self.handshake_queue.has_workers() {
+            let replies = replies();
+            replies.expect();
+            self.handshake_queue.push(Task { work, replies }, &self.options.budgets);
+            return Handled::Queued;
+        }
+        match self.do_work(now, work, out, rng) {
+            Ok(()) => Handled::Answered,
+            Err(refusal) => Handled::Refused(refusal),
+        }
+    }
+
+    pub(crate) const fn handshake_queue(&self) -> &HandshakeQueue {
+        &self.handshake_queue
+    }
+
+    /// Does queued work. Returns whether there was some.
+    pub(crate) fn work(&self, now: Now, rng: &mut Drbg) -> bool {
+        let Some(Task { work, replies }) = self.handshake_queue.pop() else {
+            return false;
+        };
+        let mut out = FrameBuf::new();
+        match self.do_work(now, work, &mut out, rng) {
+            Ok(()) => replies.answer(out),
+            Err(refusal) => {
+                tracing::debug!(%refusal, "handshake refused");
+                replies.end(refusal.code);
+            }
+        }
+        true
+    }
+
+    /// Does the work of a handshake and writes the answer into `out`.
+    fn do_work(&self, now: Now, work: Work, out: &mut FrameBuf, rng: &mut Drbg) -> Result<(), QueryRefusal> {
+        let peer = work.peer();
+        let done = work.run(rng);
+        match lock(&self.handshakes).finish(now, done, out) {
             Reply::Answer => Ok(()),
             Reply::Refuse(refusal) => Err(refusal),
             Reply::Key(candidate) => {

@@ -32,6 +32,8 @@ pub struct ListenOptions {
     pub max_connections: usize,
     /// Connections from one network at the same time. Default 10 000, because many clients share an address.
     pub max_connections_per_address: usize,
+    /// Threads for RSA and Diffie-Hellman of handshakes. Default 0: half of the processors.
+    pub handshake_threads: usize,
     /// Which addresses count as one.
     pub networks: Networks,
     /// Obfuscation headers remembered against replays, for proxies; 0 remembers none. Default 0 (`SEC-145`).
@@ -48,6 +50,7 @@ impl ListenOptions {
         with_idle_timeout => idle_timeout: Duration,
         with_max_connections => max_connections: usize,
         with_max_connections_per_address => max_connections_per_address: usize,
+        with_handshake_threads => handshake_threads: usize,
         with_networks => networks: Networks,
         with_remembered_headers => remembered_headers: usize,
     }
@@ -65,6 +68,7 @@ impl ListenOptions {
             idle_timeout: Duration::from_secs(600),
             max_connections: 20_000,
             max_connections_per_address: 10_000,
+            handshake_threads: 0,
             networks: Networks { ipv4_bits: 32, ipv6_bits: 64 },
             remembered_headers: 0,
         }

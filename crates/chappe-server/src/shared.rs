@@ -11,6 +11,7 @@ use chappe_session::Now;
 
 use crate::connection_limit::ConnectionLimit;
 use crate::conversation::Conversation;
+use crate::handshake_workers::{HandshakeThreads, suitable_threads};
 use crate::{Engine, ListenOptions};
 
 /// Pause after a failed `accept`. The process may be out of sockets or threads; trying again at once would only use the
@@ -22,13 +23,21 @@ pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 pub(crate) struct ServerShared {
     pub(crate) engine: Arc<Engine>,
     pub(crate) limit: Arc<ConnectionLimit>,
+    /// They end with the last that shares them.
+    _handshakes: Arc<HandshakeThreads>,
 }
 
 impl ServerShared {
-    /// Fails if the operating system has no randomness.
+    /// Fails if the operating system has no randomness or no thread.
     pub(crate) fn new(options: ListenOptions, engine: Arc<Engine>) -> io::Result<Self> {
-        let seeder = Drbg::from_os().map_err(|error| io::Error::other(error.to_string()))?;
-        Ok(Self { engine, limit: Arc::new(ConnectionLimit::new(options, seeder)) })
+        let mut seeder = Drbg::from_os().map_err(|error| io::Error::other(error.to_string()))?;
+        let threads = match options.handshake_threads {
+            0 => suitable_threads(),
+            threads => threads,
+        };
+        let handshakes = Arc::new(HandshakeThreads::start(&engine, threads, &mut seeder)?);
+        let limit = Arc::new(ConnectionLimit::new(options, seeder));
+        Ok(Self { engine, limit, _handshakes: handshakes })
     }
 
     /// Admits a connection, if the limits allow it.

@@ -13,6 +13,7 @@ mod against_server;
 mod defects;
 mod handlers;
 mod handshake;
+mod handshake_floods;
 mod keys;
 mod outlets;
 mod pen;

@@ -74,8 +74,8 @@ impl Candidate<'_> {
     pub fn retry(mut self) {
         // The nonces and the exponent of the server stay; the client chooses a new exponent.
         let mut state = core::mem::replace(&mut self.exchange.state, State::Over);
-        if let State::DhParamsSent(params) = &mut state {
-            params.retry_id = retry_id(&self.key.auth_key);
+        if let State::DhParamsSent { retry_id: expected, .. } = &mut state {
+            *expected = retry_id(&self.key.auth_key);
         }
         self.answer(HashNumber::Retry, state);
     }

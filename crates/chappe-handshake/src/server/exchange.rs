@@ -1,6 +1,6 @@
 //! One exchange in the table: its state, and the answers it gave.
 
-use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -9,6 +9,7 @@ use chappe_crypto::hash;
 use chappe_framing::MonoTime;
 use chappe_tl_mtproto::types;
 
+use super::Peer;
 use super::primes::Factors;
 use crate::nonces::Nonces;
 
@@ -22,6 +23,8 @@ pub(super) struct Name {
 pub(super) struct Exchange {
     pub(super) state: State,
     pub(super) started_at: MonoTime,
+    /// Who started it.
+    pub(super) peer: Peer,
     /// Answered queries, by hash, with the object of the answer (SEC-58).
     answers: Vec<(QueryHash, Vec<u8>)>,
 }
@@ -30,7 +33,11 @@ pub(super) enum State {
     /// `resPQ` was sent; `req_DH_params` is awaited.
     ResPqSent(Factors),
     /// `server_DH_params_ok` was sent; `set_client_DH_params` is awaited.
-    DhParamsSent(Box<DhParamsSent>),
+    DhParamsSent {
+        params: Arc<DhParamsSent>,
+        /// The expected `retry_id`: 0, or the auxiliary hash of the rejected key (SEC-53).
+        retry_id: i64,
+    },
     /// The last answer was sent. Only repeats are answered.
     Over,
 }
@@ -39,8 +46,6 @@ pub(super) struct DhParamsSent {
     pub(super) nonces: Nonces,
     pub(super) exponent: Exponent,
     pub(super) asked: Asked,
-    /// The expected `retry_id`: 0, or the auxiliary hash of the rejected key (SEC-53).
-    pub(super) retry_id: i64,
 }
 
 /// The request of the client in its encrypted inner data.
@@ -62,11 +67,11 @@ impl QueryHash {
 }
 
 impl Exchange {
-    /// Starts an exchange with its first answer.
-    pub(super) fn new(factors: Factors, now: MonoTime, query: QueryHash, answer: Vec<u8>) -> Self {
+    /// Starts an exchange with an answer and the state after it.
+    pub(super) fn new(state: State, peer: Peer, now: MonoTime, query: QueryHash, answer: Vec<u8>) -> Self {
         let mut answers = Vec::with_capacity(3);
         answers.push((query, answer));
-        Self { state: State::ResPqSent(factors), started_at: now, answers }
+        Self { state, started_at: now, peer, answers }
     }
 
     /// Returns the answer to a query that was answered before.
@@ -99,7 +104,7 @@ impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
             State::ResPqSent(_) => "resPQ sent",
-            State::DhParamsSent(_) => "server_DH_params sent",
+            State::DhParamsSent { .. } => "server_DH_params sent",
             State::Over => "over",
         };
         f.debug_struct("Exchange").field("state", &state).finish_non_exhaustive()

@@ -1,34 +1,36 @@
 //! The table of exchanges as a machine over frames.
 
-use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use chappe_crypto::{AuthKey, Side, dh};
+use chappe_crypto::Side;
 use chappe_framing::{FrameBuf, MonoTime, MsgIdGenerator, MsgOrigin, Now, PlainMessage, plain};
 use chappe_tl::{Identifiable, Serializable};
 use chappe_tl_mtproto::{enums, functions, types};
 use rand_core::CryptoRng;
 
-use super::candidate::AgreedKey;
 use super::exchange::{DhParamsSent, Exchange, Name, QueryHash, State};
-use super::inner_data::{self, CheckedInnerData};
+use super::failed::Failed;
+use super::first_step::FirstStep;
 use super::primes::Factors;
 use super::rate_limit::Meter;
-use super::table::Table;
+use super::table::{Room, Table};
+use super::work::{Made, Work, WorkDone};
 use super::{Candidate, ConfigError, Peer, QueryRefusal, RefusalReason, ServerOptions};
-use crate::inner;
-use crate::nonces::Nonces;
 
 /// The exchanges of a server.
 ///
 /// * Getters: [`len`](Self::len), [`options`](Self::options).
 /// * Input: [`handle_frame`](Self::handle_frame), which writes the answer into the caller's buffer;
-///   [`handle_timeout`](Self::handle_timeout).
+///   [`handle_timeout`](Self::handle_timeout). To have RSA and Diffie-Hellman done elsewhere:
+///   [`begin_frame`](Self::begin_frame) and [`finish`](Self::finish).
 /// * Output: [`poll_timeout`](Self::poll_timeout).
 pub struct ServerHandshakes {
-    options: ServerOptions,
+    options: Arc<ServerOptions>,
+    first_step: Option<FirstStep>,
     table: Table,
+    failed: Failed,
     meter: Meter,
     msg_ids: MsgIdGenerator,
 }
@@ -41,6 +43,18 @@ pub enum Reply<'t> {
     Answer,
     /// The exchange reached its last step: decide, then send the content of the buffer.
     Key(Candidate<'t>),
+    /// No answer, except a transport error if the refusal has a code.
+    Refuse(QueryRefusal),
+}
+
+/// The result of the cheap part of a frame.
+#[derive(Debug)]
+#[must_use]
+pub enum FrameStep {
+    /// The buffer holds the frame to send.
+    Answer,
+    /// Call [`Work::run`], which takes milliseconds, then [`ServerHandshakes::finish`].
+    Work(Work),
     /// No answer, except a transport error if the refusal has a code.
     Refuse(QueryRefusal),
 }
@@ -73,8 +87,24 @@ impl ServerHandshakes {
         if options.max_exchanges == 0 {
             return Err(ConfigError::NoRoom);
         }
-        let (table, meter) = (Table::default(), Meter::default());
-        Ok(Self { options, table, meter, msg_ids: MsgIdGenerator::new() })
+        Ok(Self {
+            options: Arc::new(options),
+            first_step: None,
+            table: Table::default(),
+            failed: Failed::default(),
+            meter: Meter::default(),
+            msg_ids: MsgIdGenerator::new(),
+        })
+    }
+
+    /// Computes first answers from a secret of 32 random bytes, instead of drawing and remembering them.
+    ///
+    /// First queries then need no memory, and the rate limit does not count them: a flood of them pushes out no exchange.
+    /// The second query must come from the same [`Peer`] as the first. Servers that share the secret and agree on peers
+    /// continue each other's exchanges after the first step.
+    #[must_use]
+    pub fn with_first_step_secret(self, secret: [u8; 32]) -> Self {
+        Self { first_step: Some(FirstStep::new(secret)), ..self }
     }
 
     /// Returns the number of exchanges in memory, finished ones included.
@@ -88,7 +118,7 @@ impl ServerHandshakes {
     }
 
     /// Returns the options.
-    pub const fn options(&self) -> &ServerOptions {
+    pub fn options(&self) -> &ServerOptions {
         &self.options
     }
 
@@ -101,27 +131,79 @@ impl ServerHandshakes {
         out: &'t mut FrameBuf,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Reply<'t> {
+        match self.begin_frame(now, peer, frame, out, rng) {
+            FrameStep::Answer => Reply::Answer,
+            FrameStep::Refuse(refusal) => Reply::Refuse(refusal),
+            FrameStep::Work(work) => self.finish(now, work.run(rng), out),
+        }
+    }
+
+    /// Handles a plain frame of `peer` up to where it costs RSA or Diffie-Hellman. Writes the answer, if there is one
+    /// already, into `out`.
+    pub fn begin_frame(
+        &mut self,
+        now: Now,
+        peer: Peer,
+        frame: &[u8],
+        out: &mut FrameBuf,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> FrameStep {
         self.handle_timeout(now);
         let message = match PlainMessage::new_checked(frame, Side::Client) {
             Ok(message) => message,
-            Err(error) => return Reply::Refuse(RefusalReason::Frame(error).into()),
+            Err(error) => return FrameStep::Refuse(RefusalReason::Frame(error).into()),
         };
-        let reply = match message.constructor_id() {
-            functions::SetClientDhParams::CONSTRUCTOR_ID => {
-                return self.on_set_client_dh_params(now, &message, out);
+        let work = match message.constructor_id() {
+            functions::SetClientDhParams::CONSTRUCTOR_ID => self.on_set_client_dh_params(now, &message, out),
+            functions::ReqDhParams::CONSTRUCTOR_ID => self.on_req_dh_params(now, peer, &message, out),
+            _ => self.on_req_pq(now, peer, &message, out, rng).map(|()| None),
+        };
+        match work {
+            Ok(None) => FrameStep::Answer,
+            Ok(Some(work)) => FrameStep::Work(work),
+            Err(reason) => FrameStep::Refuse(reason.into()),
+        }
+    }
+
+    /// Takes in the result of work. Writes the answer, if there is one, into `out`.
+    pub fn finish<'t>(&'t mut self, now: Now, done: WorkDone, out: &'t mut FrameBuf) -> Reply<'t> {
+        let WorkDone { name, query, peer, made } = done;
+        let finished = match made {
+            Ok(Made::Params { answer, params }) => {
+                self.finish_params(now.mono, name, query, peer, (answer, params)).map(|()| None)
             }
-            functions::ReqDhParams::CONSTRUCTOR_ID => self.on_req_dh_params(now, peer, &message, out, rng),
-            _ => self.on_req_pq(now, peer, &message, out, rng),
+            Ok(Made::Key { key, retry_id }) => self.finish_key(&name, query, retry_id).map(|()| Some(key)),
+            Err(reason) => {
+                self.fail(name, now.mono);
+                Err(reason)
+            }
         };
-        match reply {
-            Ok(()) => Reply::Answer,
-            Err(reason) => Reply::Refuse(reason.into()),
+        let mut answering = Answering { msg_ids: &mut self.msg_ids, out, now };
+        let exchange = self.table.get_mut(&name).ok_or(RefusalReason::UnknownExchange);
+        match (finished, exchange) {
+            (Err(reason), _) | (_, Err(reason)) => Reply::Refuse(reason.into()),
+            (Ok(key), Ok(exchange)) => {
+                // The same query may have been answered meanwhile: it can come over two connections.
+                if let Some(answer) = exchange.answer_to(query) {
+                    answering.write(answer);
+                    return Reply::Answer;
+                }
+                let Some(key) = key else { return Reply::Refuse(RefusalReason::Internal.into()) };
+                let candidate = Candidate { exchange, answering, query, key };
+                // Key id zero marks plain messages on the wire, so no key may have it (SEC-56).
+                if candidate.auth_key().id().is_zero() {
+                    candidate.retry();
+                    return Reply::Answer;
+                }
+                Reply::Key(candidate)
+            }
         }
     }
 
     /// Removes exchanges that are older than the lifetime in the options.
     pub fn handle_timeout(&mut self, now: Now) {
         self.table.expire(now.mono, self.options.lifetime);
+        self.failed.expire(now.mono, self.options.lifetime);
     }
 
     /// Returns when [`handle_timeout`](Self::handle_timeout) must be called.
@@ -143,8 +225,13 @@ impl ServerHandshakes {
             _ => message.object().map(|query: functions::ReqPqMulti| query.nonce),
         };
         let nonce = nonce.map_err(RefusalReason::Frame)?;
-        let query = QueryHash::of(&nonce);
         let mut answering = Answering { msg_ids: &mut self.msg_ids, out, now };
+        if let Some(first_step) = &self.first_step {
+            let name = first_step.name(now.unix, peer, nonce);
+            answering.write(&res_pq(&name, first_step.factors(&name), &self.options)?);
+            return Ok(());
+        }
+        let query = QueryHash::of(&nonce);
         if let Some(answer) = self.table.started_by(&nonce).and_then(|exchange| exchange.answer_to(query)) {
             answering.write(answer);
             return Ok(());
@@ -153,82 +240,125 @@ impl ServerHandshakes {
         let mut server_nonce = [0; 16];
         rng.fill_bytes(&mut server_nonce);
         let factors = Factors::random(rng);
-        let answer = res_pq(nonce, server_nonce, factors, &self.options)?;
+        let name = Name { nonce, server_nonce };
+        let answer = res_pq(&name, factors, &self.options)?;
         answering.write(&answer);
-        let exchange = Exchange::new(factors, now.mono, query, answer);
-        self.table.insert(Name { nonce, server_nonce }, exchange, self.options.max_exchanges);
+        let exchange = Exchange::new(State::ResPqSent(factors), peer, now.mono, query, answer);
+        self.table.insert(name, exchange, self.room());
         Ok(())
     }
 
-    /// `req_DH_params`: decrypts, checks, and answers with the server's public value.
+    /// `req_DH_params`: repeats its answer, or returns the work that it needs.
     fn on_req_dh_params(
         &mut self,
         now: Now,
         peer: Peer,
         message: &PlainMessage<'_>,
         out: &mut FrameBuf,
-        rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<(), RefusalReason> {
-        let (query, bytes) = message.object_and_bytes().map_err(RefusalReason::Frame)?;
+    ) -> Result<Option<Work>, RefusalReason> {
+        let (query, bytes) =
+            message.object_and_bytes::<functions::ReqDhParams>().map_err(RefusalReason::Frame)?;
         let (name, hash) = (Name::of_params(&query), QueryHash::of(bytes));
-        let exchange = self.table.get_mut(&name).ok_or(RefusalReason::UnknownExchange)?;
-        let mut answering = Answering { msg_ids: &mut self.msg_ids, out, now };
-        if let Some(answer) = exchange.answer_to(hash) {
-            answering.write(answer);
-            return Ok(());
-        }
+        let factors = match self.table.get_mut(&name) {
+            Some(exchange) => {
+                if let Some(answer) = exchange.answer_to(hash) {
+                    Answering { msg_ids: &mut self.msg_ids, out, now }.write(answer);
+                    return Ok(None);
+                }
+                match exchange.state {
+                    State::ResPqSent(factors) => Some(factors),
+                    State::DhParamsSent { .. } | State::Over => None,
+                }
+            }
+            None => Some(self.recall(now, peer, &name).ok_or(RefusalReason::UnknownExchange)?),
+        };
         charge(&mut self.meter, &self.options, now, peer)?;
-        match server_dh_params(&query, &exchange.state, &self.options, now, rng) {
-            Ok((answer, state)) => {
-                answering.write(&answer);
-                exchange.advance(hash, answer, State::DhParamsSent(Box::new(state)));
-                Ok(())
+        let Some(factors) = factors.filter(|factors| factors.are(&query.p, &query.q)) else {
+            self.fail(name, now.mono);
+            return Err(match factors {
+                None => RefusalReason::UnknownExchange,
+                Some(_) => RefusalReason::WrongFactors,
+            });
+        };
+        Ok(Some(Work::params(query, hash, factors, peer, now, &self.options)))
+    }
+
+    /// Returns the factors of an exchange whose first answer was computed.
+    fn recall(&self, now: Now, peer: Peer, name: &Name) -> Option<Factors> {
+        let first_step = self.first_step.as_ref().filter(|_| !self.failed.contains(name))?;
+        first_step.recall(now.unix, peer, name, self.options.lifetime)
+    }
+
+    /// `set_client_DH_params`: repeats its answer, or returns the work that it needs.
+    fn on_set_client_dh_params(
+        &mut self,
+        now: Now,
+        message: &PlainMessage<'_>,
+        out: &mut FrameBuf,
+    ) -> Result<Option<Work>, RefusalReason> {
+        let (query, bytes) =
+            message.object_and_bytes::<functions::SetClientDhParams>().map_err(RefusalReason::Frame)?;
+        let (name, hash) = (Name::of_client_params(&query), QueryHash::of(bytes));
+        let exchange = self.table.get_mut(&name).ok_or(RefusalReason::UnknownExchange)?;
+        if let Some(answer) = exchange.answer_to(hash) {
+            Answering { msg_ids: &mut self.msg_ids, out, now }.write(answer);
+            return Ok(None);
+        }
+        if let State::DhParamsSent { params, retry_id } = &exchange.state {
+            return Ok(Some(Work::key(query, hash, exchange.peer, params, *retry_id, &self.options)));
+        }
+        self.fail(name, now.mono);
+        Err(RefusalReason::UnknownExchange)
+    }
+
+    /// Stores the answer to `req_DH_params`.
+    fn finish_params(
+        &mut self,
+        now: MonoTime,
+        name: Name,
+        query: QueryHash,
+        peer: Peer,
+        (answer, params): (Vec<u8>, DhParamsSent),
+    ) -> Result<(), RefusalReason> {
+        let state = State::DhParamsSent { params: Arc::new(params), retry_id: 0 };
+        match self.table.get_mut(&name) {
+            Some(exchange) if exchange.answer_to(query).is_some() => {}
+            Some(exchange) if matches!(exchange.state, State::ResPqSent(_)) => {
+                exchange.advance(query, answer, state);
             }
-            Err(reason) => {
-                self.table.forget(&name);
-                Err(reason)
+            None if self.first_step.is_some() && !self.failed.contains(&name) => {
+                let exchange = Exchange::new(state, peer, now, query, answer);
+                self.table.insert(name, exchange, self.room());
             }
+            // Another query under the same name was answered, or failed, meanwhile.
+            Some(_) | None => {
+                self.fail(name, now);
+                return Err(RefusalReason::UnknownExchange);
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that the exchange still waits for this key.
+    fn finish_key(&mut self, name: &Name, query: QueryHash, started_with: i64) -> Result<(), RefusalReason> {
+        let exchange = self.table.get_mut(name).ok_or(RefusalReason::UnknownExchange)?;
+        match &exchange.state {
+            _ if exchange.answer_to(query).is_some() => Ok(()),
+            State::DhParamsSent { retry_id, .. } if *retry_id == started_with => Ok(()),
+            _ => Err(RefusalReason::UnknownExchange),
         }
     }
 
-    /// `set_client_DH_params`: computes the key. The caller decides whether to accept it.
-    fn on_set_client_dh_params<'t>(
-        &'t mut self,
-        now: Now,
-        message: &PlainMessage<'_>,
-        out: &'t mut FrameBuf,
-    ) -> Reply<'t> {
-        let (query, bytes) = match message.object_and_bytes::<functions::SetClientDhParams>() {
-            Ok(query) => query,
-            Err(error) => return Reply::Refuse(RefusalReason::Frame(error).into()),
-        };
-        let (name, hash) = (Name::of_client_params(&query), QueryHash::of(bytes));
-        let agreed = match self.table.get_mut(&name) {
-            None => Err(RefusalReason::UnknownExchange),
-            Some(exchange) if exchange.answer_to(hash).is_some() => Ok(None),
-            Some(exchange) => agreed_key(&query, &exchange.state, &self.options.group).map(Some),
-        };
-        if agreed.is_err() {
-            self.table.forget(&name);
+    /// Removes an exchange after a failed check: every later query with its name fails (SEC-57).
+    fn fail(&mut self, name: Name, now: MonoTime) {
+        self.table.forget(&name);
+        if self.first_step.is_some() {
+            self.failed.insert(name, now, self.options.max_exchanges);
         }
-        let mut answering = Answering { msg_ids: &mut self.msg_ids, out, now };
-        let exchange = self.table.get_mut(&name).ok_or(RefusalReason::UnknownExchange);
-        match (agreed, exchange) {
-            (Err(reason), _) | (_, Err(reason)) => Reply::Refuse(reason.into()),
-            (Ok(None), Ok(exchange)) => {
-                answering.write(exchange.answer_to(hash).expect("this query was answered before"));
-                Reply::Answer
-            }
-            (Ok(Some(key)), Ok(exchange)) => {
-                let candidate = Candidate { exchange, answering, query: hash, key };
-                // Key id zero marks plain messages on the wire, so no key may have it (SEC-56).
-                if candidate.auth_key().id().is_zero() {
-                    candidate.retry();
-                    return Reply::Answer;
-                }
-                Reply::Key(candidate)
-            }
-        }
+    }
+
+    fn room(&self) -> Room {
+        Room { all: self.options.max_exchanges, of_peer: self.options.max_exchanges_per_peer }
     }
 }
 
@@ -240,79 +370,15 @@ fn charge(meter: &mut Meter, options: &ServerOptions, now: Now, peer: Peer) -> R
 }
 
 /// Serialises `resPQ`, with the fingerprints of all keys.
-fn res_pq(
-    nonce: [u8; 16],
-    server_nonce: [u8; 16],
-    factors: Factors,
-    options: &ServerOptions,
-) -> Result<Vec<u8>, RefusalReason> {
+fn res_pq(name: &Name, factors: Factors, options: &ServerOptions) -> Result<Vec<u8>, RefusalReason> {
     let own = options.keys.iter().map(|key| key.public_key().fingerprint().to_raw());
-    let fingerprints = own.collect();
     let answer = enums::ResPq::ResPq(types::ResPq {
-        nonce,
-        server_nonce,
+        nonce: name.nonce,
+        server_nonce: name.server_nonce,
         pq: factors.pq_bytes(),
-        server_public_key_fingerprints: fingerprints,
+        server_public_key_fingerprints: own.collect(),
     });
     answer.try_to_bytes().map_err(|_| RefusalReason::Internal)
-}
-
-/// Checks `req_DH_params`, chooses the server's exponent and serialises `server_DH_params_ok`.
-fn server_dh_params(
-    query: &functions::ReqDhParams,
-    state: &State,
-    options: &ServerOptions,
-    now: Now,
-    rng: &mut (impl CryptoRng + ?Sized),
-) -> Result<(Vec<u8>, DhParamsSent), RefusalReason> {
-    let State::ResPqSent(factors) = *state else {
-        return Err(RefusalReason::UnknownExchange);
-    };
-    if !factors.are(&query.p, &query.q) {
-        return Err(RefusalReason::WrongFactors);
-    }
-    let CheckedInnerData { new_nonce, asked } = inner_data::decrypt(query, factors, options, rng)?;
-    let functions::ReqDhParams { nonce, server_nonce, .. } = *query;
-    let nonces = Nonces { nonce, server_nonce, new_nonce };
-    // Draws again until the public value passes the client's checks (SEC-55).
-    let (exponent, g_a) = options.group.key_pair(rng).map_err(|_| RefusalReason::Internal)?;
-    let inner = enums::ServerDhInnerData::ServerDhInnerData(types::ServerDhInnerData {
-        nonce,
-        server_nonce,
-        g: options.group.generator(),
-        dh_prime: options.group.prime().to_vec(),
-        g_a: g_a.as_bytes().to_vec(),
-        server_time: now.unix.to_tl_int(),
-    });
-    let encrypted_answer =
-        inner::seal(&inner, &nonces.tmp_aes(), rng).map_err(|_| RefusalReason::Internal)?;
-    let answer = enums::ServerDhParams::Ok(types::ServerDhParamsOk { nonce, server_nonce, encrypted_answer });
-    let answer = answer.try_to_bytes().map_err(|_| RefusalReason::Internal)?;
-    Ok((answer, DhParamsSent { nonces, exponent, asked, retry_id: 0 }))
-}
-
-/// Checks `set_client_DH_params` and computes the key.
-fn agreed_key(
-    query: &functions::SetClientDhParams,
-    state: &State,
-    group: &dh::Group,
-) -> Result<AgreedKey, RefusalReason> {
-    let State::DhParamsSent(params) = state else {
-        return Err(RefusalReason::UnknownExchange);
-    };
-    let DhParamsSent { nonces, exponent, asked, retry_id } = &**params;
-    let inner =
-        inner::open(&query.encrypted_data, &nonces.tmp_aes()).map_err(|_| RefusalReason::BadClientData)?;
-    let enums::ClientDhInnerData::ClientDhInnerData(inner) = inner;
-    if !Name::of_client_params(query).is_of(&inner) {
-        return Err(RefusalReason::InnerMismatch);
-    }
-    if inner.retry_id != *retry_id {
-        return Err(RefusalReason::WrongRetryId);
-    }
-    let g_b = group.check_public(&inner.g_b).map_err(|_| RefusalReason::BadPublicValue)?;
-    let auth_key = AuthKey::from_bytes(*group.shared_secret(exponent, &g_b));
-    Ok(AgreedKey { auth_key, nonces: nonces.clone(), asked: *asked })
 }
 
 impl fmt::Debug for ServerHandshakes {

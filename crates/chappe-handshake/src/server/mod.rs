@@ -7,12 +7,17 @@
 //! ```
 //!
 //! An exchange belongs to its name, not to a connection: a client whose connection broke continues over another one.
+//! The two steps with RSA and Diffie-Hellman cost a thousand times as much as all else. A server can have them done
+//! elsewhere: [`ServerHandshakes::begin_frame`] returns them as [`Work`], and [`ServerHandshakes::finish`] takes the result.
+//!
 //! **Invariant:** after any failed check the exchange is removed, so every later query with its name fails (SEC-57).
 //!
 //! Spec: <https://core.telegram.org/mtproto/auth_key>.
 
 mod candidate;
 mod exchange;
+mod failed;
+mod first_step;
 mod handshakes;
 mod inner_data;
 mod options;
@@ -20,9 +25,11 @@ mod primes;
 mod rate_limit;
 mod refusal;
 mod table;
+mod work;
 
 pub use candidate::{Candidate, CreatedKey};
-pub use handshakes::{Reply, ServerHandshakes};
+pub use handshakes::{FrameStep, Reply, ServerHandshakes};
 pub use options::{ConfigError, DcPolicy, ServerOptions, Tolerance};
 pub use rate_limit::{Peer, RateLimit};
 pub use refusal::{QueryRefusal, RefusalReason};
+pub use work::{Work, WorkDone};

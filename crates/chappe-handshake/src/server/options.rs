@@ -24,6 +24,8 @@ pub struct ServerOptions {
     pub tolerance: Tolerance,
     /// Most exchanges in memory at once, finished ones included. A new exchange replaces the oldest (SEC-60). Default 4096.
     pub max_exchanges: usize,
+    /// The same of one peer: its own oldest exchange makes room, so that no peer pushes out those of others. Default 512.
+    pub max_exchanges_per_peer: usize,
     /// How long an exchange and its answers are kept (SEC-58). Default 10 minutes, as in the specification.
     pub lifetime: Duration,
     /// Longest lifetime of a temporary key, in seconds (SEC-51). Default 30 days.
@@ -39,6 +41,7 @@ impl ServerOptions {
         with_dcs => dcs: DcPolicy,
         with_tolerance => tolerance: Tolerance,
         with_max_exchanges => max_exchanges: usize,
+        with_max_exchanges_per_peer => max_exchanges_per_peer: usize,
         with_lifetime => lifetime: Duration,
         with_max_expires_in => max_expires_in: u32,
         with_rate => rate: Option<RateLimit>,
@@ -78,6 +81,7 @@ impl ServerOptions {
             dcs: DcPolicy::Any,
             tolerance: Tolerance::Lenient,
             max_exchanges: 4096,
+            max_exchanges_per_peer: 512,
             lifetime: Duration::from_secs(600),
             max_expires_in: 30 * 24 * 60 * 60,
             rate: Some(RateLimit::default()),

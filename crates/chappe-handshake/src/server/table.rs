@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use chappe_framing::MonoTime;
 
+use super::Peer;
 use super::exchange::{Exchange, Name};
 
 #[derive(Debug, Default)]
@@ -14,6 +15,15 @@ pub(super) struct Table {
     order: VecDeque<(MonoTime, Name)>,
     /// The exchange that a client's nonce started, to recognise a repeated first query.
     by_nonce: BTreeMap<[u8; 16], Name>,
+    /// The exchanges of each peer, the oldest first.
+    by_peer: BTreeMap<Peer, VecDeque<Name>>,
+}
+
+/// How many exchanges a table holds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    pub(super) all: usize,
+    pub(super) of_peer: usize,
 }
 
 impl Table {
@@ -29,10 +39,15 @@ impl Table {
         self.exchanges.len()
     }
 
-    /// Adds an exchange. Removes the oldest if there are already `most`.
-    pub(super) fn insert(&mut self, name: Name, exchange: Exchange, most: usize) {
-        while self.exchanges.len() >= most && self.forget_oldest() {}
+    /// Adds an exchange. Removes the oldest of its peer, or of all, if there is no room.
+    pub(super) fn insert(&mut self, name: Name, exchange: Exchange, room: Room) {
+        let own = |table: &Self| table.by_peer.get(&exchange.peer).map(|own| (own.len(), own[0]));
+        while let Some((_, oldest)) = own(self).filter(|(len, _)| *len >= room.of_peer.max(1)) {
+            self.forget(&oldest);
+        }
+        while self.exchanges.len() >= room.all && self.forget_oldest() {}
         self.order.push_back((exchange.started_at, name));
+        self.by_peer.entry(exchange.peer).or_default().push_back(name);
         self.by_nonce.insert(name.nonce, name);
         self.exchanges.insert(name, exchange);
         self.compact();
@@ -40,7 +55,14 @@ impl Table {
 
     /// Removes an exchange and wipes its secrets.
     pub(super) fn forget(&mut self, name: &Name) {
-        self.exchanges.remove(name);
+        if let Some(Exchange { peer, .. }) = self.exchanges.remove(name)
+            && let Some(own) = self.by_peer.get_mut(&peer)
+        {
+            own.retain(|known| known != name);
+            if own.is_empty() {
+                self.by_peer.remove(&peer);
+            }
+        }
         if self.by_nonce.get(&name.nonce) == Some(name) {
             self.by_nonce.remove(&name.nonce);
         }

@@ -171,6 +171,8 @@ impl Conversation {
                 // HTTP has no quick acks.
                 Some(Output::QuickAck(_)) => {}
                 Some(output) => return Ok(Some(output)),
+                // A request has one response, which another thread computes.
+                None if machine.awaits_handshake() => return Ok(None),
                 None if side.is_due(now.mono) || is_draining => {
                     let persistence = side.respond(&[], &mut scratch.out);
                     self.end_response(now, persistence, scratch)?;

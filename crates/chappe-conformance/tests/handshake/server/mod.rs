@@ -1,6 +1,7 @@
 //! Rows SEC-44 to SEC-60 of the checklist, one by one, as a client observes them.
 
 mod exchange;
+mod first_step;
 mod floods;
 mod halves;
 mod inner_data;
