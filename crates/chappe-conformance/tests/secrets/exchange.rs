@@ -7,7 +7,7 @@ use chappe_crypto::rsa::KeyRing;
 use chappe_framing::{FrameBuf, MonoTime, MsgId, Now, SessionId, UnixTime, plain};
 use chappe_handshake::bind::{BindContext, BindTempAuthKey};
 use chappe_handshake::{
-    ClientHandshake, ClientOptions, DcId, ExpectResPq, Outcome, Peer, Progress, Reply, Retry,
+    ClientHandshake, ClientOptions, DcId, ExpectResPq, FrameStep, Outcome, Peer, Progress, Reply, Retry,
     ServerHandshakes, ServerOptions,
 };
 use chappe_tl::{Deserializable as _, Serializable as _};
@@ -27,7 +27,18 @@ fn exchange_over_frames(options: ClientOptions, server_options: ServerOptions, k
     let mut is_done = false;
     while !is_done {
         assert!(client.poll_transmit(time, &mut question));
-        let reply = server.handle_frame(time, Peer(1), question.as_slice(), &mut answer, server_rng);
+        let step = server.begin_frame(time, Peer(1), question.as_slice(), &mut answer, server_rng);
+        texts.push(show("chappe_handshake::FrameStep", &step));
+        let reply = match step {
+            FrameStep::Answer => Reply::Answer,
+            FrameStep::Refuse(refusal) => Reply::Refuse(refusal),
+            FrameStep::Work(work) => {
+                texts.push(show("chappe_handshake::Work", &work));
+                let done = work.run(server_rng);
+                texts.push(show("chappe_handshake::WorkDone", &done));
+                server.finish(time, done, &mut answer)
+            }
+        };
         texts.push(show("chappe_handshake::Reply", &reply));
         if let Reply::Key(candidate) = reply {
             texts.push(show("chappe_handshake::Candidate", &candidate));

@@ -276,6 +276,8 @@ const EXEMPT: [(&str, &[&str]); 6] = [
             "chappe_server::blocking::Server",
             "chappe_server::driver::ConnectionLimit",
             "chappe_server::driver::ConnectionPermit",
+            "chappe_server::driver::HandshakeThreads",
+            "chappe_server::driver::HandshakeWorker",
             "chappe_server::driver::Conversation",
             "chappe_server::driver::Scratch",
             "chappe_server::driver::ScratchPool",

@@ -318,9 +318,9 @@ impl ServerHandshakes {
         name: Name,
         query: QueryHash,
         peer: Peer,
-        (answer, params): (Vec<u8>, DhParamsSent),
+        (answer, params): (Vec<u8>, Arc<DhParamsSent>),
     ) -> Result<(), RefusalReason> {
-        let state = State::DhParamsSent { params: Arc::new(params), retry_id: 0 };
+        let state = State::DhParamsSent { params, retry_id: 0 };
         match self.table.get_mut(&name) {
             Some(exchange) if exchange.answer_to(query).is_some() => {}
             Some(exchange) if matches!(exchange.state, State::ResPqSent(_)) => {

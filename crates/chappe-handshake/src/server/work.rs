@@ -47,7 +47,7 @@ enum Task {
 
 /// What work makes if all checks pass.
 pub(super) enum Made {
-    Params { answer: Vec<u8>, params: DhParamsSent },
+    Params { answer: Vec<u8>, params: Arc<DhParamsSent> },
     Key { key: AgreedKey, retry_id: i64 },
 }
 
@@ -121,7 +121,7 @@ fn server_dh_params(
         inner::seal(&inner, &nonces.tmp_aes(), rng).map_err(|_| RefusalReason::Internal)?;
     let answer = enums::ServerDhParams::Ok(types::ServerDhParamsOk { nonce, server_nonce, encrypted_answer });
     let answer = answer.try_to_bytes().map_err(|_| RefusalReason::Internal)?;
-    Ok(Made::Params { answer, params: DhParamsSent { nonces, exponent, asked } })
+    Ok(Made::Params { answer, params: Arc::new(DhParamsSent { nonces, exponent, asked }) })
 }
 
 /// Checks `set_client_DH_params` and computes the key.
