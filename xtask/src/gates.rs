@@ -70,6 +70,11 @@ pub(crate) const ALL: &[Gate] = &[
     gate("doc", "The documentation builds without a warning", docs::run),
     gate("no-std", "The protocol crates link and run without std", no_std::run),
     gate(
+        "targets",
+        "ARM runs the tests of the protocol crates, and WebAssembly builds them",
+        crate::target::run,
+    ),
+    gate(
         "features",
         "Each crate alone, with no, each and every feature, has no warning of clippy",
         features::run,
@@ -99,7 +104,7 @@ pub(crate) fn run_named(name: &str, context: &mut Context) -> Result<Verdict> {
 }
 
 /// Prints the result of the gate `name`.
-fn show(name: &str, verdict: &Verdict) {
+pub(crate) fn show(name: &str, verdict: &Verdict) {
     match verdict {
         Verdict::Passed(note) => println!("{name}: passed {note}"),
         Verdict::Skipped(why) => println!("{name}: SKIPPED, {why}"),

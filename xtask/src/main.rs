@@ -18,6 +18,7 @@ mod proof;
 mod release;
 mod schema;
 mod shell;
+mod target;
 mod workspace;
 
 use std::path::{Path, PathBuf};
@@ -62,6 +63,8 @@ enum Task {
     Release(release::Release),
     /// Runs the fuzzing targets in rotation.
     Fuzz(fuzz::Fuzz),
+    /// Builds and tests on another kind of machine, emulated.
+    Target(target::Other),
     /// Runs the statistical constant-time test.
     Timing(bench::Timing),
 }
@@ -114,6 +117,7 @@ fn run() -> Result<()> {
         Task::Bench(bench) => bench.run(),
         Task::Release(release) => release.run(),
         Task::Fuzz(fuzz) => fuzz.run(),
+        Task::Target(target) => target.run(),
         Task::Timing(timing) => timing.run(),
     }
 }

@@ -7,7 +7,7 @@ use crate::shell;
 
 /// Packages that are workspaces of their own.
 const OUTSIDE: &[&str] =
-    &["crates/chappe-bench", "crates/chappe-fuzz", "crates/examples/import-session", "xtask/no-std-proof"];
+    &["crates/chappe-bench", "crates/chappe-fuzz", "crates/examples/import-session", "xtask/instructions", "xtask/no-std-proof"];
 
 /// Runs `cargo fmt --check` everywhere.
 pub(super) fn run(context: &mut Context) -> Result<Verdict> {
