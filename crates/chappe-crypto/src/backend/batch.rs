@@ -30,18 +30,18 @@ impl Drop for MessageStream<'_> {
 impl Backend {
     /// Encrypts several independent streams. Trailing partial blocks are left unchanged.
     pub(crate) fn ige_encrypt_many(self, streams: &mut [IgeStream<'_>]) {
-        match (self.ni, self.wide) {
+        match (self.narrow, self.wide) {
             (_, Some(wide)) => wide.ige_encrypt_many(streams),
-            (Some(ni), None) => ni.ige_encrypt_many(streams),
+            (Some(narrow), None) => narrow.ige_encrypt_many(streams),
             (None, None) => for_each_stream(streams, portable::ige_encrypt),
         }
     }
 
     /// Decrypts several independent streams. Trailing partial blocks are left unchanged.
     pub(crate) fn ige_decrypt_many(self, streams: &mut [IgeStream<'_>]) {
-        match (self.ni, self.wide) {
+        match (self.narrow, self.wide) {
             (_, Some(wide)) => wide.ige_decrypt_many(streams),
-            (Some(ni), None) => ni.ige_decrypt_many(streams),
+            (Some(narrow), None) => narrow.ige_decrypt_many(streams),
             (None, None) => for_each_stream(streams, portable::ige_decrypt),
         }
     }
@@ -76,8 +76,8 @@ impl Backend {
         next_prefix: &[u8; 32],
         next: &[[u8; 16]],
     ) -> [u8; 32] {
-        if let Some(ni) = self.ni {
-            return ni.ige_encrypt_sha256(key, iv, data, next_prefix, next);
+        if let Some(narrow) = self.narrow {
+            return narrow.ige_encrypt_sha256(key, iv, data, next_prefix, next);
         }
         portable::ige_encrypt(key, iv, data.as_flattened_mut());
         portable::sha256_prefixed(next_prefix, next)

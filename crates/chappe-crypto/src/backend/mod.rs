@@ -10,8 +10,20 @@ pub(crate) mod batch;
 pub(crate) mod modexp;
 pub(crate) mod portable;
 
-#[cfg(not(target_arch = "x86_64"))]
-#[path = "absent.rs"]
+#[cfg(any(
+    target_arch = "x86_64",
+    all(target_arch = "aarch64", target_endian = "little", target_feature = "neon")
+))]
+mod shared;
+
+#[cfg(not(any(
+    target_arch = "x86_64",
+    all(target_arch = "aarch64", target_endian = "little", target_feature = "neon")
+)))]
+#[path = "absent/mod.rs"]
+mod kernels;
+#[cfg(all(target_arch = "aarch64", target_endian = "little", target_feature = "neon"))]
+#[path = "arm/mod.rs"]
 mod kernels;
 #[cfg(target_arch = "x86_64")]
 #[path = "x86/mod.rs"]
@@ -23,13 +35,13 @@ use core::{fmt, hint};
 
 use subtle::Choice;
 
-use self::kernels::{Ni, Wide};
+use self::kernels::{Narrow, Wide};
 use crate::kdf::AesKeyIv;
 
 /// The implementation to use: a few bytes that prove which CPU features exist.
 #[derive(Clone, Copy, Debug)]
 pub struct Backend {
-    ni: Option<Ni>,
+    narrow: Option<Narrow>,
     wide: Option<Wide>,
 }
 
@@ -40,23 +52,23 @@ impl Backend {
         if cfg!(chappe_portable) {
             return Self::portable();
         }
-        Self { ni: Ni::detect(), wide: Wide::detect() }
+        Self { narrow: Narrow::detect(), wide: Wide::detect() }
     }
 
     /// Returns the portable implementation.
     pub const fn portable() -> Self {
-        Self { ni: None, wide: None }
+        Self { narrow: None, wide: None }
     }
 
     /// Returns this implementation without VAES and AVX-512.
     #[must_use]
     pub const fn narrow(self) -> Self {
-        Self { ni: self.ni, wide: None }
+        Self { narrow: self.narrow, wide: None }
     }
 
     /// Returns whether this is the portable code.
     pub const fn is_portable(self) -> bool {
-        self.ni.is_none()
+        self.narrow.is_none()
     }
 
     /// Returns whether VAES and AVX-512 are used.
@@ -66,32 +78,32 @@ impl Backend {
 
     /// Encrypts whole blocks in place with AES-256-IGE. A trailing partial block is left unchanged.
     pub(crate) fn ige_encrypt(self, key: &[u8; 32], iv: &[u8; 32], data: &mut [u8]) {
-        match self.ni {
-            Some(ni) => ni.ige_encrypt(key, iv, data),
+        match self.narrow {
+            Some(narrow) => narrow.ige_encrypt(key, iv, data),
             None => portable::ige_encrypt(key, iv, data),
         }
     }
 
     /// Decrypts whole blocks in place with AES-256-IGE. A trailing partial block is left unchanged.
     pub(crate) fn ige_decrypt(self, key: &[u8; 32], iv: &[u8; 32], data: &mut [u8]) {
-        match self.ni {
-            Some(ni) => ni.ige_decrypt(key, iv, data),
+        match self.narrow {
+            Some(narrow) => narrow.ige_decrypt(key, iv, data),
             None => portable::ige_decrypt(key, iv, data),
         }
     }
 
     /// Derives key and IV of MTProto 2.0; `x` is 0 or 8.
     pub(crate) fn kdf_v2(self, secret: &[u8; 256], x: usize, msg_key: &[u8; 16]) -> AesKeyIv {
-        match self.ni {
-            Some(ni) => ni.kdf_v2(secret, x, msg_key),
+        match self.narrow {
+            Some(narrow) => narrow.kdf_v2(secret, x, msg_key),
             None => portable::kdf_v2(secret, x, msg_key),
         }
     }
 
     /// Returns the SHA-256 of `prefix` followed by `data`.
     pub(crate) fn sha256_prefixed(self, prefix: &[u8; 32], data: &[[u8; 16]]) -> [u8; 32] {
-        match self.ni {
-            Some(ni) => ni.sha256_prefixed(prefix, data),
+        match self.narrow {
+            Some(narrow) => narrow.sha256_prefixed(prefix, data),
             None => portable::sha256_prefixed(prefix, data),
         }
     }
@@ -104,8 +116,8 @@ impl Backend {
         prefix: &[u8; 32],
         data: &mut [[u8; 16]],
     ) -> [u8; 32] {
-        match self.ni {
-            Some(ni) => ni.ige_decrypt_sha256(key, iv, prefix, data),
+        match self.narrow {
+            Some(narrow) => narrow.ige_decrypt_sha256(key, iv, prefix, data),
             None => portable::ige_decrypt_sha256(key, iv, prefix, data),
         }
     }
@@ -122,10 +134,9 @@ impl Backend {
 
     /// Expands a key for CTR mode.
     pub(crate) fn ctr_key(self, key: &[u8; 32]) -> CtrKey {
-        match self.ni {
-            Some(ni) => CtrKey::Kernel(ni.ctr_key(key)),
-            None => CtrKey::Portable(portable::CtrKey::new(key)),
-        }
+        // Not a `match`: where there are no kernels, nothing could follow the call.
+        let kernel = self.narrow.map(|narrow| narrow.ctr_key(key));
+        kernel.map_or_else(|| CtrKey::Portable(portable::CtrKey::new(key)), CtrKey::Kernel)
     }
 }
 

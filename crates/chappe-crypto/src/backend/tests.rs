@@ -38,6 +38,20 @@ fn counts() -> impl Iterator<Item = usize> {
 }
 
 #[test]
+fn kernels_are_used_where_the_cpu_has_their_instructions() {
+    #[cfg(target_arch = "x86_64")]
+    let has_them = std::is_x86_feature_detected!("aes")
+        && std::is_x86_feature_detected!("sha")
+        && std::is_x86_feature_detected!("sse4.1");
+    #[cfg(target_arch = "aarch64")]
+    let has_them =
+        std::arch::is_aarch64_feature_detected!("aes") && std::arch::is_aarch64_feature_detected!("sha2");
+    #[cfg(not(any(target_arch = "aarch64", target_arch = "x86_64")))]
+    let has_them = false;
+    assert_eq!(Backend::detect().is_portable(), cfg!(chappe_portable) || !has_them);
+}
+
+#[test]
 fn one_stream_is_what_the_portable_code_makes_of_it() {
     let mut rng = rng(1);
     for backend in backends() {

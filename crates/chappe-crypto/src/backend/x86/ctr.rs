@@ -3,7 +3,7 @@
 use core::arch::x86_64::{_mm_aesenc_si128, _mm_aesenclast_si128};
 
 use super::{
-    Ni,
+    Narrow,
     aes::{RoundKeys, encryption_keys},
     register::{load, store, xor},
 };
@@ -12,11 +12,11 @@ use super::{
 #[derive(Clone)]
 pub(crate) struct CtrKey {
     keys: RoundKeys,
-    proof: Ni,
+    proof: Narrow,
 }
 
 impl CtrKey {
-    pub(super) fn new(proof: Ni, key: &[u8; 32]) -> Self {
+    pub(super) fn new(proof: Narrow, key: &[u8; 32]) -> Self {
         // SAFETY: `encryption_keys` needs the CPU features that `proof` proves.
         let keys = unsafe { encryption_keys(key) };
         Self { keys, proof }

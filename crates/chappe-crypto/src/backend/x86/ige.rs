@@ -55,7 +55,7 @@ pub(super) fn decrypt(key: &[u8; 32], iv: &[u8; 32], blocks: &mut [[u8; 16]]) {
 #[cfg(feature = "batch")]
 /// Continues a stream to its end.
 pub(super) fn resume<const DECRYPT: bool>(
-    _proof: super::Ni,
+    _proof: super::Narrow,
     keys: &RoundKeys,
     chain: Chain,
     blocks: &mut [[u8; 16]],

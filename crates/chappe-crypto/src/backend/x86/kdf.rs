@@ -14,7 +14,7 @@ use core::arch::x86_64::{
 };
 
 use super::{
-    Ni,
+    Narrow,
     register::{load, store_pair},
     sha256::{INITIAL, State, Words, big_endian, constants, quarter},
 };
@@ -23,8 +23,8 @@ use crate::kdf::AesKeyIv;
 /// Derives key and IV. `x` is 0 or 8.
 #[inline(never)]
 #[target_feature(enable = "sha,sse4.1,ssse3")]
-pub(super) fn aes_v2(ni: Ni, secret: &[u8; 256], x: usize, msg_key: &[u8; 16]) -> AesKeyIv {
-    ni.clean_uppers();
+pub(super) fn aes_v2(narrow: Narrow, secret: &[u8; 256], x: usize, msg_key: &[u8; 16]) -> AesKeyIv {
+    narrow.clean_uppers();
     let part = |at: usize| load(secret[at + x..].first_chunk().expect("x is at most 8"));
     let msg_key = load(msg_key);
     // The last 4 of 36 bytes are the highest of the 16 that end there.

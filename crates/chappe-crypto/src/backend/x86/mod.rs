@@ -1,12 +1,12 @@
 //! Kernels for `x86_64` CPUs.
 //!
-//! [`Ni`] is proof of AES-NI and SHA-NI, [`Wide`] of VAES and AVX-512 beside them. Only `detect` makes one, so
+//! [`Narrow`] is proof of AES-NI and SHA-NI, [`Wide`] of VAES and AVX-512 beside them. Only `detect` makes one, so
 //! holding one is the safety argument of every call below.
 //!
 //! **Trap:** SHA-NI has no VEX encoding. If the upper half of any vector register is dirty and a kernel mixes
 //! VEX-encoded instructions with SHA-NI (as all code does that is compiled for a CPU with AVX), each change costs
 //! some 140 cycles. So no SHA kernel is inlined, none touches a YMM register, and each begins with
-//! [`Ni::clean_uppers`].
+//! [`Narrow::clean_uppers`].
 
 mod aes;
 #[cfg(feature = "batch")]
@@ -24,29 +24,29 @@ use core::arch::asm;
 pub(crate) use self::ctr::CtrKey;
 use crate::kdf::AesKeyIv;
 
-cpufeatures::new!(cpu_ni, "aes", "sha", "sse2", "ssse3", "sse4.1");
+cpufeatures::new!(cpu_narrow, "aes", "sha", "sse2", "ssse3", "sse4.1");
 cpufeatures::new!(cpu_avx, "avx");
 cpufeatures::new!(cpu_wide, "avx", "avx512f", "avx512bw", "avx512dq", "avx512vl", "vaes");
 
-/// Proof that this CPU has AES-NI, SHA-NI, SSSE3 and SSE4.1. Only [`Ni::detect`] makes one.
+/// Proof that this CPU has AES-NI, SHA-NI, SSSE3 and SSE4.1. Only [`Narrow::detect`] makes one.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ni {
+pub(crate) struct Narrow {
     has_avx: bool,
 }
 
-/// Proof that this CPU has VAES and AVX-512 (F, BW, DQ, VL) beside everything of [`Ni`]. Only [`Wide::detect`]
+/// Proof that this CPU has VAES and AVX-512 (F, BW, DQ, VL) beside everything of [`Narrow`]. Only [`Wide::detect`]
 /// makes one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wide(
-    #[cfg_attr(not(feature = "batch"), allow(dead_code, reason = "the kernels of a batch need it"))] Ni,
+    #[cfg_attr(not(feature = "batch"), allow(dead_code, reason = "the kernels of a batch need it"))] Narrow,
 );
 
 #[allow(clippy::unused_self, reason = "holding the proof is what it takes to call these")]
-impl Ni {
+impl Narrow {
     /// Detects the CPU's features. The result is cached.
     #[inline]
     pub(crate) fn detect() -> Option<Self> {
-        cpu_ni::get().then(|| Self { has_avx: cpu_avx::get() })
+        cpu_narrow::get().then(|| Self { has_avx: cpu_avx::get() })
     }
 
     /// Clears the upper halves of the vector registers if there are any.
@@ -111,8 +111,8 @@ impl Wide {
     /// Detects the CPU's features. The result is cached.
     #[inline]
     pub(crate) fn detect() -> Option<Self> {
-        let ni = Ni::detect()?;
-        cpu_wide::get().then_some(Self(ni))
+        let narrow = Narrow::detect()?;
+        cpu_wide::get().then_some(Self(narrow))
     }
 
     pub(crate) fn mask(self, mask: u8, data: &mut [[u8; 16]]) {

@@ -11,36 +11,10 @@ use core::arch::x86_64::{
 };
 
 use super::{
-    Ni,
+    Narrow,
     register::{load, load_pair, store_pair},
 };
-
-/// State in front of the first block.
-pub(super) const INITIAL: [u32; 8] =
-    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
-
-/// Round constants, four to a row.
-#[repr(align(64))]
-pub(super) struct Constants(pub(super) [[u32; 4]; 16]);
-
-pub(super) static K: Constants = Constants([
-    [0x428a_2f98, 0x7137_4491, 0xb5c0_fbcf, 0xe9b5_dba5],
-    [0x3956_c25b, 0x59f1_11f1, 0x923f_82a4, 0xab1c_5ed5],
-    [0xd807_aa98, 0x1283_5b01, 0x2431_85be, 0x550c_7dc3],
-    [0x72be_5d74, 0x80de_b1fe, 0x9bdc_06a7, 0xc19b_f174],
-    [0xe49b_69c1, 0xefbe_4786, 0x0fc1_9dc6, 0x240c_a1cc],
-    [0x2de9_2c6f, 0x4a74_84aa, 0x5cb0_a9dc, 0x76f9_88da],
-    [0x983e_5152, 0xa831_c66d, 0xb003_27c8, 0xbf59_7fc7],
-    [0xc6e0_0bf3, 0xd5a7_9147, 0x06ca_6351, 0x1429_2967],
-    [0x27b7_0a85, 0x2e1b_2138, 0x4d2c_6dfc, 0x5338_0d13],
-    [0x650a_7354, 0x766a_0abb, 0x81c2_c92e, 0x9272_2c85],
-    [0xa2bf_e8a1, 0xa81a_664b, 0xc24b_8b70, 0xc76c_51a3],
-    [0xd192_e819, 0xd699_0624, 0xf40e_3585, 0x106a_a070],
-    [0x19a4_c116, 0x1e37_6c08, 0x2748_774c, 0x34b0_bcb5],
-    [0x391c_0cb3, 0x4ed8_aa4a, 0x5b9c_ca4f, 0x682e_6ff3],
-    [0x748f_82ee, 0x78a5_636f, 0x84c8_7814, 0x8cc7_0208],
-    [0x90be_fffa, 0xa450_6ceb, 0xbef9_a3f7, 0xc671_78f2],
-]);
+pub(super) use crate::backend::shared::sha256_constants::{INITIAL, K};
 
 /// One block of input as words.
 pub(super) type Words = [__m128i; 4];
@@ -158,16 +132,16 @@ pub(super) fn finish(mut state: State, units: &[[u8; 16]], total: usize) -> [__m
 
 #[cfg(feature = "batch")]
 /// Like [`finish`], from a state that other code left, for callers whose code may use AVX.
-pub(super) fn finish_from(ni: Ni, words: [u32; 8], units: &[[u8; 16]], total: usize) -> [u8; 32] {
-    // SAFETY: `finish_clean` needs the CPU features that `ni` proves.
-    unsafe { finish_clean(ni, words, units, total) }
+pub(super) fn finish_from(narrow: Narrow, words: [u32; 8], units: &[[u8; 16]], total: usize) -> [u8; 32] {
+    // SAFETY: `finish_clean` needs the CPU features that `narrow` proves.
+    unsafe { finish_clean(narrow, words, units, total) }
 }
 
 #[cfg(feature = "batch")]
 #[inline(never)]
 #[target_feature(enable = "sha,sse4.1,ssse3")]
-fn finish_clean(ni: Ni, words: [u32; 8], units: &[[u8; 16]], total: usize) -> [u8; 32] {
-    ni.clean_uppers();
+fn finish_clean(narrow: Narrow, words: [u32; 8], units: &[[u8; 16]], total: usize) -> [u8; 32] {
+    narrow.clean_uppers();
     let mut digest = [0; 32];
     store_pair(&mut digest, finish(State::new(words), units, total));
     digest
@@ -188,8 +162,8 @@ pub(super) fn finish_words(state: State, mut w: Words, used: usize, total: usize
 /// Returns the SHA-256 of `prefix` followed by `data`.
 #[inline(never)]
 #[target_feature(enable = "sha,sse4.1,ssse3")]
-pub(super) fn prefixed(ni: Ni, prefix: &[u8; 32], data: &[[u8; 16]]) -> [u8; 32] {
-    ni.clean_uppers();
+pub(super) fn prefixed(narrow: Narrow, prefix: &[u8; 32], data: &[[u8; 16]]) -> [u8; 32] {
+    narrow.clean_uppers();
     let total = 32 + 16 * data.len();
     let (state, rest) = begin(prefix, data);
     let mut digest = [0; 32];

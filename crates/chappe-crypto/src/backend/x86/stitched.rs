@@ -27,7 +27,7 @@ use core::{
 };
 
 use super::{
-    Ni,
+    Narrow,
     aes::{RoundKeys, decryption_keys},
     ige::{self, Chain, last, round},
     register::{load, load_pair, store, store_pair, xor},
@@ -136,7 +136,7 @@ macro_rules! step {
 #[target_feature(enable = "aes,sha,sse4.1,ssse3")]
 #[allow(unused_assignments, reason = "the last groups of a block schedule no more words")]
 pub(super) fn decrypt(
-    ni: Ni,
+    narrow: Narrow,
     key: &[u8; 32],
     iv: &[u8; 32],
     prefix: &[u8; 32],
@@ -144,9 +144,9 @@ pub(super) fn decrypt(
 ) -> [u8; 32] {
     if data.len() < MIN_DECRYPT {
         ige::decrypt(key, iv, data);
-        return sha256::prefixed(ni, prefix, data);
+        return sha256::prefixed(narrow, prefix, data);
     }
-    ni.clean_uppers();
+    narrow.clean_uppers();
     let keys = decryption_keys(key);
     let mut stream = Stream::new(&keys, Chain::new::<true>(iv), &data[0]);
     let mut w = first_block(&keys, &mut stream, prefix, data);
@@ -196,7 +196,7 @@ fn rest_of_stream(keys: &RoundKeys, mut stream: Stream, blocks: &mut [[u8; 16]])
 #[target_feature(enable = "aes,sha,sse4.1,ssse3")]
 #[allow(unused_assignments, reason = "the last groups of a block schedule no more words")]
 pub(super) fn encrypt(
-    ni: Ni,
+    narrow: Narrow,
     key: &[u8; 32],
     iv: &[u8; 32],
     data: &mut [[u8; 16]],
@@ -207,13 +207,13 @@ pub(super) fn encrypt(
     let total = 32 + 16 * next.len();
     let [first, _, ..] = data else {
         ige::encrypt(key, iv, data);
-        return sha256::prefixed(ni, next_prefix, next);
+        return sha256::prefixed(narrow, next_prefix, next);
     };
     if next.len() < hashed {
         ige::encrypt(key, iv, data);
-        return sha256::prefixed(ni, next_prefix, next);
+        return sha256::prefixed(narrow, next_prefix, next);
     }
-    ni.clean_uppers();
+    narrow.clean_uppers();
     let keys = encryption_keys(key);
     let mut stream = Stream::new(&keys, Chain::new::<false>(iv), first);
     let (Some(mut state), _) = sha256::begin(next_prefix, next) else { unreachable!("next has two units") };

@@ -14,7 +14,7 @@ use core::array;
 
 use super::{
     Wide, ige,
-    ige_many::Lane,
+    ige_many::Cipher,
     ige_wide, sha256,
     sha256_wide::{LANES, States},
 };
@@ -73,11 +73,11 @@ fn decrypt_batch<const H: usize, const G: usize>(wide: Wide, batch: &mut [Messag
     let mut states = States::new(wide);
     let mut parts: [[_; G]; H] = array::from_fn(|h| {
         array::from_fn(|g| {
-            let lanes: [_; 4] = array::from_fn(|j| {
+            let ciphers: [_; 4] = array::from_fn(|j| {
                 let message = &batch[4 * (G * h + g) + j];
-                Lane::new::<true>(wide.0, &message.key, &message.iv, &mut [])
+                Cipher::new::<true>(wide.0, &message.key, &message.iv)
             });
-            ige_wide::Group::new(wide, lanes.each_ref().map(|lane| (&lane.keys, lane.chain)))
+            ige_wide::Group::new(wide, ciphers.each_ref().map(|cipher| (&cipher.keys, cipher.chain)))
         })
     });
     decrypt_range(wide, &mut parts, batch, 0, FIRST);
@@ -90,8 +90,8 @@ fn decrypt_batch<const H: usize, const G: usize>(wide: Wide, batch: &mut [Messag
         done = next;
     }
     for (message, chain) in batch.iter_mut().zip(parts.iter().flatten().flat_map(ige_wide::Group::chains)) {
-        let lane = Lane::new::<true>(wide.0, &message.key, &message.iv, &mut message.data[end..]);
-        ige::resume::<true>(wide.0, &lane.keys, chain, lane.rest);
+        let cipher = Cipher::new::<true>(wide.0, &message.key, &message.iv);
+        ige::resume::<true>(wide.0, &cipher.keys, chain, &mut message.data[end..]);
     }
     finish(wide, &states, batch, end);
 }

@@ -6,11 +6,11 @@ mod ige_wide;
 mod sha256_wide;
 
 // The kernels of one stream, for the modules of this folder.
-use super::{Ni, Wide, aes, ige, register, sha256, stitched};
+use super::{Narrow, Wide, aes, ige, register, sha256, stitched};
 use crate::{backend::batch::MessageStream, ige::IgeStream};
 
 #[allow(clippy::unused_self, reason = "the caller proves the CPU features by holding `self`")]
-impl Ni {
+impl Narrow {
     /// Several independent streams, four at a time.
     pub(crate) fn ige_encrypt_many(self, streams: &mut [IgeStream<'_>]) {
         ige_many::run::<false>(self, None, streams);

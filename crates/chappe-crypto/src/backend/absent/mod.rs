@@ -1,14 +1,13 @@
 //! No kernels for this kind of CPU: the proofs cannot be made, so the methods cannot be called.
 
+mod wide;
+
+pub(crate) use self::wide::Wide;
 use crate::kdf::AesKeyIv;
 
 /// Would be proof of AES and SHA instructions.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Ni {}
-
-/// Would be proof of wide vectors.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Wide {}
+pub(crate) enum Narrow {}
 
 /// Would be an expanded key.
 #[derive(Clone)]
@@ -20,7 +19,7 @@ impl CtrKey {
     }
 }
 
-impl Ni {
+impl Narrow {
     pub(crate) const fn detect() -> Option<Self> {
         None
     }
@@ -56,22 +55,12 @@ impl Ni {
     }
 }
 
-impl Wide {
-    pub(crate) const fn detect() -> Option<Self> {
-        None
-    }
-
-    pub(crate) fn mask(self, _: u8, _: &mut [[u8; 16]]) {
-        match self {}
-    }
-}
-
 #[cfg(feature = "batch")]
 mod batch {
-    use super::{Ni, Wide};
-    use crate::{backend::batch::MessageStream, ige::IgeStream};
+    use super::Narrow;
+    use crate::ige::IgeStream;
 
-    impl Ni {
+    impl Narrow {
         pub(crate) fn ige_encrypt_many(self, _: &mut [IgeStream<'_>]) {
             match self {}
         }
@@ -88,24 +77,6 @@ mod batch {
             _: &[u8; 32],
             _: &[[u8; 16]],
         ) -> [u8; 32] {
-            match self {}
-        }
-    }
-
-    impl Wide {
-        pub(crate) fn ige_encrypt_many(self, _: &mut [IgeStream<'_>]) {
-            match self {}
-        }
-
-        pub(crate) fn ige_decrypt_many(self, _: &mut [IgeStream<'_>]) {
-            match self {}
-        }
-
-        pub(crate) fn sha256_prefixed_many(self, _: &mut [MessageStream<'_>]) {
-            match self {}
-        }
-
-        pub(crate) fn ige_decrypt_sha256_many(self, _: &mut [MessageStream<'_>]) {
             match self {}
         }
     }
