@@ -1,7 +1,7 @@
 //! Exponentiation modulo an odd number of up to 2048 bits.
 //!
 //! [`Modulus`] is the interface to the rest of the crate: numbers are 256 big-endian bytes, and the fastest kernel of this
-//! CPU computes. That is `ifma` with AVX-512 and IFMA, otherwise `scalar` with the inner loop of `mulx` or `rows`.
+//! CPU computes. That is `ifma` with AVX-512 and IFMA, otherwise `scalar` with the inner loop of `mulx`, `umulh` or `rows`.
 //!
 //! **Invariant:** neither time nor memory accesses depend on a base or on an exponent, except where a function's
 //! name says that its exponent is public.
@@ -12,6 +12,8 @@ mod ifma;
 mod mulx;
 mod rows;
 mod scalar;
+#[cfg(all(target_arch = "aarch64", target_pointer_width = "64", not(chappe_portable)))]
+mod umulh;
 
 use self::rows::PortableRows;
 
@@ -39,6 +41,8 @@ enum Kernel {
     Portable(scalar::Modulus<PortableRows>),
     #[cfg(all(target_arch = "x86_64", not(chappe_portable)))]
     Mulx(scalar::Modulus<mulx::Mulx>),
+    #[cfg(all(target_arch = "aarch64", target_pointer_width = "64", not(chappe_portable)))]
+    Umulh(scalar::Modulus<umulh::Umulh>),
     #[cfg(all(target_arch = "x86_64", not(chappe_portable)))]
     Ifma(ifma::Modulus),
 }
@@ -50,6 +54,8 @@ macro_rules! with_kernel {
             Kernel::Portable($modulus) => $work,
             #[cfg(all(target_arch = "x86_64", not(chappe_portable)))]
             Kernel::Mulx($modulus) => $work,
+            #[cfg(all(target_arch = "aarch64", target_pointer_width = "64", not(chappe_portable)))]
+            Kernel::Umulh($modulus) => $work,
             #[cfg(all(target_arch = "x86_64", not(chappe_portable)))]
             Kernel::Ifma($modulus) => $work,
         }
@@ -72,6 +78,9 @@ impl Modulus {
         if let Some(proof) = mulx::Mulx::detect() {
             return Self(Kernel::Mulx(scalar::Modulus::new(proof, &limbs_from_bytes(modulus))));
         }
+        #[cfg(all(target_arch = "aarch64", target_pointer_width = "64", not(chappe_portable)))]
+        return Self(Kernel::Umulh(scalar::Modulus::new(umulh::Umulh, &limbs_from_bytes(modulus))));
+        #[cfg(not(all(target_arch = "aarch64", target_pointer_width = "64", not(chappe_portable))))]
         Self::portable(modulus)
     }
 
@@ -126,6 +135,8 @@ impl core::fmt::Debug for Modulus {
             Kernel::Portable(_) => "Modulus(portable)",
             #[cfg(all(target_arch = "x86_64", not(chappe_portable)))]
             Kernel::Mulx(_) => "Modulus(mulx)",
+            #[cfg(all(target_arch = "aarch64", target_pointer_width = "64", not(chappe_portable)))]
+            Kernel::Umulh(_) => "Modulus(umulh)",
             #[cfg(all(target_arch = "x86_64", not(chappe_portable)))]
             Kernel::Ifma(_) => "Modulus(ifma)",
         })

@@ -89,5 +89,7 @@ fn the_best_kernel_of_the_cpu_is_taken() {
         std::format!("{:?}", Modulus::scalar(&small(3))) == "Modulus(mulx)",
         std::is_x86_feature_detected!("bmi2") && std::is_x86_feature_detected!("adx")
     );
+    #[cfg(all(target_arch = "aarch64", target_pointer_width = "64", not(chappe_portable)))]
+    assert_eq!(std::format!("{:?}", Modulus::new(&small(3))), "Modulus(umulh)");
     assert_eq!(std::format!("{:?}", Modulus::portable(&small(3))), "Modulus(portable)");
 }
