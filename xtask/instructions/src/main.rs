@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use aes::Aes256;
 use chappe_crypto::{AuthKey, MsgKey, Side, ctr::Ctr, ige as chappe_ige, kdf, message};
 use cipher::{
-    Array, BlockCipherEncrypt as _, BlockModeDecrypt as _, BlockModeEncrypt as _, KeyInit as _, KeyIvInit as _,
+    Array, BlockCipherEncrypt as _, BlockModeDecrypt as _, BlockModeEncrypt as _, KeyInit as _,
+    KeyIvInit as _,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -51,12 +52,16 @@ fn find(by: &str, work: &str) -> Option<Work> {
         ("rustcrypto", "ige-decrypt") => |_, data| decrypt(&KEY, &IV, data),
         ("rustcrypto", "ctr") => |_, data| ctr(data),
         ("rustcrypto", "sha256") => |auth_key, data| {
-            black_box(Sha256::new().chain_update(&auth_key.as_bytes()[88..120]).chain_update(data).finalize());
+            black_box(
+                Sha256::new().chain_update(&auth_key.as_bytes()[88..120]).chain_update(data).finalize(),
+            );
         },
         ("rustcrypto", "open") => |auth_key, data| {
             let aes = kdf::aes_v2(auth_key, Side::Client, &MsgKey::from_bytes([6; 16]));
             decrypt(&aes.key, &aes.iv, data);
-            black_box(Sha256::new().chain_update(&auth_key.as_bytes()[88..120]).chain_update(&*data).finalize());
+            black_box(
+                Sha256::new().chain_update(&auth_key.as_bytes()[88..120]).chain_update(&*data).finalize(),
+            );
             data.fill(0);
         },
         _ => return None,

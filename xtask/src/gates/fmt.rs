@@ -6,8 +6,13 @@ use super::{Context, Verdict};
 use crate::shell;
 
 /// Packages that are workspaces of their own.
-const OUTSIDE: &[&str] =
-    &["crates/chappe-bench", "crates/chappe-fuzz", "crates/examples/import-session", "xtask/instructions", "xtask/no-std-proof"];
+const OUTSIDE: &[&str] = &[
+    "crates/chappe-bench",
+    "crates/chappe-fuzz",
+    "crates/examples/import-session",
+    "xtask/instructions",
+    "xtask/no-std-proof",
+];
 
 /// Runs `cargo fmt --check` everywhere.
 pub(super) fn run(context: &mut Context) -> Result<Verdict> {

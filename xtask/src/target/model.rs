@@ -187,12 +187,18 @@ fn newest_assembly(folder: &Path) -> Result<String> {
 /// A loop is what stands between a label and a branch back to it, with no such loop inside.
 fn hot_loop(assembly: &str, symbol: &str) -> Option<Vec<String>> {
     let is_start = |line: &&str| line.starts_with("_R") && line.contains(symbol) && line.ends_with(':');
-    let lines: Vec<&str> =
-        assembly.lines().skip_while(|line| !is_start(line)).take_while(|line| !line.contains(".cfi_endproc")).collect();
+    let lines: Vec<&str> = assembly
+        .lines()
+        .skip_while(|line| !is_start(line))
+        .take_while(|line| !line.contains(".cfi_endproc"))
+        .collect();
     let label = |line: &str| line.strip_suffix(':').map(str::to_owned);
     let mut best: Option<(usize, &[&str])> = None;
     for (end, line) in lines.iter().enumerate() {
-        let Some(to) = line.trim_start().strip_prefix('b').and_then(|_| line.split_whitespace().last()) else { continue };
+        let Some(to) = line.trim_start().strip_prefix('b').and_then(|_| line.split_whitespace().last())
+        else {
+            continue;
+        };
         let start = lines[..end].iter().rposition(|line| label(line).as_deref() == Some(to));
         let Some(body) = start.map(|start| &lines[start + 1..=end]) else { continue };
         let count = body.iter().filter(|line| is_cryptographic(line)).count();
@@ -231,7 +237,7 @@ fn counted(context: &Context, toolchain: &Toolchain, target: &Target) -> Result<
             count(2).and_then(|two| Ok(two.saturating_sub(count(1)?)))
         });
         let (ours, theirs) = (ours?, theirs?);
-        let ratio = ours as f64 / theirs as f64;
+        let ratio = f64::from(ours) / f64::from(theirs);
         write!(table, "\n| {work} | {ours} | {theirs} | {ratio:.2} |")?;
     }
     table.push('\n');

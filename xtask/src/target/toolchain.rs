@@ -113,13 +113,13 @@ impl Toolchain {
     /// Runs a program and returns the number of instructions it took.
     ///
     /// The emulator translates one instruction at a time and logs each that it executes.
-    pub(super) fn count_instructions(&self, program: &Path, arguments: &[&str]) -> Result<usize> {
+    pub(super) fn count_instructions(&self, program: &Path, arguments: &[&str]) -> Result<u32> {
         let log = self.build().join("instructions.log");
         let mut run = Command::new(self.script("runner"));
         run.args(["-singlestep", "-d", "exec,nochain", "-D"]).arg(&log).arg(program).args(arguments);
         ensure!(run.stdin(Stdio::null()).status()?.success(), "{} failed", program.display());
         let lines = BufReader::new(fs::File::open(&log)?).split(b'\n');
-        lines.map(|line| Ok(usize::from(line?.starts_with(b"Trace")))).sum()
+        lines.map(|line| Ok(u32::from(line?.starts_with(b"Trace")))).sum()
     }
 
     /// Returns a command of cargo for a target.
@@ -148,7 +148,7 @@ impl Toolchain {
     fn std_parts(&self, triple: &str) -> Option<&'static str> {
         match self.machine {
             Machine::Linux { std: Std::Ready, .. } => None,
-            _ if triple != self.triple => Some("core,alloc,std,panic_abort"),
+            _ if triple != self.triple => Some("core,alloc"),
             _ => Some("std,test,panic_unwind,proc_macro"),
         }
     }

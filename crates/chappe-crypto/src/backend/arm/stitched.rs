@@ -54,23 +54,23 @@ macro_rules! step {
             };
         }
         macro_rules! group {
-                    ($i:literal) => {
-                        quarter!($i, $state, $w, {
-                            aes!($i * 7 / 2);
-                            aes!($i * 7 / 2 + 1);
-                        }, {
-                            aes!($i * 7 / 2 + 2);
-                            if $i % 2 == 1 {
-                                aes!($i * 7 / 2 + 3);
-                            }
-                        });
-                        // SAFETY: no instruction is executed; the registers are only said to have changed.
-                        unsafe {
-                            asm!("/* {0:v} {1:v} */", inout(vreg) $stream.s, inout(vreg) $state.abcd,
-                                options(nomem, nostack, preserves_flags));
+                            ($i:literal) => {
+                                quarter!($i, $state, $w, {
+                                    aes!($i * 7 / 2);
+                                    aes!($i * 7 / 2 + 1);
+                                }, {
+                                    aes!($i * 7 / 2 + 2);
+                                    if $i % 2 == 1 {
+                                        aes!($i * 7 / 2 + 3);
+                                    }
+                                });
+                                // SAFETY: no instruction is executed; the registers are only said to have changed.
+                                unsafe {
+                                    asm!("/* {0:v} {1:v} */", inout(vreg) $stream.s, inout(vreg) $state.abcd,
+                                        options(nomem, nostack, preserves_flags));
+                                }
+                            };
                         }
-                    };
-                }
         group!(0);
         group!(1);
         group!(2);
