@@ -98,7 +98,8 @@ fn sec_122_a_transport_error_under_a_temporary_key_costs_that_key_only() {
     pair.client.handle_transport_error(now, TransportErrorCode::UnknownAuthKey);
     let seen = own(pair.client.events());
     assert!(seen.contains(&Seen::Other(Event::NeedTemporaryKey)), "{seen:?}");
-    assert!(pair.client.is_pending(call) && !pair.client.is_terminated());
+    assert!(seen.contains(&failed(call, CallFailure::Uncertain)), "SEC-107: nobody can be asked about it");
+    assert!(!pair.client.is_terminated());
     let saved = pair.client.export(now, &[]);
     assert_eq!(SavedState::import(&saved).unwrap().key.auth_key, key());
 }

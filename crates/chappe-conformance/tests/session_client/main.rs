@@ -13,6 +13,7 @@ extern crate alloc;
 mod bulk;
 mod calls;
 mod clock;
+mod former;
 mod holes;
 mod keys;
 mod once;

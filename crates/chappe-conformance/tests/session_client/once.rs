@@ -93,3 +93,66 @@ fn a_session_that_the_client_gives_up_takes_no_acknowledged_call_along() {
     assert_eq!(again.len(), 1, "only what was refused");
     assert_eq!(pair.answer(again[0].msg_id, &BOOL_TRUE), [Seen::Answer(refused, BOOL_TRUE.to_vec())]);
 }
+
+#[test]
+fn a_call_is_asked_about_again_when_its_state_was_unclear() {
+    // What the specification gives no meaning, and 4 with its bits taken for an end.
+    for status in [0, 5, 6, 7] {
+        let mut pair = Pair::new();
+        let call = pair.call();
+        let query = pair.queries().remove(0);
+        let now = pair.now();
+        pair.client.handle_disconnected(now);
+        pair.client.handle_connected(now, TransportTail::None);
+        for round in 0..3 {
+            let (request, ids) = match state_request(&pair.sent()) {
+                Some(asked) => asked,
+                None => asked(&mut pair),
+            };
+            assert_eq!(ids, [query.msg_id.to_raw()], "{status}, round {round}");
+            assert_eq!(pair.say(&state_info(request, &[status])), []);
+            assert_eq!(pair.queries(), [], "{status}, round {round}: it proves nothing");
+        }
+        let (request, _) = asked(&mut pair);
+        pair.say(&state_info(request, &[4]));
+        assert_eq!(pair.answer(query.msg_id, &BOOL_TRUE), [Seen::Answer(call, BOOL_TRUE.to_vec())]);
+    }
+}
+
+fn resend(pair: &mut Pair, msg_id: MsgId) -> Vec<Seen> {
+    let request = types::MsgResendReq { msg_ids: vec![msg_id.to_raw()] };
+    pair.say(&enums::MsgResendReq::MsgResendReq(request).to_bytes())
+}
+
+#[test]
+fn a_call_that_the_server_wants_again_keeps_its_id() {
+    for repeat in [Repeat::AfterAsking, Repeat::Freely, Repeat::Never] {
+        let mut pair = Pair::new();
+        let call = pair.call_with(SendOptions::default().with_repeat(repeat));
+        let query = pair.queries().remove(0);
+        assert_eq!(resend(&mut pair, query.msg_id), []);
+        let again = pair.queries();
+        assert_eq!(again.len(), 1, "{repeat:?}");
+        assert_eq!(again[0].msg_id, query.msg_id, "{repeat:?}: under another id it could run twice");
+        assert!(again[0].container.is_some(), "SEC-106");
+        assert_eq!(pair.answer(query.msg_id, &BOOL_TRUE), [Seen::Answer(call, BOOL_TRUE.to_vec())]);
+    }
+}
+
+#[test]
+fn a_server_that_wants_a_call_again_without_end_ends_the_call() {
+    let mut pair = Pair::new();
+    let call = pair.call();
+    let query = pair.queries().remove(0);
+    let mut rounds = 0;
+    loop {
+        rounds += 1;
+        let seen = resend(&mut pair, query.msg_id);
+        if !seen.is_empty() {
+            assert_eq!(seen, [failed(call, CallFailure::TooManyAttempts)]);
+            break;
+        }
+        assert_eq!(pair.queries().len(), 1, "round {rounds}");
+    }
+    assert_eq!(rounds, SessionLimits::default().attempts);
+}

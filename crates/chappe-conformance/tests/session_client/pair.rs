@@ -201,20 +201,25 @@ impl Pair {
 
     /// Time passes while the server answers pings; returns what else was sent.
     pub fn live(&mut self, seconds: u64) -> Vec<Sent> {
-        let mut others = Vec::new();
+        self.live_and_see(seconds).1
+    }
+
+    /// The same, with what the client reported meanwhile.
+    pub fn live_and_see(&mut self, seconds: u64) -> (Vec<Seen>, Vec<Sent>) {
+        let (mut seen, mut others) = (Vec::new(), Vec::new());
         for _ in 0..seconds {
-            self.pass(1);
+            seen.extend(self.pass(1));
             for sent in self.sent() {
                 match functions::PingDelayDisconnect::from_bytes(&sent.body) {
                     Ok(ping) => {
                         let pong = types::Pong { msg_id: sent.msg_id.to_raw(), ping_id: ping.ping_id };
-                        self.say(&enums::Pong::Pong(pong).to_bytes());
+                        seen.extend(self.say(&enums::Pong::Pong(pong).to_bytes()));
                     }
                     Err(_) => others.push(sent),
                 }
             }
         }
-        others
+        (seen, others)
     }
 
     pub fn pass(&mut self, seconds: u64) -> Vec<Seen> {

@@ -396,9 +396,14 @@ impl World {
         for call in &self.app.calls {
             let executed = self.datacenter.executed.get(&call.number).map_or(0, BTreeSet::len);
             assert!(call.ended.is_some(), "{call:?}");
-            if call.repeat == Repeat::Never {
-                assert!(executed <= 1, "{call:?} was executed as {executed} messages");
-            }
+            let may_run_twice = match call.repeat {
+                Repeat::Freely => true,
+                // A frame that overtakes the first of a session begins it, and the server says that it did not receive
+                // the one that is late. Under temporary keys the binding is the first, and no call goes before its answer.
+                Repeat::AfterAsking => self.scenario != Scenario::TemporaryKeys,
+                Repeat::Never => false,
+            };
+            assert!(executed <= 1 || may_run_twice, "{call:?} was executed as {executed} messages");
             if matches!(call.ended, Some(Ended::Answered | Ended::Error)) {
                 assert!(executed >= 1, "{call:?} was answered and never executed");
             }

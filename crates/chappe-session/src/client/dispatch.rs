@@ -19,20 +19,20 @@ use chappe_types::{BadMsgCode, Rule};
 
 use super::ClientSession;
 use super::answers::{self, ErrorAnswer, Meaning};
-use super::calls::{CallId, Repeat, Slot};
+use super::calls::{CallId, Evidence, Repeat, Slot, StatusRules};
 use super::complaints::{self, ClockFix, Resend, SessionFix};
 use super::context::MessageContext;
 use super::events::{AuthorizationTrouble, CallFailure, DropOutcome, Event, ReconnectReason, Record};
 use super::exchange::Exchange;
 use super::held::HeldMessage;
-use super::keys::{Expired, KeyAction, KeySign, KeySlot};
+use super::keys::{Dropped, KeyAction, KeySign, KeySlot};
 use super::questions::Reply;
 use super::sent::{Sent, SentKind};
 use crate::MAX_IDS_PER_LIST;
 use crate::clock::ClockChange;
 use crate::event_log::Span;
 use crate::service::{BadMsg, Ids, MSG_COPY, RPC_ANSWER_DROPPED_RUNNING, Salts, Service, question_of};
-use crate::time::Now;
+use crate::time::{MonoTime, Now};
 use crate::window::Age;
 
 /// `boolTrue`, the answer to a binding.
@@ -41,6 +41,10 @@ const BOOL_TRUE: u32 = 0x9972_75b5;
 /// How far ahead of the server's clock the last id may be after the clock was set back. The server refuses ids that
 /// are 30 seconds ahead, so above this limit a new session is begun at once.
 const MAX_AHEAD: Duration = Duration::from_secs(20);
+
+/// How far ahead of the server's clock an id certainly was when it arrived, so that the server has refused it: twice the 30
+/// seconds that a server accepts, since the clock is late by the way of the complaint.
+const CERTAINLY_AHEAD: Duration = Duration::from_secs(60);
 
 /// Where the body of `msg_copy` starts: behind its id and the header of the copied message.
 const COPY_AT: usize = 4 + MessageHeader::LEN;
@@ -360,7 +364,7 @@ impl ClientSession {
         }
         if id == BOOL_TRUE {
             self.breaker.on_answer();
-            self.keys.on_bound();
+            self.keys.on_bound(result.now.mono);
             self.exchange.events.plain(Event::TemporaryKeyBound);
             return Ok(());
         }
@@ -384,11 +388,18 @@ impl ClientSession {
             Service::BadMsg(bad) => self.on_bad_msg(&message, bad),
             Service::StateReq(ids) => self.on_state_req(&message, ids),
             Service::StateInfo { req_msg_id, info } => {
-                self.exchange.on_state_info(now, &self.config.limits, req_msg_id, info);
+                let rules = self.status_rules(now);
+                self.exchange.on_state_info(&rules, req_msg_id, info);
             }
-            Service::AllInfo { ids, info } => self.exchange.on_all_info(now, &self.config.limits, ids, info),
+            Service::AllInfo { ids, info } => {
+                let rules = self.status_rules(now);
+                self.exchange.on_all_info(&rules, ids, info);
+            }
             Service::DetailedInfo { msg_id, answer, .. } => self.on_detailed_info(&message, msg_id, answer),
-            Service::ResendReq(ids) => self.exchange.on_resend_req(msg_id, ids),
+            Service::ResendReq(ids) => {
+                let rules = self.status_rules(now);
+                self.exchange.on_resend_req(&rules, msg_id, ids);
+            }
             Service::FutureSalts { req_msg_id, salts } => self.on_future_salts(&message, req_msg_id, salts),
             Service::Pong { ping_id, .. } => {
                 if !self.live.on_pong(now, ping_id) {
@@ -498,6 +509,15 @@ impl ClientSession {
         self.exchange.questions.get_or_insert_default().request_resend(answer);
     }
 
+    fn status_rules(&self, now: MonoTime) -> StatusRules {
+        let limits = &self.config.limits;
+        StatusRules {
+            ask_at: now + limits.ask_state_after,
+            attempts: limits.attempts,
+            generation: self.keys.generation(),
+        }
+    }
+
     /// `msgs_state_req`: the server asks what arrived of its own messages.
     fn on_state_req(&mut self, message: &MessageContext<'_>, ids: Ids<'_>) {
         if ids.len() > MAX_IDS_PER_LIST {
@@ -539,19 +559,20 @@ impl ClientSession {
             }
         }
         match reaction.resend {
-            Resend::Again => self.send_again(&hit, bad.code),
+            Resend::Again => self.send_again(message.slot, &hit, bad.code),
             Resend::Alone => {
                 self.exchange.send_alone(&hit);
-                self.send_again(&hit, bad.code);
+                self.send_again(message.slot, &hit, bad.code);
             }
             Resend::IfAllowed => {
                 // Code 20: the server cannot tell whether it received the message. One that it acknowledged under this
                 // id may be executing.
                 let is_uncertain = |slot: &Slot, msg_id| {
-                    slot.repeat == Repeat::Never || (slot.is_in_flight_as(msg_id) && !slot.may_repeat())
+                    slot.repeat == Repeat::Never
+                        || (slot.is_in_flight_as(msg_id) && !slot.may_repeat(Evidence::NotReceived))
                 };
                 self.exchange.fail_hit(&mut hit, is_uncertain, CallFailure::Uncertain);
-                self.send_again(&hit, bad.code);
+                self.send_again(message.slot, &hit, bad.code);
             }
             Resend::Leave => {}
             Resend::Fail => {
@@ -565,6 +586,9 @@ impl ClientSession {
             SessionFix::New => true,
         };
         if begins_session {
+            if reaction.clock == ClockFix::Reset {
+                self.exchange.resend_ahead_of(self.clock.at(now.mono).saturating_add(CERTAINLY_AHEAD));
+            }
             self.begin_session(message.slot, reaction.clock);
         }
         if self.breaker.on_complaint() {
@@ -573,15 +597,15 @@ impl ClientSession {
     }
 
     /// Sends messages again that the server certainly refused.
-    fn send_again(&mut self, hit: &[Sent], code: BadMsgCode) {
+    fn send_again(&mut self, slot: KeySlot, hit: &[Sent], code: BadMsgCode) {
         self.exchange.resend_calls(hit, code, self.config.limits.attempts);
         for sent in hit {
-            self.ask_again(*sent);
+            self.ask_again(slot, *sent);
         }
     }
 
     /// A message of ours that is no call was refused: it is sent again if it still matters.
-    fn ask_again(&mut self, sent: Sent) {
+    fn ask_again(&mut self, slot: KeySlot, sent: Sent) {
         match sent.kind {
             SentKind::Binding => {
                 if self.keys.is_binding(sent.msg_id) && !self.keys.bind_again(self.config.limits.attempts) {
@@ -589,7 +613,7 @@ impl ClientSession {
                 }
             }
             SentKind::FutureSalts => {
-                if let Some(session) = self.keys.current_mut() {
+                if let Some(session) = self.keys.get_mut(slot) {
                     session.salts.forget_request();
                 }
             }
@@ -622,22 +646,23 @@ impl ClientSession {
         self.keys.drop_previous();
         if slot == KeySlot::Previous {
             // Its session is of no use any more, and neither is the key: nothing new goes there.
-            return;
+            return self.exchange.leave_sessions_but(self.keys.sessions());
         }
         if clock == ClockFix::Reset {
             // The ids were too high; lower ones are allowed in a new session and only there.
             self.exchange.sent.restart_ids();
         }
+        let next = self.exchange.begin_session();
         if let Some(session) = self.keys.current_mut() {
-            session.retire_session();
+            session.retire_session(next);
         }
         self.keys.bind_again(u8::MAX);
-        self.exchange.forget_session();
+        self.exchange.restart_session();
         self.live.on_new_session();
         if self.breaker.on_new_session(self.config.limits.session_resets) {
             self.exchange.give_up();
         } else {
-            self.exchange.repeat_all();
+            self.exchange.leave_sessions_but(self.keys.sessions());
         }
     }
 
@@ -665,8 +690,11 @@ impl ClientSession {
         }
         // What was in a frame before that of the first message is lost.
         let first_known = self.exchange.sent.first_in_frames_from(first_msg_id);
-        self.keys.lose_binding_before(first_known);
-        self.exchange.repeat_before(first_known);
+        let generation = session.generation;
+        if message.slot == KeySlot::Current {
+            self.keys.lose_binding_before(first_known);
+        }
+        self.exchange.on_session_begun(generation, first_known);
         self.exchange.events.plain(Event::UpdatesMayBeMissing);
     }
 }
@@ -682,26 +710,33 @@ impl ClientSession {
 
     /// Drops temporary keys that have expired (SEC-124).
     pub(super) fn expire_keys(&mut self, now: Now) {
-        match self.keys.expire(self.clock.seconds(now.mono)) {
-            Expired::Nothing => {}
-            Expired::Previous => {
-                self.lose_held();
-                self.exchange.leave_former_sessions();
-            }
-            Expired::Current => self.on_key_dropped(),
-        }
+        let dropped = self.keys.expire(self.clock.seconds(now.mono));
+        self.on_dropped(dropped);
     }
 
-    /// Drops the temporary key in use. Calls stay pending until the next key is bound.
+    /// Drops the temporary key in use.
     pub(super) fn drop_temporary_key(&mut self) {
-        if self.keys.drop_temporary() {
-            self.on_key_dropped();
+        let dropped = self.keys.drop_temporary();
+        self.on_dropped(dropped);
+    }
+
+    fn on_dropped(&mut self, dropped: Dropped) {
+        match dropped {
+            Dropped::Nothing => {}
+            Dropped::Previous => {
+                self.lose_held();
+                self.exchange.leave_sessions_but(self.keys.sessions());
+            }
+            Dropped::Next | Dropped::All => self.on_session_gone(),
         }
     }
 
-    fn on_key_dropped(&mut self) {
+    /// The session in use is gone with its key. Questions, pings and what was held in it are of no use any more.
+    pub(super) fn on_session_gone(&mut self) {
         self.lose_held();
-        self.exchange.on_key_dropped();
+        self.live.on_new_session();
+        self.exchange.forget_states();
+        self.exchange.leave_sessions_but(self.keys.sessions());
     }
 
     pub(super) fn on_key_sign(&mut self, now: Now, sign: KeySign) {

@@ -13,8 +13,9 @@ use chappe_framing::{MsgId, UnixTime};
 use chappe_tl::EncodeError;
 use chappe_types::{BadMsgCode, Rule};
 
-use super::calls::{CallId, Calls, Packer, SendOptions, Slot, StatusRules};
+use super::calls::{CallId, Calls, Evidence, Packer, Receipt, SendOptions, SentAs, Slot, StatusRules};
 use super::events::{Event, ReconnectReason, Record};
+use super::key_session::Generation;
 use super::outstanding::Outstanding;
 use super::questions::{self, Questions, Reply};
 use super::sent::{Sent, SentKind, SentLog};
@@ -30,6 +31,8 @@ use crate::{MAX_IDS_PER_LIST, SessionLimits};
 #[derive(Debug)]
 pub(super) struct Exchange {
     pub(super) sent: SentLog,
+    /// The number of the next session.
+    sessions: Generation,
     /// Calls accepted so far: the generation of the next.
     accepted: u32,
     // An idle session keeps neither of these two: there may be many like it.
@@ -40,11 +43,21 @@ pub(super) struct Exchange {
     pub(super) counters: Counters,
 }
 
+/// Which sessions can be asked about calls in flight.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Askable {
+    /// The session in use.
+    pub(super) current: Option<Generation>,
+    /// The server forgot the key before so long ago that no answer under it can be on its way.
+    pub(super) is_former_lost: bool,
+}
+
 /// Calls.
 impl Exchange {
     pub(super) fn new() -> Self {
         Self {
             sent: SentLog::new(),
+            sessions: Generation::default(),
             accepted: 0,
             calls: None,
             questions: None,
@@ -152,44 +165,36 @@ impl Exchange {
     }
 }
 
-/// Sessions and connections that end.
+/// Sessions and connections that begin and end.
 impl Exchange {
+    /// Numbers a session that begins.
+    pub(super) fn begin_session(&mut self) -> Generation {
+        let generation = self.sessions;
+        self.sessions = generation.next();
+        generation
+    }
+
     /// The connection is gone.
     pub(super) fn on_disconnected(&mut self) {
         if let Some(questions) = &mut self.questions {
             questions.forget_connection();
         }
-        self.doubt_calls();
-    }
-
-    /// It is unknown what arrived of the calls in flight.
-    pub(super) fn doubt_calls(&mut self) {
         if let Some(calls) = &mut self.calls {
             calls.on_disconnected();
         }
     }
 
-    /// Messages go out in another session from now on; answers in the one before are still recognised.
-    pub(super) fn begin_generation(&mut self) {
-        self.sent.begin_generation();
+    /// Nothing is asked any more in the session that questions were for.
+    pub(super) fn forget_states(&mut self) {
         if let Some(questions) = &mut self.questions {
             questions.forget_states();
         }
     }
 
-    /// The key in use was dropped, and its session with it.
-    pub(super) fn on_key_dropped(&mut self) {
-        self.sent.forget_session();
-        if let Some(questions) = &mut self.questions {
-            questions.forget_states();
-        }
-        self.doubt_calls();
-    }
-
-    /// A new session is begun under the same key.
-    pub(super) fn forget_session(&mut self) {
+    /// A new session is begun under the same key. Calls in flight that were not refused are lost with the old one.
+    pub(super) fn restart_session(&mut self) {
         self.counters.sessions_reset += 1;
-        self.sent.forget_session();
+        self.sent.forget();
         if let Some(questions) = &mut self.questions {
             questions.forget_session();
         }
@@ -198,25 +203,29 @@ impl Exchange {
         }
     }
 
-    /// Sends everything in flight again in the new session, unless it may not be.
-    pub(super) fn repeat_all(&mut self) {
+    /// Leaves all sessions but these: nobody can be asked about calls that were sent in them.
+    pub(super) fn leave_sessions_but(&mut self, sessions: [Option<Generation>; 2]) {
+        self.leave(Evidence::None, |sent| !sessions.contains(&Some(sent.generation)));
+    }
+
+    /// The server began a session anew: it does not know the messages before `first_known` (SEC-91).
+    pub(super) fn on_session_begun(&mut self, generation: Generation, first_known: MsgId) {
+        self.leave(Evidence::NotReceived, |sent| {
+            sent.generation == generation && sent.header.msg_id < first_known
+        });
+    }
+
+    fn leave(&mut self, evidence: Evidence, is_lost: impl Fn(&SentAs) -> bool) {
         if let Some(calls) = &mut self.calls {
-            calls.on_session_left(calls.in_flight(|_| true), &mut self.events);
+            calls.on_session_left(calls.in_flight(is_lost), evidence, &mut self.events);
         }
     }
 
-    /// Sends calls again that were lost with messages before `first_known`, unless they may not be.
-    pub(super) fn repeat_before(&mut self, first_known: MsgId) {
+    /// Sends calls again whose ids are later than the server can have accepted.
+    pub(super) fn resend_ahead_of(&mut self, latest: UnixTime) {
         if let Some(calls) = &mut self.calls {
-            let lost = calls.in_flight(|sent| sent.header.msg_id < first_known);
-            calls.on_session_left(lost, &mut self.events);
-        }
-    }
-
-    /// Sends calls again that were sent in a former session, unless they may not be.
-    pub(super) fn leave_former_sessions(&mut self) {
-        if let Some(calls) = &mut self.calls {
-            calls.leave_former_sessions(self.sent.generation(), &mut self.events);
+            let refused = calls.in_flight(|sent| sent.header.msg_id.time() > latest && !sent.reused_id);
+            calls.requeue(&refused);
         }
     }
 }
@@ -224,22 +233,25 @@ impl Exchange {
 /// States of messages.
 impl Exchange {
     /// Asks about everything uncertain, before anything of it is sent again (SEC-107).
-    pub(super) fn ask_about_uncertain(&mut self) {
-        self.leave_former_sessions();
-        let Some(calls) = &self.calls else {
+    pub(super) fn ask_about_uncertain(&mut self, now: MonoTime, patience: Duration) {
+        let Some(calls) = &mut self.calls else {
             return;
         };
         let uncertain = calls.uncertain();
-        if !uncertain.is_empty() {
-            let questions = self.questions.get_or_insert_default();
-            questions.ask(&uncertain);
-            questions.prune(&self.sent, calls);
+        if uncertain.is_empty() {
+            return;
         }
+        let questions = self.questions.get_or_insert_default();
+        for (call, msg_id) in uncertain {
+            questions.ask(msg_id);
+            // The question, or what it says of this call, may be lost.
+            calls.watch(call, msg_id, now + patience);
+        }
+        questions.prune(&self.sent, calls);
     }
 
     /// Asks about calls that went unanswered for long, and again if the last question went unanswered.
-    pub(super) fn ask_about_unanswered(&mut self, now: MonoTime, patience: Duration) {
-        let generation = self.sent.generation();
+    pub(super) fn ask_about_unanswered(&mut self, now: MonoTime, patience: Duration, askable: Askable) {
         let Some(calls) = &mut self.calls else {
             return;
         };
@@ -248,13 +260,20 @@ impl Exchange {
         {
             questions.ask_again();
         }
+        let mut lost = Vec::new();
         while let Some((call, msg_id)) = calls.pop_unanswered(now) {
-            let sent = calls.get(call).and_then(|slot| slot.in_flight());
-            if sent.is_some_and(|sent| sent.generation == generation) {
-                self.questions.get_or_insert_default().ask(&[msg_id]);
+            let Some(sent) = calls.get(call).and_then(Slot::in_flight) else {
+                continue;
+            };
+            if Some(sent.generation) == askable.current {
+                self.questions.get_or_insert_default().ask(msg_id);
+            } else if askable.is_former_lost && sent.receipt == Receipt::Unknown {
+                lost.push(call);
+                continue;
             }
             calls.watch(call, msg_id, now + patience);
         }
+        calls.on_session_left(lost, Evidence::None, &mut self.events);
         if let Some(questions) = &mut self.questions {
             questions.prune(&self.sent, calls);
         }
@@ -269,70 +288,53 @@ impl Exchange {
     }
 
     /// `msgs_state_info`: the answer to our question, one status for each id (SEC-104).
-    pub(super) fn on_state_info(
-        &mut self,
-        now: MonoTime,
-        limits: &SessionLimits,
-        req_msg_id: MsgId,
-        info: &[u8],
-    ) {
+    pub(super) fn on_state_info(&mut self, rules: &StatusRules, req_msg_id: MsgId, info: &[u8]) {
         let questions = self.questions.as_deref_mut();
         let Some(asked) = questions.and_then(|questions| questions.take_asked(req_msg_id, info.len())) else {
             self.counters.refused.count(Rule::new(104));
             return;
         };
-        self.on_statuses(now, limits, asked.iter().copied().zip(info.iter().copied().map(Status)));
+        self.on_statuses(rules, asked.iter().copied().zip(info.iter().copied().map(Status)));
         if let Some(questions) = &mut self.questions {
             questions.return_asked(asked);
         }
     }
 
     /// `msgs_all_info`: the same, unasked.
-    pub(super) fn on_all_info(&mut self, now: MonoTime, limits: &SessionLimits, ids: Ids<'_>, info: &[u8]) {
+    pub(super) fn on_all_info(&mut self, rules: &StatusRules, ids: Ids<'_>, info: &[u8]) {
         if ids.len() != info.len() || ids.len() > MAX_IDS_PER_LIST {
             self.counters.refused.count(Rule::new(104));
             return;
         }
-        self.on_statuses(now, limits, ids.iter().zip(info.iter().copied().map(Status)));
+        self.on_statuses(rules, ids.iter().zip(info.iter().copied().map(Status)));
     }
 
-    fn on_statuses(
-        &mut self,
-        now: MonoTime,
-        limits: &SessionLimits,
-        statuses: impl Iterator<Item = (MsgId, Status)>,
-    ) {
+    fn on_statuses(&mut self, rules: &StatusRules, statuses: impl Iterator<Item = (MsgId, Status)>) {
         let Some(calls) = &mut self.calls else {
             return;
-        };
-        let rules = StatusRules {
-            ask_at: now + limits.ask_state_after,
-            attempts: limits.attempts,
-            generation: self.sent.generation(),
         };
         let of_calls = statuses.filter_map(|(msg_id, status)| match self.sent.get(msg_id)?.kind {
             SentKind::Call(call) => Some((call, msg_id, status)),
             _ => None,
         });
-        calls.on_statuses(of_calls, &rules, &mut self.events);
+        calls.on_statuses(of_calls, rules, &mut self.events);
     }
 
-    /// `msg_resend_req`: the server wants messages of ours again. Calls are sent again under new ids; if one is
+    /// `msg_resend_req`: the server does not have messages of ours. Calls are sent again; if one of the messages is
     /// unknown, the server is sent what is known of them all instead (SEC-105).
-    pub(super) fn on_resend_req(&mut self, req_msg_id: MsgId, ids: Ids<'_>) {
+    pub(super) fn on_resend_req(&mut self, rules: &StatusRules, req_msg_id: MsgId, ids: Ids<'_>) {
         if ids.len() > MAX_IDS_PER_LIST {
             self.counters.refused.count(Rule::new(103));
             return;
         }
-        if let Some(calls) = &mut self.calls {
-            let call_of = |id: MsgId| match self.sent.get(id)?.kind {
-                SentKind::Call(call) if calls.is_in_flight_as(call, id) => Some(call),
-                _ => None,
-            };
-            let wanted: Option<Vec<CallId>> = ids.iter().map(call_of).collect();
-            if let Some(wanted) = wanted {
-                return calls.requeue(&wanted);
+        let is_known = |id: MsgId| match self.sent.get(id).map(|sent| sent.kind) {
+            Some(SentKind::Call(call)) => {
+                self.calls.as_deref().is_some_and(|calls| calls.is_in_flight_as(call, id))
             }
+            _ => false,
+        };
+        if ids.iter().all(is_known) {
+            return self.on_statuses(rules, ids.iter().map(|id| (id, Status(Status::NOT_RECEIVED))));
         }
         self.counters.refused.count(Rule::new(105));
         let info = questions::sent_statuses(&self.sent, ids.iter());

@@ -17,10 +17,22 @@ const FORMER_SESSIONS: usize = 4;
 /// Announcements of new sessions remembered (SEC-91).
 const UNIQUE_IDS: usize = 4;
 
+/// Counts the sessions of a client, under whatever key, so that nothing is concluded in one about messages of another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Generation(u32);
+
+impl Generation {
+    /// Returns the number of the session after this one.
+    pub(super) const fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+}
+
 /// A key in use, and the session under it.
 #[derive(Debug)]
 pub(super) struct KeySession {
     pub(super) key: AuthKey,
+    pub(super) generation: Generation,
     /// `None` until the next packet draws one.
     pub(super) session_id: Option<SessionId>,
     pub(super) seq: SeqNoCounter,
@@ -40,9 +52,15 @@ struct History {
 }
 
 impl KeySession {
-    pub(super) const fn new(key: AuthKey, salts: SaltTable, limits: &SessionLimits) -> Self {
+    pub(super) const fn new(
+        key: AuthKey,
+        salts: SaltTable,
+        limits: &SessionLimits,
+        generation: Generation,
+    ) -> Self {
         Self {
             key,
+            generation,
             session_id: None,
             seq: SeqNoCounter::new(),
             salts: SaltSupply::new(salts),
@@ -57,8 +75,9 @@ impl KeySession {
         *self.session_id.get_or_insert_with(|| SessionId::random(rng))
     }
 
-    /// Ends the session: everything that counts within one starts anew with the next packet.
-    pub(super) fn retire_session(&mut self) {
+    /// Ends the session: everything that counts within one starts anew with the next packet, in session `next`.
+    pub(super) fn retire_session(&mut self, next: Generation) {
+        self.generation = next;
         if let Some(session_id) = self.session_id.take() {
             let former = &mut self.history.get_or_insert_default().former;
             former.rotate_right(1);
@@ -96,7 +115,7 @@ mod tests {
     fn session() -> KeySession {
         let limits = SessionLimits::default();
         let salts = SaltTable::from_salts([], limits.salts);
-        KeySession::new(AuthKey::from_bytes([1; 256]), salts, &limits)
+        KeySession::new(AuthKey::from_bytes([1; 256]), salts, &limits, Generation::default())
     }
 
     #[test]
@@ -104,7 +123,7 @@ mod tests {
         let mut session = session();
         for raw in 1..=6 {
             session.session_id = Some(SessionId::from_raw(raw));
-            session.retire_session();
+            session.retire_session(Generation::default());
         }
         let known: Vec<i64> = (1..=6).filter(|raw| session.was_session(SessionId::from_raw(*raw))).collect();
         assert_eq!(known, [3, 4, 5, 6]);
@@ -115,7 +134,7 @@ mod tests {
         let mut session = session();
         assert!(session.is_new_announcement(7));
         assert!(!session.is_new_announcement(7));
-        session.retire_session();
+        session.retire_session(Generation::default());
         assert!(session.is_new_announcement(7));
     }
 }

@@ -13,7 +13,7 @@ use core::time::Duration;
 use chappe_crypto::{AuthKey, AuthKeyId};
 use chappe_framing::MsgId;
 
-use super::key_session::KeySession;
+use super::key_session::{Generation, KeySession};
 use crate::clock::ServerClock;
 use crate::time::MonoTime;
 
@@ -26,6 +26,9 @@ const REQUEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Least time between two requests if the key before could not be bound: a key costs the server more than the client.
 const REBIND_PAUSE: Duration = Duration::from_secs(5);
+
+/// The same in a renewal: calls go on under the key before, and there is an hour for it.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(60);
 
 /// A permanent key younger than this, in seconds, may not have reached every server yet (SEC-123).
 const YOUNG_KEY: i64 = 60;
@@ -69,7 +72,7 @@ pub(super) struct TemporaryKeys {
     created_at: i64,
     state: TemporaryState,
     /// The key before, whose answers are still accepted.
-    before: Option<TemporaryKeyInUse>,
+    before: Option<FormerKey>,
     request: KeyRequest,
 }
 
@@ -82,6 +85,8 @@ enum KeyRequest {
     Open { since: MonoTime },
     /// The last one was requested then, and has come; it is not bound.
     Unproven { since: MonoTime },
+    /// The last one was requested then and could not be bound; the key before is in use again.
+    Failed { since: MonoTime },
 }
 
 impl KeyRequest {
@@ -91,6 +96,7 @@ impl KeyRequest {
             Self::Allowed => MonoTime::ZERO,
             Self::Open { since } => since + REQUEST_PAUSE,
             Self::Unproven { since } => since + REBIND_PAUSE,
+            Self::Failed { since } => since + RENEWAL_PAUSE,
         }
     }
 }
@@ -113,6 +119,15 @@ struct TemporaryKeyInUse {
     expires_at: i64,
     /// When the next one is requested.
     renew_at: i64,
+}
+
+/// The temporary key before the one in use.
+#[derive(Debug)]
+struct FormerKey {
+    key: TemporaryKeyInUse,
+    /// When the key in use was bound. The server has forgotten this one since then: nothing is sent under it, since the
+    /// answer would be -404.
+    replaced_at: Option<MonoTime>,
 }
 
 /// The request that binds a temporary key. It repeats its own `msg_id`, so it is built anew for each message.
@@ -138,14 +153,27 @@ pub(super) struct UnboundKey<'k> {
     pub(super) binding: &'k mut Binding,
 }
 
-/// What [`Keys::expire`] dropped.
+/// What was dropped, and what is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Expired {
+pub(super) enum Dropped {
     Nothing,
     /// The key before.
     Previous,
-    /// The key in use.
-    Current,
+    /// The key in use. The one before is in use again, since no other was bound.
+    Next,
+    /// The key in use, and none is left.
+    All,
+}
+
+/// What a temporary key found when it was installed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Installed {
+    /// No key was in use.
+    First,
+    /// Answers under the key that was in use are still accepted.
+    Beside,
+    /// It took the place of the key that was in use.
+    Instead,
 }
 
 /// Making and looking.
@@ -220,14 +248,14 @@ impl Keys {
     fn previous(&self) -> Option<&KeySession> {
         match self {
             Self::Permanent { .. } => None,
-            Self::Temporary(keys) => keys.before.as_ref().map(|key| &*key.session),
+            Self::Temporary(keys) => keys.before.as_ref().map(|before| &*before.key.session),
         }
     }
 
     fn previous_mut(&mut self) -> Option<&mut KeySession> {
         match self {
             Self::Permanent { .. } => None,
-            Self::Temporary(keys) => keys.before.as_mut().map(|key| &mut *key.session),
+            Self::Temporary(keys) => keys.before.as_mut().map(|before| &mut *before.key.session),
         }
     }
 
@@ -259,26 +287,44 @@ impl Keys {
         }
     }
 
-    /// Returns the key before if what comes under it is still acknowledged: until the next key is bound. From then
-    /// on the server has forgotten it and would answer -404.
+    /// Returns the number of the session in use; `None` while a temporary key is missing.
+    #[inline]
+    pub(super) fn generation(&self) -> Option<Generation> {
+        self.current().map(|session| session.generation)
+    }
+
+    /// Returns the sessions whose answers are accepted: the one in use, and the one under the key before.
+    pub(super) fn sessions(&self) -> [Option<Generation>; 2] {
+        [self.generation(), self.previous().map(|session| session.generation)]
+    }
+
+    /// Returns the key before if what comes under it is still acknowledged: until the next key is bound.
     #[inline]
     pub(super) fn previous_to_ack(&self) -> Option<&KeySession> {
-        self.previous().filter(|_| !self.is_usable())
+        self.previous().filter(|_| self.replaced_at().is_none())
     }
 
     #[inline]
     pub(super) fn previous_to_ack_mut(&mut self) -> Option<&mut KeySession> {
-        let is_usable = self.is_usable();
-        self.previous_mut().filter(|_| !is_usable)
+        let is_replaced = self.replaced_at().is_some();
+        self.previous_mut().filter(|_| !is_replaced)
+    }
+
+    /// Returns when the key in use replaced the one before, if answers under that are still accepted.
+    pub(super) fn replaced_at(&self) -> Option<MonoTime> {
+        match self {
+            Self::Permanent { .. } => None,
+            Self::Temporary(keys) => keys.before.as_ref()?.replaced_at,
+        }
     }
 }
 
 /// Temporary keys: requested, installed, bound, dropped.
 impl Keys {
-    /// Takes a temporary key, which has to be bound; returns whether answers under the key before are still accepted.
+    /// Takes a temporary key, which has to be bound.
     ///
     /// A session whose permanent key was in use goes over to temporary keys.
-    pub(super) fn install(&mut self, session: KeySession, expires_at: i64, seconds: i64) -> bool {
+    pub(super) fn install(&mut self, session: KeySession, expires_at: i64, seconds: i64) -> Installed {
         let session = Box::new(session);
         let life = expires_at.saturating_sub(seconds).max(0);
         let renew_at = expires_at.saturating_sub(RENEWAL_MARGIN.min(life / 2));
@@ -291,16 +337,20 @@ impl Keys {
                 if let Self::Temporary(keys) = self {
                     keys.state = state;
                 }
-                false
+                Installed::Instead
             }
             Self::Temporary(keys) => {
-                if let TemporaryState::Bound(before) = core::mem::replace(&mut keys.state, state) {
-                    keys.before = Some(before);
-                }
                 if let KeyRequest::Open { since } = keys.request {
                     keys.request = KeyRequest::Unproven { since };
                 }
-                keys.before.is_some()
+                match core::mem::replace(&mut keys.state, state) {
+                    TemporaryState::Bound(key) => {
+                        keys.before = Some(FormerKey { key, replaced_at: None });
+                        Installed::Beside
+                    }
+                    TemporaryState::Unbound(..) => Installed::Instead,
+                    TemporaryState::Missing => Installed::First,
+                }
             }
         }
     }
@@ -326,28 +376,34 @@ impl Keys {
     }
 
     /// Drops temporary keys that have expired (SEC-124).
-    pub(super) fn expire(&mut self, seconds: i64) -> Expired {
+    pub(super) fn expire(&mut self, seconds: i64) -> Dropped {
         let Self::Temporary(keys) = self else {
-            return Expired::Nothing;
+            return Dropped::Nothing;
         };
-        let has_dropped = keys.before.take_if(|key| key.expires_at <= seconds).is_some();
+        let previous = keys.before.take_if(|before| before.key.expires_at <= seconds);
         if keys.state.key().is_some_and(|key| key.expires_at <= seconds) {
-            self.drop_temporary();
-            return Expired::Current;
+            return self.drop_temporary();
         }
-        if has_dropped { Expired::Previous } else { Expired::Nothing }
+        if previous.is_some() { Dropped::Previous } else { Dropped::Nothing }
     }
 
-    /// Drops the temporary key in use; returns whether there was one.
-    pub(super) fn drop_temporary(&mut self) -> bool {
+    /// Drops the temporary key in use. If it was not bound, the one before is used again.
+    pub(super) fn drop_temporary(&mut self) -> Dropped {
         let Self::Temporary(keys) = self else {
-            return false;
+            return Dropped::Nothing;
         };
-        let is_there = keys.state.key().is_some();
-        if is_there {
-            keys.state = TemporaryState::Missing;
+        let state = core::mem::replace(&mut keys.state, TemporaryState::Missing);
+        match (state, keys.before.take()) {
+            (TemporaryState::Missing, None) => Dropped::Nothing,
+            (TemporaryState::Unbound(..), Some(FormerKey { key, replaced_at: None })) => {
+                keys.state = TemporaryState::Bound(key);
+                if let KeyRequest::Unproven { since } | KeyRequest::Open { since } = keys.request {
+                    keys.request = KeyRequest::Failed { since };
+                }
+                Dropped::Next
+            }
+            _ => Dropped::All,
         }
-        is_there
     }
 
     /// Drops the key before.
@@ -388,7 +444,7 @@ impl Keys {
     }
 
     /// The server confirmed the binding: calls may flow.
-    pub(super) fn on_bound(&mut self) {
+    pub(super) fn on_bound(&mut self, now: MonoTime) {
         let Self::Temporary(keys) = self else {
             return;
         };
@@ -398,7 +454,8 @@ impl Keys {
                 keys.state = TemporaryState::Bound(key);
                 keys.request = KeyRequest::Allowed;
                 if let Some(before) = &mut keys.before {
-                    before.session.inbox.acks.clear();
+                    before.replaced_at = Some(now);
+                    before.key.session.inbox.acks.clear();
                 }
             }
             other => keys.state = other,
@@ -555,7 +612,8 @@ mod tests {
 
     fn session(byte: u8) -> KeySession {
         let limits = SessionLimits::default();
-        KeySession::new(AuthKey::from_bytes([byte; 256]), SaltTable::from_salts([], limits.salts), &limits)
+        let salts = SaltTable::from_salts([], limits.salts);
+        KeySession::new(AuthKey::from_bytes([byte; 256]), salts, &limits, Generation::default())
     }
 
     fn at(seconds: u64) -> MonoTime {
@@ -614,11 +672,26 @@ mod tests {
         assert!(keys.request(at(0), &clock));
         assert!(!keys.request(at(29), &clock) && keys.request(at(30), &clock), "it did not come");
         keys.install(session(1), 100_000, 1030);
-        assert!(keys.drop_temporary());
+        assert_eq!(keys.drop_temporary(), Dropped::All);
         assert!(!keys.request(at(34), &clock) && keys.request(at(35), &clock), "it was of no use");
         keys.install(session(2), 100_000, 1035);
-        keys.on_bound();
-        assert!(keys.drop_temporary());
+        keys.on_bound(at(35));
+        assert_eq!(keys.drop_temporary(), Dropped::All);
         assert!(keys.request(at(36), &clock), "it was of use");
+    }
+
+    #[test]
+    fn a_key_that_was_never_bound_gives_way_to_the_one_before() {
+        let mut keys = temporary(0);
+        keys.install(session(1), 100_000, 0);
+        keys.on_bound(at(1));
+        assert_eq!(keys.install(session(2), 200_000, 90_000), Installed::Beside);
+        assert_eq!(keys.drop_temporary(), Dropped::Next);
+        assert!(keys.is_usable() && keys.slot_of(session(1).key.id()) == Some(KeySlot::Current));
+        keys.install(session(3), 200_000, 90_000);
+        keys.on_bound(at(2));
+        assert_eq!(keys.replaced_at(), Some(at(2)));
+        assert!(keys.previous_to_ack().is_none(), "the server has forgotten it");
+        assert_eq!((keys.drop_temporary(), keys.slot_of(session(1).key.id())), (Dropped::All, None));
     }
 }

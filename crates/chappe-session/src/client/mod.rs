@@ -90,10 +90,10 @@ use crate::service::HttpWait;
 use crate::time::{MonoTime, Now};
 use breaker::Breaker;
 use calls::Calls;
-use exchange::Exchange;
+use exchange::{Askable, Exchange};
 use held::HeldMessages;
 use key_session::KeySession;
-use keys::{KeySign, KeySlot, Keys};
+use keys::{Installed, KeySign, KeySlot, Keys};
 use packet::Packet;
 
 /// A client's session, sans I/O. See the [module](self) for the order of calls.
@@ -147,11 +147,14 @@ impl ClientSession {
             ClockTrust::Guess => ServerClock::unsynchronized(now, key.time_offset),
             ClockTrust::Measured => ServerClock::synchronized(now, key.time_offset),
         };
+        let mut exchange = Exchange::new();
         let keys = match config.forward_secrecy {
             ForwardSecrecy::On => Keys::temporary(key.auth_key, key.created_at),
             ForwardSecrecy::Off => {
                 let salts = SaltTable::from_salts(key.salts, config.limits.salts);
-                Keys::permanent(KeySession::new(key.auth_key, salts, &config.limits), key.created_at)
+                let generation = exchange.begin_session();
+                let session = KeySession::new(key.auth_key, salts, &config.limits, generation);
+                Keys::permanent(session, key.created_at)
             }
         };
         Self {
@@ -161,7 +164,7 @@ impl ClientSession {
             link: None,
             keys,
             clock,
-            exchange: Exchange::new(),
+            exchange,
             held: None,
             gzip: Gzip::new(AcceptedFormat::Gzip),
             breaker: Breaker::default(),
@@ -275,7 +278,8 @@ impl ClientSession {
         self.link = Some(tail);
         self.live.on_connected(now.mono);
         self.exchange.outstanding.on_connected();
-        self.exchange.ask_about_uncertain();
+        self.exchange.leave_sessions_but(self.keys.sessions());
+        self.exchange.ask_about_uncertain(now.mono, self.config.limits.ask_state_after);
         self.request_temporary_key(now);
     }
 
@@ -348,7 +352,7 @@ impl ClientSession {
     pub fn handle_timeout(&mut self, now: Now) {
         self.exchange.fail_timed_out(now.mono);
         if self.is_connected() {
-            self.exchange.ask_about_unanswered(now.mono, self.config.limits.ask_state_after);
+            self.ask_about_unanswered(now.mono);
             self.keys.renew_binding(now.mono);
             if self.live.is_dead(self.liveness(), now.mono) {
                 self.exchange.outstanding.on_silence();
@@ -360,6 +364,13 @@ impl ClientSession {
         self.expire_keys(now);
         self.compact(now);
         self.release_memory(now);
+    }
+
+    fn ask_about_unanswered(&mut self, now: MonoTime) {
+        let patience = self.config.limits.ask_state_after;
+        let is_former_lost = self.keys.replaced_at().is_some_and(|at| at + patience <= now);
+        let askable = Askable { current: self.keys.generation(), is_former_lost };
+        self.exchange.ask_about_unanswered(now, patience, askable);
     }
 
     /// Drops notes about messages sent long ago.
@@ -458,13 +469,14 @@ impl ClientSession {
         let limits = &self.config.limits;
         let seconds = self.clock.seconds(now.mono);
         let salts = SaltTable::new(key.first_salt, seconds, limits.salts);
-        let session = KeySession::new(key.auth_key, salts, limits);
-        let accepts_answers = self.keys.install(session, key.expires_at, seconds);
-        self.lose_held();
-        self.exchange.begin_generation();
-        if !accepts_answers {
-            self.exchange.doubt_calls();
-            self.exchange.ask_about_uncertain();
+        let session = KeySession::new(key.auth_key, salts, limits, self.exchange.begin_session());
+        match self.keys.install(session, key.expires_at, seconds) {
+            Installed::First => {}
+            Installed::Beside => {
+                self.lose_held();
+                self.exchange.forget_states();
+            }
+            Installed::Instead => self.on_session_gone(),
         }
     }
 

@@ -18,7 +18,7 @@ use rand_core::CryptoRng;
 
 use super::ClientConfig;
 use super::calls::{CallId, Calls, QueuedAs, Receipt, Room, SentAs, Slot, Stage};
-use super::key_session::KeySession;
+use super::key_session::{Generation, KeySession};
 use super::keys::UnboundKey;
 use super::outstanding::Outstanding;
 use super::questions::{QuestionPlan, Questions};
@@ -235,7 +235,7 @@ impl Packet<'_> {
         let Some(calls) = self.calls.as_deref() else {
             return false;
         };
-        let repeats = |slot: &Slot| old_id(slot, self.sent.generation()).is_some();
+        let repeats = |slot: &Slot| old_id(slot, self.key.generation).is_some();
         calls.chosen().iter().any(|call| calls.get(*call).is_some_and(repeats))
     }
 
@@ -398,7 +398,7 @@ impl Packet<'_> {
         let Some(slot) = calls.get(call) else {
             return Err(WriteError::UnsendableBody { len: 0 });
         };
-        let generation = self.sent.generation();
+        let generation = self.key.generation;
         let old = old_id(slot, generation);
         let header = old.unwrap_or_else(|| {
             let time = self.clock.at(self.now.mono);
@@ -478,7 +478,7 @@ pub(super) fn acknowledge(
 
 /// Returns the id that a call is sent under again, within the session that knows it.
 #[inline]
-fn old_id(slot: &Slot, generation: u32) -> Option<MessageHeader> {
+fn old_id(slot: &Slot, generation: Generation) -> Option<MessageHeader> {
     match &slot.stage {
         Stage::Queued(QueuedAs::SameId(sent)) if sent.generation == generation => Some(sent.header),
         _ => None,

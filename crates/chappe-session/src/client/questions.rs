@@ -78,9 +78,9 @@ impl QuestionPlan {
 
 /// Asking.
 impl Questions {
-    /// Schedules questions about messages.
-    pub(super) fn ask(&mut self, ids: &[MsgId]) {
-        self.unasked.extend_from_slice(ids);
+    /// Schedules a question about a message.
+    pub(super) fn ask(&mut self, msg_id: MsgId) {
+        self.unasked.push(msg_id);
     }
 
     /// Keeps only questions about calls that still wait, each once.
@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn a_state_info_must_fit_the_question() {
         let mut questions = Questions::default();
-        questions.ask(&[4, 8].map(MsgId::from_raw));
+        [4, 8].map(MsgId::from_raw).into_iter().for_each(|msg_id| questions.ask(msg_id));
         assert!(questions.plan().state_req);
         questions.begin_state_req(MsgId::from_raw(12), MonoTime::ZERO);
         assert!(!questions.plan().state_req, "one question at a time");

@@ -118,8 +118,6 @@ pub(super) enum ContentRelation {
 #[derive(Clone, Debug)]
 pub(super) struct SentLog {
     ids: MsgIdGenerator,
-    /// Counts the sessions, so that nothing is asked about messages of another one.
-    generation: u32,
     entries: Vec<Entry>,
     /// Length at which the dead entries are dropped.
     compact_at: usize,
@@ -132,13 +130,7 @@ const SLACK: usize = 8;
 
 impl SentLog {
     pub(super) const fn new() -> Self {
-        Self {
-            ids: MsgIdGenerator::new(),
-            generation: 0,
-            entries: Vec::new(),
-            compact_at: SLACK,
-            expected: 0,
-        }
+        Self { ids: MsgIdGenerator::new(), entries: Vec::new(), compact_at: SLACK, expected: 0 }
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -148,11 +140,6 @@ impl SentLog {
     /// Returns how many of them name no call.
     fn services(&self) -> usize {
         self.entries.iter().filter(|entry| entry.call.slot() == NO_CALL).count()
-    }
-
-    /// Returns the generation of the session that messages are sent in.
-    pub(super) const fn generation(&self) -> u32 {
-        self.generation
     }
 
     /// Returns the last id that was given to a message.
@@ -176,14 +163,8 @@ impl SentLog {
         MessageHeader { msg_id, seq_no }
     }
 
-    /// Begins another session; answers under the one before are still recognised.
-    pub(super) const fn begin_generation(&mut self) {
-        self.generation = self.generation.wrapping_add(1);
-    }
-
-    /// Begins another session and forgets the messages of the one before.
-    pub(super) fn forget_session(&mut self) {
-        self.begin_generation();
+    /// Forgets all messages: no answer to them can come any more.
+    pub(super) fn forget(&mut self) {
         self.entries.clear();
         self.compact_at = SLACK;
     }

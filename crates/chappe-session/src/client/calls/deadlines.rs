@@ -8,13 +8,13 @@ use core::cmp::Reverse;
 
 use chappe_framing::MsgId;
 
-use super::{CallId, Calls, Slot, Stage};
+use super::{CallId, Calls, Slot};
 use crate::time::MonoTime;
 
 /// Which calls need attention, and when.
 #[derive(Debug, Default)]
 pub(super) struct Deadlines {
-    /// Sent calls by the time at which their state is asked for. At most one note for each message.
+    /// Calls in flight by the time at which their state is asked for. At most one note for each message.
     pub(super) unanswered: VecDeque<(MonoTime, CallId, MsgId)>,
     pub(super) timeouts: BinaryHeap<Reverse<(MonoTime, CallId)>>,
 }
@@ -67,12 +67,16 @@ impl Calls {
         }
     }
 
+    /// Schedules no questions any more: nothing can be asked without a connection.
+    pub(super) fn forget_watches(&mut self) {
+        while !self.deadlines.unanswered.is_empty() {
+            self.pop_watched();
+        }
+    }
+
     fn skip_settled(&mut self) {
         while let Some(&(_, call, msg_id)) = self.deadlines.unanswered.front() {
-            let is_current = self
-                .get(call)
-                .is_some_and(|slot| matches!(&slot.stage, Stage::Sent(sent) if sent.header.msg_id == msg_id));
-            if is_current {
+            if self.is_in_flight_as(call, msg_id) {
                 return;
             }
             self.pop_watched();

@@ -27,8 +27,9 @@ use self::deadlines::Deadlines;
 pub use self::id::CallId;
 pub use self::options::{Packing, Repeat, SendOptions};
 use self::slot::Fate;
-pub(super) use self::slot::{QueuedAs, Receipt, SentAs, Slot, Stage};
+pub(super) use self::slot::{Evidence, QueuedAs, Receipt, SentAs, Slot, Stage};
 use super::events::Record;
+use super::key_session::Generation;
 use super::{CallFailure, SendError};
 use crate::SessionLimits;
 use crate::counters::Counters;
@@ -159,12 +160,13 @@ impl Calls {
         calls.into_iter().map(|(_, call)| call).collect()
     }
 
-    /// Lists the messages whose state must be asked for on a new connection, in ascending order.
-    pub(super) fn uncertain(&self) -> Vec<MsgId> {
-        let is_uncertain = |slot: &&Slot| matches!(slot.stage, Stage::Uncertain(_));
-        let mut ids: Vec<MsgId> = self.slots.iter().filter(is_uncertain).filter_map(Slot::msg_id).collect();
-        ids.sort_unstable();
-        ids
+    /// Lists the calls whose state must be asked for on a new connection.
+    pub(super) fn uncertain(&self) -> Vec<(CallId, MsgId)> {
+        let is_uncertain = |slot: &Slot| matches!(slot.stage, Stage::Uncertain(_));
+        self.iter()
+            .filter(|(_, slot)| is_uncertain(slot))
+            .filter_map(|(call, slot)| Some((call, slot.msg_id()?)))
+            .collect()
     }
 }
 
@@ -392,6 +394,7 @@ impl Calls {
     /// The connection is gone, and it is unknown what arrived.
     pub(super) fn on_disconnected(&mut self) {
         self.quick_acks.clear();
+        self.forget_watches();
         let mut again = Vec::new();
         for call in self.in_flight(|_| true) {
             let Some((slot, sent)) = self.get(call).and_then(|slot| Some((slot, *slot.in_flight()?))) else {
@@ -406,21 +409,21 @@ impl Calls {
         self.requeue(&again);
     }
 
-    /// The session that these calls were sent in has ended, at the client or at the server: nobody can be asked about
-    /// them, and their answers are lost. Those that the server has received are not sent again, since it may be
-    /// executing them.
-    pub(super) fn on_session_left(&mut self, calls: Vec<CallId>, events: &mut EventLog<Record>) {
-        let (again, uncertain): (Vec<_>, Vec<_>) =
-            calls.into_iter().partition(|call| self.get(*call).is_some_and(Slot::may_repeat));
+    /// The session that these calls were sent in has ended, at the client or at the server, and their answers are lost.
+    ///
+    /// Those that may not be sent again by `evidence` fail: they may have been executed.
+    pub(super) fn on_session_left(
+        &mut self,
+        calls: Vec<CallId>,
+        evidence: Evidence,
+        events: &mut EventLog<Record>,
+    ) {
+        let may_repeat = |call: &CallId| self.get(*call).is_some_and(|slot| slot.may_repeat(evidence));
+        let (again, uncertain): (Vec<_>, Vec<_>) = calls.into_iter().partition(may_repeat);
         for call in uncertain {
             self.fail(call, CallFailure::Uncertain, events);
         }
         self.requeue(&again);
-    }
-
-    /// Leaves the sessions before this one.
-    pub(super) fn leave_former_sessions(&mut self, generation: u32, events: &mut EventLog<Record>) {
-        self.on_session_left(self.in_flight(|sent| sent.generation != generation), events);
     }
 
     /// Handles the states that the server reported of messages in flight.
@@ -440,6 +443,9 @@ impl Calls {
                 self.watch(call, msg_id, rules.ask_at);
             } else if status.is_missing() {
                 missing.push((msg_id, call, status));
+            } else {
+                // The specification gives it no meaning, so it is no evidence of anything.
+                self.watch(call, msg_id, rules.ask_at);
             }
         }
         // From the last to the first: each is put in front of the queue.
@@ -463,10 +469,10 @@ impl Calls {
 /// What decides about calls whose states were reported.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StatusRules {
-    /// When the state of what was received is asked for again.
+    /// When the state is asked for again of what was received, or of what the status was unclear.
     pub(super) ask_at: MonoTime,
     /// How often a call is sent at most.
     pub(super) attempts: u8,
-    /// The generation of the session in use.
-    pub(super) generation: u32,
+    /// The session in use. A message keeps its id only there.
+    pub(super) generation: Option<Generation>,
 }

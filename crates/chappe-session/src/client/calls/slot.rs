@@ -6,6 +6,7 @@ use chappe_framing::{MessageHeader, MsgId};
 
 use super::{CallId, Repeat, StatusRules};
 use crate::client::CallFailure;
+use crate::client::key_session::Generation;
 use crate::service::Status;
 
 /// A place for a call. Places are reused with their memory.
@@ -56,8 +57,8 @@ pub(in crate::client) enum QueuedAs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::client) struct SentAs {
     pub(in crate::client) header: MessageHeader,
-    /// The generation of the session it was sent in.
-    pub(in crate::client) generation: u32,
+    /// The session it was sent in.
+    pub(in crate::client) generation: Generation,
     pub(in crate::client) receipt: Receipt,
     /// It went out inside `initConnection`.
     pub(in crate::client) wrapped: bool,
@@ -74,6 +75,15 @@ pub(in crate::client) enum Receipt {
     Unknown,
     /// It has the message.
     Confirmed,
+}
+
+/// What is known of a message whose session has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::client) enum Evidence {
+    /// Nothing, and nobody can be asked.
+    None,
+    /// The server says that it did not receive it.
+    NotReceived,
 }
 
 /// What becomes of a call that the server does not know.
@@ -143,12 +153,16 @@ impl Slot {
         self.in_flight().is_some_and(|sent| sent.header.msg_id == msg_id)
     }
 
-    /// Returns whether the call may be sent again when nobody can be asked what became of its message.
-    pub(in crate::client) fn may_repeat(&self) -> bool {
-        match self.repeat {
-            Repeat::Freely => true,
-            Repeat::AfterAsking => self.last_sent().is_none_or(|sent| sent.receipt == Receipt::Unknown),
-            Repeat::Never => false,
+    /// Returns whether the call may be sent again under a new id when `evidence` is all that is known.
+    ///
+    /// A server that has the message may be executing it, whatever it said later.
+    pub(in crate::client) fn may_repeat(&self, evidence: Evidence) -> bool {
+        match (self.repeat, evidence) {
+            (Repeat::Freely, _) => true,
+            (Repeat::AfterAsking, Evidence::NotReceived) => {
+                self.last_sent().is_none_or(|sent| sent.receipt == Receipt::Unknown)
+            }
+            (Repeat::AfterAsking, Evidence::None) | (Repeat::Never, _) => false,
         }
     }
 
@@ -171,7 +185,7 @@ impl Slot {
             Fate::Fail(CallFailure::Uncertain)
         } else if self.attempts >= rules.attempts {
             Fate::Fail(CallFailure::TooManyAttempts)
-        } else if !is_unknown && sent.generation == rules.generation {
+        } else if !is_unknown && rules.generation == Some(sent.generation) {
             // States 2 and 3: not received. An earlier copy may still be in flight, so the id stays.
             Fate::SameId
         } else {

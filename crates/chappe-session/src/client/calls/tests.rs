@@ -10,7 +10,7 @@ fn sent_as(raw: i64) -> SentAs {
     let header = MessageHeader { msg_id: MsgId::from_raw(raw), seq_no: SeqNo::from_raw(1) };
     SentAs {
         header,
-        generation: 0,
+        generation: Generation::default(),
         receipt: Receipt::Unknown,
         wrapped: false,
         reused_id: false,
