@@ -130,3 +130,45 @@ fn a_container_of_answers_is_taken_apart() {
     let expected: Vec<_> = calls.into_iter().map(|call| Seen::Answer(call, BOOL_TRUE.to_vec())).collect();
     assert_eq!(seen, expected);
 }
+
+/// Fills the memory of received ids, and returns an id below all of them.
+fn fill_window(pair: &mut Pair) -> MsgId {
+    let below = pair.ids.next(pair.server_time(), MsgOrigin::Response);
+    let remembered = SessionLimits::default().received_ids;
+    for _ in 0..=remembered {
+        let msg_id = pair.ids.next(pair.server_time(), MsgOrigin::Notification);
+        let frame = pair.frame(msg_id, 1, &[0x1111_2222_u32.to_le_bytes(), [0; 4]].concat());
+        assert_eq!(pair.take(frame).unwrap().len(), 1);
+        pair.sent();
+    }
+    below
+}
+
+#[test]
+fn sec_077_an_update_that_may_have_been_seen_is_not_dropped_without_a_word() {
+    let mut pair = Pair::new();
+    pair.call();
+    pair.sent();
+    let below = fill_window(&mut pair);
+    let update = [0x1111_2222_u32.to_le_bytes(), [0; 4]].concat();
+    let frame = pair.frame(below, 1, &update);
+    assert_eq!(pair.take(frame).unwrap(), [Seen::Other(Event::UpdatesMayBeMissing)]);
+    assert_eq!(pair.client.counters().refused.of(Rule::new(77)), 1);
+    // What needs no acknowledgement carries no update.
+    let frame = pair.frame(MsgId::from_raw(below.to_raw() - 4), 0, &update);
+    assert_eq!(pair.take(frame).unwrap(), []);
+}
+
+#[test]
+fn sec_077_the_answer_to_a_call_that_waits_has_not_been_seen_however_old_it_is() {
+    let mut pair = Pair::new();
+    let call = pair.call();
+    let query = pair.queries()[0].msg_id;
+    let below = fill_window(&mut pair);
+    let mut body = Vec::new();
+    write_rpc_result_header(&mut body, query);
+    body.extend_from_slice(&BOOL_TRUE);
+    let frame = pair.frame(below, 1, &body);
+    assert_eq!(pair.take(frame.clone()).unwrap(), [Seen::Answer(call, BOOL_TRUE.to_vec())]);
+    assert_eq!(pair.take(frame).unwrap(), [], "but once");
+}

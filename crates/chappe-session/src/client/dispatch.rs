@@ -33,7 +33,7 @@ use crate::clock::ClockChange;
 use crate::event_log::Span;
 use crate::service::{BadMsg, Ids, MSG_COPY, RPC_ANSWER_DROPPED_RUNNING, Salts, Service, question_of};
 use crate::time::{MonoTime, Now};
-use crate::window::Age;
+use crate::window::{Age, Seen};
 
 /// `boolTrue`, the answer to a binding.
 const BOOL_TRUE: u32 = 0x9972_75b5;
@@ -96,8 +96,12 @@ impl ClientSession {
         let (header, body) = (opened.header(), opened.body());
         let message = MessageContext { now, slot, header, body, span, is_inner: false, is_unpacked: false };
         match container {
-            Some(container) if self.is_new(&message) => self.on_container(message, &container)?,
-            Some(_) => {}
+            // What is in a container that was seen was seen with it.
+            Some(container) => {
+                if self.take(&message) != Seen::Duplicate {
+                    self.on_container(message, &container)?;
+                }
+            }
             None => self.on_message(message)?,
         }
         self.release_held(now)
@@ -177,18 +181,42 @@ impl ClientSession {
         self.keys.get_mut(slot).is_none_or(|session| session.inbox.has_seen(msg_id))
     }
 
-    /// Returns whether a message was not seen before, and remembers it.
+    /// Remembers a message, and returns whether it was seen before.
     #[inline]
-    fn is_new(&mut self, message: &MessageContext<'_>) -> bool {
+    fn take(&mut self, message: &MessageContext<'_>) -> Seen {
         let (limits, counters) = (&self.config.limits, &mut self.exchange.counters);
-        self.keys
-            .get_mut(message.slot)
-            .is_some_and(|session| session.inbox.take(message.header, message.now.mono, limits, counters))
+        match self.keys.get_mut(message.slot) {
+            Some(session) => session.inbox.take(message.header, message.now.mono, limits, counters),
+            None => Seen::Duplicate,
+        }
     }
 
     /// Handles one message, from a frame or from a container.
     fn on_message(&mut self, message: MessageContext<'_>) -> Result<(), FrameError> {
-        if self.is_new(&message) { self.on_body(message) } else { Ok(()) }
+        match self.take(&message) {
+            Seen::Fresh => self.on_body(message),
+            Seen::Duplicate => Ok(()),
+            Seen::TooOld => self.on_too_old(message),
+        }
+    }
+
+    /// Handles a message that may have been seen, since it is older than everything remembered (SEC-77).
+    ///
+    /// It was acknowledged and does not come again, so it must not be dropped without a word. The answer to a call that
+    /// still waits was certainly not seen.
+    #[cold]
+    fn on_too_old(&mut self, message: MessageContext<'_>) -> Result<(), FrameError> {
+        if let Ok(result) = RpcResult::new_checked(message.body) {
+            let is_awaited = match self.exchange.sent.get(result.req_msg_id()).map(|sent| sent.kind) {
+                Some(SentKind::Call(call)) => self.exchange.is_pending(call),
+                _ => false,
+            };
+            return if is_awaited { self.on_body(message) } else { Ok(()) };
+        }
+        if message.header.seq_no.is_content_related() {
+            self.exchange.events.plain(Event::UpdatesMayBeMissing);
+        }
+        Ok(())
     }
 
     fn on_body(&mut self, message: MessageContext<'_>) -> Result<(), FrameError> {

@@ -24,14 +24,14 @@ impl Inbox {
         Self { window: DuplicateWindow::new(limits.received_ids), acks: AckQueue::new() }
     }
 
-    /// Remembers a message and the acknowledgement owed for it; returns whether it was not seen before.
+    /// Remembers a message and the acknowledgement owed for it; returns whether it was seen before.
     pub(super) fn take(
         &mut self,
         MessageHeader { msg_id, seq_no }: MessageHeader,
         now: MonoTime,
         limits: &SessionLimits,
         counters: &mut Counters,
-    ) -> bool {
+    ) -> Seen {
         let seen = self.window.insert(msg_id, ());
         // Every content-related message is acknowledged, a duplicate again, and one that cannot be read too
         // (SEC-76, SEC-102): otherwise the server would repeat it without end.
@@ -39,14 +39,14 @@ impl Inbox {
             self.owe(msg_id, now, limits);
         }
         match seen {
-            Seen::Fresh => return true,
+            Seen::Fresh => {}
             Seen::Duplicate => {
                 counters.duplicates += 1;
                 counters.refused.count(Rule::new(76));
             }
             Seen::TooOld => counters.refused.count(Rule::new(77)),
         }
-        false
+        seen
     }
 
     /// Schedules an acknowledgement.
@@ -101,7 +101,7 @@ mod tests {
         let mut inbox = Inbox::new(&limits);
         let header = MessageHeader { msg_id: MsgId::from_raw(5), seq_no: SeqNo::from_raw(1) };
         let taken = [0, 1].map(|_| inbox.take(header, MonoTime::ZERO, &limits, &mut counters));
-        assert_eq!((taken, inbox.acks.len(), counters.duplicates), ([true, false], 2, 1));
+        assert_eq!((taken, inbox.acks.len(), counters.duplicates), ([Seen::Fresh, Seen::Duplicate], 2, 1));
         assert!(inbox.has_seen(header.msg_id) && !inbox.has_seen(MsgId::from_raw(9)));
     }
 }
