@@ -111,8 +111,10 @@ impl Default for LivenessPolicy {
 pub struct Liveness {
     /// Smoothed round trip in nanoseconds, zero before the first measurement.
     rtt: u64,
-    /// When the last authenticated message came.
+    /// When the last authenticated message came, or the connection opened.
     heard_at: MonoTime,
+    /// An authenticated message came on this connection.
+    has_heard: bool,
     /// When the datacenter's timer was last set, or the connection opened.
     timer_set_at: MonoTime,
     /// When that timer ends; `None` before the first ping of a connection.
@@ -145,6 +147,7 @@ impl Liveness {
         Self {
             rtt: 0,
             heard_at: now,
+            has_heard: false,
             timer_set_at: now,
             timer_ends: None,
             waiting_since: now,
@@ -179,7 +182,7 @@ impl Liveness {
 
     /// An authenticated message arrived whose time is plausible.
     pub const fn on_received(&mut self, now: MonoTime) {
-        self.heard_at = now;
+        (self.heard_at, self.has_heard) = (now, true);
         (self.unproven, self.moved_at) = (0, now);
     }
 
@@ -291,6 +294,11 @@ impl Liveness {
         // for as long as they come; one that trickles in now and then does not.
         let bought = u64::from(self.unproven).saturating_mul(1_000_000_000 / SLOWEST_RATE);
         silent.max(silent.saturating_add_nanos(bought).min(self.moved_at.saturating_add_nanos(patience)))
+    }
+
+    /// Returns whether an authenticated message came on this connection.
+    pub(crate) const fn has_heard(&self) -> bool {
+        self.has_heard
     }
 
     /// Returns whether nothing was heard for a time.

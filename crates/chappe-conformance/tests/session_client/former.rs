@@ -1,8 +1,7 @@
 //! Calls of sessions that were left: a renewed key, a refused one, a session that broke.
 
-use super::keys::{binding, install, pair_under_temporary_key};
+use super::keys::{binding, install, not_found, pair_under_temporary_key};
 use super::pair::*;
-use chappe_types::TransportErrorCode;
 
 /// The client, and what the server knows of the session under the first temporary key.
 struct Renewal {
@@ -138,12 +137,27 @@ fn sec_107_a_call_under_a_key_that_is_gone_is_not_executed_again_by_guessing() {
         assert_eq!(pair.answer(query, &BOOL_TRUE), answered(first));
         let call = pair.call_with(SendOptions::default().with_repeat(repeat));
         assert_eq!(pair.queries().len(), 1);
-        let now = pair.now();
-        pair.client.handle_transport_error(now, TransportErrorCode::UnknownAuthKey);
-        let mut seen = own(pair.client.events());
-        pair.client.handle_disconnected(now);
-        pair.client.handle_connected(now, TransportTail::None);
-        seen.extend(own(pair.client.events()));
+        not_found(&mut pair);
+        let seen = not_found(&mut pair);
+        assert_eq!(seen.contains(&failed(call, CallFailure::Uncertain)), !is_repeated, "{repeat:?}");
+        install(&mut pair, 2, 86_400);
+        let bind = binding(&pair.sent()).msg_id;
+        pair.answer(bind, &BOOL_TRUE);
+        assert_eq!(pair.queries().len(), usize::from(is_repeated), "{repeat:?}");
+    }
+}
+
+#[test]
+fn sec_107_a_call_whose_connection_was_answered_by_nothing_but_404_was_not_received() {
+    for (repeat, is_repeated) in [(Repeat::Freely, true), (Repeat::AfterAsking, true), (Repeat::Never, false)]
+    {
+        let (mut pair, first) = pair_under_temporary_key(1);
+        let query = pair.queries()[0].msg_id;
+        assert_eq!(pair.answer(query, &BOOL_TRUE), answered(first));
+        not_found(&mut pair);
+        let call = pair.call_with(SendOptions::default().with_repeat(repeat));
+        assert_eq!(pair.queries().len(), 1, "the key is only doubted");
+        let seen = not_found(&mut pair);
         assert_eq!(seen.contains(&failed(call, CallFailure::Uncertain)), !is_repeated, "{repeat:?}");
         install(&mut pair, 2, 86_400);
         let bind = binding(&pair.sent()).msg_id;

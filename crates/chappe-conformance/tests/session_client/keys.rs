@@ -90,18 +90,43 @@ fn sec_121_the_layer_is_told_again_under_every_key() {
     }
 }
 
-#[test]
-fn sec_122_a_transport_error_under_a_temporary_key_costs_that_key_only() {
-    let (mut pair, call) = pair_under_temporary_key(1);
-    pair.queries();
+/// The connection is answered by -404, and another is made; returns what the client reported.
+pub fn not_found(pair: &mut Pair) -> Vec<Seen> {
     let now = pair.now();
     pair.client.handle_transport_error(now, TransportErrorCode::UnknownAuthKey);
-    let seen = own(pair.client.events());
+    let mut seen = own(pair.client.events());
+    pair.client.handle_disconnected(now);
+    pair.client.handle_connected(now, TransportTail::None);
+    seen.extend(own(pair.client.events()));
+    seen
+}
+
+#[test]
+fn sec_122_transport_errors_under_a_temporary_key_cost_that_key_only() {
+    let (mut pair, call) = pair_under_temporary_key(1);
+    pair.queries();
+    let reconnect = ReconnectReason::TransportError(TransportErrorCode::UnknownAuthKey);
+    assert_eq!(not_found(&mut pair), [Seen::Other(Event::Reconnect(reconnect))]);
+    assert!(state_request(&pair.sent()).is_some(), "under the same key");
+    let seen = not_found(&mut pair);
     assert!(seen.contains(&Seen::Other(Event::NeedTemporaryKey)), "{seen:?}");
     assert!(seen.contains(&failed(call, CallFailure::Uncertain)), "SEC-107: nobody can be asked about it");
     assert!(!pair.client.is_terminated());
-    let saved = pair.client.export(now, &[]);
+    let saved = pair.client.export(pair.now(), &[]);
     assert_eq!(SavedState::import(&saved).unwrap().key.auth_key, key());
+}
+
+#[test]
+fn a_single_transport_error_costs_neither_the_temporary_key_nor_a_call() {
+    let (mut pair, call) = pair_under_temporary_key(1);
+    let query = pair.queries().remove(0).msg_id;
+    for _ in 0..3 {
+        not_found(&mut pair);
+        let (request, ids) = state_request(&pair.sent()).unwrap();
+        assert_eq!(ids, [query.to_raw()]);
+        assert_eq!(pair.say(&state_info(request, &[4])), []);
+    }
+    assert_eq!(pair.answer(query, &BOOL_TRUE), [Seen::Answer(call, BOOL_TRUE.to_vec())]);
 }
 
 #[test]

@@ -216,7 +216,11 @@ impl House {
                         Err(error) => panic!("{error}"),
                     }
                 }
-                Item::Error(code) => side.client.handle_transport_error(now, code),
+                Item::Error(code) => {
+                    side.client.handle_transport_error(now, code);
+                    side.needs_key |= take(&mut side.app, side.client.events());
+                    return self.reconnect(place);
+                }
             }
         }
     }

@@ -90,7 +90,9 @@ impl ClientSession {
         // be a recording, and proves nothing.
         if !self.has_seen(slot, opened.msg_id()) {
             self.live.on_received(now.mono);
-            self.keys.on_proven();
+            if slot == KeySlot::Current {
+                self.keys.on_proven();
+            }
         }
         let span = Span::Frame { start: opened.body_range().start as u32, len: opened.body().len() as u32 };
         let (header, body) = (opened.header(), opened.body());

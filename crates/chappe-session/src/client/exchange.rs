@@ -184,6 +184,13 @@ impl Exchange {
         }
     }
 
+    /// The server says, without proof, that it could not read what was sent on this connection.
+    pub(super) fn on_denied(&mut self) {
+        if let Some(calls) = &mut self.calls {
+            calls.on_denied();
+        }
+    }
+
     /// Nothing is asked any more in the session that questions were for.
     pub(super) fn forget_states(&mut self) {
         if let Some(questions) = &mut self.questions {
@@ -267,7 +274,7 @@ impl Exchange {
             };
             if Some(sent.generation) == askable.current {
                 self.questions.get_or_insert_default().ask(msg_id);
-            } else if askable.is_former_lost && sent.receipt == Receipt::Unknown {
+            } else if askable.is_former_lost && sent.receipt != Receipt::Confirmed {
                 lost.push(call);
                 continue;
             }

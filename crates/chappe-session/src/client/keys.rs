@@ -74,6 +74,20 @@ pub(super) struct TemporaryKeys {
     /// The key before, whose answers are still accepted.
     before: Option<FormerKey>,
     request: KeyRequest,
+    doubt: Doubt,
+}
+
+/// Whether the server still knows a temporary key that was bound.
+///
+/// A -404 is unauthenticated. So the state of what is under way is asked for on another connection before the key is
+/// dropped: with the key goes all that could be learnt about calls under it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    None,
+    /// -404 came on this connection.
+    Raised,
+    /// It came on the connection before, and nothing authenticated since.
+    Carried,
 }
 
 /// When a temporary key may be requested.
@@ -189,6 +203,7 @@ impl Keys {
             state: TemporaryState::Missing,
             before: None,
             request: KeyRequest::Allowed,
+            doubt: Doubt::None,
         }))
     }
 
@@ -393,6 +408,7 @@ impl Keys {
             return Dropped::Nothing;
         };
         let state = core::mem::replace(&mut keys.state, TemporaryState::Missing);
+        keys.doubt = Doubt::None;
         match (state, keys.before.take()) {
             (TemporaryState::Missing, None) => Dropped::Nothing,
             (TemporaryState::Unbound(..), Some(FormerKey { key, replaced_at: None })) => {
@@ -505,6 +521,11 @@ impl Keys {
     pub(super) fn on_disconnected(&mut self) {
         // The next connection is for the key in use; nothing more will come under the one before.
         self.drop_previous();
+        if let Self::Temporary(keys) = self
+            && keys.doubt == Doubt::Raised
+        {
+            keys.doubt = Doubt::Carried;
+        }
         if let Some(binding) = self.binding_mut() {
             binding.sent = None;
         }
@@ -576,8 +597,9 @@ impl Keys {
     /// An authenticated message came under the key in use.
     #[inline]
     pub(super) const fn on_proven(&mut self) {
-        if let Self::Permanent { standing, .. } = self {
-            *standing = Standing::Proven;
+        match self {
+            Self::Permanent { standing, .. } => *standing = Standing::Proven,
+            Self::Temporary(keys) => keys.doubt = Doubt::None,
         }
     }
 
@@ -595,6 +617,12 @@ impl Keys {
                 // Nothing speaks for the key, and there may be no further attempt. To bind a temporary key is harmless.
                 Standing::Untried | Standing::Missing { .. } => KeyAction::Doubt,
             },
+            (KeySign::NotFound, Self::Temporary(keys))
+                if matches!(keys.state, TemporaryState::Bound(_)) && keys.doubt != Doubt::Carried =>
+            {
+                keys.doubt = Doubt::Raised;
+                KeyAction::Reconnect
+            }
             // While the permanent key is young, it may not have reached the server that was asked.
             (KeySign::BindingInvalid, _) if age >= YOUNG_KEY => KeyAction::GiveUp,
             (KeySign::NotFound | KeySign::BindingInvalid | KeySign::TemporaryUnusable, _) => {
@@ -678,6 +706,21 @@ mod tests {
         keys.on_bound(at(35));
         assert_eq!(keys.drop_temporary(), Dropped::All);
         assert!(keys.request(at(36), &clock), "it was of use");
+    }
+
+    #[test]
+    fn a_bound_key_is_dropped_when_a_second_connection_finds_it_missing_too() {
+        let mut keys = temporary(0);
+        keys.install(session(1), 100_000, 0);
+        keys.on_bound(at(1));
+        let not_found = |keys: &mut Keys| keys.on_sign(KeySign::NotFound, at(2), 1 << 40);
+        assert_eq!(not_found(&mut keys), KeyAction::Reconnect);
+        assert_eq!(not_found(&mut keys), KeyAction::Reconnect, "the same connection says nothing new");
+        keys.on_disconnected();
+        keys.on_proven();
+        assert_eq!(not_found(&mut keys), KeyAction::Reconnect, "it was there");
+        keys.on_disconnected();
+        assert_eq!(not_found(&mut keys), KeyAction::ReplaceTemporary);
     }
 
     #[test]

@@ -316,6 +316,9 @@ impl ClientSession {
     /// It is unauthenticated, so no key is ever given up for it (SEC-134).
     pub fn handle_transport_error(&mut self, now: Now, code: TransportErrorCode) {
         if code == TransportErrorCode::UnknownAuthKey {
+            if !self.live.has_heard() {
+                self.exchange.on_denied();
+            }
             self.on_key_sign(now, KeySign::NotFound);
         }
         self.exchange.events.plain(Event::Reconnect(ReconnectReason::TransportError(code)));

@@ -365,6 +365,17 @@ impl Calls {
         }
     }
 
+    /// The server does not know the key, it says, that the calls of this connection were sent under.
+    pub(super) fn on_denied(&mut self) {
+        for slot in &mut self.slots {
+            if let Stage::Sent(sent) = &mut slot.stage
+                && sent.receipt == Receipt::Unknown
+            {
+                sent.receipt = Receipt::Denied;
+            }
+        }
+    }
+
     /// Expects a quick acknowledgement of the packet just made, if a call in it requests one; returns whether one does.
     #[inline]
     pub(super) fn expect_quick_ack(&mut self, token: QuickAckToken) -> bool {
@@ -400,7 +411,7 @@ impl Calls {
             let Some((slot, sent)) = self.get(call).and_then(|slot| Some((slot, *slot.in_flight()?))) else {
                 continue;
             };
-            if slot.repeat == Repeat::Freely && sent.receipt == Receipt::Unknown {
+            if slot.repeat == Repeat::Freely && sent.receipt != Receipt::Confirmed {
                 again.push(call);
             } else {
                 self.set_stage(call, Stage::Uncertain(sent));

@@ -10,7 +10,8 @@ use super::CallId;
 pub enum Repeat {
     /// Executing it twice does no harm: it may be sent again without asking.
     Freely,
-    /// The server is asked first whether it received the call (SEC-107). This fits most calls.
+    /// The server is asked first whether it received the call (SEC-107). Where nobody can be asked, because the session is
+    /// gone, the call fails with [`CallFailure::Uncertain`](crate::client::CallFailure::Uncertain). This fits most calls.
     #[default]
     AfterAsking,
     /// It is sent again only if the server refused it or certainly did not receive it; otherwise it fails with

@@ -75,6 +75,9 @@ pub(in crate::client) enum Receipt {
     Unknown,
     /// It has the message.
     Confirmed,
+    /// It answered -404, and nothing else, on the connection that the message was sent on. That is unauthenticated, so it
+    /// counts only where nobody can be asked.
+    Denied,
 }
 
 /// What is known of a message whose session has ended.
@@ -159,10 +162,12 @@ impl Slot {
     pub(in crate::client) fn may_repeat(&self, evidence: Evidence) -> bool {
         match (self.repeat, evidence) {
             (Repeat::Freely, _) => true,
-            (Repeat::AfterAsking, Evidence::NotReceived) => {
-                self.last_sent().is_none_or(|sent| sent.receipt == Receipt::Unknown)
-            }
-            (Repeat::AfterAsking, Evidence::None) | (Repeat::Never, _) => false,
+            (Repeat::AfterAsking, _) => match (self.last_sent().map(|sent| sent.receipt), evidence) {
+                (None | Some(Receipt::Denied), _) => true,
+                (Some(Receipt::Unknown), evidence) => evidence == Evidence::NotReceived,
+                (Some(Receipt::Confirmed), _) => false,
+            },
+            (Repeat::Never, _) => false,
         }
     }
 
