@@ -223,3 +223,23 @@ fn a_ping_under_a_key_that_ended_does_not_end_the_connection() {
     let sent = pair.sent();
     assert!(sent.iter().any(is_ping), "the connection is tried under the next key");
 }
+
+#[test]
+fn a_part_goes_again_at_once_when_its_id_was_ahead_of_the_server() {
+    let mut pair = Pair::with(ClientConfig::default(), 200_000);
+    let part = vec![0x21; 512 << 10];
+    let send = |pair: &mut Pair| {
+        let now = pair.now();
+        pair.client.send_bytes(now, &part, SendOptions::default().with_packing(Packing::Never)).unwrap()
+    };
+    let is_part = |sent: &&Sent| sent.body.len() >= part.len();
+    send(&mut pair);
+    let first = pair.sent();
+    let first = first.iter().find(is_part).unwrap();
+    pair.complain(first.container.unwrap_or(first.msg_id), 17);
+    let again = pair.sent();
+    let again = again.iter().find(is_part).expect("nothing is on its way in front of it");
+    pair.answer(again.msg_id, &BOOL_TRUE);
+    send(&mut pair);
+    assert_eq!(pair.sent().iter().filter(is_part).count(), 1, "lower ids arrive as well");
+}

@@ -681,6 +681,7 @@ impl ClientSession {
         if clock == ClockFix::Reset {
             // The ids were too high; lower ones are allowed in a new session and only there.
             self.exchange.sent.restart_ids();
+            self.exchange.outstanding.on_ids_restarted();
         }
         let next = self.exchange.begin_session();
         if let Some(session) = self.keys.current_mut() {

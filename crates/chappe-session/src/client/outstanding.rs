@@ -88,6 +88,12 @@ impl Outstanding {
         (self.sent, self.arrived, self.pinged) = (0, 0, 0);
     }
 
+    /// Ids start anew below those of the notes, after a complaint about bytes that must have arrived for it.
+    pub(super) fn on_ids_restarted(&mut self) {
+        self.notes.clear();
+        self.arrived = self.sent;
+    }
+
     /// The connection was given up in silence. If bytes were on their way, the rate may have been taken for higher than it
     /// is.
     pub(super) const fn on_silence(&mut self) {
