@@ -99,7 +99,7 @@ impl Stream {
         wake: Box<dyn Fn() + Send + Sync>,
     ) -> Result<(Self, Driver), LinkError> {
         options.validate().map_err(io::Error::from)?;
-        let shared = Shared::new(|now| Pipe::new(now, target, options, rng.fork()), clock, wake);
+        let shared = Shared::new(|now, _| Pipe::new(now, target, options, rng.fork()), clock, wake);
         let driver = Driver::new(Arc::clone(&shared) as Arc<Shared<dyn Machine>>, None, Unreadable::Refuse);
         let (frames, payload) = (None, None);
         let stream = Self { shared, frames, payload, current: Vec::new(), framing: None, peer: target };

@@ -23,6 +23,51 @@ async fn lanes_have_connections_of_their_own_under_one_key() {
     datacenter.close().await;
 }
 
+/// Makes calls over all lanes at once; returns the connections that were used.
+async fn call_over_all_lanes(datacenter: &DataCenter) -> u64 {
+    let mut clients = Vec::new();
+    for lane in [Lane::Main, Lane::Download, Lane::Upload, Lane::Download, Lane::Upload] {
+        let client = datacenter.client(lane).await.expect("a connection");
+        let calls: Vec<_> = (0..6).map(|_| client.invoke(&functions::help::GetNearestDc {})).collect();
+        clients.push((client, calls));
+    }
+    let mut connections = 0;
+    for (client, calls) in clients {
+        for call in calls {
+            call.await.expect("an answer");
+        }
+        connections += client.status().connections;
+    }
+    connections
+}
+
+/// Temporary keys that the datacenter holds.
+fn temporary_keys(world: &World) -> usize {
+    let keys = world.datacenter().engine().keys();
+    keys.iter().filter(|key| key.kind() != chappe_server::KeyStatus::Permanent).count()
+}
+
+#[tokio::test]
+async fn lanes_share_one_temporary_key() {
+    let world = World::start();
+    let datacenter = DataCenter::new(start, world.options().with_forward_secrecy());
+    assert_eq!(call_over_all_lanes(&datacenter).await, 5, "thirty calls, a connection for each lane");
+    assert_eq!(temporary_keys(&world), 1);
+    datacenter.close().await;
+}
+
+#[tokio::test]
+async fn a_shared_key_that_the_datacenter_forgot_is_replaced_once() {
+    let world = World::start();
+    let datacenter = DataCenter::new(start, world.options().with_forward_secrecy());
+    call_over_all_lanes(&datacenter).await;
+    world.datacenter().expire_temporary_keys();
+    let connections = call_over_all_lanes(&datacenter).await;
+    assert!(connections <= 5 * 3, "{connections} connections");
+    assert_eq!(temporary_keys(&world), 1);
+    datacenter.close().await;
+}
+
 #[tokio::test]
 async fn a_datacenter_that_says_nothing_delays_no_other() {
     let world = World::start();

@@ -42,6 +42,9 @@ impl DataCenter {
 
     fn make(start: Start, options: ConnectOptions, limits: LaneLimits) -> Self {
         let (main, upload, download) = Default::default();
+        // The datacenter keeps one temporary key for each permanent one.
+        let key_share = options.temporary_keys.map(|_| Arc::default());
+        let options = ConnectOptions { key_share, ..options };
         Self { inner: Arc::new(Inner { start, options, limits, main, upload, download }) }
     }
 
@@ -90,6 +93,9 @@ impl Inner {
             let Some(over) = over else { break };
             // What the store is to forget must be gone before the next client asks for it.
             over.close().await;
+            if let (Lane::Main, Some(share)) = (lane, &self.options.key_share) {
+                share.clear();
+            }
             self.clients(lane).retain(|client| !client.is(&over));
         }
         let client = {

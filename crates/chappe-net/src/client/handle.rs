@@ -2,7 +2,7 @@
 
 use core::future::Future;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 use std::io;
 use std::sync::Arc;
 
@@ -89,7 +89,12 @@ impl Client {
         let unreadable = options.unreadable();
         let updates = Arc::new(UpdateQueue::new(options.updates.clone()));
         let (queue, has_store, options) = (Arc::clone(&updates), claim.is_some(), Arc::new(options));
-        let shared = Shared::new(|now| Engine::new(id, options, has_store, queue, now, rng), clock, wake);
+        let engine = |now, waker: &Waker| {
+            let mut engine = Engine::new(id, options, has_store, queue, now, rng);
+            engine.join(waker);
+            engine
+        };
+        let shared = Shared::new(engine, clock, wake);
         let driver = Driver::new(Arc::clone(&shared) as Arc<Shared<dyn Machine>>, claim, unreadable);
         Ok((Self { id, owner: Arc::new(Owner(shared)), updates }, driver))
     }

@@ -13,6 +13,7 @@ use chappe_session::liveness::LivenessPolicy;
 use chappe_transport::{Connector, ProxyLink, ProxySecret, SecretError};
 
 use super::{ClientId, PendingCall, addresses};
+use crate::engine::KeyShare;
 use crate::options::DialOptions;
 use crate::store::handle::Unreadable;
 use crate::store::{AsyncKeyStore, KeyStore, Slot, Store};
@@ -62,6 +63,8 @@ pub struct ConnectOptions {
     pub backoff: BackOff,
     /// Bounds of the queue of updates.
     pub updates: UpdateLimits,
+    /// The temporary key that the clients of a datacenter share.
+    pub(crate) key_share: Option<Arc<KeyShare>>,
 }
 
 /// An address of a datacenter, and how to dial it.
@@ -264,6 +267,7 @@ impl ConnectOptions {
             timing: Timing::default(),
             backoff: BackOff::default(),
             updates: UpdateLimits::default(),
+            key_share: None,
         }
     }
 

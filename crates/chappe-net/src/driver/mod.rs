@@ -83,11 +83,12 @@ const MOST_WRITES: usize = 8;
 
 impl<M: Machine> Shared<M> {
     pub(crate) fn new(
-        machine: impl FnOnce(Now) -> M,
+        machine: impl FnOnce(Now, &Waker) -> M,
         clock: Clock,
         wake: Box<dyn Fn() + Send + Sync>,
     ) -> Arc<Self> {
-        let (machine, wake) = (machine(clock()), Waker::from(Arc::new(WakeDriver(wake))));
+        let wake = Waker::from(Arc::new(WakeDriver(wake)));
+        let machine = machine(clock(), &wake);
         Arc::new(Self { clock, wake, state: Mutex::new(State { sockets: Vec::new(), machine }) })
     }
 }

@@ -73,6 +73,7 @@ impl Engine {
         if let Some(store) = &mut self.store {
             store.finish();
         }
+        self.leave_key_to_others();
         let ending = error.clone().map_or(InvokeError::Closed, InvokeError::Connection);
         self.life = Life::Over(error);
         while let Some(connection) = self.connections.first().map(|known| known.id) {

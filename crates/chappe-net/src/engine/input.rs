@@ -209,7 +209,7 @@ impl Engine {
                 session.handle_connected(now, tail);
                 self.greet(now);
                 if self.wants_temporary_key {
-                    self.make_key(now, self.temporary());
+                    self.get_temporary_key(now);
                 }
             }
             None => self.make_key(now, KeyKind::Permanent),
@@ -217,7 +217,7 @@ impl Engine {
     }
 
     /// Requests a ping over the new connection, which proves both ends.
-    fn greet(&mut self, now: Now) {
+    pub(super) fn greet(&mut self, now: Now) {
         if let Some(session) = self.session.as_deref_mut() {
             session.set_http_wait(self.polls.as_ref().map(|_| HttpWait::default()));
             if session.is_usable() {
@@ -312,6 +312,9 @@ impl Engine {
                     first_salt: ServerSalt::from_raw(finished.first_salt),
                     expires_at,
                 };
+                if let Some(membership) = &mut self.membership {
+                    membership.on_made(key.clone());
+                }
                 session.install_temporary_key(now, key);
                 self.sink.metrics.temporary_keys += 1;
                 tell!(INFO, self, expires_at, "temporary key created");
@@ -391,8 +394,10 @@ impl Engine {
         }
         if is_in_use {
             self.keys.abandon();
+            let is_former =
+                code == TransportErrorCode::UnknownAuthKey && self.may_mean_former_key(connection);
             if let Some(session) =
-                self.session.as_deref_mut().filter(|session| session.auth_key_id().is_some())
+                self.session.as_deref_mut().filter(|session| session.auth_key_id().is_some() && !is_former)
             {
                 session.handle_transport_error(now, code);
                 self.drain_events(now);
@@ -442,6 +447,9 @@ impl Engine {
         }
         self.close_connection(connection);
         if let Stage::InUse { deadline, .. } = stage {
+            if self.leave_key_to_others() {
+                self.keys.abandon();
+            }
             if let Some(session) = self.session.as_deref_mut() {
                 session.handle_disconnected(now);
             }

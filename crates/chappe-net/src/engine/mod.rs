@@ -24,6 +24,7 @@ mod close;
 mod cuts;
 mod destruction;
 mod input;
+mod key_share;
 mod keys;
 mod link;
 mod links;
@@ -53,6 +54,7 @@ use chappe_session::client::{
 use chappe_session::{MonoTime, Now};
 use zeroize::Zeroizing;
 
+use self::key_share::Membership;
 use self::keys::KeyWork;
 use self::race::Race;
 use self::saving::Loading;
@@ -71,6 +73,7 @@ use crate::validate::check_candidates;
 
 pub(crate) use self::action::Task;
 pub use self::action::{Action, ReadBuffer, SocketId, StoreTask, WriteBuffer};
+pub(crate) use self::key_share::KeyShare;
 pub(crate) use self::links::{ConnectionId, Input, Links};
 pub(crate) use self::machine::{Machine, Moved, Prompted};
 pub(crate) use self::sink::Wakers;
@@ -90,6 +93,8 @@ pub(crate) struct Engine {
     /// A temporary key was made and is not bound yet.
     is_binding: bool,
     keys: KeyWork,
+    /// The part in the temporary key of the datacenter, if clients share one.
+    membership: Option<Membership>,
     race: Race,
     links: Links,
     connections: Vec<Connection>,
@@ -217,6 +222,7 @@ impl Engine {
             is_key_doubtful: false,
             is_binding: false,
             keys: KeyWork::default(),
+            membership: None,
             race,
             links,
             connections: Vec::new(),

@@ -23,6 +23,7 @@ impl Engine {
     /// Returns what to do next. To be called until it returns `WaitUntil`.
     pub(super) fn next_action(&mut self, now: Now) -> Action {
         self.notice_waking(now);
+        self.look_for_shared_key(now);
         if self.poll_timeout().is_some_and(|at| at <= now.mono) {
             self.handle_timeout(now);
         }

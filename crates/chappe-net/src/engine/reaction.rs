@@ -25,7 +25,7 @@ impl Engine {
             match next {
                 Next::Reconnect(reason) => self.reconnect(now, reason),
                 Next::MakeTemporaryKey => self.on_temporary_key_wanted(now),
-                Next::Bound => self.is_binding = false,
+                Next::Bound => self.on_bound(),
                 Next::Trouble(trouble) => self.on_trouble(now, trouble),
                 Next::KeyDestroyed(destruction) => self.on_key_destroyed(now, destruction),
             }
@@ -44,7 +44,7 @@ impl Engine {
             self.lose(now, connection, ConnectError::Session(ReconnectReason::Refused));
             self.on_attempt_failed(now);
         } else {
-            self.make_key(now, self.temporary());
+            self.get_temporary_key(now);
         }
     }
 

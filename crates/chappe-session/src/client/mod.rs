@@ -483,6 +483,14 @@ impl ClientSession {
         }
     }
 
+    /// Installs a temporary key that another session has bound to the same permanent key: calls travel under it at once.
+    ///
+    /// The datacenter keeps one temporary key for each permanent one, so sessions beside each other share it.
+    pub fn install_bound_key(&mut self, now: Now, key: TemporaryKey) {
+        self.install_temporary_key(now, key);
+        self.keys.on_bound();
+    }
+
     /// Requests a ping with the next packet, so that a new connection shows whether the datacenter is there.
     ///
     /// Without it an idle session would find out only when its next ping is due.
