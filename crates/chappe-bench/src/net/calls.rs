@@ -11,7 +11,7 @@ use grammers_mtsender::{SenderPool, SenderPoolHandle};
 use grammers_session::{Session as _, storages::MemorySession, types::DcOption};
 use tokio::runtime::Runtime;
 
-use super::datacenter::{Datacenter, runtime};
+use super::datacenter::{Datacenter, Flavor};
 use crate::harness::{Group, Settings, progress};
 use crate::report::{Bound, Report};
 
@@ -107,29 +107,34 @@ where
 pub fn run(settings: &Settings, report: &mut Report) -> Result<()> {
     let datacenter = Datacenter::start()?;
     let body = chappe_loopback::schema::functions::help::GetNearestDc {}.to_bytes();
-    let mut callers: Vec<(&str, Box<dyn Caller>)> = vec![
-        (OURS, Box::new(ours(&datacenter, body.clone())?)),
-        (GRAMMERS, Box::new(grammers(&datacenter, body.clone())?)),
-        (THREADS, Box::new(Threads { client: blocking::connect(datacenter.options())?, body })),
-    ];
-    for at_once in [1, 64] {
-        let title = format!("Calls: {at_once} at a time");
-        let group = measure(settings, &title, &mut callers, at_once)?;
-        let ratio = group.ratio(OURS, GRAMMERS);
-        report.target("calls per second over TCP", title, Bound::AtMost(1.0), ratio);
-        report.group(group);
+    for flavor in [Flavor::CurrentThread, Flavor::MultiThread] {
+        let mut callers: Vec<(&str, Box<dyn Caller>)> = vec![
+            (OURS, Box::new(ours(flavor, &datacenter, body.clone())?)),
+            (GRAMMERS, Box::new(grammers(flavor, &datacenter, body.clone())?)),
+        ];
+        if flavor == Flavor::CurrentThread {
+            let client = blocking::connect(datacenter.options())?;
+            callers.push((THREADS, Box::new(Threads { client, body: body.clone() })));
+        }
+        for at_once in [1, 64] {
+            let title = format!("Calls: {at_once} at a time{}", flavor.suffix());
+            let group = measure(settings, &title, &mut callers, at_once)?;
+            let ratio = group.ratio(OURS, GRAMMERS);
+            report.target("calls per second over TCP", title, Bound::AtMost(1.0), ratio);
+            report.group(group);
+        }
     }
     Ok(())
 }
 
-fn ours(datacenter: &Datacenter, body: Vec<u8>) -> Result<Ours> {
-    let runtime = runtime()?;
+fn ours(flavor: Flavor, datacenter: &Datacenter, body: Vec<u8>) -> Result<Ours> {
+    let runtime = flavor.runtime()?;
     let client = runtime.block_on(chappe_net::tokio::connect(datacenter.options()))?;
     Ok(Ours { runtime, client, body })
 }
 
-fn grammers(datacenter: &Datacenter, body: Vec<u8>) -> Result<Grammers> {
-    let runtime = runtime()?;
+fn grammers(flavor: Flavor, datacenter: &Datacenter, body: Vec<u8>) -> Result<Grammers> {
+    let runtime = flavor.runtime()?;
     let SocketAddr::V4(ipv4) = datacenter.server.address() else { bail!("the datacenter listens on IPv4") };
     let session = Arc::new(MemorySession::default());
     let option = DcOption {

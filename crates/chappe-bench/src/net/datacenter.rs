@@ -46,7 +46,30 @@ fn options(server: &Loopback) -> ConnectOptions {
     ConnectOptions::at(server.address(), dialling, handshake)
 }
 
-/// A runtime on the thread of the caller.
-pub fn runtime() -> Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+/// The scheduler of tokio.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavor {
+    /// The thread of the caller does everything.
+    CurrentThread,
+    /// One thread for each processor.
+    MultiThread,
+}
+
+impl Flavor {
+    /// Makes a runtime.
+    pub fn runtime(self) -> Result<tokio::runtime::Runtime> {
+        let mut builder = match self {
+            Self::CurrentThread => tokio::runtime::Builder::new_current_thread(),
+            Self::MultiThread => tokio::runtime::Builder::new_multi_thread(),
+        };
+        Ok(builder.enable_all().build()?)
+    }
+
+    /// What distinguishes the title of a group.
+    pub const fn suffix(self) -> &'static str {
+        match self {
+            Self::CurrentThread => "",
+            Self::MultiThread => ", multi-threaded runtime",
+        }
+    }
 }

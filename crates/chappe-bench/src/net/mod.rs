@@ -15,7 +15,7 @@ const PEERS: &[&str] = &["grammers-mtsender"];
 const NOTES: &str = "\
 Client and datacenter share two cores and communicate over TCP on 127.0.0.1; all clients use the embedded datacenter. A
 call is `help.getNearestDc`, sent and answered as bytes. The tokio clients run on one thread (`current_thread`), the
-datacenter on another.
+datacenter on another; where the title says so, the clients run on a multi-threaded runtime of two workers.
 ";
 
 /// Measures everything.
