@@ -488,7 +488,7 @@ impl ClientSession {
     /// The datacenter keeps one temporary key for each permanent one, so sessions beside each other share it.
     pub fn install_bound_key(&mut self, now: Now, key: TemporaryKey) {
         self.install_temporary_key(now, key);
-        self.keys.on_bound();
+        self.keys.on_bound(now.mono);
     }
 
     /// Requests a ping with the next packet, so that a new connection shows whether the datacenter is there.
