@@ -107,6 +107,8 @@ pub enum Wait {
     FirstBytes,
     /// For a whole frame.
     Frame,
+    /// For a client to prove that it has a key.
+    Authentication,
     /// For any byte.
     Anything,
     /// For the peer to read what was written.
@@ -132,6 +134,7 @@ impl fmt::Display for Wait {
             Self::FirstBytes => "the first bytes",
             Self::Frame => "a frame",
             Self::Anything => "any byte",
+            Self::Authentication => "a client to prove that it has a key",
             Self::Write => "the peer to read what was written",
         })
     }

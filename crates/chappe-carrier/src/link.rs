@@ -185,6 +185,11 @@ impl FrameReader {
         Ok(())
     }
 
+    /// Returns what has arrived of the payload of an incomplete frame, after [`take`](Self::take) returned `None`.
+    pub fn partial_payload(&self) -> &[u8] {
+        self.receiver.partial_payload(&self.buf)
+    }
+
     /// Returns whether nothing waits to be taken, so that the peer may close here.
     pub const fn is_empty(&self) -> bool {
         self.buf.is_empty()

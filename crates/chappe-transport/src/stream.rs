@@ -273,6 +273,19 @@ impl Receiver {
         }
     }
 
+    /// Returns what has arrived of the payload of an incomplete frame, after [`receive`](Self::receive) returned `None`.
+    ///
+    /// A server looks at the key id in front before it lets the frame grow.
+    pub fn partial_payload<'b>(&self, buf: &'b ReadBuf) -> &'b [u8] {
+        let ready = buf.ready();
+        let head = match (self.framing(), ready.first()) {
+            (Framing::Abridged, Some(first)) if first & 0x7f != 0x7f => 1,
+            (Framing::Abridged | Framing::Intermediate | Framing::PaddedIntermediate, _) => 4,
+            (Framing::Full, _) => 8,
+        };
+        ready.get(head..).unwrap_or_default()
+    }
+
     /// Decrypts bytes that were just read in place, and returns how many remain at the front.
     ///
     /// With fake TLS, the headers of records are removed. Otherwise all bytes remain.

@@ -195,6 +195,11 @@ impl ServerSession {
         self.outbox.queue.len()
     }
 
+    /// Returns how many bytes these messages have.
+    pub fn unacked_bytes(&self) -> usize {
+        self.outbox.queue.bytes()
+    }
+
     /// Returns how many queries were shown and not answered.
     pub fn running_queries(&self) -> usize {
         self.inbox.running()
