@@ -1,5 +1,7 @@
 //! What clients may hold of a server, and what they may make it do.
 
+use core::time::Duration;
+
 /// Bounds of an [`Engine`](crate::Engine), in number, bytes and time.
 ///
 /// Whatever a client sends, a server needs no more than these allow. "Network" is what
@@ -17,6 +19,9 @@ pub struct Budgets {
     /// The same of keys that were made from one network. Default 25 000; the network's own make room, so that no network
     /// pushes out the keys of others.
     pub used_keys_per_network: usize,
+    /// Bytes of a frame that a connection may send before it has named a key of this server. Default 1 KiB: the queries of a
+    /// handshake are shorter.
+    pub unauthenticated_frame: usize,
     /// Handshakes that wait for a worker. Default 1024. If there are more, the network with the most loses its latest one;
     /// what is refused is answered with -429.
     pub handshakes_queued: usize,
@@ -24,6 +29,22 @@ pub struct Budgets {
     pub handshakes_queued_per_network: usize,
     /// Sessions per key. Default 64; the oldest that no connection uses makes room (`SEC-175`).
     pub sessions_per_key: usize,
+    /// Sessions that a key may begin per second, on average. Default 16; the work of a session's first frames is not
+    /// limited by what the session did before.
+    pub sessions_begun_per_second: u32,
+    /// Sessions that a key may begin at once. Default 256.
+    pub sessions_begun_at_once: u32,
+    /// How long a session without a connection is kept. Default 10 min.
+    pub detached_session: Duration,
+    /// Bytes that answers and updates may have which clients leave unacknowledged, in all. Default 1 GiB. If there are more,
+    /// only sessions that hold less than a 1024th of this may hold more.
+    pub unacked_bytes: usize,
+    /// The same of the sessions of one key. Default 64 MiB. A session that would hold more ends.
+    pub unacked_bytes_per_key: usize,
+    /// Bytes that packed objects under one key may unpack to per second, on average. Default 8 MiB.
+    pub inflated_per_second: u32,
+    /// Bytes of these at once. Default 32 MiB. A frame that comes when there were more is refused with -429.
+    pub inflated_at_once: u32,
 }
 
 impl Budgets {
@@ -32,9 +53,17 @@ impl Budgets {
         with_unused_keys_per_network => unused_keys_per_network: usize,
         with_used_keys => used_keys: usize,
         with_used_keys_per_network => used_keys_per_network: usize,
+        with_unauthenticated_frame => unauthenticated_frame: usize,
         with_handshakes_queued => handshakes_queued: usize,
         with_handshakes_queued_per_network => handshakes_queued_per_network: usize,
         with_sessions_per_key => sessions_per_key: usize,
+        with_sessions_begun_per_second => sessions_begun_per_second: u32,
+        with_sessions_begun_at_once => sessions_begun_at_once: u32,
+        with_detached_session => detached_session: Duration,
+        with_unacked_bytes => unacked_bytes: usize,
+        with_unacked_bytes_per_key => unacked_bytes_per_key: usize,
+        with_inflated_per_second => inflated_per_second: u32,
+        with_inflated_at_once => inflated_at_once: u32,
     }
 }
 
@@ -45,9 +74,17 @@ impl Default for Budgets {
             unused_keys_per_network: 2048,
             used_keys: 100_000,
             used_keys_per_network: 25_000,
+            unauthenticated_frame: 1024,
             handshakes_queued: 1024,
             handshakes_queued_per_network: 128,
             sessions_per_key: 64,
+            sessions_begun_per_second: 16,
+            sessions_begun_at_once: 256,
+            detached_session: Duration::from_secs(600),
+            unacked_bytes: 1 << 30,
+            unacked_bytes_per_key: 64 << 20,
+            inflated_per_second: 8 << 20,
+            inflated_at_once: 32 << 20,
         }
     }
 }

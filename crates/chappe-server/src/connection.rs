@@ -5,13 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use chappe_crypto::rng::Drbg;
-use chappe_crypto::{QuickAckToken, Side};
+use chappe_crypto::{AuthKeyId, QuickAckToken, Side};
 use chappe_framing::{FrameBuf, FrameError, MsgId, Opened, TransportTail, auth_key_id, open};
 use chappe_handshake::Peer;
 use chappe_session::server::{FrameCheck, ServerError, ServerEvent, ServerSession};
 use chappe_session::{BadMsgCode, HttpWait, KeyDestruction, MonoTime, Now};
 use chappe_transport::{AckRequest, TransportErrorCode};
 
+use crate::counters::add;
 use crate::engine::{Engine, Handled, NoSession};
 use crate::handler::{Context, Verdict};
 use crate::keys::KeyState;
@@ -60,6 +61,7 @@ pub struct ServerConnection {
     /// Answers that other threads compute; `None` until there is the first.
     replies: Option<Arc<Replies>>,
     is_over: bool,
+    is_authenticated: bool,
     is_http: bool,
     /// When the last input came. Dropping the connection detaches its sessions as of that time.
     last_input: Option<Now>,
@@ -95,6 +97,9 @@ impl Verdicts {
 /// Sessions that may use one connection. Clients use one; the specification allows a client to change it.
 const MAX_SESSIONS: usize = 16;
 
+/// Bytes that one packed byte can unpack to at most, by the format of deflate.
+const MAX_RATIO: usize = 1032;
+
 impl ServerConnection {
     pub(crate) fn new(
         engine: Arc<Engine>,
@@ -114,6 +119,7 @@ impl ServerConnection {
             waiting: VecDeque::new(),
             replies: None,
             is_over: false,
+            is_authenticated: false,
             is_http: false,
             last_input: None,
             http_wait: None,
@@ -145,6 +151,29 @@ impl ServerConnection {
         !self.waiting.is_empty()
             || self.replies.as_ref().is_some_and(|replies| !replies.is_empty())
             || self.sessions.iter().any(|attached| attached.lock().session.running_queries() > 0)
+    }
+
+    /// Returns whether a client has proved over this connection that it has a key: a fresh frame came under it.
+    pub const fn is_authenticated(&self) -> bool {
+        self.is_authenticated
+    }
+
+    /// Returns whether the connection has ended or is about to.
+    pub const fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// Looks at what has arrived of a payload that is not complete. Ends the connection if it is longer than strangers may
+    /// send and does not name a key of this server.
+    pub fn handle_partial(&mut self, now: Now, payload: &[u8]) {
+        if self.is_authenticated || payload.len() <= self.engine.options().budgets.unauthenticated_frame {
+            return;
+        }
+        let key_id = auth_key_id(payload).unwrap_or(AuthKeyId::from_raw(0));
+        if self.engine.key(key_id, now.unix).is_none() {
+            add(&self.engine.refusals().unauthenticated_frames, 1);
+            self.end(Some(TransportErrorCode::UnknownAuthKey));
+        }
     }
 
     /// Returns whether another thread computes an answer for this connection.
@@ -185,17 +214,23 @@ impl ServerConnection {
     pub fn handle_timeout(&mut self, now: Now) {
         self.last_input = Some(now);
         self.leave_ended_keys(now);
-        let mut is_overdue = false;
-        for attached in &self.sessions {
+        let number = self.number;
+        let is_overdue = |attached: &Attached| {
             let mut inner = attached.lock();
             // A session that is reached elsewhere has its timer there, and wants that connection closed.
-            if inner.is_outlet(self.number) {
+            inner.is_outlet(number) && {
                 inner.session.handle_timeout(now);
-                is_overdue |= inner.session.should_close(now);
+                inner.session.should_close(now)
             }
-        }
-        if is_overdue {
-            self.end(None);
+        };
+        let overdue: Vec<_> = self.sessions.iter().filter(|attached| is_overdue(attached)).cloned().collect();
+        for attached in overdue {
+            // The client may have left the session and gone on with another: only the last one speaks for the connection.
+            if self.sessions.last().is_some_and(|last| last.is_same(&attached)) {
+                self.end(None);
+            } else {
+                self.leave(&attached);
+            }
         }
     }
 
@@ -247,6 +282,7 @@ impl ServerConnection {
             Handled::Queued => {}
             Handled::Refused(refusal) => {
                 tracing::debug!(connection = self.number, %refusal, "handshake refused");
+                add(&self.engine.refusals().handshakes, 1);
                 self.end(refusal.code);
             }
         }
@@ -273,8 +309,16 @@ impl ServerConnection {
             Err(NoSession::Refused(mut session, code)) => {
                 return self.complain(now, &mut session, &opened, code, rng);
             }
-            Err(NoSession::TooMany) => return self.end(Some(TransportErrorCode::TooManyConnections)),
+            Err(NoSession::TooMany) => {
+                add(&self.engine.refusals().sessions, 1);
+                return self.end(Some(TransportErrorCode::TooManyConnections));
+            }
         };
+        let budgets = self.engine.options().budgets;
+        if !key.may_inflate(now.mono, &budgets) {
+            add(&self.engine.refusals().inflated, 1);
+            return self.end(Some(TransportErrorCode::TooManyConnections));
+        }
         let read = {
             let mut inner = attached.lock();
             if !inner.is_outlet(self.number) {
@@ -287,9 +331,24 @@ impl ServerConnection {
                     FrameCheck::Fresh => {}
                 }
             }
+            self.is_authenticated = true;
             self.engine.note_use(key, now.unix);
             self.make_outlet(now, &mut inner);
-            self.read_requests(now, key, &mut inner.session, &opened, rng)
+            let inflated = inner.session.counters().gunzip_out;
+            let read = self.read_requests(now, key, &mut inner.session, &opened, rng);
+            let inflated = match &read {
+                // An object that was refused may have cost as much as it could unpack to.
+                Err(_) => {
+                    let most = opened.body().len().saturating_mul(MAX_RATIO);
+                    self.engine.options().session.unpacked_bytes.min(most) as u64
+                }
+                Ok(_) => inner.session.counters().gunzip_out - inflated,
+            };
+            if inflated > 0 {
+                key.spend_inflated(inflated, now.mono, &budgets);
+            }
+            inner.count_unacked();
+            read
         };
         self.note_session(&attached);
         match read {
@@ -300,7 +359,7 @@ impl ServerConnection {
                 self.http_wait = http_wait;
                 // The session is not locked here, so that a handler may push to it and ask about it.
                 let verdicts = self.call_handler(now, key, &attached, opened.body());
-                self.answer(now, &attached, verdicts, rng);
+                self.answer(now, key, &attached, verdicts, rng);
             }
             Err(ServerError::Transport(code)) => self.end(Some(code)),
             Err(ServerError::Frame(error)) => self.refuse(&error),
@@ -374,7 +433,13 @@ impl ServerConnection {
                 Request::Query { msg_id, body } => {
                     // A query without an answer would run for ever: its repetitions are duplicates.
                     let verdict = caught(|| handler.query(&context(msg_id), body));
-                    verdicts.push(msg_id, verdict.unwrap_or_else(internal_error));
+                    verdicts.push(
+                        msg_id,
+                        verdict.unwrap_or_else(|| {
+                            add(&self.engine.refusals().panics, 1);
+                            internal_error()
+                        }),
+                    );
                 }
                 Request::Dropped { req_msg_id } => {
                     // The query has its answer already, whatever the handler does.
@@ -386,20 +451,27 @@ impl ServerConnection {
         verdicts
     }
 
-    fn answer(&mut self, now: Now, attached: &Attached, verdicts: Verdicts, rng: &mut Drbg) {
+    fn answer(&mut self, now: Now, key: &KeyState, attached: &Attached, verdicts: Verdicts, rng: &mut Drbg) {
+        let budgets = self.engine.options().budgets;
         let mut inner = attached.lock();
         for (query, verdict) in verdicts.first.into_iter().chain(verdicts.more) {
             let is_alone = matches!(verdict, Verdict::AnswerAlone(_));
             if is_alone {
                 flush(&mut inner.session, now, rng, &mut self.waiting);
             }
-            let answered = apply(&mut inner.session, query, verdict);
+            let room = inner.require_room(verdict.len(), &budgets);
+            let answered = room.and_then(|()| apply(&mut inner.session, query, verdict));
+            inner.count_unacked();
             if is_alone {
                 flush(&mut inner.session, now, rng, &mut self.waiting);
             }
             if let Err(error) = answered {
                 tracing::debug!(connection = self.number, %error, "session closed");
+                add(&self.engine.refusals().unacked, 1);
+                // What the client does not acknowledge would otherwise stay for as long as the session.
+                let last = inner.session.last_received().unwrap_or(query);
                 drop(inner);
+                key.end_session(attached.session_id(), last);
                 return self.end(None);
             }
         }
@@ -437,10 +509,14 @@ impl ServerConnection {
 
     /// Leaves the sessions of keys that have ended or were forgotten: nothing is sent under them (SEC-127).
     fn leave_ended_keys(&mut self, now: Now) {
-        while let Some(index) = self.sessions.iter().position(|attached| attached.is_over(now.unix)) {
-            let ended = self.sessions.remove(index);
-            self.detach(&ended);
+        while let Some(ended) = self.sessions.iter().find(|attached| attached.is_over(now.unix)).cloned() {
+            self.leave(&ended);
         }
+    }
+
+    fn leave(&mut self, attached: &Attached) {
+        self.sessions.retain(|known| !known.is_same(attached));
+        self.detach(attached);
     }
 
     fn detach(&self, attached: &Attached) {
@@ -449,6 +525,10 @@ impl ServerConnection {
             && let Some(now) = self.last_input
         {
             inner.session.handle_disconnected(now);
+            inner.count_unacked();
+            let key_id = inner.session.auth_key().id();
+            drop(inner);
+            self.engine.note_detached(key_id, attached.session_id(), now);
         }
     }
 

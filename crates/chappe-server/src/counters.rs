@@ -32,6 +32,8 @@ pub struct ServerCounters {
     pub slow_senders: u64,
     /// Connections closed because they were silent for too long.
     pub idle: u64,
+    /// Connections closed because the client did not prove in time that it has a key, or had to make room.
+    pub unauthenticated: u64,
 }
 
 /// The counters, as atomics that all connections add to.
@@ -49,6 +51,7 @@ pub(crate) struct Tally {
     pub(crate) slow_readers: AtomicU64,
     pub(crate) slow_senders: AtomicU64,
     pub(crate) idle: AtomicU64,
+    pub(crate) unauthenticated: AtomicU64,
 }
 
 /// Adds to a counter.
@@ -74,6 +77,7 @@ impl Tally {
             slow_readers: read(&self.slow_readers),
             slow_senders: read(&self.slow_senders),
             idle: read(&self.idle),
+            unauthenticated: read(&self.unauthenticated),
         }
     }
 }

@@ -17,7 +17,11 @@ use chappe_session::{BadMsgCode, Now};
 use rand_core::Rng as _;
 use zeroize::Zeroizing;
 
+use crate::Budgets;
 use crate::connection::ServerConnection;
+use crate::counters::add;
+use crate::detached::{Detached, DetachedSessions};
+use crate::engine_counters::{EngineCounters, Refusals};
 use crate::engine_options::EngineOptions;
 use crate::handler::{Context, Handler};
 use crate::handshake_queue::{HandshakeQueue, Task};
@@ -25,6 +29,7 @@ use crate::key_table::Keys;
 use crate::keys::{KeyState, KeyStatus};
 use crate::replies::Replies;
 use crate::session::{Attached, Waker};
+use crate::unacked::{Total, Unacked};
 
 /// How long the salt of the handshake is accepted: as long as any other salt.
 const FIRST_SALT_LIFETIME: Duration = Duration::from_secs(3600);
@@ -52,6 +57,11 @@ pub struct Engine {
     handshakes: Mutex<ServerHandshakes>,
     handshake_queue: HandshakeQueue,
     keys: Mutex<Keys>,
+    /// Those of the options: every session has them.
+    budgets: Arc<Budgets>,
+    detached: Mutex<DetachedSessions>,
+    unacked: Total,
+    refusals: Refusals,
     salts: SaltSchedule,
     handler: Box<dyn Handler>,
     /// Secret of the hash that networks are counted by.
@@ -82,8 +92,12 @@ impl Engine {
             handshakes: Mutex::new(handshakes),
             handshake_queue: HandshakeQueue::default(),
             network_secret: Zeroizing::new(derived(b"networks")),
+            budgets: Arc::new(options.budgets),
             options,
             keys: Mutex::default(),
+            detached: Mutex::default(),
+            unacked: Total::default(),
+            refusals: Refusals::default(),
             salts: SaltSchedule::new(secret),
             handler: Box::new(handler),
             connections: AtomicU64::new(0),
@@ -93,6 +107,38 @@ impl Engine {
     /// Returns the options.
     pub const fn options(&self) -> &EngineOptions {
         &self.options
+    }
+
+    /// Returns what was refused since the start.
+    pub fn counters(&self) -> EngineCounters {
+        self.refusals.read()
+    }
+
+    pub(crate) const fn refusals(&self) -> &Refusals {
+        &self.refusals
+    }
+
+    /// Ends sessions that had no connection for too long. The listeners call it a few times a minute; so does each end of
+    /// a connection.
+    pub fn handle_timeout(&self, now: Now) {
+        loop {
+            let ended = lock(&self.detached).pop(now.mono, self.options.budgets.detached_session);
+            let Some(Detached { key, session, .. }) = ended else { return };
+            if let Some(key) = self.key(key, now.unix) {
+                key.end_session_detached_for(session, now.mono, self.options.budgets.detached_session);
+            }
+        }
+    }
+
+    /// Notes that a session lost its last connection.
+    pub(crate) fn note_detached(&self, key: AuthKeyId, session: SessionId, now: Now) {
+        let first = lock(&self.detached).push(key, session, now.mono);
+        if let Some(Detached { key, session, .. }) = first
+            && let Some(key) = self.key(key, now.unix)
+        {
+            key.end_session_detached_for(session, now.mono, Duration::ZERO);
+        }
+        self.handle_timeout(now);
     }
 
     /// Starts a connection. `waker` is called, from any thread, when there is output that no input of this connection caused.
@@ -176,7 +222,9 @@ impl Engine {
         if self.handshake_queue.has_workers() {
             let replies = replies();
             replies.expect();
-            self.handshake_queue.push(Task { work, replies }, &self.options.budgets);
+            if !self.handshake_queue.push(Task { work, replies }, &self.options.budgets) {
+                add(&self.refusals.handshakes_queued, 1);
+            }
             return Handled::Queued;
         }
         match self.do_work(now, work, out, rng) {
@@ -199,6 +247,7 @@ impl Engine {
             Ok(()) => replies.answer(out),
             Err(refusal) => {
                 tracing::debug!(%refusal, "handshake refused");
+                add(&self.refusals.handshakes, 1);
                 replies.end(refusal.code);
             }
         }
@@ -244,9 +293,12 @@ impl Engine {
         match session.check(now, opened) {
             FrameCheck::Refused(code) => Err(NoSession::Refused(Box::new(session), code)),
             FrameCheck::Fresh if key.may_begin_session(opened.msg_id()) => {
-                let max = self.options.budgets.sessions_per_key;
-                let attached = Attached::new(session, Arc::clone(key.life()));
-                key.keep_session(attached, max).ok_or(NoSession::TooMany)
+                if !key.spend_session(now.mono, &self.budgets) {
+                    return Err(NoSession::TooMany);
+                }
+                let unacked = Unacked::new(Arc::clone(key.unacked()), Arc::clone(&self.unacked));
+                let attached = Attached::new(session, Arc::clone(key.life()), unacked, &self.budgets);
+                key.keep_session(attached, self.budgets.sessions_per_key).ok_or(NoSession::TooMany)
             }
             // A session that is gone may have executed it.
             FrameCheck::Fresh | FrameCheck::Duplicate => {

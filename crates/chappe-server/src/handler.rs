@@ -31,6 +31,17 @@ pub enum Verdict {
     Later,
 }
 
+impl Verdict {
+    /// Returns about how many bytes a session holds for it.
+    pub(crate) const fn len(&self) -> usize {
+        match self {
+            Self::Answer(object) | Self::AnswerAlone(object) | Self::Instead(object) => object.len(),
+            Self::Error { message, .. } => message.len(),
+            Self::Later => 0,
+        }
+    }
+}
+
 /// Answers queries.
 ///
 /// It is called on the thread or task of the connection, so it must not block: return [`Later`](Verdict::Later) for queries

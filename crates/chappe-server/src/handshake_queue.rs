@@ -1,5 +1,6 @@
 //! Handshake work that waits for a worker: bounded, and fair by network.
 
+use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -44,15 +45,17 @@ impl HandshakeQueue {
         }
     }
 
-    /// Adds work. If there is no room, refuses it, or the latest of the network with the most.
-    pub(crate) fn push(&self, task: Task, budgets: &Budgets) {
+    /// Adds work. If there is no room, refuses it, or the latest of the network with the most. Returns whether nothing was
+    /// refused.
+    pub(crate) fn push(&self, task: Task, budgets: &Budgets) -> bool {
         let (most, most_of_network) = (budgets.handshakes_queued, budgets.handshakes_queued_per_network);
         let network = task.work.peer();
         let refused = lock(&self.tasks).push(network, task, most, most_of_network);
         self.changed.notify_one();
-        if let Some(task) = refused {
+        if let Some(task) = &refused {
             task.replies.refuse();
         }
+        refused.is_none()
     }
 
     /// Takes out the next work whose connection still waits.
@@ -62,9 +65,10 @@ impl HandshakeQueue {
         core::iter::from_fn(|| tasks.pop()).find(|task| Arc::strong_count(&task.replies) > 1)
     }
 
-    /// Blocks until there is work, or `is_over` returns true.
-    pub(crate) fn wait(&self, is_over: impl Fn() -> bool) {
-        let waiting = self.changed.wait_while(lock(&self.tasks), |tasks| tasks.is_empty() && !is_over());
+    /// Blocks until there is work, or `is_over` returns true, for `most` at most.
+    pub(crate) fn wait(&self, most: Duration, is_over: impl Fn() -> bool) {
+        let is_idle = |tasks: &mut Tasks<Task>| tasks.is_empty() && !is_over();
+        let waiting = self.changed.wait_timeout_while(lock(&self.tasks), most, is_idle);
         drop(waiting.unwrap_or_else(PoisonError::into_inner));
     }
 

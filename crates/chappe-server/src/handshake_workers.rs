@@ -1,5 +1,6 @@
 //! Threads for the handshakes' RSA and Diffie-Hellman, apart from those that serve connections.
 
+use core::time::Duration;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -10,6 +11,9 @@ use chappe_crypto::rng::Drbg;
 use chappe_session::Now;
 
 use crate::Engine;
+
+/// How often a thread without work looks for sessions that must end.
+const PAUSE: Duration = Duration::from_secs(10);
 
 /// Does the expensive work of an engine's handshakes.
 ///
@@ -63,7 +67,8 @@ impl HandshakeThreads {
             let work = move || {
                 while !is_over.load(Ordering::SeqCst) {
                     if !worker.try_work(Now::from_system(), &mut rng) {
-                        worker.engine.handshake_queue().wait(|| is_over.load(Ordering::SeqCst));
+                        worker.engine.handle_timeout(Now::from_system());
+                        worker.engine.handshake_queue().wait(PAUSE, || is_over.load(Ordering::SeqCst));
                     }
                 }
             };

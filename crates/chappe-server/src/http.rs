@@ -63,6 +63,14 @@ impl HttpSide {
         Ok(true)
     }
 
+    /// Returns what has arrived of the body of an incomplete request.
+    pub(crate) fn partial_payload(&self) -> &[u8] {
+        const END: &[u8] = b"\r\n\r\n";
+        let raw = self.buf.raw();
+        let end = raw.windows(END.len()).position(|part| part == END);
+        end.map_or(&[], |end| &raw[end + END.len()..])
+    }
+
     /// Allows the response to be held back.
     pub(crate) fn hold(&mut self, now: MonoTime, wait: HttpWait) {
         if let Some(open) = &mut self.open {

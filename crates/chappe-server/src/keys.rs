@@ -9,9 +9,13 @@ use chappe_carrier::lock;
 use chappe_crypto::{AuthKey, AuthKeyId};
 use chappe_framing::{MsgId, ServerSalt, SessionId, UnixTime};
 use chappe_handshake::{CreatedKey, DcId, Peer};
+use chappe_session::MonoTime;
 
+use crate::Budgets;
 use crate::key_life::KeyLife;
+use crate::meter::{Meter, time_for};
 use crate::session::Attached;
+use crate::unacked::Total;
 
 /// How often a key that is in use moves to the end of the order in which keys make room.
 const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
@@ -52,6 +56,16 @@ pub struct KeyState {
     network: Option<Peer>,
     /// The second in which the key was last noted to be in use; 0 if never.
     touched_at: AtomicU64,
+    meters: Mutex<Meters>,
+    /// Bytes that its sessions hold.
+    unacked: Total,
+}
+
+/// What the clients of a key spend.
+#[derive(Debug, Default)]
+struct Meters {
+    sessions: Meter,
+    inflated: Meter,
 }
 
 #[derive(Debug, Default)]
@@ -77,6 +91,8 @@ impl KeyState {
             life,
             network: None,
             touched_at: AtomicU64::new(0),
+            meters: Mutex::default(),
+            unacked: Total::default(),
         }
     }
 
@@ -154,6 +170,49 @@ impl KeyState {
         is_due
     }
 
+    pub(crate) const fn unacked(&self) -> &Total {
+        &self.unacked
+    }
+
+    /// Returns whether the key may begin a session now, and counts it if so.
+    pub(crate) fn spend_session(&self, now: MonoTime, budgets: &Budgets) -> bool {
+        let rate = budgets.sessions_begun_per_second;
+        let burst = time_for(budgets.sessions_begun_at_once.saturating_sub(1).into(), rate);
+        let meter = &mut lock(&self.meters).sessions;
+        let is_allowed = meter.allows(now, burst);
+        if is_allowed {
+            meter.spend(now, time_for(1, rate));
+        }
+        is_allowed
+    }
+
+    /// Returns whether packed objects may come under the key.
+    pub(crate) fn may_inflate(&self, now: MonoTime, budgets: &Budgets) -> bool {
+        let burst = time_for(budgets.inflated_at_once.into(), budgets.inflated_per_second);
+        lock(&self.meters).inflated.allows(now, burst)
+    }
+
+    /// Counts what packed objects unpacked to.
+    pub(crate) fn spend_inflated(&self, bytes: u64, now: MonoTime, budgets: &Budgets) {
+        lock(&self.meters).inflated.spend(now, time_for(bytes, budgets.inflated_per_second));
+    }
+
+    /// Removes a session that had no connection for so long.
+    pub(crate) fn end_session_detached_for(&self, id: SessionId, now: MonoTime, lifetime: Duration) {
+        let mut sessions = lock(&self.sessions);
+        let Some(attached) = sessions.by_id.get(&id) else { return };
+        if attached.is_detached_for(now, lifetime)
+            && let Some(last) = attached.last_received_if_unused()
+        {
+            sessions.remove(id, last);
+        }
+    }
+
+    /// Removes a session that holds too much, whoever speaks for it.
+    pub(crate) fn end_session(&self, id: SessionId, last: MsgId) {
+        lock(&self.sessions).remove(id, last);
+    }
+
     /// Returns a session.
     pub(crate) fn session(&self, id: SessionId) -> Option<Attached> {
         lock(&self.sessions).by_id.get(&id).cloned()
@@ -183,18 +242,22 @@ impl KeyState {
 
     /// Removes a session, as the message `request` of another one asks; returns whether there was one.
     pub(crate) fn forget_session(&self, id: SessionId, request: MsgId) -> bool {
-        let mut sessions = lock(&self.sessions);
-        sessions.order.retain(|known| *known != id);
-        let existed = sessions.by_id.remove(&id).is_some();
-        if existed {
-            // The client wrote the messages of that session before it asked to destroy it.
-            sessions.floor = sessions.floor.max(Some(request));
-        }
-        existed
+        // The client wrote the messages of that session before it asked to destroy it.
+        lock(&self.sessions).remove(id, request)
     }
 }
 
 impl Sessions {
+    /// Removes a session; `last` is at least the highest id of a message received in it. Returns whether there was one.
+    fn remove(&mut self, id: SessionId, last: MsgId) -> bool {
+        let existed = self.by_id.remove(&id).is_some();
+        if existed {
+            self.order.retain(|known| *known != id);
+            self.floor = self.floor.max(Some(last));
+        }
+        existed
+    }
+
     /// Removes the oldest session that no connection speaks for.
     fn remove_unused(&mut self) -> Option<()> {
         let unused = |id: &SessionId| self.by_id.get(id).and_then(Attached::last_received_if_unused);

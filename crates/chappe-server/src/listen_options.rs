@@ -22,13 +22,20 @@ pub struct ListenOptions {
     pub backlog: u32,
     /// How long it may take until the transport is detected. Default 10 s (`SEC-136`).
     pub first_bytes_timeout: Duration,
-    /// How long a frame may take from its first byte to its last. Default 60 s: 1 MiB over a bad mobile network.
+    /// How long it may take until a client has proved that it has a key, handshake included. Default 60 s.
+    pub authentication_timeout: Duration,
+    /// How long a frame may take from its first byte to its last, besides the time that its bytes need at
+    /// [`frame_rate`](Self::frame_rate). Default 15 s.
     pub frame_timeout: Duration,
+    /// Bytes per second at which the rest of a frame must come, on average since its first byte. Default 2048: a very bad
+    /// mobile network.
+    pub frame_rate: u32,
     /// How long a client may read nothing of what is written to it. Default 30 s (`SEC-138`).
     pub write_timeout: Duration,
     /// How long a connection may be silent. Default 10 min: every client in use pings more often.
     pub idle_timeout: Duration,
-    /// Connections at the same time. Default 20 000.
+    /// Connections at the same time. Default 20 000. If there are more, the oldest one makes room that has not proved that
+    /// it has a key; so also for the limit of a network.
     pub max_connections: usize,
     /// Connections from one network at the same time. Default 10 000, because many clients share an address.
     pub max_connections_per_address: usize,
@@ -45,6 +52,8 @@ impl ListenOptions {
         with_accept => accept: AcceptConfig,
         with_backlog => backlog: u32,
         with_first_bytes_timeout => first_bytes_timeout: Duration,
+        with_authentication_timeout => authentication_timeout: Duration,
+        with_frame_rate => frame_rate: u32,
         with_frame_timeout => frame_timeout: Duration,
         with_write_timeout => write_timeout: Duration,
         with_idle_timeout => idle_timeout: Duration,
@@ -63,7 +72,9 @@ impl ListenOptions {
             accept: AcceptConfig::datacenter(),
             backlog: 4096,
             first_bytes_timeout: Duration::from_secs(10),
-            frame_timeout: Duration::from_secs(60),
+            authentication_timeout: Duration::from_secs(60),
+            frame_timeout: Duration::from_secs(15),
+            frame_rate: 2048,
             write_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(600),
             max_connections: 20_000,

@@ -1,5 +1,6 @@
 //! A session and the connection that it is reached over.
 
+use core::time::Duration;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
@@ -8,8 +9,10 @@ use chappe_framing::{MsgId, SessionId, UnixTime};
 use chappe_session::MonoTime;
 use chappe_session::server::{RespondError, ServerSession};
 
+use crate::Budgets;
 use crate::handler::Verdict;
 use crate::key_life::KeyLife;
+use crate::unacked::Unacked;
 
 /// Notifies a driver that a connection has something to send.
 pub(crate) type Waker = Arc<dyn Fn() + Send + Sync>;
@@ -21,6 +24,7 @@ pub struct Attached {
     session_id: SessionId,
     /// Of the session's key.
     life: Arc<KeyLife>,
+    budgets: Arc<Budgets>,
 }
 
 pub(crate) struct Inner {
@@ -29,6 +33,7 @@ pub(crate) struct Inner {
     pub(crate) outlet: Option<Outlet>,
     /// Over HTTP: other connections whose requests have no response yet.
     held: Vec<Outlet>,
+    unacked: Unacked,
 }
 
 #[derive(Clone)]
@@ -55,6 +60,20 @@ impl Inner {
     pub(crate) fn next_timeout(&self, connection: u64) -> Option<MonoTime> {
         let outlet = self.outlet.as_ref().filter(|outlet| outlet.connection == connection)?;
         if outlet.is_http && !outlet.is_open { None } else { self.session.poll_timeout() }
+    }
+
+    /// Notes what the session holds after a change.
+    pub(crate) fn count_unacked(&mut self) {
+        self.unacked.set(self.session.unacked_bytes());
+    }
+
+    /// Checks that the session may hold so many bytes more.
+    pub(crate) fn require_room(&self, bytes: usize, budgets: &Budgets) -> Result<(), RespondError> {
+        if self.unacked.may_grow(bytes, budgets) {
+            return Ok(());
+        }
+        let (messages, bytes) = (self.session.unacked(), self.session.unacked_bytes());
+        Err(RespondError::TooMuchUnacked { messages, bytes })
     }
 
     /// Makes a connection the one that messages go to. Returns whether unacknowledged messages must be sent again there.
@@ -104,10 +123,15 @@ impl Inner {
 }
 
 impl Attached {
-    pub(crate) fn new(session: ServerSession, life: Arc<KeyLife>) -> Self {
+    pub(crate) fn new(
+        session: ServerSession,
+        life: Arc<KeyLife>,
+        unacked: Unacked,
+        budgets: &Arc<Budgets>,
+    ) -> Self {
         let session_id = session.session_id();
-        let inner = Inner { session, outlet: None, held: Vec::new() };
-        Self { inner: Arc::new(Mutex::new(inner)), session_id, life }
+        let inner = Inner { session, outlet: None, held: Vec::new(), unacked };
+        Self { inner: Arc::new(Mutex::new(inner)), session_id, life, budgets: Arc::clone(budgets) }
     }
 
     /// Returns the `session_id`.
@@ -123,7 +147,7 @@ impl Attached {
     ///
     /// The answer cannot be encoded, or the client leaves too many messages unacknowledged.
     pub fn respond(&self, query: MsgId, verdict: Verdict) -> Result<(), RespondError> {
-        self.with(|session| apply(session, query, verdict))
+        self.with(verdict.len(), |session| apply(session, query, verdict))
     }
 
     /// Sends an update, encoded, constructor id first.
@@ -132,7 +156,7 @@ impl Attached {
     ///
     /// As [`respond`](Self::respond).
     pub fn push(&self, update: &[u8]) -> Result<(), RespondError> {
-        self.with(|session| session.push_bytes(update))
+        self.with(update.len(), |session| session.push_bytes(update))
     }
 
     /// Returns whether the session's key may no longer be used.
@@ -145,10 +169,16 @@ impl Attached {
         lock(&self.inner).outlet.is_some()
     }
 
-    /// Calls `work` with the session, then wakes its connection.
-    fn with<T>(&self, work: impl FnOnce(&mut ServerSession) -> T) -> T {
+    /// Calls `work` with the session, which may add so many bytes to it, then wakes its connection.
+    fn with(
+        &self,
+        bytes: usize,
+        work: impl FnOnce(&mut ServerSession) -> Result<(), RespondError>,
+    ) -> Result<(), RespondError> {
         let mut inner = self.lock();
+        inner.require_room(bytes, &self.budgets)?;
         let result = work(&mut inner.session);
+        inner.count_unacked();
         let waker = inner.outlet.as_ref().map(|outlet| Arc::clone(&outlet.waker));
         drop(inner);
         if let Some(wake) = waker {
@@ -177,6 +207,12 @@ impl Attached {
         let inner = self.inner.try_lock().ok()?;
         let last = inner.session.last_received().unwrap_or(MsgId::from_raw(0));
         inner.outlet.is_none().then_some(last)
+    }
+
+    /// Returns whether the session has had no connection for so long. It may have had one meanwhile.
+    pub(crate) fn is_detached_for(&self, now: MonoTime, lifetime: Duration) -> bool {
+        let since = self.inner.try_lock().ok().and_then(|inner| inner.session.disconnected_since());
+        since.is_some_and(|since| since + lifetime <= now)
     }
 
     pub(crate) fn is_same(&self, other: &Self) -> bool {

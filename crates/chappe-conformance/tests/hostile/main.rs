@@ -10,6 +10,8 @@ extern crate alloc;
 mod against_client;
 mod against_client_floods;
 mod against_server;
+mod budgets;
+mod deadlines;
 mod defects;
 mod handlers;
 mod handshake;

@@ -43,6 +43,26 @@ fn a_connection_that_a_session_has_left_has_no_timer_for_it() {
 }
 
 #[test]
+fn the_timer_of_a_session_that_was_left_does_not_close_the_connection_of_the_next() {
+    let mut world = World::new();
+    let (mut left, mut next) = (Hostile::new(7), Hostile::new(8));
+    let mut connection = world.connect();
+    let frame = left.query(&world, &disconnect_after(60));
+    world.show(&mut connection, frame);
+    world.millis += 30_000;
+    let frame = next.query(&world, &disconnect_after(60));
+    world.show(&mut connection, frame);
+    world.millis += 30_000;
+    connection.handle_timeout(world.now());
+    assert_eq!(world.drain(&mut connection).end, None, "the client pings under its new session");
+    let due = connection.poll_timeout().filter(|at| *at <= world.now().mono);
+    assert_eq!(due, None, "and nothing is left that a driver would wake for");
+    world.millis += 30_000;
+    connection.handle_timeout(world.now());
+    assert!(world.drain(&mut connection).end.is_some());
+}
+
+#[test]
 fn a_connection_over_http_without_a_request_has_no_timer_that_it_cannot_serve() {
     let mut world = World::serving(Policy::Strict, Later);
     let mut owner = Hostile::new(7);

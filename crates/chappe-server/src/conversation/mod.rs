@@ -50,10 +50,19 @@ pub struct Conversation {
     phase: Phase,
     /// The driver has written the bytes in [`Scratch::out`].
     is_written: bool,
+    admitted_at: MonoTime,
     /// When the connection was admitted, or when the last whole payload came.
     last: MonoTime,
-    /// When the first byte of an unfinished payload came.
-    partial_since: Option<MonoTime>,
+    partial: Option<Partial>,
+}
+
+/// A payload that is not complete.
+#[derive(Clone, Copy, Debug)]
+struct Partial {
+    /// When its first byte came.
+    since: MonoTime,
+    /// Bytes that came since.
+    received: usize,
 }
 
 /// What the connection speaks.
@@ -103,8 +112,20 @@ impl Conversation {
     ) -> Self {
         add(&permit.tally().accepted, 1);
         let state = State::Accepting(Box::new(Accepting::new(&permit)));
-        let (phase, last) = (Phase::Serving, now.mono);
-        Self { engine, permit, peer, waker, state, phase, is_written: false, last, partial_since: None }
+        permit.on_eviction(Arc::clone(&waker));
+        let (phase, admitted_at) = (Phase::Serving, now.mono);
+        Self {
+            engine,
+            permit,
+            peer,
+            waker,
+            state,
+            phase,
+            is_written: false,
+            admitted_at,
+            last: admitted_at,
+            partial: None,
+        }
     }
 
     /// Returns how long a client may refuse to read.
@@ -150,6 +171,9 @@ impl Conversation {
             return Err(LinkError::Closed);
         }
         add(&self.permit.tally().bytes_in, count);
+        if let Some(partial) = &mut self.partial {
+            partial.received += count;
+        }
         match mem::replace(&mut self.state, State::Ended) {
             State::Accepting(accepting) => self.on_accepting(now, scratch, *accepting, count)?,
             State::Stream(mut stream) => {
@@ -176,6 +200,7 @@ impl Conversation {
             let tally = self.permit.tally();
             let counter = match waiting_for {
                 Wait::FirstBytes => &tally.unknown,
+                Wait::Authentication => &tally.unauthenticated,
                 Wait::Frame => &tally.slow_senders,
                 _ => &tally.idle,
             };
@@ -230,12 +255,28 @@ impl Conversation {
     /// Returns until when something must have come, what, and how long that may take.
     fn deadline(&self) -> (MonoTime, Wait, Duration) {
         let options = self.permit.options();
-        let (since, wait, after) = match (&self.state, self.partial_since) {
+        let (since, wait, after) = match (&self.state, self.partial) {
             (State::Accepting(_), _) => (self.last, Wait::FirstBytes, options.first_bytes_timeout),
-            (_, Some(since)) => (since, Wait::Frame, options.frame_timeout),
+            (_, Some(Partial { since, received })) => {
+                let nanos = received as u64 * 1_000_000_000 / u64::from(options.frame_rate.max(1));
+                (since, Wait::Frame, options.frame_timeout + Duration::from_nanos(nanos))
+            }
             (_, None) => (self.last, Wait::Anything, options.idle_timeout),
         };
-        (since + after, wait, after)
+        let deadline = (since + after, wait, after);
+        let machine = match &self.state {
+            State::Stream(stream) => Some(&stream.machine),
+            State::Http(http) => Some(&http.machine),
+            State::Accepting(_) | State::Ended => None,
+        };
+        match machine {
+            Some(machine) if !machine.is_authenticated() => {
+                let after = options.authentication_timeout;
+                let proof = (self.admitted_at + after, Wait::Authentication, after);
+                if proof.0 < deadline.0 { proof } else { deadline }
+            }
+            _ => deadline,
+        }
     }
 
     fn machine(&mut self) -> Option<&mut ServerConnection> {
@@ -325,13 +366,30 @@ impl Conversation {
             }
             State::Accepting(_) | State::Ended => return Ok(()),
         };
+        self.look_at_partial(now, is_whole);
         if payloads > 0 {
             add(&self.permit.tally().payloads_in, payloads);
             self.last = now.mono;
-            self.partial_since = None;
+            self.partial = None;
+            if self.machine().is_some_and(|machine| machine.is_authenticated()) {
+                self.permit.authenticated();
+            }
         }
-        self.partial_since = if is_whole { None } else { self.partial_since.or(Some(now.mono)) };
+        let begun = Partial { since: now.mono, received: 0 };
+        self.partial = if is_whole { None } else { self.partial.or(Some(begun)) };
         Ok(())
+    }
+}
+
+impl Conversation {
+    /// Lets the machine look at a payload that is not complete.
+    fn look_at_partial(&mut self, now: Now, is_whole: bool) {
+        match &mut self.state {
+            _ if is_whole => {}
+            State::Stream(stream) => stream.machine.handle_partial(now, stream.reader.partial_payload()),
+            State::Http(http) => http.machine.handle_partial(now, http.side.partial_payload()),
+            State::Accepting(_) | State::Ended => {}
+        }
     }
 }
 

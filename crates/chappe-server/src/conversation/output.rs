@@ -40,6 +40,9 @@ impl Conversation {
     ///
     /// As [`poll_write`](Self::poll_write).
     pub fn poll_output(&mut self, now: Now, scratch: &mut Scratch) -> Result<Option<Output>, LinkError> {
+        if self.permit.is_evicted() {
+            return Err(LinkError::TooMany { limit: self.permit.options().max_connections });
+        }
         self.begin(scratch);
         if !scratch.out.is_empty() {
             return Ok(None);
@@ -161,7 +164,7 @@ impl Conversation {
             let State::Http(http) = &mut self.state else { return Ok(None) };
             let HttpState { side, machine } = http.as_mut();
             let is_draining = self.phase == Phase::Draining;
-            if !side.is_open() {
+            if !side.is_open() && !machine.is_over() {
                 if is_draining {
                     self.phase = Phase::Closing;
                 }
