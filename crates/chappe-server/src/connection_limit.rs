@@ -259,12 +259,12 @@ mod tests {
         let admit = |number: u8| limit.admit(IpAddr::from([127, 0, 0, number]));
         let wakes = Arc::new(AtomicUsize::new(0));
         let mut places: Vec<_> = [1, 1, 2, 2].map(|number| admit(number).expect("a place is free")).into();
-        places.iter().for_each(|place| {
+        for place in &places {
             let wakes = Arc::clone(&wakes);
             place.on_eviction(Arc::new(move || {
                 wakes.fetch_add(1, Ordering::Relaxed);
             }));
-        });
+        }
         places[0].authenticated();
         // Of its own network, then of all.
         places.push(admit(1).expect("a stranger makes room"));

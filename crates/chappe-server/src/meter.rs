@@ -12,7 +12,7 @@ pub(crate) struct Meter {
 
 impl Meter {
     /// Returns whether the client may spend something: it has not spent more than `burst` ahead.
-    pub(crate) fn allows(&self, now: MonoTime, burst: Duration) -> bool {
+    pub(crate) fn allows(self, now: MonoTime, burst: Duration) -> bool {
         self.earned_at.since(now) <= burst
     }
 

@@ -140,6 +140,7 @@ const EXEMPT: [(&str, &[&str]); 6] = [
             "chappe_net::Timing",
             "chappe_net::UpdateLimits",
             "chappe_server::Budgets",
+            "chappe_server::EngineCounters",
             "chappe_server::Networks",
             "chappe_server::ServerCounters",
             "chappe_net::store::Slot",
