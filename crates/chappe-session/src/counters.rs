@@ -1,5 +1,6 @@
 //! Counters of a session, for metrics and diagnosis. They hold no secret.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use chappe_types::Rule;
@@ -78,27 +79,29 @@ impl Counters {
 /// How often each rule of the security checklist refused something.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refusals {
-    /// Ascending by rule; there are fewer than two hundred rules.
-    counts: Vec<(Rule, u64)>,
+    /// Ascending by rule; there are fewer than two hundred rules. In a box, since most sessions refuse nothing.
+    #[expect(clippy::box_collection, reason = "an empty vector takes three times as much")]
+    counts: Option<Box<Vec<(Rule, u64)>>>,
 }
 
 impl Refusals {
     /// Counts one refusal.
     pub fn count(&mut self, rule: Rule) {
-        match self.counts.binary_search_by_key(&rule, |entry| entry.0) {
-            Ok(place) => self.counts[place].1 += 1,
-            Err(place) => self.counts.insert(place, (rule, 1)),
+        let counts = self.counts.get_or_insert_default();
+        match counts.binary_search_by_key(&rule, |entry| entry.0) {
+            Ok(place) => counts[place].1 += 1,
+            Err(place) => counts.insert(place, (rule, 1)),
         }
     }
 
     /// Returns how often a rule refused something.
     pub fn of(&self, rule: Rule) -> u64 {
-        self.counts.binary_search_by_key(&rule, |entry| entry.0).map_or(0, |place| self.counts[place].1)
+        self.iter().find(|entry| entry.0 == rule).map_or(0, |entry| entry.1)
     }
 
     /// Returns all rules that refused something, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (Rule, u64)> + '_ {
-        self.counts.iter().copied()
+        self.counts.iter().flat_map(|counts| counts.iter().copied())
     }
 }
 

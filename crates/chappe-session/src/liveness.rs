@@ -117,11 +117,13 @@ pub struct Liveness {
     has_heard: bool,
     /// When the datacenter's timer was last set, or the connection opened.
     timer_set_at: MonoTime,
-    /// When that timer ends; `None` before the first ping of a connection.
-    timer_ends: Option<MonoTime>,
+    /// How long that timer runs, in seconds; zero before the first ping of a connection.
+    timer_seconds: u32,
     /// When a call last began to wait, so that its silence is not counted from long before.
     waiting_since: MonoTime,
     ping: Option<Ping>,
+    /// Milliseconds that bytes of ours take which went out before it.
+    ahead_millis: u32,
     /// A ping is to go out although none is due.
     is_asked: bool,
     /// Bytes that moved since the last authenticated message and the first unanswered ping, at most [`MOST_UNPROVEN`].
@@ -137,8 +139,6 @@ struct Ping {
     sent_at: MonoTime,
     /// The last ping, which set the datacenter's timer: this one, or one that went out behind it.
     last_id: i64,
-    /// Nanoseconds that bytes of ours take which went out before it.
-    ahead: u64,
 }
 
 impl Liveness {
@@ -149,7 +149,8 @@ impl Liveness {
             heard_at: now,
             has_heard: false,
             timer_set_at: now,
-            timer_ends: None,
+            timer_seconds: 0,
+            ahead_millis: 0,
             waiting_since: now,
             ping: None,
             is_asked: false,
@@ -208,23 +209,26 @@ impl Liveness {
             // It sets the datacenter's timer and nothing else: patience counts from the first ping.
             ping.last_id = id;
         } else {
-            self.ping = Some(Ping { id, sent_at: now, last_id: id, ahead: 0 });
+            self.ping = Some(Ping { id, sent_at: now, last_id: id });
+            self.ahead_millis = 0;
             (self.unproven, self.moved_at) = (0, now);
         }
     }
 
-    /// The same for a ping that went out behind bytes of ours which take so long. The datacenter's timer ends at `ends`.
-    pub(crate) fn on_ping_behind(&mut self, now: MonoTime, id: i64, ahead: Duration, ends: MonoTime) {
+    /// The same for a ping that sets the datacenter's timer to so many seconds, and that went out behind bytes of ours which
+    /// take so long.
+    pub(crate) fn on_ping_behind(&mut self, now: MonoTime, id: i64, ahead: Duration, timer_seconds: u32) {
         self.on_ping_sent(now, id);
-        self.timer_ends = Some(ends);
-        if let Some(ping) = self.ping.as_mut().filter(|ping| ping.id == id) {
-            ping.ahead = MonoTime::from_duration(ahead).as_nanos();
+        self.timer_seconds = timer_seconds;
+        if self.ping.is_some_and(|ping| ping.id == id) {
+            self.ahead_millis = u32::try_from(ahead.as_millis()).unwrap_or(u32::MAX);
         }
     }
 
     /// Returns when the datacenter closes the connection unless another ping sets its timer.
-    pub(crate) const fn timer_ends(&self) -> Option<MonoTime> {
-        self.timer_ends
+    pub(crate) fn timer_ends(&self) -> Option<MonoTime> {
+        let seconds = Duration::from_secs(self.timer_seconds.into());
+        (!seconds.is_zero()).then(|| self.timer_set_at + seconds)
     }
 
     /// Returns how long the answer to a ping may take.
@@ -244,7 +248,7 @@ impl Liveness {
 
     /// A pong arrived; returns whether it answers a ping that is out (SEC-108).
     pub fn on_pong(&mut self, now: MonoTime, id: i64) -> bool {
-        let Some(Ping { id: first_id, sent_at, last_id, ahead }) = self.ping else {
+        let Some(Ping { id: first_id, sent_at, last_id }) = self.ping else {
             return false;
         };
         let sent_at = if id == first_id {
@@ -255,9 +259,8 @@ impl Liveness {
             return false;
         };
         // Pongs come in order, so the pong of the last ping ends the wait for that of the first.
-        self.ping =
-            (id != last_id).then_some(Ping { id: last_id, sent_at: self.timer_set_at, last_id, ahead });
-        if ahead > 0 {
+        self.ping = (id != last_id).then_some(Ping { id: last_id, sent_at: self.timer_set_at, last_id });
+        if self.ahead_millis > 0 {
             // It measures the bytes in front of the ping more than the round trip.
             return true;
         }
@@ -288,7 +291,8 @@ impl Liveness {
     /// Returns when the connection is given up for want of an answer to a ping.
     fn dead_at(&self, policy: &LivenessPolicy, ping: Ping) -> MonoTime {
         let patience = policy.dead_after(self.rtt);
-        let begun = ping.sent_at.saturating_add_nanos(ping.ahead).max(self.heard_at);
+        let begun = ping.sent_at + Duration::from_millis(self.ahead_millis.into());
+        let begun = begun.max(self.heard_at);
         let silent = begun.saturating_add_nanos(patience);
         // Each byte buys the time it takes at the slowest rate. Bytes that come faster than that keep the connection
         // for as long as they come; one that trickles in now and then does not.

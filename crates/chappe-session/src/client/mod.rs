@@ -132,7 +132,7 @@ pub struct ClientSession {
     held: Option<Box<HeldMessages>>,
     gzip: Gzip,
     breaker: Breaker,
-    http: Option<HttpWait>,
+    http: Option<Box<HttpWait>>,
     is_terminated: bool,
 }
 
@@ -523,8 +523,8 @@ impl ClientSession {
 
     /// Uses HTTP's long polling: each packet then carries `http_wait`, and
     /// [`request_http_wait`](Self::request_http_wait) forces one without other content.
-    pub const fn set_http_wait(&mut self, wait: Option<HttpWait>) {
-        self.http = wait;
+    pub fn set_http_wait(&mut self, wait: Option<HttpWait>) {
+        self.http = wait.map(Box::new);
     }
 
     /// Forces a packet even if it carries only `http_wait`: over HTTP one request must be out.
@@ -569,7 +569,7 @@ impl ClientSession {
             now,
             config: &self.config,
             policy: self.policy.as_deref().unwrap_or(&self.config.liveness),
-            http: self.http,
+            http: self.http.as_deref().copied(),
             clock: &self.clock,
             key,
             unbound,

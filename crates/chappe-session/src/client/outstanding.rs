@@ -7,6 +7,7 @@
 //! What has arrived is known from the server: it acknowledges or answers a message, and a connection keeps the order.
 //! Where it says nothing, a ping behind the bytes makes it answer.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
@@ -38,9 +39,19 @@ const FEW: u64 = 4 << 10;
 /// Most time that bytes on their way are given, whatever the rate.
 const MOST_TIME: Duration = Duration::from_secs(600);
 
-/// Bytes on their way over one connection.
+/// Bytes on their way over one connection, and how fast they arrive.
 #[derive(Debug)]
 pub(super) struct Outstanding {
+    /// `None` while nothing is on its way: an idle session keeps no memory for it.
+    way: Option<Box<OnTheWay>>,
+    /// Bytes a second, measured or assumed. It outlives the connection.
+    rate: u64,
+    is_measured: bool,
+}
+
+/// Bytes on their way.
+#[derive(Debug, Default)]
+struct OnTheWay {
     /// Bytes sent over this connection, and those of them that arrived.
     sent: u64,
     arrived: u64,
@@ -52,9 +63,6 @@ pub(super) struct Outstanding {
     notes: VecDeque<Note>,
     /// Bytes sent before the last ping, and that ping included.
     pinged: u64,
-    /// Bytes a second, measured or assumed. It outlives the connection.
-    rate: u64,
-    is_measured: bool,
 }
 
 /// Bytes that have arrived once any message after `after` has.
@@ -68,45 +76,8 @@ struct Note {
     base: (u64, MonoTime),
 }
 
-impl Outstanding {
-    pub(super) const fn new() -> Self {
-        Self {
-            sent: 0,
-            arrived: 0,
-            arrived_at: MonoTime::ZERO,
-            base: (0, MonoTime::ZERO),
-            notes: VecDeque::new(),
-            pinged: 0,
-            rate: FIRST_RATE,
-            is_measured: false,
-        }
-    }
-
-    /// A new connection begins: nothing is on its way.
-    pub(super) fn on_connected(&mut self) {
-        self.notes.clear();
-        (self.sent, self.arrived, self.pinged) = (0, 0, 0);
-    }
-
-    /// Ids start anew below those of the notes, after a complaint about bytes that must have arrived for it.
-    pub(super) fn on_ids_restarted(&mut self) {
-        self.notes.clear();
-        self.arrived = self.sent;
-    }
-
-    /// The connection was given up in silence. If bytes were on their way, the rate may have been taken for higher than it
-    /// is.
-    pub(super) const fn on_silence(&mut self) {
-        if self.sent - self.arrived >= FEW {
-            let halved = self.rate / 2;
-            self.rate = if halved < SLOWEST_RATE { SLOWEST_RATE } else { halved };
-        }
-    }
-
-    /// A packet went out whose messages all came after the one with the id `after`.
-    #[inline]
-    pub(super) fn on_sent(&mut self, now: MonoTime, after: MsgId, bytes: usize, has_ping: bool) {
-        let bytes = bytes as u64;
+impl OnTheWay {
+    fn on_sent(&mut self, now: MonoTime, after: MsgId, bytes: u64, has_ping: bool) {
         let noted = self.notes.back().map_or(self.arrived, |note| note.sent);
         let is_first = self.sent == noted;
         if !is_first && bytes >= NOTE_EVERY {
@@ -129,19 +100,68 @@ impl Outstanding {
     }
 
     fn note(&mut self, after: MsgId) {
+        if self.notes.len() == self.notes.capacity() {
+            // Not four at once, as a deque would: most sessions have a ping on its way and nothing else.
+            self.notes.reserve_exact(self.notes.len().max(1));
+        }
         self.notes.push_back(Note { after, sent: self.sent, base: self.base });
+    }
+}
+
+impl Outstanding {
+    pub(super) const fn new() -> Self {
+        Self { way: None, rate: FIRST_RATE, is_measured: false }
+    }
+
+    /// A new connection begins: nothing is on its way.
+    pub(super) fn on_connected(&mut self) {
+        if let Some(way) = &mut self.way {
+            way.notes.clear();
+            (way.sent, way.arrived, way.pinged) = (0, 0, 0);
+        }
+    }
+
+    /// Ids start anew below those of the notes, after a complaint about bytes that must have arrived for it.
+    pub(super) fn on_ids_restarted(&mut self) {
+        if let Some(way) = &mut self.way {
+            way.notes.clear();
+            way.arrived = way.sent;
+        }
+    }
+
+    /// Returns how many bytes are on their way.
+    #[inline]
+    fn bytes(&self) -> u64 {
+        self.way.as_ref().map_or(0, |way| way.sent - way.arrived)
+    }
+
+    /// The connection was given up in silence. If bytes were on their way, the rate may have been taken for higher than it
+    /// is.
+    pub(super) fn on_silence(&mut self) {
+        if self.bytes() >= FEW {
+            self.rate = (self.rate / 2).max(SLOWEST_RATE);
+        }
+    }
+
+    /// A packet went out whose messages all came after the one with the id `after`.
+    #[inline]
+    pub(super) fn on_sent(&mut self, now: MonoTime, after: MsgId, bytes: usize, has_ping: bool) {
+        self.way.get_or_insert_default().on_sent(now, after, bytes as u64, has_ping);
     }
 
     /// The server has a message of ours, and so everything that was sent before.
     #[inline]
     pub(super) fn on_arrived(&mut self, now: MonoTime, msg_id: MsgId) {
+        let Some(way) = &mut self.way else {
+            return;
+        };
         let mut last = None;
-        while let Some(note) = self.notes.front().filter(|note| note.after < msg_id).copied() {
-            self.notes.pop_front();
+        while let Some(note) = way.notes.front().filter(|note| note.after < msg_id).copied() {
+            way.notes.pop_front();
             last = Some(note);
         }
         let Some(Note { sent, base: (base, since), .. }) = last else { return };
-        (self.arrived, self.arrived_at) = (sent, now);
+        (way.arrived, way.arrived_at) = (sent, now);
         let bytes = sent - base;
         let nanos = u64::try_from(now.since(since).as_nanos()).unwrap_or(u64::MAX).max(1);
         let rate = bytes.saturating_mul(1_000_000_000) / nanos;
@@ -154,7 +174,7 @@ impl Outstanding {
     /// half of the patience.
     #[inline]
     pub(super) fn room(&self, patience: Duration) -> Option<usize> {
-        let room = self.window(patience).checked_sub(self.sent - self.arrived)?;
+        let room = self.window(patience).checked_sub(self.bytes())?;
         (room > 0).then(|| usize::try_from(room).unwrap_or(usize::MAX))
     }
 
@@ -165,13 +185,13 @@ impl Outstanding {
     }
 
     /// Returns whether no ping is on its way behind the bytes that calls wait for.
-    pub(super) const fn wants_ping(&self) -> bool {
-        self.pinged <= self.arrived
+    pub(super) fn wants_ping(&self) -> bool {
+        self.way.as_ref().is_none_or(|way| way.pinged <= way.arrived)
     }
 
     /// Returns how long the bytes on their way, and so many more, take at most. A few take no time.
     pub(super) fn time_of(&self, more: usize) -> Duration {
-        let bytes = self.sent - self.arrived + more as u64;
+        let bytes = self.bytes() + more as u64;
         if bytes < FEW {
             return Duration::ZERO;
         }
@@ -186,9 +206,7 @@ impl Outstanding {
 
     /// Gives memory back while nothing is on its way.
     pub(super) fn release(&mut self) {
-        if self.notes.is_empty() {
-            self.notes = VecDeque::new();
-        }
+        self.way.take_if(|way| way.notes.is_empty());
     }
 }
 

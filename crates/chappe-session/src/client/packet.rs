@@ -4,8 +4,6 @@
 //! a container. Bodies are copied once, from the calls into the frame, and sealed there. Acknowledgements come first
 //! and calls last.
 
-use core::time::Duration;
-
 use chappe_crypto::Side;
 use chappe_framing::bind::BindTempAuthKey;
 use chappe_framing::{
@@ -310,9 +308,9 @@ impl Packet<'_> {
         if plan.ping {
             let delay = (self.policy.disconnect_delay + self.outstanding.time_of(self.bulk)).as_secs();
             let disconnect_delay = i32::try_from(delay).unwrap_or(i32::MAX);
+            let timer_seconds = disconnect_delay.unsigned_abs();
             let ping_id = self.sent.last_id().map_or(1, |last| last.to_raw().wrapping_add(1));
-            let ends = self.now.mono + Duration::from_secs(delay);
-            self.live.on_ping_behind(self.now.mono, ping_id, self.outstanding.time_of(0), ends);
+            self.live.on_ping_behind(self.now.mono, ping_id, self.outstanding.time_of(0), timer_seconds);
             let ping = functions::PingDelayDisconnect { ping_id, disconnect_delay };
             self.put(Related, SentKind::Ping, writer, &ping)?;
         }

@@ -120,9 +120,9 @@ pub(super) struct SentLog {
     ids: MsgIdGenerator,
     entries: Vec<Entry>,
     /// Length at which the dead entries are dropped.
-    compact_at: usize,
+    compact_at: u32,
     /// Place of the message that will probably be answered next.
-    expected: usize,
+    expected: u32,
 }
 
 /// Least number of entries by which the log grows until dead ones are dropped.
@@ -130,7 +130,7 @@ const SLACK: usize = 8;
 
 impl SentLog {
     pub(super) const fn new() -> Self {
-        Self { ids: MsgIdGenerator::new(), entries: Vec::new(), compact_at: SLACK, expected: 0 }
+        Self { ids: MsgIdGenerator::new(), entries: Vec::new(), compact_at: SLACK as u32, expected: 0 }
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -166,7 +166,7 @@ impl SentLog {
     /// Forgets all messages: no answer to them can come any more.
     pub(super) fn forget(&mut self) {
         self.entries.clear();
-        self.compact_at = SLACK;
+        self.compact_at = SLACK as u32;
     }
 
     /// Allows lower ids than before, after the clock was set back. Only a new session may use them.
@@ -187,7 +187,7 @@ impl SentLog {
     /// Reserves up to the next compaction, and by half beyond it: an idle session keeps this memory.
     #[cold]
     fn grow(&mut self) {
-        let ahead = self.compact_at.saturating_sub(self.entries.len());
+        let ahead = (self.compact_at as usize).saturating_sub(self.entries.len());
         self.entries.reserve_exact(if ahead == 0 { self.entries.len() / 2 + 4 } else { ahead });
     }
 
@@ -209,9 +209,10 @@ impl SentLog {
     /// the one behind that: a container may stand in between.
     pub(super) fn take_notice(&mut self, msg_id: MsgId) -> Option<Sent> {
         let is_here = |place: &usize| self.entries.get(*place).is_some_and(|entry| entry.msg_id() == msg_id);
-        let near = [self.expected, self.expected + 1].into_iter().find(is_here);
+        let expected = self.expected as usize;
+        let near = [expected, expected + 1].into_iter().find(is_here);
         let place = near.or_else(|| self.place(msg_id))?;
-        self.expected = place + 1;
+        self.expected = place as u32 + 1;
         self.entries.get(place).map(|entry| entry.sent())
     }
 
@@ -252,7 +253,7 @@ impl SentLog {
 
     /// Returns whether it is time to call [`SentLog::compact`].
     pub(super) const fn wants_compaction(&self) -> bool {
-        self.entries.len() >= self.compact_at
+        self.entries.len() >= self.compact_at as usize
     }
 
     /// Drops messages sent before `oldest`, those of calls that have ended, and all but the last `services` of those
@@ -283,7 +284,7 @@ impl SentLog {
             has_members = entry.is_in_container() && (has_members || keep);
             keep
         });
-        self.compact_at = self.entries.len() + self.entries.len().max(SLACK);
+        self.compact_at = (self.entries.len() + self.entries.len().max(SLACK)) as u32;
     }
 
     /// Gives back memory that nothing needs now.
