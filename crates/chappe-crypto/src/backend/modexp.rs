@@ -33,7 +33,7 @@ const WINDOWS: usize = 2048usize.div_ceil(WINDOW);
 pub struct Modulus(Kernel);
 
 #[derive(Clone)]
-#[expect(
+#[allow(
     clippy::large_enum_variant,
     reason = "both are large; a process holds few, and no allocation is worth it"
 )]

@@ -66,15 +66,24 @@ impl Stream {
         (self.before, self.here) = (self.here, next);
     }
 
+    /// Ends the block at hand, whose first round is done, and does the first round of the block `next`; returns the output.
+    ///
+    /// The output is made behind the first round of `next`, for CPUs that execute in order.
+    #[inline]
+    #[target_feature(enable = "aes")]
+    fn step<const DECRYPT: bool>(&mut self, keys: &RoundKeys, next: uint8x16_t) -> uint8x16_t {
+        let mask = xor(self.before, keys.0[14]);
+        self.turn(keys, next);
+        let s = other_rounds::<DECRYPT>(self.s, keys);
+        self.s = round::<DECRYPT>(self.fold, s);
+        xor(s, mask)
+    }
+
     /// All rounds of the block at hand.
     #[inline]
     #[target_feature(enable = "aes")]
     pub(super) fn rounds<const DECRYPT: bool>(&mut self, keys: &RoundKeys) {
-        self.s = round::<DECRYPT>(self.s, self.fold);
-        for key in &keys.0[1..13] {
-            self.s = round::<DECRYPT>(self.s, *key);
-        }
-        self.s = last::<DECRYPT>(self.s, keys.0[13]);
+        self.s = other_rounds::<DECRYPT>(round::<DECRYPT>(self.s, self.fold), keys);
     }
 }
 
@@ -93,19 +102,38 @@ pub(super) fn decrypt(key: &[u8; 32], iv: &[u8; 32], blocks: &mut [[u8; 16]]) {
 }
 
 /// Continues a stream.
+///
+/// Two blocks to a turn: AESE overwrites its first operand, so the state changes its register with each block, and a loop of
+/// one block would copy it back within the chain.
 #[inline]
 #[target_feature(enable = "aes")]
 pub(super) fn run<const DECRYPT: bool>(keys: &RoundKeys, chain: Chain, blocks: &mut [[u8; 16]]) {
     let Some(first) = blocks.first() else { return };
     let mut stream = Stream::new(keys, chain, first);
-    for i in 0..blocks.len() - 1 {
-        stream.rounds::<DECRYPT>(keys);
+    stream.s = round::<DECRYPT>(stream.fold, stream.s);
+    let last = blocks.len() - 1;
+    let mut i = 0;
+    while i + 1 < last {
         let next = load(&blocks[i + 1]);
-        store(&mut blocks[i], stream.output(keys));
-        stream.turn(keys, next);
+        store(&mut blocks[i], stream.step::<DECRYPT>(keys, next));
+        let next = load(&blocks[i + 2]);
+        store(&mut blocks[i + 1], stream.step::<DECRYPT>(keys, next));
+        i += 2;
     }
-    stream.rounds::<DECRYPT>(keys);
-    if let Some(block) = blocks.last_mut() {
-        store(block, stream.output(keys));
+    if i < last {
+        let next = load(&blocks[last]);
+        store(&mut blocks[i], stream.step::<DECRYPT>(keys, next));
     }
+    stream.s = other_rounds::<DECRYPT>(stream.s, keys);
+    store(&mut blocks[last], stream.output(keys));
+}
+
+/// All rounds of a block but the first.
+#[inline]
+#[target_feature(enable = "aes")]
+fn other_rounds<const DECRYPT: bool>(mut s: uint8x16_t, keys: &RoundKeys) -> uint8x16_t {
+    for key in &keys.0[1..13] {
+        s = round::<DECRYPT>(s, *key);
+    }
+    last::<DECRYPT>(s, keys.0[13])
 }

@@ -1,4 +1,4 @@
-//! Kernels for `aarch64` CPUs with the cryptographic extension of ARMv8.
+//! Kernels for `aarch64` CPUs with ARM's cryptographic extension.
 //!
 //! [`Narrow`] is proof of its AES and SHA-256 instructions. Only `detect` makes one, so holding one is the safety argument of
 //! every call below. NEON itself belongs to every target that this module is built for.

@@ -75,36 +75,34 @@ fn interleaved<const N: usize, const DECRYPT: bool>(
     data: [&mut [[u8; 16]]; N],
 ) -> [Chain; N] {
     let Some(last) = data[0].len().checked_sub(1) else { return chains };
-    let mut data = data.map(|blocks| &mut blocks[..=last]);
+    let data = data.map(|blocks| &mut blocks[..=last]);
     let mut streams: [Stream; N] = array::from_fn(|j| Stream::new(keys[j], chains[j], &data[j][0]));
-    for i in 0..last {
+    for i in 0..=last {
         rounds::<N, DECRYPT>(&mut streams, keys);
         for j in 0..N {
-            let next = load(&data[j][i + 1]);
+            // Behind the last block, nothing is made of what is read.
+            let next = load(&data[j][last.min(i + 1)]);
             store(&mut data[j][i], streams[j].output(keys[j]));
             streams[j].turn(keys[j], next);
         }
     }
-    rounds::<N, DECRYPT>(&mut streams, keys);
-    array::from_fn(|j| {
-        let output = streams[j].output(keys[j]);
-        store(&mut data[j][last], output);
-        Chain { output, input: streams[j].here }
-    })
+    array::from_fn(|j| Chain { output: load(&data[j][last]), input: streams[j].before })
 }
 
-/// All rounds of a block of each stream.
+/// All rounds of a block of each stream. The only call is inlined; of two, none would be.
 #[inline]
 #[target_feature(enable = "aes")]
 fn rounds<const N: usize, const DECRYPT: bool>(streams: &mut [Stream; N], keys: [&RoundKeys; N]) {
     for stream in &mut *streams {
         stream.s = round::<DECRYPT>(stream.s, stream.fold);
     }
-    for r in 1..13 {
-        for (stream, keys) in streams.iter_mut().zip(keys) {
-            stream.s = round::<DECRYPT>(stream.s, keys.0[r]);
-        }
+    // Written out: in a loop over rounds the compiler would keep the states in memory.
+    macro_rules! rounds {
+        ($($r:literal)*) => { $( for (stream, keys) in streams.iter_mut().zip(keys) {
+            stream.s = round::<DECRYPT>(stream.s, keys.0[$r]);
+        } )* };
     }
+    rounds!(1 2 3 4 5 6 7 8 9 10 11 12);
     for (stream, keys) in streams.iter_mut().zip(keys) {
         stream.s = aes::last::<DECRYPT>(stream.s, keys.0[13]);
     }
