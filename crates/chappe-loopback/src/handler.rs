@@ -85,9 +85,9 @@ impl Handler for ApiHandler {
 impl ApiHandler {
     fn answer(&self, context: &Context<'_>, key_id: i64, layer: Option<i32>, query: &[u8]) -> Verdict {
         let layer = self.layer(key_id, layer);
-        let dc_id = context.key().dc().map_or(0, |dc| i32::from(dc.number()));
+        let dc = context.key().dc();
         let unix_time = context.now.unix.to_tl_int();
-        let caller = Caller { auth_key_id: key_id, dc_id, layer, unix_time };
+        let caller = Caller { auth_key_id: key_id, dc, layer, unix_time };
         match self.api.answer(&caller, query) {
             Ok(result) => Verdict::Answer(result),
             Err(types::RpcError { error_code, error_message }) => {

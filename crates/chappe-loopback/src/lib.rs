@@ -7,9 +7,9 @@
 //! use chappe_loopback::Loopback;
 //!
 //! let datacenter = Loopback::start()?;
-//! let (address, dc_id) = (datacenter.address(), datacenter.dc_id());
+//! let (address, dc) = (datacenter.address(), datacenter.dc());
 //! let key = datacenter.public_key().to_pem()?; // for the client to pin
-//! assert!(address.ip().is_loopback() && dc_id == 2 && key.contains("PUBLIC KEY"));
+//! assert!(address.ip().is_loopback() && dc.number() == 2 && key.contains("PUBLIC KEY"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

@@ -24,7 +24,7 @@ use crate::options::Options;
 #[derive(Debug)]
 pub struct Loopback {
     address: SocketAddr,
-    dc_id: i32,
+    dc: DcId,
     public_key: PublicKey,
     engine: Arc<Engine>,
     server: Server,
@@ -55,7 +55,7 @@ impl Loopback {
         let listener = options.sockets.bind(options.listen)?;
         let address = listener.local_addr()?;
 
-        let mut api = Api::new(Endpoint { dc_id: options.dc_id, address });
+        let mut api = Api::new(Endpoint { dc: options.dc, address });
         for (_, add) in options.handlers.0 {
             add(&mut api);
         }
@@ -79,7 +79,7 @@ impl Loopback {
         })?;
         Ok(Self {
             address,
-            dc_id: options.dc_id,
+            dc: options.dc,
             public_key,
             engine,
             server,
@@ -94,9 +94,9 @@ impl Loopback {
         self.address
     }
 
-    /// Returns its number.
-    pub const fn dc_id(&self) -> i32 {
-        self.dc_id
+    /// Returns which datacenter it is.
+    pub const fn dc(&self) -> DcId {
+        self.dc
     }
 
     /// Returns the key that clients must know.
@@ -110,9 +110,7 @@ impl Loopback {
     pub fn connect_options(&self) -> ConnectOptions {
         let mut keys = KeyRing::empty();
         keys.add(self.public_key.clone());
-        // The server takes every number, so one that names no datacenter does no harm.
-        let dc = DcId::from_raw(self.dc_id).unwrap_or(DcId::production(2));
-        let handshake = ClientOptions::new(keys, dc);
+        let handshake = ClientOptions::new(keys, self.dc);
         ConnectOptions::at(self.address, DialOptions::new(Connector::plain(Framing::Intermediate)), handshake)
     }
 

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::PrivateKey;
-use chappe_handshake::ServerOptions;
+use chappe_handshake::{DcId, ServerOptions};
 use chappe_server::ListenOptions;
 use chappe_session::server::{Policy, ServerConfig};
 use chappe_tl::{Deserializable, Identifiable, RemoteCall, Serializable};
@@ -19,7 +19,7 @@ use crate::loopback::Loopback;
 #[derive(Debug)]
 pub struct Options {
     pub(crate) listen: SocketAddr,
-    pub(crate) dc_id: i32,
+    pub(crate) dc: DcId,
     pub(crate) keys: Vec<PrivateKey>,
     pub(crate) policy: Policy,
     pub(crate) handshake: Option<ServerOptions>,
@@ -57,7 +57,7 @@ impl Options {
     pub fn new() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            dc_id: 2,
+            dc: DcId::production(2),
             keys: Vec::new(),
             policy: Policy::Lenient,
             handshake: None,
@@ -76,10 +76,10 @@ impl Options {
         self
     }
 
-    /// Sets the datacenter's number.
+    /// Sets which datacenter it is.
     #[must_use]
-    pub const fn dc_id(mut self, id: i32) -> Self {
-        self.dc_id = id;
+    pub const fn dc(mut self, dc: DcId) -> Self {
+        self.dc = dc;
         self
     }
 

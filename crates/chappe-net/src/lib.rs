@@ -55,10 +55,7 @@ mod waiters;
 
 #[cfg(feature = "tls")]
 pub use chappe_carrier::TlsOptions;
-pub use chappe_carrier::{
-    Address, Credentials, Endpoint, FrameReader, FrameWriter, Interception, LinkError, Proxy, ProxyError,
-    Wait, join,
-};
+pub use chappe_carrier::{Address, Credentials, Endpoint, Interception, LinkError, Proxy, ProxyError, Wait};
 pub use chappe_types::{RpcError, Rule, TransportErrorCode};
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub use client::{
@@ -70,7 +67,7 @@ pub use client::{
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub use driver::{Driver, Socket, Sockets, StoreJob};
 #[cfg(any(feature = "blocking", feature = "tokio"))]
-pub use engine::{Action, ReadBuffer, SocketId, StoreTask, WriteBuffer};
+pub use engine::{Action, ReadBuffer, SocketId, StoreTask};
 pub use options::{Carrier, DialOptions};
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub use stream::{Flush, ReadMore, Stream};

@@ -30,6 +30,11 @@ impl InvalidOption {
         Self { option: option.into(), reason: reason.into() }
     }
 
+    /// Names a candidate for media, where it was taken for another one.
+    fn within_media(self) -> Self {
+        Self { option: format!("media_{}", self.option), ..self }
+    }
+
     /// Puts the field that holds the option in front of its name.
     fn within(self, outer: &str) -> Self {
         Self { option: format!("{outer}.{}", self.option), ..self }
@@ -91,6 +96,7 @@ impl ConnectOptions {
     /// Names the first option that cannot work.
     pub fn validate(&self) -> Result<(), InvalidOption> {
         check_candidates(&self.candidates)?;
+        check_candidates(&self.media_candidates).map_err(InvalidOption::within_media)?;
         self.timing.validate().map_err(|error| error.within("timing"))?;
         self.backoff.validate().map_err(|error| error.within("backoff"))?;
         check_liveness(&self.liveness).map_err(|error| error.within("liveness"))?;

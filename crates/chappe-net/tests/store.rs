@@ -344,7 +344,10 @@ fn a_file_of_absurd_length_is_not_read() {
 fn nothing_of_a_state_is_shown() {
     let store = MemoryStore::new();
     store.save(SLOT, &state()).unwrap();
-    assert_eq!(format!("{store:?}"), "{Slot { dc: 2, environment: Production, purpose: Account }}");
+    assert_eq!(
+        format!("{store:?}"),
+        "{Slot { dc: DcId { number: 2, environment: Production, traffic: Any }, purpose: Account }}"
+    );
     let place = Place::new();
     assert!(format!("{:?}", place.open()).starts_with("FileStore { directory: "));
 }

@@ -14,8 +14,8 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use chappe::loopback::Loopback;
 use chappe::loopback::schema::{enums, functions::upload, types};
-use chappe::net::tokio::{DataCenter, start};
-use chappe::net::{InvokeOptions, Lane, Transfer};
+use chappe::net::tokio::start;
+use chappe::net::{DataCenter, InvokeOptions, Lane, Transfer};
 
 const FILE: i64 = 1794;
 const PART: usize = 1 << 20;

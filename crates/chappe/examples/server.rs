@@ -15,7 +15,8 @@ use chappe::authentication::{ClientOptions, DcId, ServerOptions};
 use chappe::crypto::rng::Drbg;
 use chappe::crypto::rsa::{KeyRing, PrivateKey};
 use chappe::framing::{FrameBuf, RpcOutcome, RpcResult, UnixTime, constructor_id};
-use chappe::net::blocking::{Stream, dial_with_new_key};
+use chappe::net::Stream;
+use chappe::net::blocking::dial_with_new_key;
 use chappe::net::{Carrier, DialOptions, Endpoint};
 use chappe::server::blocking::Server;
 use chappe::server::{Context, Engine, EngineOptions, Handler, ListenOptions, Verdict};
@@ -131,7 +132,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Makes one call. A program of more than one would let `chappe::net::tokio::Client` do this.
+/// Makes one call. A program of more than one would let `chappe::net::Client` do this.
 fn ask(mut stream: Stream, mut session: EncryptedSession, call: &Call, rng: &mut Drbg) -> Result<i64> {
     if stream.framing() == Framing::PaddedIntermediate {
         session.set_transport_tail(chappe::session::TransportTail::Padded);

@@ -14,7 +14,7 @@ use chappe::framing::{Deflater, FrameBuf, PlainMessage, RpcOutcome, RpcResult};
 use chappe::loopback::Loopback;
 use chappe::loopback::schema::{enums as api, functions as calls};
 use chappe::mtproto::{enums, functions, types};
-use chappe::net::{DialOptions, blocking};
+use chappe::net::{DialOptions, Stream, blocking};
 use chappe::tl::{Deserializable, Identifiable, RemoteCall, Serializable};
 use chappe::transport::{AckRequest, Connector, Framing, Incoming, Side};
 use chappe::{EncryptedSession, Finished, Message, Session};
@@ -23,7 +23,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Any transport: bytes of an envelope go in, bytes of an envelope come out.
 struct Wire {
-    stream: blocking::Stream,
+    stream: Stream,
     rng: Drbg,
 }
 
@@ -166,7 +166,7 @@ fn calls_and_other_objects_are_packed_and_answers_unpacked() -> Result<()> {
     wire.send(&wire_bytes)?;
     let object = wire.until(&mut session, |msg| result(msg, msg_id))?;
     let api::Config::Config(config) = api::Config::from_bytes(&object)?;
-    assert_eq!(config.this_dc, datacenter.dc_id());
+    assert_eq!(config.this_dc, i32::from(datacenter.dc().number()));
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use chappe_framing::{
     TransportTail, open,
 };
 use chappe_loopback::schema::{enums, functions, types};
-use chappe_net::{InvokeOptions, PendingCall, blocking};
+use chappe_net::{Client, InvokeOptions, PendingCall, blocking};
 use chappe_tl::Serializable as _;
 
 use super::datacenter::Datacenter;
@@ -48,7 +48,7 @@ pub fn run(settings: &Settings, report: &mut Report) -> Result<()> {
 }
 
 /// Content that no server packs, as that of most files: what packing takes would hide what sending takes.
-fn upload(client: &blocking::Client) -> Result<()> {
+fn upload(client: &Client) -> Result<()> {
     let mut content = Drbg::from_seed([3; 32]);
     for part in 0..2 * PARTS {
         let mut bytes = vec![0; PART / 2];
@@ -82,7 +82,7 @@ fn part(number: usize) -> Vec<u8> {
 }
 
 /// Nanoseconds per part.
-fn download(client: &blocking::Client, at_once: usize) -> Result<f64> {
+fn download(client: &Client, at_once: usize) -> Result<f64> {
     let options = InvokeOptions::default();
     let start = Instant::now();
     let mut pending: VecDeque<PendingCall<Vec<u8>>> = VecDeque::new();

@@ -8,7 +8,8 @@ use chappe_crypto::{AuthKey, QuickAckToken};
 use chappe_framing::{FrameBuf, MsgId, Now, RpcOutcome, RpcResult, UnixTime, constructor_id};
 use chappe_handshake::{ClientHandshake, ClientOptions, DcId, Finished, KeyKind, Progress};
 use chappe_loopback::Loopback;
-use chappe_net::blocking::{Stream, dial};
+use chappe_net::Stream;
+use chappe_net::blocking::dial;
 use chappe_net::{DialOptions, LinkError};
 use chappe_session::EncryptedSession;
 use chappe_session::TransportTail;
@@ -39,7 +40,7 @@ pub(crate) fn connect(dc: &Loopback, connector: Connector, rng: &mut Drbg) -> St
 
 /// Makes a key over a connection.
 pub(crate) fn make_key(dc: &Loopback, stream: &mut Stream, kind: KeyKind, rng: &mut Drbg) -> Finished {
-    make_key_for(dc, DcId::production(dc.dc_id() as u16), stream, kind, rng)
+    make_key_for(dc, dc.dc(), stream, kind, rng)
 }
 
 /// The same, for a datacenter of another number.

@@ -24,7 +24,7 @@ fn every_transport_makes_a_key_and_gets_its_configuration() {
     for connector in all_connectors() {
         let mut client = Client::start_over(&dc, connector.clone());
         let enums::Config::Config(config) = client.call(&functions::help::GetConfig {}).expect("an answer");
-        assert_eq!(config.this_dc, dc.dc_id(), "{connector:?}");
+        assert_eq!(config.this_dc, i32::from(dc.dc().number()), "{connector:?}");
         let enums::DcOption::DcOption(option) = &config.dc_options[0];
         assert_eq!(option.port, i32::from(dc.address().port()));
     }
@@ -43,7 +43,7 @@ fn websocket_and_http_on_the_same_port_make_a_key_and_get_their_configuration() 
         let finished = make_key(&dc, &mut stream, KeyKind::Permanent, &mut rng);
         let mut client = Client::with_key(stream, &finished, rng);
         let enums::Config::Config(config) = client.call(&functions::help::GetConfig {}).expect("an answer");
-        assert_eq!(config.this_dc, dc.dc_id());
+        assert_eq!(config.this_dc, i32::from(dc.dc().number()));
     }
     let counters = dc.counters();
     assert_eq!((counters.streams, counters.unknown), (1, 0));

@@ -15,7 +15,7 @@ async fn a_client_connects_calls_and_closes() {
     let client = connect(world.options()).await.expect("a connection");
     let enums::Config::Config(config) =
         client.invoke(&functions::help::GetConfig {}).await.expect("an answer");
-    assert_eq!(config.this_dc, world.datacenter().dc_id());
+    assert_eq!(config.this_dc, i32::from(world.datacenter().dc().number()));
     assert!(client.status().is_connected);
     client.close().await;
     assert!(client.status().is_over);

@@ -17,7 +17,7 @@ fn a_thread_connects_calls_and_closes() {
     let client = connect(world.options()).expect("a connection");
     let enums::Config::Config(config) =
         client.invoke(&functions::help::GetConfig {}).wait().expect("an answer");
-    assert_eq!(config.this_dc, world.datacenter().dc_id());
+    assert_eq!(config.this_dc, i32::from(world.datacenter().dc().number()));
     client.close().wait();
     let after = client.invoke(&functions::help::GetConfig {}).wait();
     assert!(matches!(after, Err(InvokeError::Closed)), "{after:?}");

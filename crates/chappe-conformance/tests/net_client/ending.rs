@@ -9,8 +9,8 @@ use chappe_loopback::Misbehaviour;
 use chappe_loopback::schema::functions::help::GetNearestDc;
 use chappe_net::store::{KeyStore, MemoryStore, Slot, StoreError, Zeroizing};
 use chappe_net::{
-    ConnectError, ConnectOptions, InvokeError, Lane, blocking,
-    tokio::{DataCenter, connect, start},
+    ConnectError, ConnectOptions, DataCenter, InvokeError, Lane, blocking,
+    tokio::{connect, start},
 };
 use tokio::runtime;
 

@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use chappe_loopback::schema::functions;
 use chappe_loopback::{Fault, Misbehaviour};
-use chappe_net::tokio::{Client, connect};
-use chappe_net::{Blame, ConnectError, InvokeError, InvokeOptions, LinkError};
+use chappe_net::tokio::connect;
+use chappe_net::{Blame, Client, ConnectError, InvokeError, InvokeOptions, LinkError};
 use chappe_session::client::Repeat;
 use chappe_transport::TransportErrorCode;
 use tokio::time::timeout;

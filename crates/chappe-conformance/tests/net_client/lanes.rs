@@ -3,11 +3,11 @@
 use core::time::Duration;
 
 use chappe_loopback::schema::functions;
-use chappe_net::tokio::{DataCenter, DataCenters, start};
-use chappe_net::{Lane, Transfer};
+use chappe_net::tokio::start;
+use chappe_net::{Candidate, DataCenter, DataCenters, Lane, Transfer};
 use tokio::time::timeout;
 
-use crate::world::{Hole, World};
+use crate::world::{Cutter, Hole, World};
 
 #[tokio::test]
 async fn lanes_have_connections_of_their_own_under_one_key() {
@@ -101,4 +101,41 @@ async fn a_transfer_gives_answers_in_the_order_of_the_calls() {
         answer.expect("an answer");
     }
     assert!(transfer.is_empty());
+}
+
+#[tokio::test]
+async fn files_go_to_the_addresses_for_media_which_can_be_replaced() {
+    let world = World::start();
+    let (media, other) = (Cutter::before(world.address()), Cutter::before(world.address()));
+    let candidate = |address: core::net::SocketAddr| Candidate {
+        address: address.into(),
+        dialling: world.options().candidates[0].dialling.clone(),
+    };
+    let options = world.options().with_media_candidates(vec![candidate(media.address())]);
+    let datacenter = DataCenter::new(start, options);
+    let main = datacenter.client(Lane::Main).await.expect("a connection");
+    main.invoke(&functions::help::GetNearestDc {}).await.expect("an answer");
+    assert_eq!(media.accepted(), 0, "nothing but files goes there");
+    let download = datacenter.client(Lane::Download).await.expect("a connection");
+    download.invoke(&functions::help::GetNearestDc {}).await.expect("an answer");
+    assert_eq!(media.accepted(), 1);
+    let keys = world.datacenter().engine().keys();
+    assert_eq!((keys.len(), keys[0].sessions().len()), (1, 2), "both use one key");
+
+    let refused = datacenter
+        .replace_candidates(&[candidate(world.address())], &[candidate(([127, 0, 0, 1], 0).into())]);
+    assert!(refused.is_err(), "an address without a port");
+    datacenter
+        .replace_candidates(&[candidate(world.address())], &[candidate(other.address())])
+        .expect("they are in order");
+    // The client that is alive dials the new address, and so does the next one.
+    download.refresh();
+    while other.accepted() == 0 {
+        tokio::task::yield_now().await;
+    }
+    download.invoke(&functions::help::GetNearestDc {}).await.expect("an answer");
+    let upload = datacenter.client(Lane::Upload).await.expect("a connection");
+    upload.invoke(&functions::help::GetNearestDc {}).await.expect("an answer");
+    assert_eq!((media.accepted(), other.accepted()), (1, 2));
+    datacenter.close().await;
 }

@@ -264,7 +264,6 @@ const EXEMPT: [(&str, &[&str]); 6] = [
             "chappe_net::Peer",
             "chappe_net::store::BlockOn",
             "chappe_net::store::Store",
-            "chappe_net::WriteBuffer",
             "chappe_carrier::AuthScheme",
             "chappe_carrier::Endpoint",
             "chappe_carrier::FrameReader",

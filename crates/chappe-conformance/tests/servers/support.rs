@@ -12,7 +12,7 @@ use chappe_crypto::rsa::PrivateKey;
 use chappe_framing::{FrameBuf, MsgId, RpcResult, UnixTime};
 use chappe_handshake::ServerOptions;
 use chappe_handshake::{ClientOptions, DcId};
-use chappe_net::{DialOptions, LinkError, blocking};
+use chappe_net::{DialOptions, LinkError, Stream, blocking};
 use chappe_server::{
     Attached, Context, Engine, EngineOptions, Handler, KeyState, KeyStatus, ListenOptions, ServerCounters,
     Verdict,
@@ -196,7 +196,7 @@ pub(crate) fn wait_for(what: &str, is_so: impl Fn() -> bool) {
 
 /// A session over a connection.
 pub(crate) struct Client {
-    pub(crate) stream: blocking::Stream,
+    pub(crate) stream: Stream,
     session: EncryptedSession,
     rng: Drbg,
     frame: FrameBuf,

@@ -2,14 +2,16 @@
 
 use std::net::SocketAddr;
 
+use chappe_handshake::DcId;
+
 use super::Caller;
 use crate::schema::{enums, types};
 
 /// Where and as what a datacenter is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Its number.
-    pub dc_id: i32,
+    /// Which one it is.
+    pub dc: DcId,
     /// Its address, given to clients as the only one of every datacenter.
     pub address: SocketAddr,
 }
@@ -24,7 +26,7 @@ impl Endpoint {
     pub(super) fn config(&self, caller: &Caller) -> enums::Config {
         let (unix_time, this_dc) = (caller.unix_time, self.this_dc(caller));
         let mut ids: Vec<i32> = DC_IDS.collect();
-        for id in [self.dc_id, this_dc] {
+        for id in [self.number(), this_dc] {
             if !ids.contains(&id) {
                 ids.push(id);
             }
@@ -71,7 +73,7 @@ impl Endpoint {
             static_maps_provider: None,
             caption_length_max: 1024,
             message_length_max: 4096,
-            webfile_dc_id: self.dc_id,
+            webfile_dc_id: self.number(),
             suggested_lang_code: None,
             lang_pack_version: None,
             base_lang_pack_version: None,
@@ -81,14 +83,19 @@ impl Endpoint {
     }
 
     pub(super) fn nearest_dc(&self, caller: &Caller) -> enums::NearestDc {
-        let (this_dc, nearest_dc) = (self.this_dc(caller), self.dc_id);
+        let (this_dc, nearest_dc) = (self.this_dc(caller), self.number());
         enums::NearestDc::NearestDc(types::NearestDc { country: "ZZ".into(), this_dc, nearest_dc })
     }
 
     /// Returns the number that a client is told: the one it named when it made its key. This datacenter serves all
     /// numbers, and a client that is told another one asks again indefinitely.
-    const fn this_dc(&self, caller: &Caller) -> i32 {
-        if caller.dc_id == 0 { self.dc_id } else { caller.dc_id }
+    fn this_dc(&self, caller: &Caller) -> i32 {
+        caller.dc.map_or(self.number(), |dc| dc.number().into())
+    }
+
+    /// Returns the number, as in `dcOption`.
+    fn number(&self) -> i32 {
+        self.dc.number().into()
     }
 
     fn option(&self, id: i32) -> enums::DcOption {

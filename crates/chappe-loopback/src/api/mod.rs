@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use chappe_carrier::lock;
+use chappe_handshake::DcId;
 use chappe_tl::deserialize::Deserializable;
 use chappe_tl::{Identifiable, RemoteCall, Serializable};
 use chappe_tl_mtproto::types::RpcError;
@@ -37,8 +38,8 @@ pub type Handler = Box<dyn Fn(&Caller, &[u8]) -> Answer + Send + Sync>;
 pub struct Caller {
     /// Id of the key that the login belongs to: the permanent one, also when a temporary one carries the call.
     pub auth_key_id: i64,
-    /// Number of the datacenter that the client named when it made the key; 0 if it named none.
-    pub dc_id: i32,
+    /// The datacenter that the client named when it made the key, if it named one.
+    pub dc: Option<DcId>,
     /// Layer that the key last announced with `invokeWithLayer`; 0 before that.
     pub layer: i32,
     /// The time, in seconds since 1970.

@@ -9,13 +9,11 @@ use chappe_handshake::{ClientHandshake, ClientOptions, Finished};
 use chappe_session::Now;
 
 use crate::block_on::block_on;
-use crate::client::{ConnectError, ConnectOptions, CreateKeyError, Step};
+use crate::client::{Client, ConnectError, ConnectOptions, CreateKeyError, Step};
 use crate::create_key;
 use crate::driver::blocking::{spawn, waker};
 use crate::options::DialOptions;
-
-pub use crate::client::{Client, DataCenter, DataCenters};
-pub use crate::stream::Stream;
+use crate::stream::Stream;
 
 /// Connects, makes a key if the store has none, and returns the client once the datacenter has answered.
 ///

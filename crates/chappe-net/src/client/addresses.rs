@@ -10,7 +10,8 @@ use chappe_transport::{Connector, Framing};
 use super::Candidate;
 use crate::options::DialOptions;
 
-const PORT: u16 = 443;
+/// Ports that lead to the same service. Networks that block one of them often let another one pass.
+const PORTS: [u16; 3] = [443, 80, 5222];
 
 const fn v4(a: u8, b: u8, c: u8, d: u8) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(a, b, c, d))
@@ -47,11 +48,16 @@ fn candidates(table: &[&[IpAddr]], dc: DcId) -> Vec<Candidate> {
     let addresses = usize::from(dc.number()).checked_sub(1).and_then(|place| table.get(place));
     let connector =
         Connector::obfuscated(Framing::Intermediate, None).expect("the framing can be hidden: it has a tag");
-    let make = |address: &IpAddr| Candidate {
-        address: SocketAddr::new(*address, PORT).into(),
+    let make = |(port, address): (u16, &IpAddr)| Candidate {
+        address: SocketAddr::new(*address, port).into(),
         dialling: DialOptions::new(connector.clone()),
     };
-    addresses.into_iter().flat_map(|addresses| addresses.iter().map(make)).collect()
+    let addresses = addresses.copied().unwrap_or_default();
+    PORTS
+        .into_iter()
+        .flat_map(|port| addresses.iter().map(move |address| (port, address)))
+        .map(make)
+        .collect()
 }
 
 #[cfg(test)]
@@ -64,10 +70,13 @@ mod tests {
     fn every_datacenter_has_addresses_of_both_families_and_no_other_has_any() {
         for dc in 1..=5 {
             let found = production(dc);
-            let is = |family: fn(&SocketAddr) -> bool| {
+            let is = |family: &dyn Fn(&SocketAddr) -> bool| {
                 found.iter().any(|found| matches!(&found.address, Address::Socket(at) if family(at)))
             };
-            assert!(is(SocketAddr::is_ipv4) && is(SocketAddr::is_ipv6), "{dc}");
+            assert!(is(&SocketAddr::is_ipv4) && is(&SocketAddr::is_ipv6), "{dc}");
+            for port in PORTS {
+                assert!(is(&|address| address.port() == port), "{dc}");
+            }
         }
         assert_eq!(production(2)[1].address.to_string(), "[2001:67c:4e8:f002::a]:443");
         assert!(production(0).is_empty() && production(6).is_empty() && test(4).is_empty());

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::lanes::pick;
-use super::{Client, Closing, ConnectError, ConnectOptions, Lane, LaneLimits};
+use super::{Candidate, Client, Closing, ConnectError, ConnectOptions, Lane, LaneLimits};
 use crate::block_on::block_on;
 
 /// Starts a client without waiting for it, such as `tokio::start` and `blocking::start`.
@@ -24,7 +24,7 @@ pub struct DataCenter {
 
 struct Inner {
     start: Start,
-    options: ConnectOptions,
+    options: Mutex<ConnectOptions>,
     limits: LaneLimits,
     main: Mutex<Vec<Client>>,
     upload: Mutex<Vec<Client>>,
@@ -44,14 +44,14 @@ impl DataCenter {
         let (main, upload, download) = Default::default();
         // The datacenter keeps one temporary key for each permanent one.
         let key_share = options.temporary_keys.map(|_| Arc::default());
-        let options = ConnectOptions { key_share, ..options };
+        let options = Mutex::new(ConnectOptions { key_share, ..options });
         Self { inner: Arc::new(Inner { start, options, limits, main, upload, download }) }
     }
 
     /// Sets other numbers of connections. Connections that were made before stay with the old value.
     #[must_use]
     pub fn with_limits(self, limits: LaneLimits) -> Self {
-        Self::make(Arc::clone(&self.inner.start), self.inner.options.clone(), limits)
+        Self::make(Arc::clone(&self.inner.start), self.inner.options(), limits)
     }
 
     /// Returns the client of a lane that has least to do, and connects if there may be one more.
@@ -60,6 +60,35 @@ impl DataCenter {
     pub fn client(&self, lane: Lane) -> Starting {
         let inner = Arc::clone(&self.inner);
         Starting(Box::pin(async move { inner.client(lane).await }))
+    }
+
+    /// Dials these candidates from now on, and `media` for files; without the latter the former serve for files too. The
+    /// connections in use stay until they are lost.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::replace_candidates`]. The candidates stay as they are then.
+    pub fn replace_candidates(
+        &self,
+        candidates: &[Candidate],
+        media: &[Candidate],
+    ) -> Result<(), ConnectError> {
+        if candidates.is_empty() {
+            return Err(ConnectError::NoCandidates);
+        }
+        let mut options = self.inner.options();
+        (options.candidates, options.media_candidates) = (candidates.to_vec(), media.to_vec());
+        options.validate().map_err(ConnectError::InvalidOption)?;
+        let for_media = if media.is_empty() { candidates } else { media };
+        *self.inner.lock_options() = options;
+        for (lane, candidates) in
+            [(Lane::Main, candidates), (Lane::Upload, for_media), (Lane::Download, for_media)]
+        {
+            for client in self.inner.clients(lane).iter() {
+                client.replace_candidates(candidates)?;
+            }
+        }
+        Ok(())
     }
 
     /// Closes all connections, as [`Client::close`] does.
@@ -74,9 +103,10 @@ impl Inner {
     async fn client(&self, lane: Lane) -> Result<Client, Arc<ConnectError>> {
         // The main connection makes the key.
         let options = match lane {
-            Lane::Main => self.options.clone(),
+            Lane::Main => self.options(),
             Lane::Upload | Lane::Download => {
-                self.ready(Lane::Main, || self.options.clone()).await?.options_beside(&self.options)
+                let main = self.ready(Lane::Main, || self.options()).await?;
+                main.options_beside(&self.options()).for_media()
             }
         };
         self.ready(lane, || options.clone()).await
@@ -93,7 +123,7 @@ impl Inner {
             let Some(over) = over else { break };
             // What the store is to forget must be gone before the next client asks for it.
             over.close().await;
-            if let (Lane::Main, Some(share)) = (lane, &self.options.key_share) {
+            if let (Lane::Main, Some(share)) = (lane, &self.options().key_share) {
                 share.clear();
             }
             self.clients(lane).retain(|client| !client.is(&over));
@@ -110,6 +140,14 @@ impl Inner {
             }
         };
         client.connected().await
+    }
+
+    fn options(&self) -> ConnectOptions {
+        self.lock_options().clone()
+    }
+
+    fn lock_options(&self) -> MutexGuard<'_, ConnectOptions> {
+        self.options.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn clients(&self, lane: Lane) -> MutexGuard<'_, Vec<Client>> {

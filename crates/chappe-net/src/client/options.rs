@@ -35,6 +35,9 @@ use chappe_carrier::{Address, Proxy};
 pub struct ConnectOptions {
     /// Addresses of the datacenter. They are raced in this order, the last one that worked first.
     pub candidates: Vec<Candidate>,
+    /// Addresses for connections that carry files alone, used by the lanes of a [`DataCenter`](super::DataCenter). Default
+    /// none: they use `candidates`.
+    pub media_candidates: Vec<Candidate>,
     /// The datacenter, and the public keys to trust. `kind` is ignored: the client decides which kind it makes.
     pub handshake: ClientOptions,
     /// Where the key is kept. Without a store every run makes a new key.
@@ -83,7 +86,8 @@ pub struct Timing {
     /// [`connect`](crate::tokio::connect) gives up after this. Default 45 s: one whole exchange of keys (30 s)
     /// and a lost connection before it.
     pub connect: Duration,
-    /// A candidate's head start over the next. Default 250 ms, as RFC 8305 recommends.
+    /// A candidate's head start over the next. Default 250 ms, as RFC 8305 recommends. After the first three it doubles
+    /// with each, so that a slow link is not filled with attempts.
     pub stagger: Duration,
     /// A new connection is closed if the datacenter has not answered over it by then. Default 10 s: three lost packets and a
     /// round trip around the world.
@@ -254,6 +258,7 @@ impl ConnectOptions {
     pub fn new(handshake: ClientOptions, candidates: Vec<Candidate>) -> Self {
         Self {
             candidates,
+            media_candidates: Vec::new(),
             handshake,
             store: None,
             fresh_start: false,
@@ -278,6 +283,7 @@ impl ConnectOptions {
         let dc_id = self.handshake.dc;
         let dialling = DialOptions::new(Connector::proxy(secret, dc_id));
         self.candidates = vec![Candidate { address: address.into(), dialling }];
+        self.media_candidates.clear();
         self
     }
 
@@ -294,10 +300,18 @@ impl ConnectOptions {
         Ok(self.with_mtproxy(Address::of(&link.server, link.port), &link.secret))
     }
 
+    /// Reaches the datacenter at these addresses for files, in connections that are named as such
+    /// ([`DcId::media_only`](chappe_types::DcId::media_only)).
+    #[must_use]
+    pub fn with_media_candidates(mut self, candidates: Vec<Candidate>) -> Self {
+        self.media_candidates = candidates;
+        self
+    }
+
     /// Dials every candidate through a SOCKS5 or HTTP proxy.
     #[must_use]
     pub fn with_proxy(mut self, proxy: &Proxy) -> Self {
-        for candidate in &mut self.candidates {
+        for candidate in self.candidates.iter_mut().chain(&mut self.media_candidates) {
             candidate.dialling.proxy = Some(proxy.clone());
         }
         self
@@ -344,6 +358,16 @@ impl ConnectOptions {
     #[must_use]
     pub const fn with_forward_secrecy(mut self) -> Self {
         self.temporary_keys = Some(Duration::from_secs(86_400));
+        self
+    }
+
+    /// Returns the options of a connection for files.
+    pub(crate) fn for_media(mut self) -> Self {
+        let media = std::mem::take(&mut self.media_candidates);
+        if !media.is_empty() {
+            self.candidates = media;
+            self.handshake.dc = self.handshake.dc.media_only();
+        }
         self
     }
 

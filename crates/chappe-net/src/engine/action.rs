@@ -60,7 +60,7 @@ pub(crate) enum Task {
 ///
 /// The engine lends them for one system call, which happens outside of its lock.
 #[derive(Debug)]
-pub struct WriteBuffer {
+pub(crate) struct WriteBuffer {
     /// `None` once its memory was taken out.
     frame: Option<FrameBuf>,
     written: usize,
@@ -81,7 +81,7 @@ impl WriteBuffer {
     }
 
     /// Returns the bytes to write.
-    pub fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         self.frame.as_ref().and_then(|frame| frame.as_slice().get(self.written..)).unwrap_or_default()
     }
 

@@ -72,7 +72,8 @@ use crate::store::schedule::StoreSchedule;
 use crate::validate::check_candidates;
 
 pub(crate) use self::action::Task;
-pub use self::action::{Action, ReadBuffer, SocketId, StoreTask, WriteBuffer};
+pub(crate) use self::action::WriteBuffer;
+pub use self::action::{Action, ReadBuffer, SocketId, StoreTask};
 pub(crate) use self::key_share::KeyShare;
 pub(crate) use self::links::{ConnectionId, Input, Links};
 pub(crate) use self::machine::{Machine, Moved, Prompted};

@@ -25,6 +25,8 @@ pub(super) struct Race {
     queue: Vec<usize>,
     /// When the next of them is dialled.
     next_at: MonoTime,
+    /// Candidates of this round that were dialled.
+    dialled: u32,
     is_open: bool,
     failures: u32,
     /// No round begins before.
@@ -44,6 +46,7 @@ impl Race {
             last_good: None,
             queue: Vec::new(),
             next_at: MonoTime::ZERO,
+            dialled: 0,
             is_open: false,
             failures: 0,
             pause_until: MonoTime::ZERO,
@@ -97,6 +100,7 @@ impl Race {
         self.begun.push_back(now);
         self.is_open = true;
         self.next_at = now;
+        self.dialled = 0;
         let usable = (0..self.excluded.len()).filter(|place| !self.excluded[*place]);
         self.queue = usable.filter(|place| Some(*place) != self.last_good).collect();
         self.queue.reverse();
@@ -114,7 +118,11 @@ impl Race {
             return None;
         }
         let candidate = self.queue.pop()?;
-        self.next_at = now + self.stagger;
+        self.dialled += 1;
+        // On a slow link all of many candidates would be dialled before the first can answer: after the first three the
+        // head start doubles each time.
+        let doublings = self.dialled.saturating_sub(2).min(16);
+        self.next_at = now + self.stagger.saturating_mul(1 << doublings);
         Some(candidate)
     }
 
@@ -214,6 +222,17 @@ mod tests {
         race.hurry(at(260));
         assert_eq!((race.poll_dial(at(260)), race.poll_dial(at(9999))), (Some(2), None));
         assert!(race.is_exhausted() && race.poll_timeout().is_none());
+    }
+
+    #[test]
+    fn the_head_start_of_many_candidates_grows() {
+        let mut race = race(6);
+        race.begin(at(0));
+        let mut begun = Vec::new();
+        for millis in (0..10_000).step_by(50) {
+            begun.extend(race.poll_dial(at(millis)).map(|_| millis));
+        }
+        assert_eq!(begun, [0, 250, 500, 1000, 2000, 4000]);
     }
 
     #[test]

@@ -2,17 +2,17 @@
 
 use core::fmt;
 
-use chappe_handshake::{DcId, Environment};
+use chappe_types::{DcId, Environment};
 
 /// One place in a store: a datacenter, and what the key is for.
+///
+/// The environments have nothing in common (`SEC-152`). Whether a connection carries media only makes no difference: the
+/// key is the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Slot {
-    /// Id of the datacenter, as in `dcOption`.
-    pub dc: u16,
-    /// Which world the datacenter belongs to. The two have nothing in common (`SEC-152`).
-    pub environment: Environment,
-    /// What the key is for.
-    pub purpose: Purpose,
+    /// Of all traffic.
+    dc: DcId,
+    purpose: Purpose,
 }
 
 /// What a key is for.
@@ -28,12 +28,12 @@ pub enum Purpose {
 impl Slot {
     /// Names the account's key for a public datacenter.
     pub const fn production(dc: u16) -> Self {
-        Self { dc, environment: Environment::Production, purpose: Purpose::Account }
+        Self { dc: DcId::production(dc), purpose: Purpose::Account }
     }
 
     /// Names the account's key for a datacenter of the test environment.
     pub const fn test(dc: u16) -> Self {
-        Self { dc, environment: Environment::Test, purpose: Purpose::Account }
+        Self { dc: DcId::test(dc), purpose: Purpose::Account }
     }
 
     /// Returns the slot of the same datacenter for a CDN key.
@@ -42,17 +42,29 @@ impl Slot {
         Self { purpose: Purpose::Cdn, ..self }
     }
 
-    /// Names the account's key for what the field `dc` of a handshake names. Whether the connection carries media only
-    /// makes no difference: the key is the same.
+    /// Names the account's key for a datacenter.
     pub const fn of(dc: DcId) -> Self {
-        Self { dc: dc.number(), environment: dc.environment(), purpose: Purpose::Account }
+        match dc.environment() {
+            Environment::Production => Self::production(dc.number()),
+            Environment::Test => Self::test(dc.number()),
+        }
+    }
+
+    /// Returns the datacenter.
+    pub const fn dc(self) -> DcId {
+        self.dc
+    }
+
+    /// Returns what the key is for.
+    pub const fn purpose(self) -> Purpose {
+        self.purpose
     }
 }
 
 impl fmt::Display for Slot {
     /// Writes `production-2-account`: unique for the slot, and fit for names of files and keys of databases.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let environment = match self.environment {
+        let environment = match self.dc.environment() {
             Environment::Production => "production",
             Environment::Test => "test",
         };
@@ -60,7 +72,7 @@ impl fmt::Display for Slot {
             Purpose::Account => "account",
             Purpose::Cdn => "cdn",
         };
-        write!(f, "{environment}-{}-{purpose}", self.dc)
+        write!(f, "{environment}-{}-{purpose}", self.dc.number())
     }
 }
 

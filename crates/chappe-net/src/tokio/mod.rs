@@ -11,14 +11,12 @@ use chappe_crypto::rng::Drbg;
 use chappe_handshake::{ClientHandshake, ClientOptions, Finished};
 use tokio::runtime::Handle;
 
-use crate::client::{ConnectError, ConnectOptions, CreateKeyError, Step};
+use crate::client::{Client, ConnectError, ConnectOptions, CreateKeyError, Step};
 use crate::create_key;
 use crate::driver::tokio::{clock, spawn, waker};
 use crate::options::DialOptions;
+use crate::stream::Stream;
 use crate::validate::InvalidOption;
-
-pub use crate::client::{Client, DataCenter, DataCenters};
-pub use crate::stream::Stream;
 
 /// Connects, makes a key if the store has none, and gives the client once the datacenter has answered.
 ///

@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result};
 use chappe::authentication::{ClientHandshake, ClientOptions, Finished};
 use chappe::crypto::rng::Drbg;
 use chappe::framing::Now;
-use chappe::net::blocking::{self, Stream};
 use chappe::net::{Stage, Step};
+use chappe::net::{Stream, blocking};
 
 use crate::args::{Args, Target, Transport};
 

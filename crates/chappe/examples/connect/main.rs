@@ -70,8 +70,8 @@ fn run(args: &Args) -> Result<()> {
     }
     let datacenter = Loopback::start().context("the embedded datacenter does not start")?;
     let fingerprint = datacenter.public_key().fingerprint();
-    println!("embedded datacenter {} on {}, RSA key {fingerprint}", datacenter.dc_id(), datacenter.address());
-    visit(args, &Target::embedded(&datacenter)?, true, &mut rng)?;
+    println!("embedded {} on {}, RSA key {fingerprint}", datacenter.dc(), datacenter.address());
+    visit(args, &Target::embedded(&datacenter), true, &mut rng)?;
     datacenter.stop();
     Ok(())
 }

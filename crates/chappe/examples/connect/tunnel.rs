@@ -10,7 +10,7 @@ use chappe::crypto::rng::Drbg;
 use chappe::framing::{FrameBuf, MsgId, RPC_RESULT, RpcOutcome, RpcResult, UnixTime, constructor_id};
 use chappe::loopback::schema::functions::{InitConnection, InvokeWithLayer};
 use chappe::mtproto::{enums, types};
-use chappe::net::blocking::Stream;
+use chappe::net::Stream;
 use chappe::session::UnpackError;
 use chappe::tl::{Deserializable as _, Identifiable as _, RemoteCall};
 use chappe::transport::{AckRequest, Incoming};

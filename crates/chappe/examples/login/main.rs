@@ -16,8 +16,8 @@ use chappe::api::{LAYER, enums, functions, types};
 use chappe::crypto::dh::{Group, PrimeCache};
 use chappe::crypto::rng::Drbg;
 use chappe::crypto::srp;
-use chappe::net::tokio::{Client, DataCenters, start};
-use chappe::net::{InvokeError, Lane};
+use chappe::net::tokio::start;
+use chappe::net::{Client, DataCenters, InvokeError, Lane};
 use chappe::session::client::{ClientInfo, InitConnection};
 
 /// What <https://my.telegram.org> gives to an application.

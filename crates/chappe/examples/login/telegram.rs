@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
 use chappe::api::{AnyCall, enums, functions, types};
+use chappe::authentication::DcId;
 use chappe::crypto::dh::Group;
 use chappe::crypto::rng::Drbg;
 use chappe::crypto::srp;
@@ -31,7 +32,7 @@ pub(crate) struct Telegram {
 impl Telegram {
     pub(crate) fn start() -> Result<Self> {
         let imported = AtomicBool::new(false);
-        let two = Options::new().dc_id(2);
+        let two = Options::new();
         let two = on::<functions::auth::SendCode<'_>>(two, |_| Err(api::error(303, "PHONE_MIGRATE_4")));
         let two = on::<functions::auth::ImportAuthorization<'_>>(two, move |call| match call {
             AnyCall::AuthImportAuthorization(call)
@@ -44,7 +45,7 @@ impl Telegram {
         let two = on::<functions::upload::GetFile<'_>>(two, |_| Ok(file()));
 
         let busy = AtomicBool::new(true);
-        let four = Options::new().dc_id(4);
+        let four = Options::new().dc(DcId::production(4));
         let four = on::<functions::auth::SendCode<'_>>(four, move |_| {
             if busy.swap(false, Ordering::Relaxed) {
                 Err(api::error(420, "FLOOD_WAIT_1"))

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use std::{env, fs, thread};
 
 use anyhow::{Context as _, Result};
+use chappe::authentication::DcId;
 use chappe::crypto::rsa::PrivateKey;
 use chappe::loopback::{Loopback, Options};
 use chappe::server::ListenOptions;
@@ -34,7 +35,7 @@ struct Args {
     /// File to write the public key to, instead of one in the folder for temporary files.
     #[arg(long, value_name = "PUBLIC.pem")]
     public_key: Option<PathBuf>,
-    /// Number of the datacenter.
+    /// Number of the datacenter: 2, or 10002 for the one of the test environment.
     #[arg(long, value_name = "N", default_value_t = 2)]
     dc_id: i32,
     /// Secret of an MTProxy in hexadecimal, with which clients may come as well: plain, dd or ee. May be repeated.
@@ -53,7 +54,8 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<std::convert::Infallible> {
-    let mut options = Options::new().listen(args.listen).dc_id(args.dc_id);
+    let dc = DcId::from_raw(args.dc_id).context("no datacenter has this number")?;
+    let mut options = Options::new().listen(args.listen).dc(dc);
     if let Some(path) = &args.rsa_key {
         options = options.private_key(private_key(path)?);
     }
