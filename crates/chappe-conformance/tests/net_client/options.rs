@@ -98,8 +98,12 @@ const CHANGES: [Change; 34] = [
         options.candidates[0].dialling.proxy = Some(Proxy::socks5(address));
     }),
     ("candidates[0].dialling.proxy.credentials", |options, draw| {
-        let (name, password) = [("", "secret"), ("me", "")][draw.below(2) as usize];
-        let proxy = Proxy::socks5("127.0.0.1:1080").with_credentials(Credentials::new(name, password));
+        // A name of no bytes, and one with a colon.
+        let (name, proxy) = match draw.below(2) {
+            0 => ("", Proxy::socks5("127.0.0.1:1080")),
+            _ => ("a:b", Proxy::http_connect("127.0.0.1:1080")),
+        };
+        let proxy = proxy.with_credentials(Credentials::new(name, "secret"));
         options.candidates[0].dialling.proxy = Some(proxy);
     }),
     ("candidates[0].dialling.connect_timeout", |options, draw| {
