@@ -55,6 +55,23 @@ fn a_prime_whose_half_has_only_large_factors_is_not_taken_for_safe() {
     assert_ne!(safe_prime::judge(&composite, &mut rng()), Verdict::SafePrime);
 }
 
+/// A composite number whose half is prime, without any factor below 20 000: the first from a fixed random start.
+const COMPOSITE: &str = "\
+    ec903f6bc71603ce5d13d3e5ba510d0fe928adc29f80d6708811e117762acc69\
+    719710840e18b1b0e155dd9719df0260baa8516705b5627036374b692c1cab9d\
+    28ed86dd39f9d1a0ef24b709d7acaf10ca60953081050f61700588ffaf50f183\
+    aeabbf311b12c1473207e996a8abd6754bd511efea6032b11d045f353608727d\
+    13f6300db87fc50e542c571b906ad31a9bf8787631838057528d409d3fe6b566\
+    5993a6a9aedfb2e0e880ccc7a7c3d8e813938635c5f27213e9479860a5001c08\
+    47d6e2c8758b8e4e2ba4a683db8bfd0bc84fe8e8229b3f9dfe7e7f19fca76624\
+    54871e5462e5e884779c29564c3b63a87f9696e1ef34fff9ce372b24489e1b23";
+
+#[test]
+fn a_composite_number_whose_half_is_prime_is_not_taken_for_safe() {
+    let number: [u8; 256] = hex::decode(COMPOSITE).expect("hexadecimal").try_into().expect("256 bytes");
+    assert_eq!(safe_prime::judge(&number, &mut rng()), Verdict::Composite);
+}
+
 #[test]
 fn the_known_prime_takes_no_test_and_no_place_in_the_cache() {
     let mut cache = PrimeCache::new();
