@@ -37,6 +37,22 @@ fn sec_103_lists_of_more_than_8192_ids_are_ignored() {
 }
 
 #[test]
+fn sec_103_more_than_8192_acknowledgements_at_once_are_ignored() {
+    let mut pair = Pair::new(Policy::Strict);
+    pair.send(0, at(0), 1, &GET_CONFIG);
+    pair.server.respond_error(at(0), 400, "NO").unwrap();
+    let sent: Vec<_> = pair.answers(0).iter().map(|sent| sent.msg_id.to_raw()).collect();
+    assert!(!sent.is_empty());
+    for (step, count) in [(1, 8193), (2, 8192)] {
+        let mut msg_ids = vec![1; count];
+        msg_ids[..sent.len()].copy_from_slice(&sent);
+        let acks = enums::MsgsAck::MsgsAck(types::MsgsAck { msg_ids }).to_bytes();
+        pair.send(0, after(at(0), step), 2, &acks);
+        assert_eq!(pair.server.unacked() == 0, count == 8192, "{count}");
+    }
+}
+
+#[test]
 fn states_are_told_truthfully() {
     let mut pair = Pair::new(Policy::Strict);
     pair.send(0, after(at(0), 10), 1, &GET_CONFIG);
