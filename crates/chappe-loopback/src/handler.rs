@@ -45,13 +45,11 @@ impl ApiHandler {
         layers.get(&key_id).copied().unwrap_or_default()
     }
 
+    /// Answers a request that came within a wrapper.
     fn bind(context: &Context<'_>, call: &[u8]) -> Verdict {
-        let Ok(request) = BindTempAuthKey::from_bytes(call) else {
-            return error(400, "ENCRYPTED_MESSAGE_INVALID");
-        };
-        match context.bind(&request) {
-            Ok(()) => Verdict::AnswerAlone(true.to_bytes()),
-            Err(refusal) => error(400, refusal.rpc_message()),
+        match BindTempAuthKey::from_bytes(call) {
+            Ok(request) => context.answer_bind(&request),
+            Err(_) => error(400, "ENCRYPTED_MESSAGE_INVALID"),
         }
     }
 }
@@ -79,6 +77,13 @@ impl Handler for ApiHandler {
             };
         };
         self.answer(context, key_id.to_raw(), layer, &query)
+    }
+
+    fn bind_temp_auth_key(&self, context: &Context<'_>, request: &BindTempAuthKey) -> Verdict {
+        match self.faults.take_query() {
+            Some(misbehaviour) => misbehave(context, misbehaviour),
+            None => context.answer_bind(request),
+        }
     }
 }
 

@@ -6,15 +6,18 @@ use std::sync::Arc;
 
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::{AuthKeyId, QuickAckToken, Side};
-use chappe_framing::{FrameBuf, FrameError, MsgId, Opened, TransportTail, auth_key_id, open};
+use chappe_framing::{FrameBuf, FrameError, MsgId, Opened, TransportTail, auth_key_id, constructor_id, open};
 use chappe_handshake::Peer;
+use chappe_handshake::bind::{BindError, BindTempAuthKey};
 use chappe_session::server::{FrameCheck, ServerError, ServerEvent, ServerSession};
 use chappe_session::{BadMsgCode, HttpWait, KeyDestruction, MonoTime, Now};
+use chappe_tl::Identifiable as _;
+use chappe_tl::deserialize::Deserializable as _;
 use chappe_transport::{AckRequest, TransportErrorCode};
 
 use crate::counters::add;
 use crate::engine::{Engine, Handled, NoSession};
-use crate::handler::{Context, Verdict};
+use crate::handler::{Context, Handler, Verdict};
 use crate::keys::KeyState;
 use crate::replies::Replies;
 use crate::requests::{Request, Requests};
@@ -432,7 +435,7 @@ impl ServerConnection {
             match request {
                 Request::Query { msg_id, body } => {
                     // A query without an answer would run for ever: its repetitions are duplicates.
-                    let verdict = caught(|| handler.query(&context(msg_id), body));
+                    let verdict = caught(|| answer_query(handler, &context(msg_id), body));
                     verdicts.push(
                         msg_id,
                         verdict.unwrap_or_else(|| {
@@ -549,6 +552,17 @@ impl ServerConnection {
 fn caught<T>(call: impl FnOnce() -> T) -> Option<T> {
     // Nothing of the connection is borrowed mutably, and sessions are consistent whenever no lock on them is held.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).ok()
+}
+
+/// Passes a query to the handler.
+fn answer_query(handler: &dyn Handler, context: &Context<'_>, body: &[u8]) -> Verdict {
+    if constructor_id(body) != Ok(BindTempAuthKey::CONSTRUCTOR_ID) {
+        return handler.query(context, body);
+    }
+    match BindTempAuthKey::from_bytes(body) {
+        Ok(request) => handler.bind_temp_auth_key(context, &request),
+        Err(_) => Verdict::of_bind_error(BindError::EncryptedMessageInvalid),
+    }
 }
 
 /// The answer to a query whose handler panicked.

@@ -31,7 +31,14 @@ pub enum Verdict {
     Later,
 }
 
+/// `boolTrue`.
+const BOOL_TRUE: u32 = 0x9972_75b5;
+
 impl Verdict {
+    pub(crate) fn of_bind_error(error: BindError) -> Self {
+        Self::Error { code: 400, message: error.rpc_message().into() }
+    }
+
     /// Returns about how many bytes a session holds for it.
     pub(crate) const fn len(&self) -> usize {
         match self {
@@ -50,6 +57,14 @@ impl Verdict {
 pub trait Handler: Send + Sync + 'static {
     /// Answers a query. The body starts with its constructor id; wrappers such as `invokeWithLayer` are part of it.
     fn query(&self, context: &Context<'_>, body: &[u8]) -> Verdict;
+
+    /// Answers `auth.bindTempAuthKey`, unless it comes within a wrapper. By default, binds the key if the request is valid.
+    ///
+    /// A client whose permanent key is gone learns it from the error of this call, and makes another one. With an error that
+    /// it does not know it would connect again without end, so give no other than those of [`Context::bind`].
+    fn bind_temp_auth_key(&self, context: &Context<'_>, request: &BindTempAuthKey) -> Verdict {
+        context.answer_bind(request)
+    }
 
     /// Handles `rpc_drop_answer`: the client no longer wants an answer that is still to come.
     fn dropped(&self, context: &Context<'_>) {
@@ -95,6 +110,14 @@ impl Context<'_> {
     /// Lets that key make room again: call it when the user logs out. Returns whether it was pinned.
     pub fn unpin_key(&self) -> bool {
         self.permanent_key_id().is_some_and(|id| self.engine.unpin_key(id))
+    }
+
+    /// Binds the temporary key of this query, and returns the answer that clients know.
+    pub fn answer_bind(&self, request: &BindTempAuthKey) -> Verdict {
+        match self.bind(request) {
+            Ok(()) => Verdict::AnswerAlone(BOOL_TRUE.to_le_bytes().to_vec()),
+            Err(error) => Verdict::of_bind_error(error),
+        }
     }
 
     /// Binds the temporary key of this query to a permanent one, as `auth.bindTempAuthKey` asks.

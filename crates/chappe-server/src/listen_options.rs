@@ -43,7 +43,9 @@ pub struct ListenOptions {
     pub handshake_threads: usize,
     /// Which addresses count as one.
     pub networks: Networks,
-    /// Obfuscation headers remembered against replays, for proxies; 0 remembers none. Default 0 (`SEC-145`).
+    /// Beginnings of connections remembered against replays: obfuscation headers, and hellos of fake TLS; 0 remembers none.
+    /// Default 65 536, of some 100 bytes each (`SEC-145`). Whoever repeats a recorded hello would otherwise learn that this is
+    /// no web server.
     pub remembered_headers: usize,
 }
 
@@ -81,7 +83,7 @@ impl ListenOptions {
             max_connections_per_address: 10_000,
             handshake_threads: 0,
             networks: Networks { ipv4_bits: 32, ipv6_bits: 64 },
-            remembered_headers: 0,
+            remembered_headers: 65_536,
         }
     }
 

@@ -235,3 +235,40 @@ impl fmt::Debug for Attached {
         f.debug_struct("Attached").field("session_id", &self.session_id).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chappe_crypto::AuthKey;
+    use chappe_session::server::{SaltSchedule, ServerConfig};
+
+    use super::*;
+
+    fn inner() -> Inner {
+        let key = AuthKey::from_bytes([7; 256]);
+        let salts = SaltSchedule::new([1; 32]);
+        let session = ServerSession::new(ServerConfig::default(), key, SessionId::from_raw(5), salts, 77);
+        let unacked = Unacked::new(Arc::default(), Arc::default());
+        Inner { session, outlet: None, held: Vec::new(), unacked }
+    }
+
+    fn request(connection: u64) -> Outlet {
+        Outlet { connection, waker: Arc::new(|| ()), is_http: true, is_open: true }
+    }
+
+    #[test]
+    fn so_many_requests_wait_and_the_latest_is_answered_first() {
+        let mut inner = inner();
+        for connection in 0..100 {
+            inner.attach(request(connection));
+            assert!(inner.held.len() <= MAX_HELD);
+        }
+        let mut answered = Vec::new();
+        while let Some(outlet) = inner.outlet.as_ref().filter(|outlet| outlet.is_open) {
+            let connection = outlet.connection;
+            answered.push(connection);
+            inner.release(connection);
+        }
+        let latest: Vec<_> = (0..100).rev().take(1 + MAX_HELD).collect();
+        assert_eq!(answered, latest);
+    }
+}

@@ -8,6 +8,7 @@ use chappe_carrier::{LinkError, Wait};
 use chappe_crypto::rng::Drbg;
 use chappe_server::driver::{ConnectionLimit, Conversation, Scratch, WriteAction};
 use chappe_server::{ListenOptions, ServerCounters};
+use chappe_transport::{AcceptConfig, ConnectStep, Connector, DcId, ProxySecret};
 
 use crate::QUERY;
 use crate::pen::ANSWER;
@@ -239,4 +240,22 @@ fn connections_that_prove_nothing_shut_nobody_out() {
     listener.world.millis += 1000;
     let query = client.query(&listener.world, &QUERY);
     assert!(!owner.ask(&listener.world, &query).0.is_empty(), "who has a key stays");
+}
+
+#[test]
+fn a_replayed_hello_of_fake_tls_gets_no_answer() {
+    let secret = ProxySecret::parse("ee00112233445566778899aabbccddeeff6578616d706c652e636f6d").unwrap();
+    let listener =
+        Listener::new(ListenOptions::datacenter().with_accept(AcceptConfig::proxy(vec![secret.clone()])));
+    let mut hello = Vec::new();
+    let connector = Connector::proxy(&secret, DcId::production(2));
+    let unix_time = listener.world.now().unix.as_secs() as u32;
+    let mut rng = Drbg::from_seed([9; 32]);
+    assert!(matches!(connector.start(unix_time, &mut rng, &mut hello), Ok(ConnectStep::FakeTls(_))));
+    for round in 0..3 {
+        let mut socket = listener.accept().unwrap();
+        let sent = socket.send(&listener.world, &hello);
+        let answer = socket.written(&listener.world).map_or(0, |(written, _)| written.len());
+        assert_eq!((sent.is_ok(), answer > 0), (round == 0, round == 0), "{round}");
+    }
 }

@@ -2,16 +2,20 @@
 
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicUsize, Ordering};
+use core::time::Duration;
 use std::sync::Mutex;
 
+use chappe_crypto::AuthKey;
 use chappe_crypto::rng::Drbg;
-use chappe_server::{Context, Handler, ServerConnection, Verdict};
-use chappe_session::server::Policy;
+use chappe_handshake::bind::BindTempAuthKey;
+use chappe_server::{Context, Handler, KeyState, KeyStatus, ServerConnection, Verdict};
+use chappe_session::server::{Policy, SaltSchedule};
+use chappe_tl::Serializable as _;
 use chappe_transport::AckRequest;
 
-use crate::QUERY;
 use crate::pen::ANSWER;
 use crate::server::{Hostile, World};
+use crate::{QUERY, key};
 
 /// A connection, and a frame of the client that comes over it while a query of another connection is handled.
 type Elsewhere = Arc<Mutex<Option<(ServerConnection, Vec<u8>)>>>;
@@ -96,4 +100,71 @@ fn the_body_of_a_query_is_not_copied() {
             assert!(round == 0 || cost.bytes_total < 2048, "{len}: {} bytes", cost.bytes_total);
         }
     }
+}
+
+/// Knows no method at all.
+struct Nothing;
+
+impl Handler for Nothing {
+    fn query(&self, _: &Context<'_>, _: &[u8]) -> Verdict {
+        Verdict::Error { code: 400, message: "METHOD_INVALID".into() }
+    }
+}
+
+#[test]
+fn a_binding_is_answered_as_clients_know_it_whatever_the_handler_knows() {
+    let mut world = World::serving(Policy::Strict, Nothing);
+    let expires_at = world.now().unix.saturating_add(Duration::from_secs(3600));
+    let kind = KeyStatus::Temporary { expires_at, bound_to: None };
+    world.engine.add_key(KeyState::new(key(5), kind));
+    let mut client = Hostile::new(7);
+    client.key = key(5);
+    client.salt = SaltSchedule::new([9; 32]).current(client.key.id(), world.now().unix);
+    let mut connection = world.connect();
+    let mut seq_no = -1;
+    let mut bind = |world: &mut World, permanent: &AuthKey, cut: usize| {
+        let (msg_id, mut rng) = (client.next_id(world), Drbg::from_seed([3; 32]));
+        let (id, session) = (client.key.id(), client.session);
+        let request = BindTempAuthKey::new(permanent, id, session, expires_at, msg_id, &mut rng);
+        let mut body = request.unwrap().to_bytes();
+        body.truncate(body.len() - cut);
+        seq_no += 2;
+        let frame = client.frame(msg_id, seq_no, &body);
+        let said = world.show(&mut connection, frame);
+        client.read(&said).into_iter().map(|(_, body)| body).collect::<Vec<_>>()
+    };
+    let has = |bodies: &[Vec<u8>], text: &[u8]| {
+        bodies.iter().any(|body| body.windows(text.len()).any(|part| part == text))
+    };
+    let lost = bind(&mut world, &key(77), 0);
+    assert!(has(&lost, b"ENCRYPTED_MESSAGE_INVALID"), "the permanent key is gone: {lost:?}");
+    world.millis += 10;
+    assert!(has(&bind(&mut world, &key(1), 4), b"ENCRYPTED_MESSAGE_INVALID"), "it is cut off");
+    world.millis += 10;
+    let bound = bind(&mut world, &key(1), 0);
+    assert!(bound.iter().any(|body| body.ends_with(&ANSWER)), "boolTrue: {bound:?}");
+    let state = world.engine.key(key(5).id(), world.now().unix).unwrap();
+    assert_eq!(state.permanent_id(), Some(key(1).id()));
+}
+
+#[test]
+fn a_session_does_not_destroy_itself_and_a_connection_that_has_ended_takes_nothing() {
+    let mut world = World::new();
+    let mut owner = Hostile::new(7);
+    let mut connection = world.connect();
+    let destroy = |id: i64| [&0xe751_2126_u32.to_le_bytes()[..], &id.to_le_bytes()].concat();
+    let frame = owner.query(&world, &destroy(7));
+    let said = world.show(&mut connection, frame);
+    let none = 0x62d3_50c9_u32.to_le_bytes();
+    assert!(owner.read(&said).iter().any(|(_, body)| body.starts_with(&none)), "destroy_session_none");
+    let frame = owner.query(&world, &QUERY);
+    assert!(!world.show(&mut connection, frame).frames.is_empty(), "the session goes on");
+
+    let executed = world.executed();
+    let mut stranger = owner.query(&world, &QUERY);
+    stranger[0] ^= 1;
+    assert!(world.show(&mut connection, stranger).end.is_some());
+    let frame = owner.query(&world, &QUERY);
+    let said = world.show(&mut connection, frame);
+    assert_eq!((world.executed(), said.frames.len(), said.end), (executed, 0, None));
 }

@@ -91,3 +91,16 @@ fn a_key_that_is_forgotten_sends_no_updates_to_whoever_has_it() {
         assert!(world.drain(&mut connection).frames.is_empty(), "{seed}");
     }
 }
+
+#[test]
+fn sec_056_a_key_whose_id_is_taken_is_not_given_out() {
+    // The same randomness on both sides makes the same key again.
+    let made = World::new().make_key([192, 0, 2, 1].into());
+    assert_eq!(World::new().make_key([192, 0, 2, 1].into()).id(), made.id());
+    let mut world = World::new();
+    world.engine.add_key(KeyState::new(made.clone(), KeyStatus::Permanent));
+    let other = world.make_key([192, 0, 2, 1].into());
+    assert_ne!(other.id(), made.id());
+    world.honest_call(&made, "the key that was there first");
+    world.honest_call(&other, "the other one");
+}
