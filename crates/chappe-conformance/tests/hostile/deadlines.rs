@@ -175,7 +175,7 @@ fn a_frame_has_the_time_that_its_bytes_need_and_no_more() {
 #[test]
 fn strangers_send_no_long_frames() {
     let listener = Listener::new(ListenOptions::datacenter());
-    let noise = [&[7; 8][..], &[0; 64 << 10]].concat();
+    let noise = [vec![7; 8], vec![0; 64 << 10]].concat();
     let plain = vec![0; 64 << 10];
     let http = |body: &[u8]| {
         let head = "POST /api HTTP/1.1\r\nHost: x\r\nContent-Length: 8000000\r\n\r\n";
@@ -202,7 +202,7 @@ fn strangers_send_no_long_frames() {
             for socket in &mut strangers {
                 assert!(socket.written(&listener.world).unwrap().1, "the connection is closed");
             }
-            assert!(cost.bytes_current <= 64 * 16 << 10, "{} bytes stay", cost.bytes_current);
+            assert!(cost.bytes_current <= 64 * (16 << 10), "{} bytes stay", cost.bytes_current);
         }
     }
 }
