@@ -26,7 +26,7 @@ const REPORTED_FROM: Duration = Duration::from_secs(1);
 
 /// How an observation changed the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClockChange {
+pub(crate) enum ClockChange {
     /// Not at all, or by less than a second.
     None,
     /// It was set forward.
@@ -46,13 +46,13 @@ pub struct ServerClock {
 
 impl ServerClock {
     /// Starts with the wall clock corrected by `offset_seconds`, which is a guess until the server answers.
-    pub fn unsynchronized(now: Now, offset_seconds: i32) -> Self {
+    pub(crate) fn unsynchronized(now: Now, offset_seconds: i32) -> Self {
         let server = now.unix.saturating_offset(i64::from(offset_seconds) * 1_000_000_000);
         Self { mono: now.mono, server, is_synchronized: false }
     }
 
     /// Starts with an offset that a handshake has just measured.
-    pub fn synchronized(now: Now, offset_seconds: i32) -> Self {
+    pub(crate) fn synchronized(now: Now, offset_seconds: i32) -> Self {
         Self { is_synchronized: true, ..Self::unsynchronized(now, offset_seconds) }
     }
 
@@ -75,7 +75,7 @@ impl ServerClock {
     }
 
     /// Returns when the monotonic clock will show, or showed, a second of the server's.
-    pub fn when(&self, server_seconds: i64) -> MonoTime {
+    pub(crate) fn when(&self, server_seconds: i64) -> MonoTime {
         let then = UnixTime::from_secs(u64::try_from(server_seconds).unwrap_or(0));
         let ahead = then.saturating_since(self.server);
         if ahead.is_zero() {
@@ -97,7 +97,7 @@ impl ServerClock {
     }
 
     /// Takes the time from `answer`, the id of an authenticated message that answers our message `question`.
-    pub fn observe_answer(&mut self, mono: MonoTime, answer: MsgId, question: MsgId) -> ClockChange {
+    pub(crate) fn observe_answer(&mut self, mono: MonoTime, answer: MsgId, question: MsgId) -> ClockChange {
         self.is_synchronized = true;
         let stamp = answer.time();
         if stamp.saturating_add(FAST_CLOCK_PROOF) < question.time() {
@@ -107,7 +107,7 @@ impl ServerClock {
     }
 
     /// Takes the time from `notification`, the id of a `bad_msg_notification` with code 16 or 17.
-    pub fn reset(&mut self, mono: MonoTime, notification: MsgId) -> ClockChange {
+    pub(crate) fn reset(&mut self, mono: MonoTime, notification: MsgId) -> ClockChange {
         self.is_synchronized = true;
         self.set(mono, notification.time())
     }

@@ -4,10 +4,15 @@ use core::time::Duration;
 
 use crate::window::AgeLimits;
 
-/// The most messages that are put into a container. Official clients stay at 1020 too.
+/// The most messages that are put into a container. Servers refuse more than 1024 by code 64, and official clients stay at
+/// 1020 too.
+///
+/// <https://core.telegram.org/mtproto/service_messages#containers>
 pub const MAX_CONTAINER_MESSAGES: usize = chappe_framing::MAX_MESSAGES_SENT;
 
-/// The most ids in one `msgs_ack`, `msgs_state_req` or `msg_resend_req` (SEC-103).
+/// The most ids in one `msgs_ack`, `msgs_state_req` or `msg_resend_req` (SEC-103), as the specification sets it.
+///
+/// <https://core.telegram.org/mtproto/service_messages_about_messages#acknowledgment-of-receipt>
 pub const MAX_IDS_PER_LIST: usize = 8192;
 
 /// The bounds of a client's session: no table of a session grows beyond them.
@@ -21,7 +26,10 @@ pub const MAX_IDS_PER_LIST: usize = 8192;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionLimits {
-    /// Ids of received messages remembered against replays. Default 416; the specification asks for 400 (SEC-78).
+    /// Ids of received messages remembered against replays. Default 416; the specification asks for 400 (SEC-78), and a
+    /// container brings several at once. A message below all of them may have been seen, and is not handled.
+    ///
+    /// <https://core.telegram.org/mtproto/security_guidelines#checking-msg-id>
     pub received_ids: usize,
     /// How old and how far in the future a message may be. Default 300 s and 30 s (SEC-79, SEC-80).
     pub age: AgeLimits,
@@ -42,24 +50,29 @@ pub struct SessionLimits {
     pub unpacked_bytes: usize,
     /// Smallest body that is worth packing. Default 512 bytes.
     pub gzip_from: usize,
-    /// Acknowledgements that may wait. Default 8192.
+    /// Acknowledgements that may wait. Default 8192, which is one list. A server repeats what is not acknowledged.
     pub acks: usize,
     /// Acknowledgements that are sent without waiting any longer. Default 16.
     pub acks_at_once: usize,
-    /// How long an acknowledgement may wait for company. Default 10 s.
+    /// How long an acknowledgement may wait for company. Default 10 s: most calls are followed by another within that
+    /// time, which carries it.
     pub ack_delay: Duration,
     /// Service messages and containers remembered, so that a complaint about them is believed. Default 8;
     /// containers of calls that have not ended are remembered besides.
     pub sent_service_ids: usize,
-    /// How long after sending a message complaints about it are believed. Default 600 s (SEC-82).
+    /// How long after sending a message complaints about it are believed. Default 600 s (SEC-82): a complaint moves the clock
+    /// and the session, and one about a message of long ago is a recording.
     pub sent_memory: Duration,
     /// Server salts kept. Default 8, which lasts four hours; the most is 64.
     pub salts: usize,
-    /// Times one call is sent before it fails. Default 16.
+    /// Times one call is sent before it fails. Default 16: wrong time, salt and session can each cost one in a row.
     pub attempts: u8,
-    /// Times a session may start anew without an answer to a call in between. Default 6 (SEC-86).
+    /// Times a session may start anew without an answer to a call in between. Default 6 (SEC-86): one is enough after each
+    /// fault of the client, so more mean that the server refuses whatever is tried.
     pub session_resets: u8,
-    /// How long a call goes unacknowledged until its state is asked for. Default 10 s.
+    /// How long a call goes unanswered until its state is asked for, and again after each question. Default 10 s.
+    ///
+    /// <https://core.telegram.org/mtproto/service_messages_about_messages#request-for-message-status-information>
     pub ask_state_after: Duration,
     /// Events that wait for the caller. Default 32 768; beyond it no frame is accepted.
     pub events: usize,

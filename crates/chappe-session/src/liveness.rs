@@ -1,7 +1,7 @@
 //! Whether a connection is alive.
 //!
-//! [`Liveness`] measures round trips and decides when to ping and when to give a connection up.
-//! [`LivenessPolicy`] holds the numbers, with presets for a person waiting, for a bot and for a battery.
+//! [`LivenessPolicy`] holds the numbers, with presets for a person waiting, for a bot and for a battery. `Liveness` measures
+//! round trips and decides by them.
 //!
 //! Two clocks run here, and neither replaces the other:
 //!
@@ -9,7 +9,7 @@
 //!   whatever else it receives. So pings go out at the pace of that timer, however lively the connection is.
 //! - **life**: what proves that the datacenter is there is an authenticated message. Bytes that arrive before one is
 //!   whole prove only that the link moves, and anyone on the path can make them. They prolong a connection as long as
-//!   they come at [`SLOWEST_RATE`] or faster.
+//!   they come at a KiB a second or faster.
 //!
 //! Spec: <https://core.telegram.org/mtproto/service_messages#deferred-connection-closure--ping>.
 
@@ -18,7 +18,7 @@ use core::time::Duration;
 use crate::time::MonoTime;
 
 /// Bytes a second at which a connection counts as slow and not as dead.
-pub const SLOWEST_RATE: u64 = 1024;
+pub(crate) const SLOWEST_RATE: u64 = 1024;
 
 /// Most unauthenticated bytes that prolong a connection: the largest frame, and what surrounds it.
 const MOST_UNPROVEN: u32 = (16 << 20) + (64 << 10);
@@ -108,7 +108,7 @@ impl Default for LivenessPolicy {
 
 /// Pings and signs of life of one connection.
 #[derive(Clone, Debug)]
-pub struct Liveness {
+pub(crate) struct Liveness {
     /// Smoothed round trip in nanoseconds, zero before the first measurement.
     rtt: u64,
     /// When the last authenticated message came, or the connection opened.
@@ -143,7 +143,7 @@ struct Ping {
 
 impl Liveness {
     /// Starts with a connection just opened.
-    pub const fn new(now: MonoTime) -> Self {
+    pub(crate) const fn new(now: MonoTime) -> Self {
         Self {
             rtt: 0,
             heard_at: now,
@@ -160,35 +160,35 @@ impl Liveness {
     }
 
     /// Returns the smoothed round trip, or `None` before the first measurement.
-    pub fn rtt(&self) -> Option<Duration> {
+    pub(crate) fn rtt(&self) -> Option<Duration> {
         (self.rtt > 0).then_some(Duration::from_nanos(self.rtt))
     }
 
     /// A new connection begins: pings of the old one are forgotten.
-    pub const fn on_connected(&mut self, now: MonoTime) {
+    pub(crate) const fn on_connected(&mut self, now: MonoTime) {
         *self = Self { rtt: self.rtt, ..Self::new(now) };
     }
 
     /// A new session begins on the same connection: pongs of the old one do not come any more, so a ping goes out in the
     /// new one. The datacenter's timer and the last sign of life belong to the connection, and stay.
-    pub const fn on_new_session(&mut self) {
+    pub(crate) const fn on_new_session(&mut self) {
         self.ping = None;
         self.is_asked = true;
     }
 
     /// Requests a ping with the next packet.
-    pub const fn request_ping(&mut self) {
+    pub(crate) const fn request_ping(&mut self) {
         self.is_asked = true;
     }
 
     /// An authenticated message arrived whose time is plausible.
-    pub const fn on_received(&mut self, now: MonoTime) {
+    pub(crate) const fn on_received(&mut self, now: MonoTime) {
         (self.heard_at, self.has_heard) = (now, true);
         (self.unproven, self.moved_at) = (0, now);
     }
 
     /// Bytes were read from the connection, or accepted by it. Nothing authenticates them.
-    pub const fn on_bytes(&mut self, now: MonoTime, count: u64) {
+    pub(crate) const fn on_bytes(&mut self, now: MonoTime, count: u64) {
         if count > 0 && self.unproven < MOST_UNPROVEN {
             let room = MOST_UNPROVEN - self.unproven;
             self.unproven = if count < room as u64 { self.unproven + count as u32 } else { MOST_UNPROVEN };
@@ -197,12 +197,12 @@ impl Liveness {
     }
 
     /// A call was sent while none was waiting.
-    pub const fn on_waiting(&mut self, now: MonoTime) {
+    pub(crate) const fn on_waiting(&mut self, now: MonoTime) {
         self.waiting_since = now;
     }
 
     /// A ping went out.
-    pub const fn on_ping_sent(&mut self, now: MonoTime, id: i64) {
+    pub(crate) const fn on_ping_sent(&mut self, now: MonoTime, id: i64) {
         self.timer_set_at = now;
         self.is_asked = false;
         if let Some(ping) = &mut self.ping {
@@ -237,17 +237,17 @@ impl Liveness {
     }
 
     /// Returns whether a ping is out.
-    pub const fn awaits_pong(&self) -> bool {
+    pub(crate) const fn awaits_pong(&self) -> bool {
         self.ping.is_some()
     }
 
     /// The ping that is out was refused, because of its salt perhaps: another goes out with the next packet.
-    pub fn on_ping_lost(&mut self) {
+    pub(crate) fn on_ping_lost(&mut self) {
         self.is_asked |= self.ping.take().is_some();
     }
 
     /// A pong arrived; returns whether it answers a ping that is out (SEC-108).
-    pub fn on_pong(&mut self, now: MonoTime, id: i64) -> bool {
+    pub(crate) fn on_pong(&mut self, now: MonoTime, id: i64) -> bool {
         let Some(Ping { id: first_id, sent_at, last_id }) = self.ping else {
             return false;
         };
@@ -273,7 +273,7 @@ impl Liveness {
 
     /// Returns when the next ping is due, or when the connection is given up if that is sooner.
     #[inline]
-    pub fn deadline(&self, policy: &LivenessPolicy, is_waiting: bool) -> MonoTime {
+    pub(crate) fn deadline(&self, policy: &LivenessPolicy, is_waiting: bool) -> MonoTime {
         let keep_alive = self.timer_set_at + policy.keep_alive;
         match self.ping {
             Some(ping) => keep_alive.min(self.dead_at(policy, ping)),
@@ -312,7 +312,7 @@ impl Liveness {
 
     /// Returns whether a ping should go out now.
     #[inline]
-    pub fn wants_ping(&self, policy: &LivenessPolicy, now: MonoTime, is_waiting: bool) -> bool {
+    pub(crate) fn wants_ping(&self, policy: &LivenessPolicy, now: MonoTime, is_waiting: bool) -> bool {
         if self.awaits_pong() {
             // Bytes keep a slow connection alive without a pong, but only a ping sets the datacenter's timer.
             return self.timer_set_at + policy.keep_alive <= now;
@@ -321,7 +321,7 @@ impl Liveness {
     }
 
     /// Returns whether a ping has gone unanswered for too long.
-    pub fn is_dead(&self, policy: &LivenessPolicy, now: MonoTime) -> bool {
+    pub(crate) fn is_dead(&self, policy: &LivenessPolicy, now: MonoTime) -> bool {
         self.ping.is_some_and(|ping| self.dead_at(policy, ping) <= now)
     }
 }

@@ -157,6 +157,9 @@ impl AgeLimits {
 
 impl AgeLimits {
     /// The limits of the specification: 300 seconds old, 30 seconds in the future.
+    ///
+    /// The past is the longer way: a message waits on its way and in queues, while only a wrong clock makes one come from
+    /// the future. See <https://core.telegram.org/mtproto/security_guidelines#checking-msg-id>.
     pub const SPEC: Self = Self { past: Duration::from_secs(300), future: Duration::from_secs(30) };
 
     /// Compares the time in an id with the server's time.

@@ -153,7 +153,6 @@ const EXEMPT: [(&str, &[&str]); 6] = [
             "chappe_session::ServerClock",
             "chappe_session::Counters",
             "chappe_session::Refusals",
-            "chappe_session::liveness::Liveness",
             "chappe_session::liveness::LivenessPolicy",
             "chappe_session::server::OverQuota",
             "chappe_session::server::ServerConfig",

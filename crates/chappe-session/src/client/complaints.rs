@@ -53,24 +53,30 @@ pub(super) enum SessionFix {
 /// Returns what to do about a code.
 pub(super) const fn reaction(code: BadMsgCode) -> Reaction {
     let (clock, resend, session) = match code {
-        // "client time is wrong". Ids go up with the clock, so the session can go on.
+        // 16, "msg_id too low (most likely, client time is wrong)". Ids go up with the clock, so the session can go on. After a
+        // step back of the clock they may be ahead of it, and then the server would refuse the next ones by 17.
         BadMsgCode::MsgIdTooLow => (ClockFix::Reset, Resend::Again, SessionFix::NewIfAhead),
-        // The server has seen higher ids in this session. Lower ones are accepted in a new session only.
+        // 17, "msg_id too high (similar to the previous case)". The right ids are lower than those sent before, and within a
+        // session ids only grow.
         BadMsgCode::MsgIdTooHigh => (ClockFix::Reset, Resend::Again, SessionFix::New),
-        // The message was ignored, and numbers start again in a new session.
+        // 18, "incorrect two lower order msg_id bits", and 32 to 35, a sequence number that is too low, too high, or even or odd
+        // where it must not be. The message was ignored. Both sides count differently, and start again in a new session.
         BadMsgCode::WrongLowBits
         | BadMsgCode::SeqNoTooLow
         | BadMsgCode::SeqNoTooHigh
         | BadMsgCode::EvenSeqNoExpected
         | BadMsgCode::OddSeqNoExpected => (ClockFix::Keep, Resend::Again, SessionFix::New),
-        // What the first container under the id held may have been executed, so nothing of it counts as refused.
+        // 19, "container msg_id is the same as msg_id of a previously received message". What the first container under the id
+        // held may have been executed, so nothing of it counts as refused.
         BadMsgCode::ContainerIdReused => (ClockFix::Keep, Resend::Leave, SessionFix::New),
-        // "It cannot be verified whether the server has received a message with this msg_id or not" (SEC-107).
+        // 20, "message too old, and it cannot be verified whether the server has received a message with this msg_id or not"
+        // (SEC-107). An id that was used once was not received, since this is what the server says of its only use.
         BadMsgCode::TooOld => (ClockFix::Keep, Resend::IfAllowed, SessionFix::Keep),
-        // `bad_server_salt` carries the right salt.
+        // 48, "incorrect server salt". `bad_server_salt` carries the right one. Nothing else was wrong, so the session goes on.
         BadMsgCode::BadServerSalt => (ClockFix::Observe, Resend::Again, SessionFix::Keep),
-        // The server read nothing of the container. One of its messages may be the cause, so they part.
+        // 64, "invalid container". The server read nothing of it. One of its messages may be the cause, so they part.
         BadMsgCode::InvalidContainer => (ClockFix::Keep, Resend::Alone, SessionFix::Keep),
+        // The specification has no other codes, so nothing is known that would help.
         _ => (ClockFix::Keep, Resend::Fail, SessionFix::Keep),
     };
     Reaction { clock, resend, session }
