@@ -86,8 +86,11 @@ impl<S> DuplicateWindow<S> {
         match from_back {
             0 => self.ids.push_back((id, note)),
             1 => {
-                self.ids.push_back((id, note));
-                self.ids.swap(self.ids.len() - 2, self.ids.len() - 1);
+                // Each message of a container: the container's own id stays the highest.
+                if let Some(back) = self.ids.back_mut() {
+                    let highest = core::mem::replace(back, (id, note));
+                    self.ids.push_back(highest);
+                }
             }
             _ => self.ids.insert(self.ids.len() - from_back, (id, note)),
         }

@@ -101,10 +101,10 @@ impl ClientSession {
             // What is in a container that was seen was seen with it.
             Some(container) => {
                 if self.take(&message) != Seen::Duplicate {
-                    self.on_container(message, &container)?;
+                    self.on_container(&message, &container)?;
                 }
             }
-            None => self.on_message(message)?,
+            None => self.on_message(&message)?,
         }
         self.release_held(now)
     }
@@ -137,7 +137,7 @@ impl ClientSession {
             let first = self.exchange.events.len();
             let span = Span::Frame { start: 0, len: body.len() as u32 };
             let (slot, header) = (*slot, *header);
-            handled = self.on_message(MessageContext {
+            handled = self.on_message(&MessageContext {
                 now,
                 slot,
                 header,
@@ -194,8 +194,8 @@ impl ClientSession {
     }
 
     /// Handles one message, from a frame or from a container.
-    fn on_message(&mut self, message: MessageContext<'_>) -> Result<(), FrameError> {
-        match self.take(&message) {
+    fn on_message(&mut self, message: &MessageContext<'_>) -> Result<(), FrameError> {
+        match self.take(message) {
             Seen::Fresh => self.on_body(message),
             Seen::Duplicate => Ok(()),
             Seen::TooOld => self.on_too_old(message),
@@ -207,7 +207,7 @@ impl ClientSession {
     /// It was acknowledged and does not come again, so it must not be dropped without a word. The answer to a call that
     /// still waits was certainly not seen.
     #[cold]
-    fn on_too_old(&mut self, message: MessageContext<'_>) -> Result<(), FrameError> {
+    fn on_too_old(&mut self, message: &MessageContext<'_>) -> Result<(), FrameError> {
         if let Ok(result) = RpcResult::new_checked(message.body) {
             let is_awaited = match self.exchange.sent.get(result.req_msg_id()).map(|sent| sent.kind) {
                 Some(SentKind::Call(call)) => self.exchange.is_pending(call),
@@ -221,7 +221,7 @@ impl ClientSession {
         Ok(())
     }
 
-    fn on_body(&mut self, message: MessageContext<'_>) -> Result<(), FrameError> {
+    fn on_body(&mut self, message: &MessageContext<'_>) -> Result<(), FrameError> {
         let body = message.body;
         match constructor_id(body)? {
             id @ MSG_CONTAINER if message.is_inner => Err(PeerMisbehaved::Nested { id }.into()),
@@ -229,7 +229,7 @@ impl ClientSession {
                 let container = Container::new_checked(body, message.header.msg_id, Side::Server)?;
                 self.on_container(message, &container)
             }
-            GZIP_PACKED => self.with_unpacked(message, Self::on_body),
+            GZIP_PACKED => self.with_unpacked(message, |session, message| session.on_body(&message)),
             RPC_RESULT => {
                 self.exchange.counters.messages_received += 1;
                 let result = RpcResult::new_checked(body)?;
@@ -249,16 +249,16 @@ impl ClientSession {
 
     fn on_container<'a>(
         &mut self,
-        message: MessageContext<'a>,
+        message: &MessageContext<'a>,
         container: &Container<'a>,
     ) -> Result<(), FrameError> {
-        message.members(container).try_for_each(|member| self.on_message(member))
+        message.members(container).try_for_each(|member| self.on_message(&member))
     }
 
     /// Unpacks an object into the scratch, and handles it there.
     fn with_unpacked(
         &mut self,
-        message: MessageContext<'_>,
+        message: &MessageContext<'_>,
         handle: impl FnOnce(&mut Self, MessageContext<'_>) -> Result<(), FrameError>,
     ) -> Result<(), FrameError> {
         if message.is_unpacked {
@@ -286,7 +286,7 @@ impl ClientSession {
         if !msg_id.origin().is_some_and(MsgOrigin::is_server) {
             return Err(PeerMisbehaved::BadOrigin { msg_id }.into());
         }
-        self.on_message(copied)
+        self.on_message(&copied)
     }
 }
 
@@ -296,7 +296,7 @@ impl ClientSession {
     fn on_result(&mut self, result: MessageContext<'_>, req_msg_id: MsgId) -> Result<(), FrameError> {
         let id = constructor_id(result.body)?;
         if id == GZIP_PACKED {
-            return self.with_unpacked(result, |session, result| session.on_result(result, req_msg_id));
+            return self.with_unpacked(&result, |session, result| session.on_result(result, req_msg_id));
         }
         let Some(sent) = self.exchange.sent.take_notice(req_msg_id) else {
             self.exchange.count_unmatched();
@@ -304,7 +304,6 @@ impl ClientSession {
         };
         self.observe_answer(result.now, result.header.msg_id, req_msg_id);
         match sent.kind {
-            SentKind::Call(call) if !self.exchange.is_pending(call) => self.exchange.count_unmatched(),
             SentKind::Call(call) if id == RPC_ERROR => self.on_call_error(result, call)?,
             SentKind::Call(call) => self.on_call_answer(result, call, id),
             SentKind::Binding => self.on_binding_answer(result, id)?,
@@ -323,13 +322,10 @@ impl ClientSession {
     }
 
     fn on_call_answer(&mut self, result: MessageContext<'_>, call: CallId, id: u32) {
+        let Some(slot) = self.exchange.calls.as_deref().and_then(|calls| calls.get(call)) else {
+            return self.exchange.count_unmatched();
+        };
         self.breaker.on_answer();
-        let Some(calls) = &mut self.exchange.calls else {
-            return;
-        };
-        let Some(slot) = calls.get(call) else {
-            return;
-        };
         if id == RPC_ANSWER_DROPPED_RUNNING && slot.cancelled {
             return self.exchange.fail(call, CallFailure::Cancelled(DropOutcome::Running));
         }
@@ -338,11 +334,17 @@ impl ClientSession {
         {
             session.is_initialized = true;
         }
-        calls.end(call);
+        if let Some(calls) = &mut self.exchange.calls {
+            calls.end(call);
+        }
         self.exchange.events.push(Record::Answer(call, result.span));
     }
 
     fn on_call_error(&mut self, result: MessageContext<'_>, call: CallId) -> Result<(), FrameError> {
+        if !self.exchange.is_pending(call) {
+            self.exchange.count_unmatched();
+            return Ok(());
+        }
         let error = ErrorAnswer::read(result.body, result.span)?;
         self.breaker.on_answer();
         let meaning = error.meaning();
@@ -409,14 +411,14 @@ impl ClientSession {
         Ok(())
     }
 
-    fn on_service(&mut self, message: MessageContext<'_>, service: Service<'_>) -> Result<(), FrameError> {
-        self.learn_time(&message, &service);
+    fn on_service(&mut self, message: &MessageContext<'_>, service: Service<'_>) -> Result<(), FrameError> {
+        self.learn_time(message, &service);
         let (msg_id, now) = (message.header.msg_id, message.now.mono);
         match service {
             // The list cannot be longer than a frame; an unknown id costs a look-up.
             Service::MsgsAck(ids) => ids.iter().for_each(|id| self.exchange.on_acked(now, id)),
-            Service::BadMsg(bad) => self.on_bad_msg(&message, bad),
-            Service::StateReq(ids) => self.on_state_req(&message, ids),
+            Service::BadMsg(bad) => self.on_bad_msg(message, bad),
+            Service::StateReq(ids) => self.on_state_req(message, ids),
             Service::StateInfo { req_msg_id, info } => {
                 let rules = self.status_rules(now);
                 self.exchange.on_state_info(&rules, req_msg_id, info);
@@ -425,12 +427,12 @@ impl ClientSession {
                 let rules = self.status_rules(now);
                 self.exchange.on_all_info(&rules, ids, info);
             }
-            Service::DetailedInfo { msg_id, answer, .. } => self.on_detailed_info(&message, msg_id, answer),
+            Service::DetailedInfo { msg_id, answer, .. } => self.on_detailed_info(message, msg_id, answer),
             Service::ResendReq(ids) => {
                 let rules = self.status_rules(now);
                 self.exchange.on_resend_req(&rules, msg_id, ids);
             }
-            Service::FutureSalts { req_msg_id, salts } => self.on_future_salts(&message, req_msg_id, salts),
+            Service::FutureSalts { req_msg_id, salts } => self.on_future_salts(message, req_msg_id, salts),
             Service::Pong { ping_id, .. } => {
                 if !self.live.on_pong(now, ping_id) {
                     self.exchange.counters.refused.count(Rule::new(108));
@@ -443,7 +445,7 @@ impl ClientSession {
                 self.exchange.events.plain(Event::SessionDestroyed { session_id, existed });
             }
             Service::NewSession { first_msg_id, unique_id, salt } => {
-                self.on_new_session(&message, first_msg_id, unique_id, salt);
+                self.on_new_session(message, first_msg_id, unique_id, salt);
             }
             Service::KeyDestroyed(destruction) => {
                 self.exchange.events.plain(Event::KeyDestroyed(destruction));

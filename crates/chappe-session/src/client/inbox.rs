@@ -25,6 +25,7 @@ impl Inbox {
     }
 
     /// Remembers a message and the acknowledgement owed for it; returns whether it was seen before.
+    #[inline]
     pub(super) fn take(
         &mut self,
         MessageHeader { msg_id, seq_no }: MessageHeader,
@@ -50,6 +51,7 @@ impl Inbox {
     }
 
     /// Schedules an acknowledgement.
+    #[inline]
     pub(super) fn owe(&mut self, msg_id: MsgId, now: MonoTime, limits: &SessionLimits) {
         self.acks.push(msg_id, now, limits.ack_delay, limits.acks);
     }
