@@ -5,6 +5,7 @@
 //! | [`FrameWriter`], [`FrameReader`] | the two halves of a connection, joined to the buffers they work on |
 //! | [`Stack`] | TLS and WebSocket between the socket and the stream of frames |
 //! | [`proxy`] | the exchange with a SOCKS5 or HTTP CONNECT proxy |
+//! | [`proxy_protocol`] | the header in which a load balancer names the client, on the server's side |
 //! | [`HttpLane`] | requests and responses of one HTTP connection, on the client's side |
 //!
 //! Bytes read from a socket go in, bytes to write come out. Drivers, which own the sockets, are `chappe-net` for
@@ -26,6 +27,7 @@ mod http;
 mod link;
 mod lock;
 pub mod proxy;
+pub mod proxy_protocol;
 mod stack;
 #[cfg(feature = "tls")]
 mod tls;

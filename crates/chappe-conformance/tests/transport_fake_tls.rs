@@ -10,8 +10,8 @@ use chappe_transport::parts::{
     sign_client_hello, sign_server_answer,
 };
 use chappe_transport::{
-    AcceptConfig, AcceptContext, AcceptRefusal, AcceptStep, Acceptor, ConnectionLimits, HelloRefusal,
-    ProxySecret, ReadBuf, ReplayFilter, SecretKey, Side, TimeWindow, TransportError,
+    AcceptConfig, AcceptContext, AcceptRefusal, AcceptStep, Acceptor, ConnectionLimits, HelloNames,
+    HelloRefusal, ProxySecret, ReadBuf, ReplayFilter, SecretKey, Side, TimeWindow, TransportError,
 };
 use chappe_transport::{MalformedStream, StreamRefusal};
 
@@ -161,7 +161,8 @@ fn old_hello(file: &Entry, entry: &Entry) {
     sign_client_hello(&mut hello, &key(file), entry.number("client_timestamp")).unwrap();
     let hello = ClientHello::new_checked(&hello).unwrap();
     let secrets = [ProxySecret::parse(file.text("full_secret")).unwrap()];
-    let verified = hello.verify(&secrets, entry.number("server_time"), TimeWindow::OFFICIAL);
+    let verified =
+        hello.verify(&secrets, &HelloNames::Secret, entry.number("server_time"), TimeWindow::OFFICIAL);
     assert_eq!(verified, Err(HelloRefusal::TooLate));
 }
 

@@ -12,9 +12,10 @@ use rand_core::CryptoRng;
 
 use crate::detect::{Detected, detect};
 use crate::error::{StreamRefusal, TransportError};
-use crate::fake_tls::RECORD_HEADER;
+use crate::fake_tls::answer::AnswerProfile;
 use crate::fake_tls::record::{RecordReader, RecordWriter};
-use crate::fake_tls::server::{ClientHello, HelloRefusal, TimeWindow};
+use crate::fake_tls::server::{ClientHello, HelloNames, HelloRefusal, TimeWindow};
+use crate::fake_tls::split::{self, Joined};
 use crate::framing::Framing;
 use crate::http::RequestHead;
 use crate::limits::ConnectionLimits;
@@ -37,6 +38,10 @@ pub struct AcceptConfig {
     pub without_secret: bool,
     /// Accepted clock error of fake-TLS clients.
     pub time_window: TimeWindow,
+    /// The sites that fake-TLS clients may ask for.
+    pub names: HelloNames,
+    /// The shape of the answer to fake-TLS clients.
+    pub answer: AnswerProfile,
     /// Bounds of each connection.
     pub limits: ConnectionLimits,
 }
@@ -48,6 +53,8 @@ impl AcceptConfig {
             secrets: Vec::new(),
             without_secret: true,
             time_window: TimeWindow::OFFICIAL,
+            names: HelloNames::SecretOrNone,
+            answer: AnswerProfile::DEFAULT,
             limits: ConnectionLimits::DEFAULT,
         }
     }
@@ -58,8 +65,24 @@ impl AcceptConfig {
             secrets,
             without_secret: false,
             time_window: TimeWindow::OFFICIAL,
+            names: HelloNames::SecretOrNone,
+            answer: AnswerProfile::DEFAULT,
             limits: ConnectionLimits::DEFAULT,
         }
+    }
+
+    /// Replaces the sites that fake-TLS clients may ask for.
+    #[must_use]
+    pub fn with_names(mut self, names: HelloNames) -> Self {
+        self.names = names;
+        self
+    }
+
+    /// Replaces the shape of the answer to fake-TLS clients.
+    #[must_use]
+    pub fn with_answer(mut self, answer: AnswerProfile) -> Self {
+        self.answer = answer;
+        self
     }
 
     /// Replaces the bounds.
@@ -285,20 +308,16 @@ fn client_hello<R: CryptoRng + ?Sized>(
 ) -> Result<AcceptStep, TransportError> {
     let config = context.config;
     let refused = |rejection| Ok(AcceptStep::Refused(AcceptRefusal::ClientHello(rejection)));
-    let Some(&[_, _, _, high, low]) = buf.raw().first_chunk::<RECORD_HEADER>() else {
-        return Ok(AcceptStep::Incomplete(Acceptor::new()));
+    let (record, used) = match split::join(buf.raw(), config.limits.max_client_hello) {
+        Joined::Hello { used, .. } if buf.raw().len() > used => return refused(HelloRefusal::Malformed),
+        Joined::Hello { record, used } => (record, used),
+        Joined::Incomplete => return Ok(AcceptStep::Incomplete(Acceptor::new())),
+        Joined::Malformed => return refused(HelloRefusal::Malformed),
     };
-    let len = RECORD_HEADER + usize::from(u16::from_be_bytes([high, low]));
-    if len > config.limits.max_client_hello || buf.raw().len() > len {
-        return refused(HelloRefusal::Malformed);
-    }
-    let Some(record) = buf.raw().get(..len) else {
-        return Ok(AcceptStep::Incomplete(Acceptor::new()));
-    };
-    let Ok(hello) = ClientHello::new_checked(record) else {
+    let Ok(hello) = ClientHello::new_checked(&record) else {
         return refused(HelloRefusal::Malformed);
     };
-    let secret = match hello.verify(&config.secrets, context.unix_time, config.time_window) {
+    let secret = match hello.verify(&config.secrets, &config.names, context.unix_time, config.time_window) {
         Ok(secret) => secret,
         Err(rejection) => return refused(rejection),
     };
@@ -306,8 +325,8 @@ fn client_hello<R: CryptoRng + ?Sized>(
         return refused(HelloRefusal::Replayed);
     }
     let mut bytes = Vec::new();
-    hello.answer_into(&mut bytes, config.secrets[secret].key(), rng)?;
-    buf.consume_raw(len);
+    hello.answer_into(&mut bytes, &config.answer, config.secrets[secret].key(), rng)?;
+    buf.consume_raw(used);
     let state = State::Records { secret, reader: RecordReader::new(Side::Client) };
     Ok(AcceptStep::Answer { bytes, next: Acceptor { state } })
 }

@@ -2,7 +2,7 @@
 //!
 //! Spec: <https://core.telegram.org/mtproto/mtproto-transports>; a server never sends a prefix of its own.
 
-use crate::fake_tls::server::CLIENT_HANDSHAKE;
+use crate::fake_tls::split;
 use crate::framing::Framing;
 use crate::obfuscation::HEADER_LEN;
 
@@ -34,7 +34,7 @@ const METHODS: [[u8; 4]; 4] = [*b"POST", *b"GET ", *b"HEAD", *b"OPTI"];
 
 /// Detects the transport from the first bytes of a connection.
 ///
-/// Needs one byte, then 4, 8, 11 if TLS is likely, and 64. The caller limits the time to wait for them, for example to 10
+/// Needs one byte, then 4, 8, a few more if TLS is likely, and 64. The caller limits the time to wait for them, for example to 10
 /// seconds (`SEC-136`).
 pub fn detect(input: &[u8]) -> Detected {
     let Some(&first) = input.first() else {
@@ -53,6 +53,15 @@ pub fn detect(input: &[u8]) -> Detected {
         }
         // No obfuscation header begins with these bytes, so a hello of the usual length needs no further check.
         [0x16, 0x03, 0x01, 0x02] => return Detected::ClientHello,
+        // One obfuscation header in 2^24 begins like a hello of another length, or like a part of one, so the next bytes are
+        // compared, too.
+        [0x16, 0x03, 0x01..=0x03, _] => match split::start(input) {
+            split::Start::Hello => return Detected::ClientHello,
+            split::Start::Incomplete(needed) if input.len() < HEADER_LEN => {
+                return Detected::Incomplete { needed };
+            }
+            _ => {}
+        },
         _ if METHODS.contains(word) => return Detected::Http,
         _ => {}
     }
@@ -61,23 +70,6 @@ pub fn detect(input: &[u8]) -> Detected {
     };
     if [a, b, c, d] == [0; 4] {
         return Detected::Plain { framing: Framing::Full, prefix_len: 0 };
-    }
-    if input.starts_with(&CLIENT_HANDSHAKE) {
-        return long_hello(input);
-    }
-    obfuscated(input)
-}
-
-/// One obfuscation header in 2^24 begins like a hello of unusual length, so the next bytes are compared, too.
-fn long_hello(input: &[u8]) -> Detected {
-    let Some(&[_, _, _, high, low, kind, top, middle, bottom, major, minor]) = input.first_chunk::<11>()
-    else {
-        return Detected::Incomplete { needed: 11 };
-    };
-    let record = u32::from(u16::from_be_bytes([high, low]));
-    let handshake = u32::from_be_bytes([0, top, middle, bottom]);
-    if kind == 0x01 && [major, minor] == [0x03, 0x03] && handshake + 4 == record {
-        return Detected::ClientHello;
     }
     obfuscated(input)
 }

@@ -14,9 +14,10 @@ use chappe_transport::websocket::Upgrade;
 use chappe_transport::websocket::check_response;
 use chappe_transport::websocket::request_into;
 use chappe_transport::{
-    AcceptConfig, AcceptContext, AcceptRefusal, AcceptStep, Acceptor, AckRequest, ConnectStep,
-    ConnectionLimits, Connector, DcId, Disguise, Domain, Framing, HelloProfile, HelloRefusal, Incoming,
-    ProxySecret, ReplayFilter, SecretKey, TimeWindow, TransportError,
+    AcceptConfig, AcceptContext, AcceptRefusal, AcceptStep, Acceptor, AckRequest, AnswerProfile, ConnectStep,
+    ConnectionLimits, Connector, DataRecord, DcId, Disguise, Domain, Framing, HelloNames, HelloPart,
+    HelloProfile, HelloRefusal, HelloTemplate, Incoming, ProxySecret, ReplayFilter, SecretKey, TimeWindow,
+    TransportError,
 };
 use chappe_transport::{MalformedStream, StreamRefusal};
 use common::{NOW, buf, connect, envelope, fake_tls_secret, kinds, rng};
@@ -291,6 +292,209 @@ fn sec_147_a_client_closes_on_an_answer_that_is_not_the_proxys() {
     assert_eq!(handle(b"HTTP/1.1 400"), Err(TransportError::Malformed(MalformedStream::ServerHello)));
     let endless = [0x16, 3, 3, 0xff, 0xff];
     assert_eq!(handle(&endless), Err(TransportError::Malformed(MalformedStream::ServerHello)));
+}
+
+/// Spreads a hello over records that end at these places of the message.
+fn in_records(hello: &[u8], ends: &[usize], minor: u8) -> Vec<u8> {
+    let message = &hello[5..];
+    let mut records = Vec::new();
+    let mut from = 0;
+    for end in ends.iter().copied().chain([message.len()]) {
+        records.extend_from_slice(&[0x16, 3, minor]);
+        records.extend_from_slice(&((end - from) as u16).to_be_bytes());
+        records.extend_from_slice(&message[from..end]);
+        from = end;
+    }
+    records
+}
+
+/// Lets bytes arrive one by one and returns the last step, with the bytes that it took.
+fn accept_slowly(config: &AcceptConfig, bytes: &[u8]) -> (AcceptStep, usize) {
+    let mut context = AcceptContext { config, unix_time: NOW, replays: None };
+    let (mut buf, mut acceptor) = (buf(), Acceptor::new());
+    for (place, byte) in bytes.iter().enumerate() {
+        buf.extend_from_slice(&[*byte]).expect("it fits");
+        match acceptor.handle(&mut buf, &mut context, &mut rng(1)).expect("it is well formed") {
+            AcceptStep::Incomplete(next) => acceptor = next,
+            step => return (step, place + 1 - buf.raw().len()),
+        }
+    }
+    panic!("nothing was decided")
+}
+
+#[test]
+fn a_hello_cut_into_records_at_any_place_is_accepted() {
+    let secret = fake_tls_secret();
+    let config = AcceptConfig::proxy(vec![secret.clone()]);
+    let connector = Connector::proxy(&secret, DcId::production(1)).with_profile(&HelloProfile::SAFARI);
+    let hello = opening(&connector, 3);
+    let len = hello.len() - 5;
+    let mut cuts: Vec<Vec<usize>> =
+        (1..len).filter(|cut| *cut < 100 || cut % 53 == 0).map(|cut| vec![cut]).collect();
+    cuts.push((1..7).collect());
+    cuts.push((1..200).collect());
+    cuts.push(vec![len - 1]);
+    for ends in cuts {
+        for minor in [1, 3] {
+            let records = in_records(&hello, &ends, minor);
+            let (step, used) = accept(&config, None, &records);
+            assert!(matches!(step, AcceptStep::Answer { .. }), "{ends:?} {minor}: {step:?}");
+            assert_eq!(used, 0, "everything was consumed");
+        }
+    }
+    let (step, used) = accept_slowly(&config, &in_records(&hello, &[1, 5, 300], 1));
+    assert!(matches!(step, AcceptStep::Answer { .. }), "{step:?}");
+    assert_eq!(used, hello.len() + 15);
+}
+
+#[test]
+fn a_hello_in_records_is_bounded() {
+    let secret = fake_tls_secret();
+    let config = AcceptConfig::proxy(vec![secret.clone()]);
+    let hello = opening(&Connector::proxy(&secret, DcId::production(1)), 3);
+    let refused = |bytes: &[u8]| match accept(&config, None, bytes) {
+        (AcceptStep::Refused(AcceptRefusal::ClientHello(refusal)), left) if left == bytes.len() => refusal,
+        other => panic!("{other:?}"),
+    };
+    let many: Vec<usize> = (1..=256).collect();
+    assert_eq!(refused(&in_records(&hello, &many, 1)), HelloRefusal::Malformed, "too many records");
+    let empty = [&in_records(&hello, &[100], 1)[..105], &[0x16, 3, 1, 0, 0]].concat();
+    assert_eq!(refused(&empty), HelloRefusal::Malformed, "an empty record");
+    let other = [&in_records(&hello, &[100], 1)[..105], &[0x17]].concat();
+    assert_eq!(refused(&other), HelloRefusal::Malformed, "data in between");
+    let behind = [&in_records(&hello, &[100], 1)[..], &[0x16]].concat();
+    assert_eq!(refused(&behind), HelloRefusal::Malformed, "more than a hello");
+    let long = [0x16, 3, 1, 0, 6, 1, 0, 0x0f, 0xfe, 3, 3];
+    assert_eq!(refused(&long), HelloRefusal::Malformed, "more than the limit");
+    let inside = [&[0x16, 3, 1, 0, 7, 1, 0, 0, 2][..], &[3, 3, 0]].concat();
+    assert_eq!(refused(&inside), HelloRefusal::Malformed, "more than the message");
+}
+
+/// A hello of our own, with this body of the list of names, if any.
+fn hello_for(name: Option<&[u8]>, secret: &ProxySecret) -> Vec<u8> {
+    let mut extensions = vec![HelloPart::literal(&[0, 0x2b, 0, 3, 2, 3, 4])];
+    if let Some(name) = name {
+        let name = HelloPart::Literal(name.to_vec().into());
+        let list = HelloPart::Scope(vec![HelloPart::literal(&[0]), HelloPart::Scope(vec![name])]);
+        extensions.extend([HelloPart::literal(&[0, 0]), HelloPart::Scope(vec![list])]);
+    }
+    let template = HelloTemplate::new(vec![
+        HelloPart::literal(&[0x16, 3, 1]),
+        HelloPart::Scope(vec![
+            HelloPart::literal(&[1, 0]),
+            HelloPart::Scope(vec![
+                HelloPart::literal(&[3, 3]),
+                HelloPart::Zero(32),
+                HelloPart::literal(&[32]),
+                HelloPart::Random(32),
+                HelloPart::literal(&[0, 4, 0x13, 2, 0x13, 1, 1, 0]),
+                HelloPart::Scope(extensions),
+            ]),
+        ]),
+    ]);
+    opening(&Connector::proxy(secret, DcId::production(1)).with_hello(template), 3)
+}
+
+#[test]
+fn which_sites_a_hello_may_ask_for_is_a_choice() {
+    let secret = fake_tls_secret();
+    let names = [
+        None,
+        Some(&b"example.com"[..]),
+        Some(b"EXAMPLE.com"),
+        Some(b"other.example"),
+        Some(b"third.example"),
+    ];
+    let listed = HelloNames::Listed(vec![Domain::new("Other.Example").expect("it is a name")]);
+    for (policy, expected) in [
+        (HelloNames::Secret, [false, true, true, false, false]),
+        (HelloNames::default(), [true, true, true, false, false]),
+        (listed, [true, true, true, true, false]),
+        (HelloNames::Any, [true; 5]),
+    ] {
+        let config = AcceptConfig::proxy(vec![secret.clone()]).with_names(policy.clone());
+        let accepted = names.map(|name| match accept(&config, None, &hello_for(name, &secret)).0 {
+            AcceptStep::Answer { .. } => true,
+            AcceptStep::Refused(AcceptRefusal::ClientHello(HelloRefusal::WrongDomain)) => false,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(accepted, expected, "{policy:?}");
+        // The digest proves the secret under every policy.
+        let other = ProxySecret::fake_tls([1; 16], Domain::new("example.com").expect("it is a name"));
+        let (step, _) = accept(&config, None, &hello_for(Some(b"example.com"), &other));
+        assert!(matches!(step, AcceptStep::Refused(AcceptRefusal::ClientHello(HelloRefusal::UnknownSecret))));
+    }
+}
+
+#[test]
+fn an_answer_has_the_shape_of_the_site() {
+    let secret = fake_tls_secret();
+    let answered = |profile: &AnswerProfile, browser: &HelloProfile| {
+        let config = AcceptConfig::proxy(vec![secret.clone()]).with_answer(profile.clone());
+        let connector = Connector::proxy(&secret, DcId::production(1)).with_profile(browser);
+        let hello = opening(&connector, 3);
+        let (AcceptStep::Answer { bytes, .. }, _) = accept(&config, None, &hello) else {
+            panic!("it is ours")
+        };
+        // The client takes it.
+        let Ok(ConnectStep::FakeTls(state)) = connector.start(NOW, &mut rng(3), &mut Vec::new()) else {
+            panic!("it starts")
+        };
+        let mut buf = buf();
+        buf.extend_from_slice(&bytes).expect("it fits");
+        assert!(matches!(state.handle(&mut buf), Ok(ConnectStep::Ready(_))), "{profile:?}");
+        bytes
+    };
+    let data = |len| DataRecord { min: len, max: len };
+    let mut site = AnswerProfile::default();
+    site.suites = vec![[0x13, 0x03], [0x13, 0x01]].into();
+    site.is_hybrid = true;
+    site.is_share_first = false;
+    site.data = vec![data(32), data(3000), data(281), data(53)].into();
+    let bytes = answered(&site, &HelloProfile::CHROME);
+    assert_eq!(bytes[..5], [0x16, 3, 3, 0x04, 0xba], "1210 bytes");
+    assert_eq!(bytes[76..78], [0x13, 0x03]);
+    assert_eq!(bytes[81..87], [0x00, 0x2b, 0x00, 0x02, 0x03, 0x04]);
+    assert_eq!(bytes[87..95], [0x00, 0x33, 0x04, 0x64, 0x11, 0xec, 0x04, 0x60]);
+    assert_eq!(bytes.len(), 1215 + 6 + 4 * 5 + 32 + 3000 + 281 + 53);
+    // The profile is read back from the answer, and official clients get one record.
+    let read = AnswerProfile::of_answer(&bytes).expect("it is an answer");
+    assert_eq!(read.suites[..], [[0x13, 0x03]]);
+    assert_eq!((read.is_hybrid, read.is_share_first, &read.data), (true, false, &site.data));
+    let one = read.with_one_record();
+    assert_eq!(one.data[..], [data(32 + 3000 + 281 + 53 + 15)]);
+    assert_eq!(answered(&one, &HelloProfile::FIREFOX).len(), bytes.len());
+    // A client that does not offer the group gets the other one.
+    let config = AcceptConfig::proxy(vec![secret.clone()]).with_answer(site);
+    let (AcceptStep::Answer { bytes, .. }, _) = accept(&config, None, &hello_for(None, &secret)) else {
+        panic!("it is ours")
+    };
+    assert_eq!(bytes[3..5], [0, 0x7a]);
+    assert_eq!(bytes[76..78], [0x13, 0x01], "what the site prefers is not offered");
+}
+
+#[test]
+fn no_answer_is_too_strange_to_be_read() {
+    let config = AcceptConfig::proxy(vec![fake_tls_secret()]);
+    let hello = opening(&Connector::proxy(&fake_tls_secret(), DcId::production(1)), 3);
+    let (AcceptStep::Answer { bytes, .. }, _) = accept(&config, None, &hello) else { panic!("it is ours") };
+    assert!(AnswerProfile::of_answer(&bytes).is_some());
+    for len in 0..bytes.len() {
+        assert_eq!(AnswerProfile::of_answer(&bytes[..len]), None, "{len}");
+    }
+    for place in 0..140 {
+        for change in [0x01, 0x80, 0xff] {
+            let mut changed = bytes.clone();
+            changed[place] ^= change;
+            let _ = AnswerProfile::of_answer(&changed);
+        }
+    }
+    // Profiles are data: none makes an answer that is too long.
+    let mut profile = AnswerProfile::default();
+    profile.data = vec![DataRecord { min: u16::MAX, max: u16::MAX }; 100].into();
+    let config = config.with_answer(profile);
+    let (AcceptStep::Answer { bytes, .. }, _) = accept(&config, None, &hello) else { panic!("it is ours") };
+    assert_eq!(bytes.len(), 133 + 8 * (5 + 16_640));
 }
 
 /// Records as servers of TLS 1.3 send them, under one digest.

@@ -56,6 +56,7 @@ pub const ALL: &[Target] = &[
     transport::HTTP,
     proxy::PROXY_SECRET,
     proxy::FAKE_TLS,
+    proxy::PROXY_HEADER,
     envelope::PLAIN,
     envelope::ENCRYPTED,
     envelope::CONTAINER,

@@ -1,9 +1,13 @@
 //! What a person pastes, and what a proxy or somebody in front of it says.
 
+use chappe_carrier::proxy_protocol;
 use chappe_transport::parts::{
     ClientHello, RecordReader, check_client_hello, check_server_answer, sign_client_hello, sign_server_answer,
 };
-use chappe_transport::{ConnectionLimits, HelloTemplate, ProxyLink, ProxySecret, Side, TimeWindow};
+use chappe_transport::{
+    AnswerProfile, ConnectionLimits, HelloNames, HelloTemplate, ProxyLink, ProxySecret, Side, SocksLink,
+    TimeWindow,
+};
 
 use super::{Seeded, Target};
 
@@ -25,6 +29,15 @@ pub(super) const FAKE_TLS: Target = Target {
     max_len: 6000,
 };
 
+/// What a load balancer says of a client, and what a site that is imitated answers.
+pub(super) const PROXY_HEADER: Target = Target {
+    name: "proxy_header",
+    about: "headers of the PROXY protocol, and answers of sites from which a profile is read",
+    run: proxy_header,
+    seeds: header_seeds,
+    max_len: 4200,
+};
+
 const TEXT: &str = "ee00112233445566778899aabbccddeeff6578616d706c652e636f6d";
 const NOW: u32 = 1_700_000_000;
 
@@ -40,6 +53,42 @@ fn proxy_secret(input: &[u8]) {
     if let Ok(link) = ProxyLink::parse(&text) {
         assert!(!format!("{link:?}").is_empty());
     }
+    if let Ok(link) = SocksLink::parse(&text) {
+        assert!(!link.server.is_empty() && link.port != 0);
+    }
+}
+
+/// A header means the same whatever follows it, and nothing before its end.
+fn proxy_header(input: &[u8]) {
+    let parsed = proxy_protocol::parse(input);
+    if let Ok(Some((announced, used))) = parsed {
+        assert_eq!(proxy_protocol::parse(&input[..used]), Ok(Some((announced, used))));
+        assert_eq!(proxy_protocol::parse(&input[..used - 1]), Ok(None), "the last byte decides");
+    }
+    if parsed == Ok(None) {
+        assert!(input.len() < 4112, "headers are bounded");
+    }
+    if let Some(profile) = AnswerProfile::of_answer(input) {
+        assert!((1..=8).contains(&profile.data.len()));
+        let one = profile.with_one_record();
+        assert_eq!(one.data.len(), 1);
+    }
+}
+
+fn header_seeds() -> Vec<Vec<u8>> {
+    let lines = [
+        "PROXY TCP4 192.0.2.7 198.51.100.1 51234 443\r\n",
+        "PROXY TCP6 ::1 ::2 1 2\r\n",
+        "PROXY UNKNOWN\r\n",
+    ];
+    let binary = |family: u8, len: u8| {
+        [b"\r\n\r\n\0\r\nQUIT\n\x21", &[family, 0, len][..], &vec![7; len.into()]].concat()
+    };
+    let mut seeds: Vec<Vec<u8>> = lines.iter().map(|line| line.as_bytes().to_vec()).collect();
+    seeds.extend([binary(0x11, 12), binary(0x21, 40), binary(0x00, 0)]);
+    let answers = tls_seeds().into_iter().filter(|seed| seed.first() == Some(&1));
+    seeds.extend(answers.map(|seed| seed[1..].to_vec()));
+    seeds
 }
 
 fn same(secret: &ProxySecret) {
@@ -76,10 +125,17 @@ fn fake_tls(input: &[u8]) {
                 assert_eq!(check_client_hello(&bytes, key), Some(NOW));
             }
             if let Ok(hello) = ClientHello::new_checked(&bytes) {
-                let verified = hello.verify(core::slice::from_ref(&secret), NOW, TimeWindow::OFFICIAL);
+                let verified = hello.verify(
+                    core::slice::from_ref(&secret),
+                    &HelloNames::default(),
+                    NOW,
+                    TimeWindow::OFFICIAL,
+                );
                 let mut answer = Vec::new();
                 if verified.is_ok() {
-                    hello.answer_into(&mut answer, key, &mut Seeded::rng(1)).expect("TLS 1.3 was offered");
+                    hello
+                        .answer_into(&mut answer, &AnswerProfile::DEFAULT, key, &mut Seeded::rng(1))
+                        .expect("TLS 1.3 was offered");
                     let checked =
                         check_server_answer(&answer, key, hello.random(), &ConnectionLimits::DEFAULT);
                     assert_eq!(checked, Ok(Some(answer.len())));
@@ -129,7 +185,9 @@ fn tls_seeds() -> Vec<Vec<u8>> {
     sign_client_hello(&mut hello, secret.key(), NOW).expect("it has a random");
     let checked = ClientHello::new_checked(&hello).expect("it is in order");
     let mut answer = Vec::new();
-    checked.answer_into(&mut answer, secret.key(), &mut rng).expect("it is in order");
+    checked
+        .answer_into(&mut answer, &AnswerProfile::DEFAULT, secret.key(), &mut rng)
+        .expect("it is in order");
     answer.truncate(4000);
     seeds.push([&[1][..], &answer].concat());
     for mode in [2, 6, 0xfe] {

@@ -11,11 +11,13 @@
 //! It is not TLS and gives no security: only the digest authenticates the peer, and all checks of the inner protocol still
 //! apply (`SEC-150`).
 
+pub(crate) mod answer;
 pub(crate) mod hello;
 mod key_share;
 pub(crate) mod profile;
 pub(crate) mod record;
 pub(crate) mod server;
+pub(crate) mod split;
 
 use core::ops::Range;
 

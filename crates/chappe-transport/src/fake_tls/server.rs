@@ -7,23 +7,26 @@ use core::fmt;
 
 use rand_core::CryptoRng;
 
-use super::{APPLICATION_DATA, CHANGE_CIPHER_SPEC, RANDOM, SERVER_HANDSHAKE, key_share};
+use super::answer::AnswerProfile;
 use super::{check_client_hello, sign_server_answer};
 use crate::error::{MalformedStream, TransportError};
-use crate::secret::{ProxySecret, SecretKey};
+use crate::secret::{Domain, ProxySecret, SecretKey};
 
 /// The beginning of a `ClientHello` record, before its length.
 pub(crate) const CLIENT_HANDSHAKE: [u8; 3] = [0x16, 0x03, 0x01];
 
 /// Length of an accepted session id.
-const SESSION_ID_LEN: usize = 32;
+pub(super) const SESSION_ID_LEN: usize = 32;
+
+/// Numbers of extensions.
+const SERVER_NAME: [u8; 2] = [0x00, 0x00];
+const KEY_SHARE: [u8; 2] = [0x00, 0x33];
+
+/// The hybrid group of X25519 and ML-KEM-768.
+const X25519_ML_KEM_768: [u8; 2] = [0x11, 0xec];
 
 /// Cipher suites of TLS 1.3, one of which must be offered.
 const TLS13_SUITES: [[u8; 2]; 3] = [[0x13, 0x01], [0x13, 0x02], [0x13, 0x03]];
-
-/// Number of bytes that imitate a certificate: 1 to 4 KiB.
-const MIN_IMITATION: usize = 1024;
-const MAX_IMITATION: usize = 4096;
 
 /// Accepted clock error of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +53,35 @@ impl TimeWindow {
     pub const TOLERANT: Self = Self { ahead: 1200, behind: 600 };
 }
 
+/// The sites that a hello may ask for. The digest proves the secret in any case.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HelloNames {
+    /// The domain of the secret, and no other.
+    Secret,
+    /// The domain of the secret, or none. Clients on iOS are reported to send none.
+    #[default]
+    SecretOrNone,
+    /// One of these, the domain of the secret, or none.
+    Listed(Vec<Domain>),
+    /// Any, or none.
+    Any,
+}
+
+impl HelloNames {
+    fn allow(&self, name: Option<&[u8]>, domain: &Domain) -> bool {
+        let is = |name: &[u8], domain: &Domain| name.eq_ignore_ascii_case(domain.as_str().as_bytes());
+        match (self, name) {
+            (Self::Secret, None) => false,
+            (Self::Any, _) | (Self::SecretOrNone | Self::Listed(_), None) => true,
+            (Self::Secret | Self::SecretOrNone, Some(name)) => is(name, domain),
+            (Self::Listed(listed), Some(name)) => {
+                is(name, domain) || listed.iter().any(|domain| is(name, domain))
+            }
+        }
+    }
+}
+
 /// Why a `ClientHello` was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -64,7 +96,7 @@ pub enum HelloRefusal {
     TooLate,
     /// Its random was seen before.
     Replayed,
-    /// It names another site than the secret.
+    /// It asks for a site that is not allowed.
     WrongDomain,
     /// It offers no cipher suite of TLS 1.3.
     NoTls13,
@@ -94,6 +126,7 @@ pub struct ClientHello<'a> {
     session_id: &'a [u8; SESSION_ID_LEN],
     suites: &'a [u8],
     server_name: Option<&'a [u8]>,
+    offers_hybrid: bool,
 }
 
 impl<'a> ClientHello<'a> {
@@ -138,12 +171,13 @@ impl<'a> ClientHello<'a> {
     pub fn verify(
         &self,
         secrets: &[ProxySecret],
+        names: &HelloNames,
         unix_time: u32,
         window: TimeWindow,
     ) -> Result<usize, HelloRefusal> {
         let matching = |(index, secret): (usize, &'_ ProxySecret)| {
-            let domain = secret.domain()?.as_str();
-            let name = self.server_name.is_some_and(|name| name.eq_ignore_ascii_case(domain.as_bytes()));
+            let domain = secret.domain()?;
+            let name = names.allow(self.server_name, domain);
             check_client_hello(self.record, secret.key()).map(|claimed| (index, name, claimed))
         };
         let found = secrets.iter().enumerate().filter_map(matching);
@@ -162,8 +196,22 @@ impl<'a> ClientHello<'a> {
         self.tls13_suite().map(|_| index).ok_or(HelloRefusal::NoTls13)
     }
 
-    /// Appends a server's whole answer: its hello, a change of ciphers, and random bytes in place of an encrypted
-    /// certificate.
+    /// Returns whether it has a share of the hybrid group of X25519 and ML-KEM-768.
+    pub const fn offers_hybrid(&self) -> bool {
+        self.offers_hybrid
+    }
+
+    /// Returns the first of `preferred` that it offers, or else the first that it offers of TLS 1.3.
+    pub(crate) fn suite(&self, preferred: &[[u8; 2]]) -> Option<[u8; 2]> {
+        let offers = |suite: &&[u8; 2]| {
+            TLS13_SUITES.contains(suite)
+                && self.suites.chunks_exact(2).any(|offered| offered == suite.as_slice())
+        };
+        preferred.iter().find(offers).copied().or_else(|| self.tls13_suite())
+    }
+
+    /// Appends a server's whole answer in this shape: its hello, a change of ciphers, and random bytes in place of an
+    /// encrypted certificate.
     ///
     /// # Errors
     ///
@@ -171,37 +219,14 @@ impl<'a> ClientHello<'a> {
     pub fn answer_into<R: CryptoRng + ?Sized>(
         &self,
         out: &mut Vec<u8>,
+        profile: &AnswerProfile,
         key: &SecretKey,
         rng: &mut R,
     ) -> Result<(), TransportError> {
-        let suite = self.tls13_suite().ok_or(TransportError::Malformed(MalformedStream::ClientHello))?;
         let from = out.len();
-        put_server_hello(out, self.session_id, suite, &key_share::x25519(rng));
-        out.extend_from_slice(&CHANGE_CIPHER_SPEC);
-        let spread = (MAX_IMITATION - MIN_IMITATION) as u32;
-        let len = MIN_IMITATION + (rng.next_u32() % (spread + 1)) as usize;
-        out.extend_from_slice(&APPLICATION_DATA);
-        out.extend_from_slice(&(len as u16).to_be_bytes());
-        let random = out.len();
-        out.resize(random + len, 0);
-        rng.fill_bytes(&mut out[random..]);
+        profile.put(out, self, rng).ok_or(TransportError::Malformed(MalformedStream::ClientHello))?;
         sign_server_answer(&mut out[from..], key, self.random)
     }
-}
-
-/// Appends the record of 127 bytes that servers of TLS 1.3 send, with a zero random.
-fn put_server_hello(out: &mut Vec<u8>, session_id: &[u8; 32], suite: [u8; 2], share: &[u8; 32]) {
-    out.extend_from_slice(&SERVER_HANDSHAKE);
-    // Record, handshake type and length, version.
-    out.extend_from_slice(&[0x00, 0x7a, 0x02, 0x00, 0x00, 0x76, 0x03, 0x03]);
-    out.extend_from_slice(&[0; RANDOM.end - RANDOM.start]);
-    out.push(SESSION_ID_LEN as u8);
-    out.extend_from_slice(session_id);
-    out.extend_from_slice(&suite);
-    // No compression, 46 bytes of extensions: key_share of x25519, supported_versions 1.3.
-    out.extend_from_slice(&[0x00, 0x00, 0x2e, 0x00, 0x33, 0x00, 0x24, 0x00, 0x1d, 0x00, 0x20]);
-    out.extend_from_slice(share);
-    out.extend_from_slice(&[0x00, 0x2b, 0x00, 0x02, 0x03, 0x04]);
 }
 
 fn parse(record: &[u8]) -> Option<ClientHello<'_>> {
@@ -213,33 +238,39 @@ fn parse(record: &[u8]) -> Option<ClientHello<'_>> {
     let suites = take_prefixed(&mut hello, 2)?;
     take_prefixed(&mut hello, 1)?;
     let mut extensions = exactly(hello, 2)?;
-    let mut server_name = None;
+    let (mut server_name, mut offers_hybrid) = (None, false);
     while !extensions.is_empty() {
         let number = take(&mut extensions, 2)?;
         let body = take_prefixed(&mut extensions, 2)?;
-        if number == [0x00, 0x00] {
+        if number == SERVER_NAME {
             let mut names = exactly(body, 2)?.strip_prefix(&[0x00])?;
             server_name = Some(take_prefixed(&mut names, 2)?);
+        } else if number == KEY_SHARE {
+            let mut shares = exactly(body, 2)?;
+            while !shares.is_empty() {
+                offers_hybrid |= take(&mut shares, 2)? == X25519_ML_KEM_768;
+                take_prefixed(&mut shares, 2)?;
+            }
         }
     }
-    Some(ClientHello { record, random, session_id, suites, server_name })
+    Some(ClientHello { record, random, session_id, suites, server_name, offers_hybrid })
 }
 
 /// Removes `count` bytes from the front.
-fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
+pub(super) fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
     let (taken, rest) = bytes.split_at_checked(count)?;
     *bytes = rest;
     Some(taken)
 }
 
 /// Removes a big-endian length of `width` bytes and as many bytes from the front.
-fn take_prefixed<'a>(bytes: &mut &'a [u8], width: usize) -> Option<&'a [u8]> {
+pub(super) fn take_prefixed<'a>(bytes: &mut &'a [u8], width: usize) -> Option<&'a [u8]> {
     let len = take(bytes, width)?.iter().fold(0, |len, byte| len << 8 | usize::from(*byte));
     take(bytes, len)
 }
 
 /// Like [`take_prefixed`], but fails if bytes remain.
-fn exactly(mut bytes: &[u8], width: usize) -> Option<&[u8]> {
+pub(super) fn exactly(mut bytes: &[u8], width: usize) -> Option<&[u8]> {
     let taken = take_prefixed(&mut bytes, width)?;
     bytes.is_empty().then_some(taken)
 }
