@@ -19,6 +19,8 @@ pub(crate) struct Accepting {
     stack: Stack,
     buf: ReadBuf,
     raw: Vec<u8>,
+    /// Something was written to the client, which no other server would have.
+    has_answered: bool,
 }
 
 /// What is known of a connection after some bytes.
@@ -31,12 +33,14 @@ pub(crate) enum Accepted {
     Stream { writer: FrameWriter, reader: FrameReader, dc: Option<DcId>, disguise: Disguise },
     /// HTTP requests; the buffer holds the first one, or its beginning.
     Http(ReadBuf),
+    /// The client speaks nothing that is served. Nothing was written to it, and these are all bytes that it sent.
+    Refused(AcceptRefusal, Vec<u8>),
 }
 
 impl Accepting {
     pub(crate) fn new(permit: &ConnectionPermit) -> Self {
         let buf = ReadBuf::new(&permit.options().accept.limits);
-        Self { acceptor: Acceptor::new(), stack: Stack::default(), buf, raw: Vec::new() }
+        Self { acceptor: Acceptor::new(), stack: Stack::default(), buf, raw: Vec::new(), has_answered: false }
     }
 
     /// Returns room to read into.
@@ -46,6 +50,11 @@ impl Accepting {
         }
         self.raw.resize(ONE_READ, 0);
         Ok(&mut self.raw)
+    }
+
+    /// Returns the bytes of a client to which nothing was written yet.
+    pub(crate) fn unanswered(&self) -> Option<&[u8]> {
+        (!self.has_answered).then(|| self.buf.raw())
     }
 
     /// Gives back memory that holds nothing.
@@ -83,6 +92,7 @@ impl Accepting {
                 }
                 AcceptStep::Answer { bytes, next } => {
                     self.stack.send(&bytes, out)?;
+                    self.has_answered = true;
                     self.acceptor = next;
                 }
                 AcceptStep::Ready(found) => {
@@ -94,7 +104,12 @@ impl Accepting {
                 AcceptStep::WebSocket(upgrade) => self.on_upgrade(&upgrade, config, out)?,
                 #[cfg(not(feature = "websocket"))]
                 AcceptStep::WebSocket(_) => return Err(LinkError::Refused(AcceptRefusal::NotAllowed)),
-                AcceptStep::Refused(refusal) => return Err(LinkError::Refused(refusal)),
+                AcceptStep::Refused(refusal) => {
+                    return match self.unanswered() {
+                        Some(bytes) => Ok(Accepted::Refused(refusal, bytes.to_vec())),
+                        None => Err(LinkError::Refused(refusal)),
+                    };
+                }
             }
         }
     }
@@ -111,6 +126,7 @@ impl Accepting {
             return Err(LinkError::Refused(AcceptRefusal::NotAllowed));
         }
         out.extend_from_slice(upgrade.response().as_bytes());
+        self.has_answered = true;
         // Bytes behind the head of the request are WebSocket frames.
         let frames = self.buf.raw().to_vec();
         self.buf.consume_raw(frames.len());

@@ -75,8 +75,13 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// The operating system has no thread or no randomness.
+    /// The operating system has no thread or no randomness, or the options ask for what only `tokio::Server` does:
+    /// [`load_balancers`](ListenOptions::load_balancers) or a [`mask`](ListenOptions::mask).
     pub fn serve(listener: TcpListener, options: ListenOptions, engine: Arc<Engine>) -> io::Result<Self> {
+        if options.mask.is_some() || !options.load_balancers.is_empty() {
+            let text = "load balancers and a mask need the listener over tokio";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
         let address = listener.local_addr()?;
         let threads = Arc::new(Threads {
             shared: ServerShared::new(options, engine)?,

@@ -106,6 +106,12 @@ impl ConnectionLimit {
         &self.scratch
     }
 
+    /// Returns the options of the listener.
+    #[cfg(feature = "tokio")]
+    pub(crate) const fn options(&self) -> &ListenOptions {
+        &self.options
+    }
+
     /// Admits a connection from this address.
     ///
     /// # Errors

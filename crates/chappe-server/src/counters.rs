@@ -14,6 +14,8 @@ pub struct ServerCounters {
     pub over_limit: u64,
     /// Connections without a served transport, or silent for too long at the start.
     pub unknown: u64,
+    /// Of these, connections that were handed on to the site of [`ListenOptions::mask`](crate::ListenOptions::mask).
+    pub handed_on: u64,
     /// Connections that carried a stream of frames.
     pub streams: u64,
     /// Connections that carried HTTP.
@@ -42,6 +44,7 @@ pub(crate) struct Tally {
     pub(crate) accepted: AtomicU64,
     pub(crate) over_limit: AtomicU64,
     pub(crate) unknown: AtomicU64,
+    pub(crate) handed_on: AtomicU64,
     pub(crate) streams: AtomicU64,
     pub(crate) http: AtomicU64,
     pub(crate) payloads_in: AtomicU64,
@@ -68,6 +71,7 @@ impl Tally {
             accepted: read(&self.accepted),
             over_limit: read(&self.over_limit),
             unknown: read(&self.unknown),
+            handed_on: read(&self.handed_on),
             streams: read(&self.streams),
             http: read(&self.http),
             payloads_in: read(&self.payloads_in),

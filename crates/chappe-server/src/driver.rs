@@ -43,6 +43,11 @@ pub trait Machine: Send + 'static {
     /// The connection must be closed.
     fn handle_timeout(&mut self, now: Now) -> Result<(), LinkError>;
 
+    /// See [`Conversation::take_refused`]. Returns `None` unless a machine knows such clients.
+    fn take_refused(&mut self) -> Option<Vec<u8>> {
+        None
+    }
+
     /// See [`Conversation::count_slow_reader`].
     fn count_slow_reader(&self);
 
@@ -79,6 +84,10 @@ impl Machine for Conversation {
 
     fn handle_timeout(&mut self, now: Now) -> Result<(), LinkError> {
         self.handle_timeout(now)
+    }
+
+    fn take_refused(&mut self) -> Option<Vec<u8>> {
+        self.take_refused()
     }
 
     fn count_slow_reader(&self) {

@@ -28,6 +28,8 @@ pub mod driver;
 mod engine;
 mod engine_counters;
 mod engine_options;
+#[cfg(feature = "tokio")]
+mod front;
 mod handler;
 mod handshake_queue;
 mod handshake_workers;
@@ -49,6 +51,7 @@ pub mod tokio;
 mod unacked;
 
 pub use budgets::Budgets;
+pub use chappe_carrier::Address;
 pub use connection::{Output, ServerConnection};
 pub use counters::ServerCounters;
 pub use engine::Engine;

@@ -2,10 +2,12 @@
 
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 use std::io;
+use std::net::IpAddr;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
+use chappe_carrier::Address;
 use chappe_transport::AcceptConfig;
 
 use crate::Networks;
@@ -43,6 +45,15 @@ pub struct ListenOptions {
     pub handshake_threads: usize,
     /// Which addresses count as one.
     pub networks: Networks,
+    /// Addresses of load balancers. A connection from one of them must begin with a header of the PROXY protocol, version 1 or 2;
+    /// the address that it names is the peer's, for limits and logs. From other addresses no header is accepted. Default: none.
+    /// Only `tokio::Server` knows it.
+    pub load_balancers: Vec<IpAddr>,
+    /// The site to which a client is handed on that speaks nothing which is served, with all bytes that it sent: a proxy that is
+    /// probed then behaves as this site (`SEC-149`). Default: none, the connection is closed. Only `tokio::Server` knows it.
+    pub mask: Option<Address>,
+    /// How long a connection may last that was handed on. Default 10 min.
+    pub mask_timeout: Duration,
     /// Beginnings of connections remembered against replays: obfuscation headers, and hellos of fake TLS; 0 remembers none.
     /// Default 65 536, of some 100 bytes each (`SEC-145`). Whoever repeats a recorded hello would otherwise learn that this is
     /// no web server.
@@ -63,6 +74,8 @@ impl ListenOptions {
         with_max_connections_per_address => max_connections_per_address: usize,
         with_handshake_threads => handshake_threads: usize,
         with_networks => networks: Networks,
+        with_mask => mask: Option<Address>,
+        with_mask_timeout => mask_timeout: Duration,
         with_remembered_headers => remembered_headers: usize,
     }
 }
@@ -83,8 +96,25 @@ impl ListenOptions {
             max_connections_per_address: 10_000,
             handshake_threads: 0,
             networks: Networks { ipv4_bits: 32, ipv6_bits: 64 },
+            load_balancers: Vec::new(),
+            mask: None,
+            mask_timeout: Duration::from_secs(600),
             remembered_headers: 65_536,
         }
+    }
+
+    /// Sets the addresses of load balancers.
+    #[must_use]
+    pub fn with_load_balancers(mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        self.load_balancers = addresses.into_iter().collect();
+        self
+    }
+
+    /// Returns whether connections from this address begin with a header of the PROXY protocol.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_load_balancer(&self, address: IpAddr) -> bool {
+        // A socket for both families shows IPv4 addresses as mapped ones.
+        self.load_balancers.iter().any(|known| known.to_canonical() == address.to_canonical())
     }
 
     /// Binds a socket with the [`backlog`](Self::backlog) of these options, for `serve` of either listener.

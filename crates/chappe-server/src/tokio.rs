@@ -1,6 +1,6 @@
 //! A listener over tokio: a task for each connection.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -19,6 +19,7 @@ use tracing::Instrument as _;
 
 use crate::conversation::{Conversation, WriteAction};
 use crate::driver::{ConnectionLimit, Machine};
+use crate::front::{announced, hand_on};
 use crate::scratch::Scratch;
 use crate::shared::{ServerShared, on_accept_error};
 use crate::{Engine, ListenOptions, ServerCounters};
@@ -110,7 +111,7 @@ impl Server {
         let address = listener.local_addr()?;
         let shared = ServerShared::new(options, engine)?;
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(accept(listener, shared.clone(), stopped, wrap));
+        let task = tokio::spawn(accept(listener, shared.clone(), stopped, Arc::new(wrap)));
         Ok(Self { address, shared, stop, task })
     }
 
@@ -149,7 +150,7 @@ async fn accept<M: Machine>(
     listener: TcpListener,
     shared: ServerShared,
     mut stop: watch::Receiver<bool>,
-    wrap: impl Fn(Conversation) -> Option<M>,
+    wrap: Arc<impl Fn(Conversation) -> Option<M> + Send + Sync + 'static>,
 ) {
     let mut connections = JoinSet::new();
     loop {
@@ -171,40 +172,101 @@ async fn accept<M: Machine>(
 /// Starts the task of a connection.
 fn start<M: Machine>(
     connections: &mut JoinSet<()>,
-    socket: TcpStream,
+    mut socket: TcpStream,
     peer: SocketAddr,
     shared: &ServerShared,
     stop: &watch::Receiver<bool>,
-    wrap: &impl Fn(Conversation) -> Option<M>,
+    wrap: &Arc<impl Fn(Conversation) -> Option<M> + Send + Sync + 'static>,
 ) -> Result<(), LinkError> {
+    let options = shared.limit.options();
+    if !options.is_load_balancer(peer.ip()) {
+        let (machine, wake) = admit(shared, peer, &**wrap)?;
+        let Some(machine) = machine else { return Ok(()) };
+        let span = tracing::info_span!("connection", %peer);
+        let task = run(socket, machine, Vec::new(), wake, Arc::clone(&shared.limit), stop.clone());
+        connections.spawn(reported(task).instrument(span));
+        return Ok(());
+    }
+    // Until the header has come, the connection has no place among the others.
+    let limit = options.max_connections;
+    if connections.len() >= limit {
+        return Err(LinkError::TooMany { limit });
+    }
+    let (shared, stop, wrap, patience) =
+        (shared.clone(), stop.clone(), Arc::clone(wrap), options.first_bytes_timeout);
+    let task = async move {
+        let (client, first) = announced(&mut socket, peer, patience).await?;
+        let (machine, wake) = admit(&shared, client, &*wrap)?;
+        let Some(machine) = machine else { return Ok(()) };
+        let span = tracing::info_span!("connection", peer = %client, load_balancer = %peer.ip());
+        run(socket, machine, first, wake, Arc::clone(&shared.limit), stop).instrument(span).await
+    };
+    connections.spawn(reported(task));
+    Ok(())
+}
+
+/// Admits a connection, if the limits allow it.
+fn admit<M: Machine>(
+    shared: &ServerShared,
+    peer: SocketAddr,
+    wrap: &impl Fn(Conversation) -> Option<M>,
+) -> Result<(Option<M>, Arc<Notify>), LinkError> {
     let wake = Arc::new(Notify::new());
     let waker = {
         let wake = Arc::clone(&wake);
         Arc::new(move || wake.notify_one())
     };
-    let Some(machine) = wrap(shared.admit(peer, waker)?) else { return Ok(()) };
-    let span = tracing::info_span!("connection", %peer);
-    let task = run(socket, machine, wake, Arc::clone(&shared.limit), stop.clone());
-    connections.spawn(
-        async move {
-            if let Err(error) = task.await {
-                tracing::debug!(%error, "connection ended");
-            }
-        }
-        .instrument(span),
-    );
-    Ok(())
+    Ok((wrap(shared.admit(peer, waker)?), wake))
 }
 
-/// Runs one connection from its first byte to its last.
+async fn reported(task: impl Future<Output = Result<(), LinkError>>) {
+    if let Err(error) = task.await {
+        tracing::debug!(%error, "connection ended");
+    }
+}
+
+/// Runs one connection from its first byte to its last. `first` was read already.
 async fn run<M: Machine>(
     mut socket: TcpStream,
     mut machine: M,
+    first: Vec<u8>,
     wake: Arc<Notify>,
     limit: Arc<ConnectionLimit>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), LinkError> {
+    let served = serve(&mut socket, &mut machine, &first, &wake, &limit, &mut stop).await;
+    let Err(error) = served else { return close(socket).await };
+    let options = limit.options();
+    if let Some(site) = &options.mask
+        && let Some(sent) = machine.take_refused()
+    {
+        tracing::debug!(%error, "connection handed on");
+        // The machine keeps the place of the connection among the others.
+        return tokio::select! {
+            handed_on = hand_on(socket, &sent, site, options.mask_timeout) => handed_on,
+            // Nothing else wakes it: its place was given to another connection.
+            () = wake.notified() => Err(error),
+            _ = stop.changed() => Ok(()),
+        };
+    }
+    Err(error)
+}
+
+/// Serves a connection until it is to be closed in order.
+async fn serve<M: Machine>(
+    socket: &mut TcpStream,
+    machine: &mut M,
+    first: &[u8],
+    wake: &Notify,
+    limit: &ConnectionLimit,
+    stop: &mut watch::Receiver<bool>,
+) -> Result<(), LinkError> {
     socket.set_nodelay(true)?;
+    if !first.is_empty() {
+        let mut scratch = limit.scratch().take();
+        feed(machine, &mut scratch, first)?;
+        limit.scratch().give(scratch);
+    }
     let (mut is_draining, mut is_readable) = (false, false);
     let mut now = Now::from_system();
     let mut alarm_at = machine.poll_timeout();
@@ -213,10 +275,10 @@ async fn run<M: Machine>(
         // Only a connection that works has randomness and buffers; there are as many of these as tasks that run.
         let mut scratch = limit.scratch().take();
         if is_readable {
-            read(&mut socket, &mut machine, &mut scratch, now).await?;
+            read(socket, machine, &mut scratch, now).await?;
         }
-        if !write_all(&mut socket, &mut machine, &mut scratch, now).await? {
-            return close(socket).await;
+        if !write_all(socket, machine, &mut scratch, now).await? {
+            return Ok(());
         }
         machine.release_memory(&mut scratch);
         limit.scratch().give(scratch);
@@ -246,6 +308,19 @@ async fn run<M: Machine>(
         }
         now = Now::from_system();
     }
+}
+
+/// Hands bytes over that were read already.
+fn feed<M: Machine>(machine: &mut M, scratch: &mut Scratch, bytes: &[u8]) -> Result<(), LinkError> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let space = machine.space(scratch)?;
+        let part = rest.len().min(space.len());
+        space[..part].copy_from_slice(&rest[..part]);
+        machine.handle_read(Now::from_system(), scratch, part)?;
+        rest = &rest[part..];
+    }
+    Ok(())
 }
 
 /// Reads once. A read that does not fill its buffer has emptied the socket's, and the runtime takes note.

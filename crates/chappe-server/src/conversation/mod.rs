@@ -54,6 +54,8 @@ pub struct Conversation {
     /// When the connection was admitted, or when the last whole payload came.
     last: MonoTime,
     partial: Option<Partial>,
+    /// What a client sent that was refused before anything was written to it.
+    refused: Option<Vec<u8>>,
 }
 
 /// A payload that is not complete.
@@ -125,6 +127,7 @@ impl Conversation {
             admitted_at,
             last: admitted_at,
             partial: None,
+            refused: None,
         }
     }
 
@@ -205,12 +208,22 @@ impl Conversation {
                 _ => &tally.idle,
             };
             add(counter, 1);
+            if let State::Accepting(accepting) = &self.state {
+                self.refused = accepting.unanswered().map(<[u8]>::to_vec);
+            }
             return Err(LinkError::TimedOut { waiting_for, after });
         }
         if let Some(machine) = self.machine() {
             machine.handle_timeout(now);
         }
         Ok(())
+    }
+
+    /// Returns all bytes of a client that was refused before anything was written to it, after
+    /// [`handle_read`](Self::handle_read) or [`handle_timeout`](Self::handle_timeout) failed. A proxy hands such a client on to
+    /// the site that it imitates (`SEC-149`).
+    pub fn take_refused(&mut self) -> Option<Vec<u8>> {
+        self.refused.take().inspect(|_| add(&self.permit.tally().handed_on, 1))
     }
 
     /// Counts a client that did not read within [`write_timeout`](Self::write_timeout).
@@ -316,6 +329,11 @@ impl Conversation {
                 let side = HttpSide::new(buf, self.permit.options().accept.limits);
                 let machine = self.connect(TransportTail::None).over_http();
                 State::Http(Box::new(HttpState { side, machine }))
+            }
+            Accepted::Refused(refusal, bytes) => {
+                add(&tally.unknown, 1);
+                self.refused = Some(bytes);
+                return Err(LinkError::Refused(refusal));
             }
         };
         Ok(())
