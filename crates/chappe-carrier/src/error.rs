@@ -25,6 +25,8 @@ pub enum LinkError {
     Proxy(ProxyError),
     /// The peer closed the connection. A frame that was being received is incomplete.
     Closed,
+    /// An `MTProxy` closed the connection without a word. It does so if it does not know the secret.
+    NoAnswer,
     /// The bytes that arrived are not of this transport.
     Transport(TransportError),
     /// TLS failed: a certificate that nobody trusts, or bytes that are not TLS.
@@ -150,6 +152,9 @@ impl fmt::Display for LinkError {
             Self::Proxy(error) => error.fmt(f),
             Self::Closed => f.write_str("the peer closed the connection"),
             Self::Congested => f.write_str("too much waits for the peer to read it"),
+            Self::NoAnswer => {
+                f.write_str("the MTProxy closed the connection without an answer: the secret is likely wrong")
+            }
             Self::Transport(error) => error.fmt(f),
             Self::Tls(reason) => write!(f, "tls: {reason}"),
             Self::WebSocket(reason) => write!(f, "websocket: {reason}"),
@@ -170,6 +175,7 @@ impl std::error::Error for LinkError {
             Self::Refused(refusal) => refusal.source(),
             Self::TimedOut { .. }
             | Self::Closed
+            | Self::NoAnswer
             | Self::Tls(_)
             | Self::WebSocket(_)
             | Self::Intercepted(_)

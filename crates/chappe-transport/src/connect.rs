@@ -144,6 +144,12 @@ impl Connector {
         !matches!(self.disguise, Disguise::None)
     }
 
+    /// Returns whether the peer must know a secret, as an `MTProxy` does: with another one it closes the connection without a
+    /// word, or answers like a web site.
+    pub const fn has_secret(&self) -> bool {
+        matches!(self.disguise, Disguise::FakeTls { .. } | Disguise::Obfuscated { key: Some(_), .. })
+    }
+
     /// Returns the framing.
     pub const fn framing(&self) -> Framing {
         self.framing

@@ -156,7 +156,9 @@ impl fmt::Display for StreamRefusal {
             Self::UnknownProtocol => f.write_str("first bytes belong to no known transport"),
             Self::NotAllowed => f.write_str("transport is not allowed here"),
             Self::Replayed => f.write_str("obfuscation header was seen before"),
-            Self::ServerHelloDigest => f.write_str("server hello digest does not match the secret"),
+            Self::ServerHelloDigest => {
+                f.write_str("the answer was not made with this secret, which is likely wrong")
+            }
             Self::BufferFull { max } => write!(f, "buffer reached its bound of {max} bytes"),
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use chappe_session::client::{AuthorizationTrouble, CallFailure, ReceiveError, SendError};
 use chappe_tl::deserialize;
-use chappe_transport::TransportErrorCode;
+use chappe_transport::{StreamRefusal, TransportError, TransportErrorCode};
 use chappe_types::{DcId, RpcError, Rule};
 
 use crate::store::StoreError;
@@ -174,6 +174,9 @@ impl Blame {
     /// Returns who failed when a connection broke or was not made.
     pub const fn of_link(error: &LinkError) -> Self {
         match error {
+            // Whoever does not know the secret is answered by a web site, or not at all.
+            LinkError::NoAnswer
+            | LinkError::Transport(TransportError::Refused(StreamRefusal::ServerHelloDigest)) => Self::Proxy,
             LinkError::Transport(_) => Self::Protocol { rule: None },
             // Name and password are options of the caller.
             LinkError::Proxy(error) if error.is_about_credentials() => Self::Caller,

@@ -22,7 +22,7 @@ impl CreateKeyError {
     /// Returns whether the same exchange can go on over a new connection, where the server repeats its answer.
     pub const fn can_resume(&self) -> bool {
         match self {
-            Self::Link(LinkError::Io(_) | LinkError::Closed) => true,
+            Self::Link(LinkError::Io(_) | LinkError::Closed | LinkError::NoAnswer) => true,
             Self::Link(LinkError::TimedOut { waiting_for, .. }) => !matches!(waiting_for, Wait::FirstBytes),
             Self::Link(_) | Self::Refused(_) | Self::Handshake(_) => false,
         }

@@ -223,6 +223,15 @@ impl Link {
     }
 
     fn on_end(&self, error: Option<io::Error>) -> LinkError {
+        let awaits_stream = match &self.stage {
+            Stage::Opening(opening) => opening.awaits_stream(),
+            Stage::Stream(..) => true,
+            Stage::Connecting | Stage::Http(_) => false,
+        };
+        let is_closed = error.as_ref().is_none_or(|error| error.kind() == io::ErrorKind::ConnectionReset);
+        if awaits_stream && is_closed && !self.has_read && self.options.connector.has_secret() {
+            return LinkError::NoAnswer;
+        }
         match &self.stage {
             Stage::Opening(opening) => opening.on_end(error),
             _ => error.map_or(LinkError::Closed, LinkError::Io),

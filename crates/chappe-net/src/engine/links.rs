@@ -468,7 +468,7 @@ mod tests {
 
     use chappe_carrier::Endpoint;
     use chappe_framing::UnixTime;
-    use chappe_transport::{Connector, Framing};
+    use chappe_transport::{Connector, DcId, Domain, Framing, ProxySecret};
 
     use super::*;
     use crate::options::Carrier;
@@ -552,6 +552,47 @@ mod tests {
         assert_eq!(written(&mut links, second), Some([7; 4]));
         let room = links.begin_read(second).expect("it reads");
         let lost = links.end_read(NOW, second, room, Ok(0));
+        assert!(matches!(lost, Input::Down { error: LinkError::Closed, .. }), "{lost:?}");
+    }
+
+    #[test]
+    fn a_proxy_that_closes_without_a_word_is_told_from_the_network() {
+        let secret = ProxySecret::padded([7; 16]);
+        let fake_tls = ProxySecret::fake_tls([7; 16], Domain::new("example.com").expect("it is a name"));
+        let plain = Connector::obfuscated(Framing::Intermediate, None).expect("it has a tag");
+        for (connector, has_secret) in [
+            (Connector::proxy(&secret, DcId::production(2)), true),
+            (Connector::proxy(&fake_tls, DcId::production(2)), true),
+            (plain, false),
+        ] {
+            for (end, is_closed) in [
+                (Ok(0), true),
+                (Err(io::ErrorKind::ConnectionReset.into()), true),
+                (Err(io::ErrorKind::NetworkUnreachable.into()), false),
+            ] {
+                let mut links = Links::new(Drbg::from_seed([1; 32]));
+                links.dial(NOW, ([127, 0, 0, 1], 443).into(), Arc::new(DialOptions::new(connector.clone())));
+                let socket = connect(&mut links);
+                while written(&mut links, socket).is_some() {}
+                let room = links.begin_read(socket).expect("it reads");
+                let Input::Down { error, .. } = links.end_read(NOW, socket, room, end) else {
+                    panic!("it ended")
+                };
+                assert_eq!(matches!(error, LinkError::NoAnswer), has_secret && is_closed, "{error:?}");
+            }
+        }
+        // After a first byte, the proxy knows the secret.
+        let mut links = Links::new(Drbg::from_seed([1; 32]));
+        let connector = Connector::proxy(&secret, DcId::production(2));
+        links.dial(NOW, ([127, 0, 0, 1], 443).into(), Arc::new(DialOptions::new(connector)));
+        let socket = connect(&mut links);
+        while written(&mut links, socket).is_some() {}
+        let Input::Frames { frames, .. } = read(&mut links, socket, &[7]) else {
+            panic!("a byte of a frame")
+        };
+        links.put_back(socket, frames);
+        let room = links.begin_read(socket).expect("it reads");
+        let lost = links.end_read(NOW, socket, room, Ok(0));
         assert!(matches!(lost, Input::Down { error: LinkError::Closed, .. }), "{lost:?}");
     }
 
