@@ -19,14 +19,14 @@ use crate::time::MonoTime;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AckQueue {
     ids: VecDeque<MsgId>,
-    /// When the queue must be sent even if nothing else is.
-    deadline: Option<MonoTime>,
+    /// When the queue must be sent even if nothing else is; of no meaning while it is empty.
+    due: MonoTime,
 }
 
 impl AckQueue {
     /// Creates an empty queue.
     pub(crate) const fn new() -> Self {
-        Self { ids: VecDeque::new(), deadline: None }
+        Self { ids: VecDeque::new(), due: MonoTime::ZERO }
     }
 
     /// Returns how many ids wait.
@@ -44,48 +44,49 @@ impl AckQueue {
     /// A forgotten acknowledgement costs a repetition by the other side and nothing else.
     #[inline]
     pub(crate) fn push(&mut self, id: MsgId, now: MonoTime, delay: Duration, limit: usize) {
-        if self.ids.len() >= limit {
+        if self.ids.is_empty() {
+            // Time does not run backwards, so the first to wait is the first that is due.
+            self.due = now + delay;
+        } else if self.ids.len() >= limit {
             self.ids.pop_front();
         }
+        if self.ids.len() == self.ids.capacity() {
+            self.grow();
+        }
         self.ids.push_back(id);
-        // Time does not run backwards, so the first to wait is the first that is due.
-        self.deadline.get_or_insert_with(|| now + delay);
+    }
+
+    /// Grows by doubling from one: most sessions owe one acknowledgement at a time, and a deque would begin with four.
+    #[cold]
+    fn grow(&mut self) {
+        self.ids.reserve_exact(self.ids.len().max(1));
     }
 
     /// Makes whatever waits due at once.
     pub(crate) fn hurry(&mut self, now: MonoTime) {
-        if !self.ids.is_empty() {
-            self.deadline = Some(now);
-        }
+        self.due = now;
     }
 
     /// Returns whether a packet should be made for the acknowledgements alone.
     #[inline]
     pub(crate) fn is_due(&self, now: MonoTime, count: usize) -> bool {
-        !self.ids.is_empty()
-            && (self.ids.len() >= count || self.deadline.is_some_and(|deadline| deadline <= now))
+        !self.ids.is_empty() && (self.ids.len() >= count || self.due <= now)
     }
 
     /// Returns when the queue must be sent at the latest.
     pub(crate) fn deadline(&self) -> Option<MonoTime> {
-        self.deadline
+        (!self.ids.is_empty()).then_some(self.due)
     }
 
     /// Takes out the oldest ids, at most `max`.
     pub(crate) fn drain(&mut self, max: usize) -> impl ExactSizeIterator<Item = MsgId> + '_ {
         let count = self.ids.len().min(max);
-        if count == self.ids.len() {
-            self.deadline = None;
-        }
         self.ids.drain(..count)
     }
 
     /// Forgets those that need not be sent.
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(MsgId) -> bool) {
         self.ids.retain(|id| keep(*id));
-        if self.ids.is_empty() {
-            self.deadline = None;
-        }
     }
 
     /// Returns whether nothing waits and yet there is memory for more than so many.
@@ -103,7 +104,6 @@ impl AckQueue {
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         self.ids.clear();
-        self.deadline = None;
     }
 }
 

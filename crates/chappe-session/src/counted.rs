@@ -49,6 +49,10 @@ impl<T> VecDeque<T> {
         self.0.capacity()
     }
 
+    pub(crate) fn reserve_exact(&mut self, more: usize) {
+        self.0.reserve_exact(more);
+    }
+
     pub(crate) fn front(&self) -> Option<&T> {
         self.0.front()
     }

@@ -42,12 +42,15 @@ impl Calls {
                 continue;
             }
             bytes += len;
+            if self.chosen.len() == self.chosen.capacity() {
+                self.chosen.reserve_exact(self.chosen.len().max(1));
+            }
             self.chosen.push(call);
             if alone {
                 break;
             }
         }
-        self.chosen_bytes = bytes;
+        self.chosen_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
     }
 
     /// Puts the choice back into the queue: the calls go with a later packet.
@@ -67,7 +70,7 @@ impl Calls {
     /// Returns the bytes of the calls chosen for the next packet.
     #[inline]
     pub(in crate::client) const fn chosen_bytes(&self) -> usize {
-        self.chosen_bytes
+        self.chosen_bytes as usize
     }
 
     /// Returns the calls chosen for the next packet.

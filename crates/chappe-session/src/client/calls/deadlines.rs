@@ -3,6 +3,7 @@
 //! Both lists may hold notes about calls that have ended. These are skipped, and removed when they outnumber the
 //! others.
 
+use alloc::boxed::Box;
 use alloc::collections::{BinaryHeap, VecDeque};
 use core::cmp::Reverse;
 
@@ -11,12 +12,15 @@ use chappe_framing::MsgId;
 use super::{CallId, Calls, Slot};
 use crate::time::MonoTime;
 
+/// Calls by the time at which they end without an answer.
+type Timeouts = BinaryHeap<Reverse<(MonoTime, CallId)>>;
+
 /// Which calls need attention, and when.
 #[derive(Debug, Default)]
 pub(super) struct Deadlines {
     /// Calls in flight by the time at which their state is asked for. At most one note for each message.
     pub(super) unanswered: VecDeque<(MonoTime, CallId, MsgId)>,
-    pub(super) timeouts: BinaryHeap<Reverse<(MonoTime, CallId)>>,
+    pub(super) timeouts: Option<Box<Timeouts>>,
 }
 
 impl Calls {
@@ -85,11 +89,11 @@ impl Calls {
 
     /// Removes and returns the next call whose time is over.
     pub(in crate::client) fn pop_timed_out(&mut self, now: MonoTime) -> Option<CallId> {
-        while let Some(&Reverse((at, call))) = self.deadlines.timeouts.peek() {
+        while let Some(&Reverse((at, call))) = self.deadlines.timeouts.as_ref()?.peek() {
             if self.get(call).is_some() && at > now {
                 return None;
             }
-            self.deadlines.timeouts.pop();
+            self.deadlines.timeouts.as_mut()?.pop();
             if self.get(call).is_some() {
                 return Some(call);
             }
@@ -102,17 +106,17 @@ impl Calls {
         self.skip_settled();
         self.shrink();
         let ask = self.deadlines.unanswered.front().map(|entry| entry.0);
-        let timeout = self.deadlines.timeouts.peek().map(|entry| entry.0.0);
+        let timeout =
+            self.deadlines.timeouts.as_ref().and_then(|timeouts| timeouts.peek()).map(|entry| entry.0.0);
         ask.into_iter().chain(timeout).min()
     }
 
     /// Removes notes about calls that have ended, when they outnumber the others.
     fn shrink(&mut self) {
         let most = 2 * self.pending() + 64;
-        if self.deadlines.timeouts.len() > most {
-            let mut timeouts = core::mem::take(&mut self.deadlines.timeouts);
+        if let Some(mut timeouts) = self.deadlines.timeouts.take_if(|timeouts| timeouts.len() > most) {
             timeouts.retain(|entry| self.get(entry.0.1).is_some());
-            self.deadlines.timeouts = timeouts;
+            self.deadlines.timeouts = Some(timeouts);
         }
         if self.queue.len() > most {
             let mut queue = core::mem::take(&mut self.queue);

@@ -14,6 +14,7 @@ mod slot;
 #[cfg(test)]
 mod tests;
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
@@ -51,7 +52,7 @@ pub(super) struct Calls {
     deadlines: Deadlines,
     /// The calls of the packet being made, and their bytes.
     chosen: Vec<CallId>,
-    chosen_bytes: usize,
+    chosen_bytes: u32,
     // Counts of slots, whose numbers have 32 bits.
     pending: u32,
     /// Calls that were sent and wait for an answer.
@@ -59,7 +60,7 @@ pub(super) struct Calls {
     queued: u32,
     pending_bytes: usize,
     /// Quick acknowledgements that are expected, and for which calls.
-    quick_acks: Vec<(QuickAckToken, CallId)>,
+    quick_acks: Option<Box<QuickAcks>>,
 }
 
 /// Memory that a free slot may keep for the next call, and all of them together.
@@ -71,6 +72,9 @@ const WRAPPERS: usize = 64 << 10;
 
 /// Most quick acknowledgements that are expected at once; beyond it none is requested.
 const QUICK_ACKS: usize = 256;
+
+/// Quick acknowledgements that are expected. Few sessions ask for any.
+type QuickAcks = Vec<(QuickAckToken, CallId)>;
 
 /// No slot.
 const NONE: u32 = u32::MAX;
@@ -89,7 +93,7 @@ impl Default for Calls {
             pending_bytes: 0,
             waiting: 0,
             queued: 0,
-            quick_acks: Vec::new(),
+            quick_acks: None,
         }
     }
 }
@@ -258,13 +262,17 @@ impl Calls {
         slot.alone = false;
         slot.cancelled = false;
         if !options.after.is_empty() {
-            slot.after = core::mem::take(&mut options.after);
+            slot.after = core::mem::take(&mut options.after).into_boxed_slice();
         }
         self.pending += 1;
         self.queued += 1;
+        if self.queue.len() == self.queue.capacity() {
+            // Not four at once, as for the slots.
+            self.queue.reserve_exact(self.queue.len().max(1));
+        }
         self.queue.push_back(call);
         if let Some(timeout) = options.timeout {
-            self.deadlines.timeouts.push(Reverse((now + timeout, call)));
+            self.deadlines.timeouts.get_or_insert_default().push(Reverse((now + timeout, call)));
         }
     }
 
@@ -288,7 +296,7 @@ impl Calls {
         let Some(slot) = self.get_mut(call) else {
             return false;
         };
-        slot.after = Vec::new();
+        slot.after = Box::default();
         let (stage, bytes) = (slot.stage, slot.body.len());
         self.pending -= 1;
         self.pending_bytes -= bytes;
@@ -383,8 +391,9 @@ impl Calls {
         for place in 0..self.chosen.len() {
             let call = self.chosen[place];
             let wants = self.get(call).is_some_and(|slot| slot.quick_ack);
-            if wants && self.quick_acks.len() < QUICK_ACKS {
-                self.quick_acks.push((token, call));
+            let quick_acks = self.quick_acks.as_ref().map_or(0, |acks| acks.len());
+            if wants && quick_acks < QUICK_ACKS {
+                self.quick_acks.get_or_insert_default().push((token, call));
                 is_wanted = true;
             }
         }
@@ -393,18 +402,19 @@ impl Calls {
 
     /// Removes and returns a call that a quick acknowledgement is about. Several may have travelled in one packet.
     pub(super) fn pop_quick_acked(&mut self, token: QuickAckToken) -> Option<CallId> {
-        let place = self.quick_acks.iter().position(|entry| entry.0 == token)?;
-        Some(self.quick_acks.remove(place).1)
+        let quick_acks = self.quick_acks.as_mut()?;
+        let place = quick_acks.iter().position(|entry| entry.0 == token)?;
+        Some(quick_acks.remove(place).1)
     }
 
     /// Forgets the quick acknowledgements that are expected.
     pub(super) fn forget_quick_acks(&mut self) {
-        self.quick_acks.clear();
+        self.quick_acks = None;
     }
 
     /// The connection is gone, and it is unknown what arrived.
     pub(super) fn on_disconnected(&mut self) {
-        self.quick_acks.clear();
+        self.quick_acks = None;
         self.forget_watches();
         let mut again = Vec::new();
         for call in self.in_flight(|_| true) {

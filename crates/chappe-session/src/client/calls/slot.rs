@@ -1,5 +1,6 @@
 //! One call: what is to be sent, and how far it is.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use chappe_framing::{MessageHeader, MsgId};
@@ -17,7 +18,7 @@ pub(in crate::client) struct Slot {
     /// Serialized query, packed if that pays, without any wrapper.
     pub(in crate::client) body: Vec<u8>,
     /// Calls that must be executed before.
-    pub(in crate::client) after: Vec<CallId>,
+    pub(in crate::client) after: Box<[CallId]>,
     pub(in crate::client) repeat: Repeat,
     /// How often it was sent.
     pub(in crate::client) attempts: u8,
@@ -101,12 +102,12 @@ pub(super) enum Fate {
 }
 
 impl Slot {
-    pub(in crate::client) const fn free(next: u32) -> Self {
+    pub(in crate::client) fn free(next: u32) -> Self {
         Self {
             generation: 0,
             stage: Stage::Free { next },
             body: Vec::new(),
-            after: Vec::new(),
+            after: Box::default(),
             repeat: Repeat::AfterAsking,
             attempts: 0,
             quick_ack: false,
