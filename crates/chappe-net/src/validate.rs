@@ -171,6 +171,11 @@ impl DialOptions {
     pub fn validate(&self) -> Result<(), InvalidOption> {
         if let Some(proxy) = &self.proxy {
             check_proxy(proxy)?;
+            if proxy.forwards_requests() && (self.carrier.http().is_none() || self.carrier.is_tls()) {
+                let reason =
+                    "a proxy that forwards requests carries HTTP without TLS alone: use `Carrier::Http`";
+                return Err(InvalidOption::new("proxy", reason));
+            }
         }
         not_zero("connect_timeout", self.connect_timeout)?;
         not_zero("proxy_timeout", self.proxy_timeout)?;

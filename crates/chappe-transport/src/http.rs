@@ -307,6 +307,35 @@ pub fn request_head_into(
     Ok(())
 }
 
+/// Appends the head of a request to a proxy that forwards it to `host`, RFC 9112 section 3.2.2. `authorization` is the value of
+/// the field `Proxy-Authorization`.
+///
+/// # Errors
+///
+/// [`HttpError::UnusableName`] if `host`, `path` or `authorization` would break the head.
+pub fn forwarded_head_into(
+    out: &mut Vec<u8>,
+    host: &str,
+    path: &str,
+    authorization: Option<&str>,
+    body_len: usize,
+) -> Result<(), TransportError> {
+    check_names(host, path)?;
+    let is_field = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if !authorization.is_none_or(is_field) {
+        return Err(HttpError::UnusableName.into());
+    }
+    let len = body_len.to_string();
+    let (field, value, end) = match authorization {
+        Some(value) => ("\r\nProxy-Authorization: ", value, "\r\n\r\n"),
+        None => ("", "", "\r\n\r\n"),
+    };
+    let parts = ["POST http://", host, path, " HTTP/1.1\r\nHost: ", host, "\r\nContent-Length: ", &len];
+    let rest = ["\r\nConnection: keep-alive", field, value, end];
+    parts.iter().chain(&rest).for_each(|part| out.extend_from_slice(part.as_bytes()));
+    Ok(())
+}
+
 /// Rejects names that would break a head.
 pub(crate) fn check_names(host: &str, path: &str) -> Result<(), HttpError> {
     let visible = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());

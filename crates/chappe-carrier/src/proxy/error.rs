@@ -30,6 +30,8 @@ pub enum ProxyError {
     CredentialsRefused,
     /// The name is empty, or it or the password is longer than 255 bytes.
     UnusableCredentials,
+    /// The proxy forwards requests of HTTP and makes no connections.
+    OnlyRequests,
     /// The target is not `HOST:PORT`, or this kind of proxy cannot carry it: SOCKS names of more than 255 bytes, SOCKS4 IPv6
     /// addresses.
     UnusableTarget,
@@ -119,6 +121,7 @@ impl fmt::Display for ProxyError {
             Self::UnusableCredentials => {
                 f.write_str("a name for SOCKS must have 1 to 255 bytes, and a password at most 255")
             }
+            Self::OnlyRequests => f.write_str("the proxy forwards requests of HTTP and nothing else"),
             Self::UnusableTarget => f.write_str(
                 "the proxy cannot be asked for this target: give HOST:PORT, HOST with 255 bytes at most, \
                  and no IPv6 address for SOCKS4",

@@ -26,10 +26,7 @@ impl HttpConnect {
         out: &mut Zeroizing<Vec<u8>>,
     ) -> Self {
         let request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n");
-        let authorization = credentials.map(|Credentials { name, password }| {
-            let pair = Zeroizing::new([name.as_bytes(), b":", password.as_bytes()].concat());
-            Zeroizing::new(BASE64.encode(&pair))
-        });
+        let authorization = credentials.map(basic);
         // A buffer that grows leaves copies of the password behind.
         out.reserve(request.len() + HEADER.len() + authorization.as_ref().map_or(0, |text| text.len()) + 4);
         out.extend_from_slice(request.as_bytes());
@@ -50,13 +47,29 @@ impl HttpConnect {
         match status {
             // Whatever of 2xx it is, there is no body: the tunnel begins behind the empty line.
             200..=299 => Ok(true),
-            407 if unsupported.is_some() => {
-                Err(ProxyError::UnsupportedScheme { scheme: unsupported.unwrap_or(AuthScheme::Other) })
-            }
-            407 if self.has_credentials => Err(ProxyError::CredentialsRefused),
-            407 => Err(ProxyError::NoCommonMethod),
+            407 => Err(unauthorized(unsupported, self.has_credentials)),
             status => Err(ProxyError::HttpRefused { status }),
         }
+    }
+}
+
+/// Returns name and password as `Basic` sends them, RFC 7617.
+pub(crate) fn basic(credentials: &Credentials) -> Zeroizing<String> {
+    let Credentials { name, password } = credentials;
+    let pair = Zeroizing::new([name.as_bytes(), b":", password.as_bytes()].concat());
+    Zeroizing::new(BASE64.encode(&pair))
+}
+
+/// Returns the error for status 407, by the head of the answer.
+pub(crate) fn on_unauthorized(head: &[u8], has_credentials: bool) -> ProxyError {
+    unauthorized(unsupported_scheme(head), has_credentials)
+}
+
+fn unauthorized(unsupported: Option<AuthScheme>, has_credentials: bool) -> ProxyError {
+    match unsupported {
+        Some(scheme) => ProxyError::UnsupportedScheme { scheme },
+        None if has_credentials => ProxyError::CredentialsRefused,
+        None => ProxyError::NoCommonMethod,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Proxies that are not part of MTProto: SOCKS5, SOCKS4 and HTTP CONNECT.
+//! Proxies that are not part of MTProto: SOCKS5, SOCKS4, HTTP CONNECT, and HTTP proxies that forward requests.
 //!
 //! They are machines without a socket: bytes in, bytes out, the same for both drivers. Another kind, MTProxy, is
 //! part of the [`Connector`](chappe_transport::Connector), and can be reached through one of these.
@@ -13,7 +13,7 @@
 //! A proxy is not trusted with anything: it sees the datacenter's address and encrypted envelopes.
 
 mod error;
-mod http_connect;
+pub(crate) mod http_connect;
 mod socks4;
 mod socks5;
 
@@ -54,6 +54,14 @@ pub enum Proxy {
         /// Name and password, if the proxy asks for them; sent as `Basic`, which hides nothing.
         credentials: Option<Credentials>,
     },
+    /// A proxy that forwards requests of HTTP/1.1, for networks whose proxies refuse `CONNECT`. It carries HTTP without TLS and
+    /// nothing else.
+    HttpForward {
+        /// `HOST:PORT` of the proxy, looked up for each connection.
+        address: String,
+        /// Name and password, if the proxy asks for them; sent as `Basic` with each request.
+        credentials: Option<Credentials>,
+    },
 }
 
 impl Proxy {
@@ -86,11 +94,23 @@ impl Proxy {
         Self::HttpConnect { address: address.into(), credentials: None }
     }
 
+    /// An HTTP proxy at `HOST:PORT` that forwards requests and asks for no credentials.
+    pub fn http_forward(address: impl Into<String>) -> Self {
+        Self::HttpForward { address: address.into(), credentials: None }
+    }
+
+    /// Returns whether the proxy forwards requests of HTTP, and no connections.
+    pub const fn forwards_requests(&self) -> bool {
+        matches!(self, Self::HttpForward { .. })
+    }
+
     /// Sets name and password. SOCKS4 has no password and uses the name alone.
     #[must_use]
     pub fn with_credentials(mut self, given: Credentials) -> Self {
         match &mut self {
-            Self::Socks5 { credentials, .. } | Self::HttpConnect { credentials, .. } => {
+            Self::Socks5 { credentials, .. }
+            | Self::HttpConnect { credentials, .. }
+            | Self::HttpForward { credentials, .. } => {
                 *credentials = Some(given);
             }
             Self::Socks4 { user, .. } => user.clone_from(&given.name),
@@ -112,7 +132,10 @@ impl Proxy {
                 Err("a name for SOCKS4 must have at most 255 bytes, none of them zero")
             }
             // RFC 7617, section 2: the first colon ends the name.
-            Self::HttpConnect { credentials: Some(given), .. } if given.name.contains(':') => {
+            Self::HttpConnect { credentials: Some(given), .. }
+            | Self::HttpForward { credentials: Some(given), .. }
+                if given.name.contains(':') =>
+            {
                 Err("a name for HTTP cannot contain a colon")
             }
             _ => Ok(()),
@@ -124,7 +147,8 @@ impl Proxy {
         match self {
             Self::Socks5 { address, .. }
             | Self::Socks4 { address, .. }
-            | Self::HttpConnect { address, .. } => address,
+            | Self::HttpConnect { address, .. }
+            | Self::HttpForward { address, .. } => address,
         }
     }
 }
@@ -174,7 +198,8 @@ impl Negotiation {
     /// # Errors
     ///
     /// [`ProxyError::UnusableCredentials`] if this kind of proxy cannot carry the credentials, and [`ProxyError::UnusableTarget`] if
-    /// it cannot carry the target, or that is no `HOST:PORT`.
+    /// it cannot carry the target, or that is no `HOST:PORT`. [`ProxyError::OnlyRequests`] for a proxy without an exchange: see
+    /// [`HttpLane::through`](crate::HttpLane::through).
     pub fn start(proxy: &Proxy, target: &Address, out: &mut Zeroizing<Vec<u8>>) -> Result<Self, ProxyError> {
         if target.socket().is_none() && target.name().is_none() {
             return Err(ProxyError::UnusableTarget);
@@ -183,6 +208,7 @@ impl Negotiation {
             Proxy::Socks5 { credentials, .. } => {
                 Ok(Self(Machine::Socks5(Socks5::start(target.clone(), credentials.clone(), out)?)))
             }
+            Proxy::HttpForward { .. } => Err(ProxyError::OnlyRequests),
             Proxy::Socks4 { user, .. } => Ok(Self(Machine::Socks4(Socks4::start(target, user, out)?))),
             Proxy::HttpConnect { credentials, .. } => {
                 Ok(Self(Machine::HttpConnect(HttpConnect::start(target, credentials.as_ref(), out))))

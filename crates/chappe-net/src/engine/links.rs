@@ -466,7 +466,7 @@ impl Connection {
 mod tests {
     use std::time::Duration;
 
-    use chappe_carrier::Endpoint;
+    use chappe_carrier::{Endpoint, Proxy};
     use chappe_framing::UnixTime;
     use chappe_transport::{Connector, DcId, Domain, Framing, ProxySecret};
 
@@ -539,6 +539,30 @@ mod tests {
         while let Some(action) = links.poll_action() {
             assert!(!matches!(action, Action::Connect { .. }), "four sockets are enough");
         }
+    }
+
+    #[test]
+    fn requests_are_forwarded_by_a_proxy_without_connect() {
+        let mut options = DialOptions::new(Connector::plain(Framing::Intermediate));
+        options.carrier = Carrier::Http(Endpoint::http("localhost"));
+        options.proxy = Some(Proxy::http_forward("127.0.0.1:3128"));
+        assert!(options.validate().is_ok());
+        let mut links = Links::new(Drbg::from_seed([1; 32]));
+        let connection = links.dial(NOW, ([127, 0, 0, 1], 80).into(), Arc::new(options.clone()));
+        let Some(Action::Connect { socket, address, .. }) = links.poll_action() else {
+            panic!("it connects")
+        };
+        assert_eq!(address.to_string(), "127.0.0.1:3128", "the proxy is dialled");
+        links.handle_connected(NOW, socket);
+        send(&mut links, connection, [7; 4]);
+        let buffer = links.begin_write(socket).expect("there is no exchange before the request");
+        assert!(buffer.bytes().starts_with(b"POST http://127.0.0.1:80/api HTTP/1.1\r\n"));
+        let count = buffer.bytes().len();
+        links.end_write(NOW, socket, buffer, Ok(count));
+        let answer = read(&mut links, socket, b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nback");
+        assert!(matches!(answer, Input::Answer { outcome: Ok(payload), .. } if payload == b"back"));
+        options.carrier = Carrier::Tcp;
+        assert!(options.validate().is_err(), "a stream cannot be forwarded");
     }
 
     #[test]

@@ -27,6 +27,8 @@ use crate::options::DialOptions;
 #[derive(Debug)]
 pub(super) struct Opening {
     options: Arc<DialOptions>,
+    /// The datacenter's address, for a proxy that forwards requests to it.
+    target: Address,
     stage: Stage,
     /// Wiped: the answer to a proxy can contain a password.
     out: Zeroizing<Vec<u8>>,
@@ -72,11 +74,13 @@ impl Opening {
     ) -> Result<Self, LinkError> {
         let buf = ReadBuf::new(&ConnectionLimits::DEFAULT);
         let (stage, stack) = (Stage::Over, Stack::default());
-        let mut opening = Self { options, stage, out: Zeroizing::default(), stack, buf };
+        let target = target.clone();
+        let mut opening = Self { options, target, stage, out: Zeroizing::default(), stack, buf };
         match &opening.options.proxy {
             None => opening.start_carrier(now, rng)?,
+            Some(proxy) if proxy.forwards_requests() => opening.start_carrier(now, rng)?,
             Some(proxy) => {
-                opening.stage = Stage::Proxy(Negotiation::start(proxy, target, &mut opening.out)?);
+                opening.stage = Stage::Proxy(Negotiation::start(proxy, &opening.target, &mut opening.out)?);
             }
         }
         Ok(opening)
@@ -137,7 +141,13 @@ impl Opening {
                 let (outgoing, ingoing) = join_over(connection, self.buf, self.stack);
                 Ok(Opened::Stream(outgoing, ingoing))
             }
-            Stage::Http(endpoint) => Ok(Opened::Http(HttpLane::new(endpoint, self.stack, self.buf))),
+            Stage::Http(endpoint) => {
+                let lane = HttpLane::new(endpoint, self.stack, self.buf);
+                Ok(Opened::Http(match &self.options.proxy {
+                    Some(proxy) => lane.through(proxy, &self.target),
+                    None => lane,
+                }))
+            }
             _ => Err(LinkError::Closed),
         }
     }
