@@ -200,6 +200,11 @@ impl FrameReader {
         self.is_empty() && !writer.carrier().is_some_and(Carried::is_partial)
     }
 
+    /// Returns whether it is empty and holds memory, which [`release`](Self::release) gives back.
+    pub fn is_idle(&self) -> bool {
+        self.is_empty() && (self.buf.memory() > 0 || self.raw.as_ref().is_some_and(|raw| raw.capacity() > 0))
+    }
+
     /// Returns whether it is empty and holds more memory than an idle connection should.
     pub fn is_large(&self) -> bool {
         self.is_empty() && self.buf.memory() > ONE_READ

@@ -88,7 +88,7 @@ impl Client {
         let claim = StoreHandle::claim(&mut options, id).map(|claim| Box::pin(claim) as Claiming);
         let unreadable = options.unreadable();
         let updates = Arc::new(UpdateQueue::new(options.updates.clone()));
-        let (queue, has_store, options) = (Arc::clone(&updates), claim.is_some(), Arc::new(options));
+        let (queue, has_store) = (Arc::clone(&updates), claim.is_some());
         let engine = |now, waker: &Waker| {
             let mut engine = Engine::new(id, options, has_store, queue, now, rng);
             engine.join(waker);

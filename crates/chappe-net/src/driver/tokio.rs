@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{Clock, Driver, Socket, Sockets, limit_unsent, share};
 use crate::engine::{Action, SocketId};
 
-/// A connection on which nothing arrives for this long gives its buffer back, if that has grown.
+/// A connection on which nothing arrives for this long gives its buffer back.
 const CALM: Duration = Duration::from_secs(2);
 
 /// Returns the clock of the runtime, which tests can stop.
@@ -179,8 +179,10 @@ async fn serve(
         connected.may_read.notified().await;
         let mut next = sockets.begin_read(socket);
         while let Some(mut buffer) = next {
-            if buffer.is_large() && timeout(CALM, half.readable()).await.is_err() {
-                buffer.shrink();
+            if buffer.is_idle() && timeout(CALM, half.readable()).await.is_err() {
+                buffer.release();
+                // What it reports, reading reports as well.
+                let _ = half.readable().await;
             }
             let read = match buffer.space() {
                 Ok(space) => half.read(space).await,

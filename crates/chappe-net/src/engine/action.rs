@@ -148,17 +148,17 @@ impl ReadBuffer {
         }
     }
 
-    /// Returns whether it holds nothing, in more memory than an idle connection should have.
+    /// Returns whether it has memory that holds nothing.
     #[cfg(feature = "tokio")]
-    pub(crate) fn is_large(&self) -> bool {
-        matches!(&self.0, Room::Stream(ingoing) if ingoing.is_large())
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(&self.0, Room::Stream(ingoing) if ingoing.is_idle())
     }
 
-    /// Gives memory back that a large frame needed.
+    /// Gives that memory back.
     #[cfg(feature = "tokio")]
-    pub(crate) fn shrink(&mut self) {
+    pub(crate) fn release(&mut self) {
         if let Room::Stream(ingoing) = &mut self.0 {
-            ingoing.shrink();
+            ingoing.release();
         }
     }
 }

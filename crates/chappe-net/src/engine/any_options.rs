@@ -102,7 +102,7 @@ impl World {
         let limit = Arc::new(ConnectionLimit::new(ListenOptions::datacenter(), Drbg::from_seed([seed; 32])));
         let now = Now::new(MonoTime::from_duration(Duration::from_secs(1)), UnixTime::from_secs(START));
         let updates = Arc::new(UpdateQueue::new(options.updates.clone()));
-        let client = Engine::new(ClientId::next(), Arc::new(options), false, updates, now, rng);
+        let client = Engine::new(ClientId::next(), options, false, updates, now, rng);
         let (pipes, wire) = Default::default();
         Self { client, server, limit, pipes, wire, now, steps: 0 }
     }

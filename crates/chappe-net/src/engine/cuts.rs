@@ -86,7 +86,7 @@ impl World {
         keys.add(private_key().public_key().clone());
         let handshake = ClientOptions::new(keys, DcId::production(2));
         let dialling = DialOptions::new(Connector::plain(Framing::Intermediate));
-        let options = Arc::new(ConnectOptions::at(([127, 0, 0, 1], 443), dialling, handshake));
+        let options = ConnectOptions::at(([127, 0, 0, 1], 443), dialling, handshake);
         let now =
             Now::new(MonoTime::from_duration(Duration::from_secs(1)), UnixTime::from_secs(1_800_000_000));
         let updates = Arc::new(UpdateQueue::new(options.updates.clone()));

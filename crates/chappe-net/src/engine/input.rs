@@ -348,9 +348,11 @@ impl Engine {
         }
         self.turn.has_heard = true;
         self.turn.tokens = 0;
+        let pending = self.sink.calls.len();
         match session.handle_frame(now, payload) {
             Ok(events) => {
                 events.for_each(|event| self.sink.on_event(now.mono, event));
+                self.turn.ended += pending - self.sink.calls.len();
                 self.on_proof(now);
                 self.after_session(now);
             }

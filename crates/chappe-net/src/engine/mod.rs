@@ -83,7 +83,8 @@ pub(crate) use self::sink::Wakers;
 #[derive(Debug)]
 pub(crate) struct Engine {
     id: ClientId,
-    options: Arc<ConnectOptions>,
+    /// Without the candidates, which are below.
+    options: Box<ConnectOptions>,
     candidates: Vec<(Address, Arc<DialOptions>)>,
     rng: Drbg,
     session: Option<Box<ClientSession>>,
@@ -129,6 +130,8 @@ struct Turn {
     has_heard: bool,
     /// Calls since then.
     gathered: usize,
+    /// Calls that ended since then: as many are likely to follow them.
+    ended: usize,
     /// Quick acknowledgements since an authenticated frame came.
     tokens: u32,
     /// When the last call was made.
@@ -201,7 +204,7 @@ impl Engine {
     /// Makes an engine. It begins to dial with its first output, and makes a key if it has none.
     pub(crate) fn new(
         id: ClientId,
-        options: Arc<ConnectOptions>,
+        mut options: ConnectOptions,
         has_store: bool,
         updates: Arc<UpdateQueue>,
         now: Now,
@@ -212,7 +215,7 @@ impl Engine {
             deadline: now.mono + options.timing.connect,
             attempts_left: options.backoff.first_attempts.max(1),
         };
-        let candidates = dialled(&options.candidates);
+        let candidates = dialled(std::mem::take(&mut options.candidates));
         let links = Links::new(rng.fork());
         let mut engine = Self {
             id,
@@ -240,14 +243,15 @@ impl Engine {
                 asleep_until: Some(MonoTime::ZERO),
                 has_heard: true,
                 gathered: 0,
+                ended: 0,
                 tokens: 0,
                 called_at: now.mono,
             },
             clocks: Clocks::new(now),
             tally: Tally::default(),
-            options,
+            options: Box::new(options),
         };
-        if engine.options.candidates.is_empty() {
+        if engine.candidates.is_empty() {
             engine.die(Arc::new(ConnectError::NoCandidates));
         } else if !has_store {
             engine.begin(now, None);
@@ -353,15 +357,17 @@ impl Engine {
 
 /// Commands.
 impl Engine {
-    /// Counts a call that was just accepted. Returns whether it should be sent at once: the first call after something
-    /// arrived, or one of many. Calls that follow collect until the driver runs, and share a frame.
-    pub(crate) const fn count_call(&mut self) -> bool {
+    /// Counts a call that was just accepted. Returns whether it should be sent at once: one of many, or, after something
+    /// arrived, the first call, or as many as have ended by it. Calls collect until then or until the driver runs, and share
+    /// a frame.
+    pub(crate) fn count_call(&mut self) -> bool {
         self.turn.gathered += 1;
-        let is_enough = self.turn.gathered >= ENOUGH;
+        let expected = if self.turn.has_heard { self.turn.ended.clamp(1, ENOUGH) } else { ENOUGH };
+        let is_enough = self.turn.gathered >= expected;
         if is_enough {
             self.turn.gathered = 0;
         }
-        self.turn.has_heard || is_enough
+        is_enough
     }
 
     /// Accepts a call; `send` gives it to the session.
@@ -419,7 +425,7 @@ impl Engine {
             return Err(ConnectError::NoCandidates);
         }
         check_candidates(candidates).map_err(ConnectError::InvalidOption)?;
-        self.candidates = dialled(candidates);
+        self.candidates = dialled(candidates.to_vec());
         self.race.replace(candidates.len());
         let is_candidate = |known: &&Connection| !matches!(known.stage, Stage::InUse { .. });
         while let Some(id) = self.connections.iter().find(is_candidate).map(|known| known.id) {
@@ -442,7 +448,6 @@ impl Engine {
 }
 
 /// Returns what is dialled for candidates. Options are shared, since each socket refers to them.
-fn dialled(candidates: &[Candidate]) -> Vec<(Address, Arc<DialOptions>)> {
-    let dialled = candidates.iter();
-    dialled.map(|candidate| (candidate.address.clone(), Arc::new(candidate.dialling.clone()))).collect()
+fn dialled(candidates: Vec<Candidate>) -> Vec<(Address, Arc<DialOptions>)> {
+    candidates.into_iter().map(|candidate| (candidate.address, Arc::new(candidate.dialling))).collect()
 }

@@ -130,7 +130,7 @@ impl Engine {
             if let Some(polls) = &mut self.polls {
                 polls.push_back(now.mono);
             }
-            (self.turn.has_heard, self.turn.gathered) = (false, 0);
+            (self.turn.has_heard, self.turn.gathered, self.turn.ended) = (false, 0, 0);
             if transmit.quick_ack.is_some() { AckRequest::Quick } else { AckRequest::No }
         };
         self.send(now, connection, frame, ack);

@@ -53,8 +53,7 @@ impl Script {
         let now =
             Now::new(MonoTime::from_duration(Duration::from_secs(1)), UnixTime::from_secs(1_800_000_000));
         let updates = Arc::new(UpdateQueue::new(options.updates.clone()));
-        let engine =
-            Engine::new(ClientId::next(), Arc::new(options), false, updates, now, Drbg::from_seed([1; 32]));
+        let engine = Engine::new(ClientId::next(), options, false, updates, now, Drbg::from_seed([1; 32]));
         Self { engine, now, dialled: None }
     }
 
@@ -409,7 +408,7 @@ fn a_driver_sleeps_while_a_store_loads() {
     let mut script = Script::new(options.clone());
     let updates = Arc::new(UpdateQueue::new(options.updates.clone()));
     script.engine =
-        Engine::new(ClientId::next(), Arc::new(options), true, updates, script.now, Drbg::from_seed([1; 32]));
+        Engine::new(ClientId::next(), options, true, updates, script.now, Drbg::from_seed([1; 32]));
     assert!(matches!(script.engine.poll_action(script.now), Action::Store(_)), "it claims the slot");
     assert!(script.engine.handle_claimed());
     assert!(matches!(script.engine.poll_action(script.now), Action::Store(_)), "it loads");
