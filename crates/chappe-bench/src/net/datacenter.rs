@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use chappe_crypto::rsa::KeyRing;
-use chappe_handshake::{ClientOptions, DcId, KeyKind};
+use chappe_handshake::{ClientOptions, DcId};
 use chappe_loopback::Loopback;
 use chappe_net::store::{MemoryStore, Slot, load_state};
 use chappe_net::{ConnectOptions, DialOptions};
