@@ -449,7 +449,14 @@ impl Sockets {
     /// Writes what the socket takes at once. Returns whether it takes no more at present: then call again once it can be
     /// written to.
     pub fn flush(&self, socket: SocketId) -> bool {
-        let mut claim = self.0.with_state(|state, _| state.claim(socket));
+        let mut claim = self.0.with_state(|state, _| {
+            let claim = state.claim(socket);
+            if claim.is_none() {
+                // Somebody else writes. If the socket does not take everything, the driver is told once more.
+                state.machine.links().write_later(socket);
+            }
+            claim
+        });
         while let Some(present) = claim {
             let (is_blocked, next) = self.0.write(present);
             match next {
@@ -535,6 +542,37 @@ mod tests {
         let socket = is_blocked.expect("it was blocked");
         assert!(!sockets.flush(socket), "it takes everything now");
         assert!(handle.taken.load(Ordering::SeqCst) > 0, "the bytes are lost");
+    }
+
+    #[test]
+    fn what_a_caller_could_not_write_is_written_by_the_driver_that_came_too_late() {
+        let (_client, driver) =
+            Client::with_driver(ConnectOptions::production(2), Now::from_system, || {}).expect("randomness");
+        let (sockets, handle) = (driver.sockets(), Arc::<Blocked>::default());
+        let mut connected = None;
+        let socket = loop {
+            match driver.poll_action() {
+                Action::Connect { socket, .. } if connected.is_none() => {
+                    assert!(sockets.connected(socket, Arc::clone(&handle) as Arc<dyn Socket>));
+                    connected = Some(socket);
+                }
+                Action::Write(socket) => break socket,
+                Action::WaitUntil(_) | Action::Finished => panic!("nothing to write"),
+                _ => {}
+            }
+        };
+        let claim = sockets.0.with_state(|state, _| state.claim(socket)).expect("something to write");
+        assert!(!sockets.flush(socket), "somebody else writes");
+        let (is_blocked, next) = sockets.0.write(claim);
+        assert!(is_blocked);
+        sockets.0.write_out(next);
+        loop {
+            match driver.poll_action() {
+                Action::Write(again) => break assert_eq!(again, socket),
+                Action::WaitUntil(_) | Action::Finished => panic!("nobody writes any more"),
+                _ => {}
+            }
+        }
     }
 
     #[test]

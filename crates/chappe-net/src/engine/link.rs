@@ -318,6 +318,11 @@ impl Link {
         is_due
     }
 
+    /// The driver must be told again if something is left to write.
+    pub(super) const fn write_later(&mut self) {
+        self.writing.is_announced = false;
+    }
+
     /// Lends what is to be written; `None` if there is nothing or somebody else writes.
     pub(super) fn begin_write(&mut self) -> Option<WriteBuffer> {
         let pending = self.writing.pending.take()?;

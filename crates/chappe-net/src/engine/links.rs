@@ -233,6 +233,13 @@ impl Links {
         self.link(socket)?.begin_write()
     }
 
+    /// The driver wanted to write while somebody else did: it is told again if something is left.
+    pub(crate) fn write_later(&mut self, socket: SocketId) {
+        if let Some(link) = self.link(socket) {
+            link.write_later();
+        }
+    }
+
     /// Takes the buffer back with what the socket took of it.
     pub(crate) fn end_write(
         &mut self,
