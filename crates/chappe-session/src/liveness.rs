@@ -23,7 +23,11 @@ pub(crate) const SLOWEST_RATE: u64 = 1024;
 /// Most unauthenticated bytes that prolong a connection: the largest frame, and what surrounds it.
 const MOST_UNPROVEN: u32 = (16 << 20) + (64 << 10);
 
-/// When to ping and when to give up. All times have a floor and grow with the round trip.
+/// Longest silence that a slow round trip excuses. A round trip that was measured while the machine slept or the network
+/// was away is no measure of the link.
+const LONGEST_PATIENCE: u64 = 60 * 1_000_000_000;
+
+/// When to ping and when to give up. All times have a floor and grow with the round trip, up to a minute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LivenessPolicy {
@@ -88,14 +92,18 @@ impl LivenessPolicy {
     /// In nanoseconds, as is the round trip.
     #[inline]
     fn busy_ping(&self, rtt: u64) -> u64 {
-        MonoTime::from_duration(self.busy_ping).as_nanos().max(rtt.saturating_mul(self.busy_ping_rtts.into()))
+        Self::patience(self.busy_ping, rtt, self.busy_ping_rtts)
     }
 
     /// In nanoseconds, as is the round trip.
     fn dead_after(&self, rtt: u64) -> u64 {
-        MonoTime::from_duration(self.dead_after)
-            .as_nanos()
-            .max(rtt.saturating_mul(self.dead_after_rtts.into()))
+        Self::patience(self.dead_after, rtt, self.dead_after_rtts)
+    }
+
+    #[inline]
+    fn patience(least: Duration, rtt: u64, rtts: u32) -> u64 {
+        let slow = rtt.saturating_mul(rtts.into()).min(LONGEST_PATIENCE);
+        MonoTime::from_duration(least).as_nanos().max(slow)
     }
 }
 
@@ -432,11 +440,22 @@ mod tests {
     fn a_slow_link_is_not_taken_for_a_dead_one() {
         let mut live = Liveness::new(at(0));
         live.on_ping_sent(at(0), 1);
-        assert!(live.on_pong(at(10), 1));
-        assert_eq!(live.rtt(), Some(Duration::from_secs(10)));
+        assert!(live.on_pong(at(5), 1));
+        assert_eq!(live.rtt(), Some(Duration::from_secs(5)));
         live.on_ping_sent(at(20), 2);
-        assert!(!live.is_dead(&BOT, at(119)));
-        assert!(live.is_dead(&BOT, at(120)));
+        assert!(!live.is_dead(&BOT, at(69)));
+        assert!(live.is_dead(&BOT, at(70)));
+    }
+
+    #[test]
+    fn a_round_trip_across_a_sleep_does_not_keep_a_dead_connection() {
+        let mut live = Liveness::new(at(0));
+        live.on_ping_sent(at(0), 1);
+        assert!(live.on_pong(at(3600), 1));
+        assert!(live.wants_ping(&BOT, at(3660), true));
+        live.on_ping_sent(at(3660), 2);
+        assert!(!live.is_dead(&BOT, at(3719)));
+        assert!(live.is_dead(&BOT, at(3720)));
     }
 
     #[test]

@@ -39,12 +39,22 @@ pub(super) struct Inbox {
     received: DuplicateWindow<Received>,
     /// Queries that the owner works on. The window may have forgotten them.
     running: BTreeSet<MsgId>,
+    /// Messages of which the client was told that nothing is known.
+    denied: BTreeSet<MsgId>,
     pub(super) acks: AckQueue,
 }
 
+/// Denied messages that are remembered: as many as a client may ask about at once. The lowest make room.
+const MAX_DENIED: usize = MAX_IDS_PER_LIST;
+
 impl Inbox {
     pub(super) const fn new(received_ids: usize) -> Self {
-        Self { received: DuplicateWindow::new(received_ids), running: BTreeSet::new(), acks: AckQueue::new() }
+        Self {
+            received: DuplicateWindow::new(received_ids),
+            running: BTreeSet::new(),
+            denied: BTreeSet::new(),
+            acks: AckQueue::new(),
+        }
     }
 
     /// Returns how many queries the owner works on.
@@ -138,6 +148,7 @@ impl Inbox {
 
     fn seen(&self, msg_id: MsgId) -> Seen {
         match self.received.check(msg_id) {
+            _ if self.denied.contains(&msg_id) => Seen::TooOld,
             // A message that was withdrawn may come again.
             Seen::Duplicate if self.received.note(msg_id).is_some_and(|note| note.status.is_missing()) => {
                 Seen::Fresh
@@ -169,6 +180,16 @@ impl Inbox {
 
 /// Changes.
 impl Inbox {
+    /// Notes that the client is told of a message that nothing is known of it. The client may send it again under a new id
+    /// then, so the message itself is refused from now on: it may still be under way, over a connection that the client
+    /// gave up. A message that was *not received* keeps its id (SEC-107).
+    pub(super) fn deny(&mut self, msg_id: MsgId) {
+        if self.denied.len() >= MAX_DENIED {
+            self.denied.pop_first();
+        }
+        self.denied.insert(msg_id);
+    }
+
     /// Takes in a query that the owner is shown.
     pub(super) fn accept_query(&mut self, header: MessageHeader, now: MonoTime, config: &ServerConfig) {
         self.remember(header, Status::PROCESSING);
@@ -223,6 +244,7 @@ impl fmt::Debug for Inbox {
         f.debug_struct("Inbox")
             .field("received", &self.received.len())
             .field("running", &self.running.len())
+            .field("denied", &self.denied.len())
             .field("acks", &self.acks.len())
             .finish()
     }
@@ -255,6 +277,21 @@ mod tests {
         assert_eq!(inbox.status_of(query.msg_id), Status(Status::UNKNOWN));
         let too_old = Check::Refused(BadMsgCode::TooOld);
         assert_eq!(inbox.check_message(Policy::Strict, query, QUERY), too_old);
+    }
+
+    #[test]
+    fn a_message_of_which_the_client_was_told_that_it_is_unknown_is_refused_when_it_comes_late() {
+        let mut inbox = Inbox::new(4);
+        inbox.remember(header(2, 1), 0);
+        let late = header(1, 1);
+        assert_eq!(inbox.status_of(late.msg_id), Status(Status::UNKNOWN));
+        inbox.deny(late.msg_id);
+        let too_old = Check::Refused(BadMsgCode::TooOld);
+        assert_eq!(inbox.check_message(Policy::Lenient, late, QUERY), too_old);
+        assert_eq!(inbox.check_outer(&ServerConfig::default(), NOW, late.msg_id, QUERY), too_old);
+        assert_eq!(inbox.check_message(Policy::Lenient, header(4, 5), QUERY), Check::Fresh);
+        (0..2 * MAX_DENIED as i64).for_each(|step| inbox.deny(header(step, 1).msg_id));
+        assert_eq!(inbox.denied.len(), MAX_DENIED);
     }
 
     #[test]

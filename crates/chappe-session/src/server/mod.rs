@@ -758,7 +758,14 @@ impl ServerSession {
 
     fn reply_states(&mut self, msg_id: MsgId, ids: Ids<'_>) {
         if self.is_list_allowed(ids) {
-            let info = ids.iter().map(|id| self.status_of(id).0).collect();
+            let mut info = Vec::with_capacity(ids.len());
+            for id in ids.iter() {
+                let status = self.status_of(id);
+                if status == Status(Status::UNKNOWN) {
+                    self.inbox.deny(id);
+                }
+                info.push(status.0);
+            }
             self.outbox.reply(&types::MsgsStateInfo { req_msg_id: msg_id.to_raw(), info });
         }
     }
