@@ -75,14 +75,41 @@ impl Client {
         Self::start(options, Box::new(clock), Box::new(wake))
     }
 
+    /// Makes a client and its [`Driver`] as [`with_driver`](Self::with_driver) does, with a random generator of the caller.
+    ///
+    /// For simulations: with the same randomness, times and bytes a client does the same again. Keys are only as secret
+    /// as the seed of `rng`.
+    ///
+    /// # Errors
+    ///
+    /// An option cannot work.
+    pub fn with_driver_and_rng(
+        options: ConnectOptions,
+        clock: impl Fn() -> Now + Send + Sync + 'static,
+        wake: impl Fn() + Send + Sync + 'static,
+        rng: Drbg,
+    ) -> Result<(Self, Driver), ConnectError> {
+        options.validate().map_err(ConnectError::InvalidOption)?;
+        Ok(Self::start_with(options, Box::new(clock), Box::new(wake), rng))
+    }
+
     pub(crate) fn start(
-        mut options: ConnectOptions,
+        options: ConnectOptions,
         clock: Clock,
         wake: Box<dyn Fn() + Send + Sync>,
     ) -> Result<(Self, Driver), ConnectError> {
         options.validate().map_err(ConnectError::InvalidOption)?;
         let rng =
             Drbg::from_os().map_err(|error| ConnectError::System(io::Error::other(error.to_string())))?;
+        Ok(Self::start_with(options, clock, wake, rng))
+    }
+
+    fn start_with(
+        mut options: ConnectOptions,
+        clock: Clock,
+        wake: Box<dyn Fn() + Send + Sync>,
+        rng: Drbg,
+    ) -> (Self, Driver) {
         // The driver alone holds the store, so that it is let go when the client ends.
         let id = ClientId::next();
         let claim = StoreHandle::claim(&mut options, id).map(|claim| Box::pin(claim) as Claiming);
@@ -96,7 +123,7 @@ impl Client {
         };
         let shared = Shared::new(engine, clock, wake);
         let driver = Driver::new(Arc::clone(&shared) as Arc<Shared<dyn Machine>>, claim, unreadable);
-        Ok((Self { id, owner: Arc::new(Owner(shared)), updates }, driver))
+        (Self { id, owner: Arc::new(Owner(shared)), updates }, driver)
     }
 
     /// Waits until the datacenter has answered for the first time.
