@@ -20,6 +20,7 @@ mod schema;
 mod shell;
 mod target;
 mod workspace;
+mod world;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -61,6 +62,8 @@ enum Task {
     Bench(bench::Bench),
     /// Checks whether the crates can be published, and prints the commands.
     Release(release::Release),
+    /// Plays simulated worlds of a client, its network, its machine and its datacenter.
+    World(world::World),
     /// Runs the fuzzing targets in rotation.
     Fuzz(fuzz::Fuzz),
     /// Builds and tests on another kind of machine, emulated.
@@ -116,6 +119,7 @@ fn run() -> Result<()> {
         Task::Schema(schema) => schema.run(),
         Task::Bench(bench) => bench.run(),
         Task::Release(release) => release.run(),
+        Task::World(world) => world.run(),
         Task::Fuzz(fuzz) => fuzz.run(),
         Task::Target(target) => target.run(),
         Task::Timing(timing) => timing.run(),

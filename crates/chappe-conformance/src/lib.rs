@@ -17,6 +17,7 @@ pub mod fuzz;
 pub mod script;
 pub mod tl_values;
 pub mod vectors;
+pub mod world;
 
 /// The examples of the workspace's `README.md`, compiled and run with the documentation tests.
 #[cfg(doctest)]
