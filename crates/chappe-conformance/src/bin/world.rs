@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::thread;
 
-use chappe_conformance::world::{Profile, SECOND, Settings, run};
+use chappe_conformance::world::{Profile, SECOND, Settings, run, table};
 use clap::Parser;
 
 /// Plays simulated worlds of a client and its datacenter.
@@ -27,6 +27,9 @@ struct Arguments {
     /// Prints everything that happens.
     #[arg(long)]
     trace: bool,
+    /// Prints what transfers take on every network, as a Markdown table.
+    #[arg(long)]
+    table: bool,
 }
 
 fn profile(name: &str) -> Result<Profile, String> {
@@ -37,6 +40,10 @@ fn profile(name: &str) -> Result<Profile, String> {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let settings = Settings { profile: arguments.profile, is_traced: arguments.trace };
+    if arguments.table {
+        print!("{}", table(arguments.seed.unwrap_or(1)));
+        return ExitCode::SUCCESS;
+    }
     if let Some(seed) = arguments.seed {
         return match run(seed, settings) {
             Ok(report) => {

@@ -171,7 +171,12 @@ impl Peer {
     /// Does all that can be done at present. Returns whether something was, or why the connection ends.
     pub(super) fn serve(&mut self, now: Now, up: &mut Half, down: &mut Half) -> Result<bool, Farewell> {
         let time = now.mono.as_nanos();
+        let was_clogged = self.is_clogged();
         let mut has_worked = self.flush(time, down);
+        if was_clogged && !self.is_clogged() {
+            // There may be more to write.
+            self.is_woken.store(true, Ordering::Relaxed);
+        }
         if self.is_clogged() {
             if self.pending_since + nanos(self.conversation.write_timeout()) <= time {
                 self.conversation.count_slow_reader();

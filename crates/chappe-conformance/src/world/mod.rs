@@ -26,6 +26,7 @@ mod play;
 mod process;
 mod profile;
 mod simulation;
+mod transfer;
 mod user;
 
 use core::fmt;
@@ -35,6 +36,7 @@ pub use machine::{Damage, InSleep};
 pub use play::{Settings, run};
 pub use profile::Profile;
 pub use simulation::{Options, Report, World};
+pub use transfer::{Figures, Transfer, table};
 pub use user::{Call, Outcome};
 
 /// Nanoseconds of a second.

@@ -33,8 +33,10 @@ pub(super) struct Network {
     habit_at: Option<u64>,
     /// Nothing moves before.
     pub(super) away_until: u64,
-    /// Time in which nothing moved, and when that ended, for those who judge what became of connections.
+    /// When something last stood still or changed, for those who judge what became of connections.
     pub(super) last_trouble: u64,
+    /// For how long nothing moved so far.
+    pub(super) away: u64,
     dice: Dice,
 }
 
@@ -54,6 +56,7 @@ impl Network {
             habit_at: None,
             away_until: 0,
             last_trouble: 0,
+            away: 0,
             dice,
         };
         network.plan_habit(0);
@@ -88,6 +91,7 @@ impl Network {
     /// Nothing moves for a time. Nothing is lost.
     pub(super) fn stall(&mut self, time: u64, length: u64) {
         let until = time + length;
+        self.away += until.saturating_sub(self.away_until.max(time));
         self.away_until = self.away_until.max(until);
         self.last_trouble = until;
         for line in [&mut self.up, &mut self.down] {

@@ -233,7 +233,7 @@ fn habits(dice: &mut Dice, profile: Profile) -> Habits {
     let calls = dice.within(3, 25);
     let pause = [200 * MILLISECOND, 3 * SECOND, 20 * SECOND, 90 * SECOND][dice.below(4) as usize];
     let burst = match dice.below(100) {
-        0 if figures.up > 20_000 => 150,
+        0 => 150,
         1..15 => 10,
         _ => 1,
     };

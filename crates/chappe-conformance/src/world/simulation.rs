@@ -67,7 +67,7 @@ pub(super) fn client_options(connector: Connector) -> ConnectOptions {
     let mut keys = KeyRing::empty();
     keys.add(private_key().public_key().clone());
     let handshake = ClientOptions::new(keys, DcId::production(2));
-    ConnectOptions::at(([149, 154, 167, 51], 443).into(), DialOptions::new(connector), handshake)
+    ConnectOptions::at(([149, 154, 167, 51], 443), DialOptions::new(connector), handshake)
 }
 
 /// What a run came to.
@@ -136,6 +136,8 @@ pub struct World {
     connections: u64,
     carried: (u64, u64),
     idle_turns: u64,
+    /// A connection was dead or reset.
+    was_disturbed: bool,
 }
 
 impl fmt::Debug for World {
@@ -191,6 +193,7 @@ impl World {
             connections: 0,
             carried: (0, 0),
             idle_turns: 0,
+            was_disturbed: false,
             dice,
         }
     }
@@ -233,6 +236,13 @@ impl World {
                 return;
             }
         }
+    }
+
+    /// Runs the world until a call ends, for so long at most. Returns whether one did.
+    pub fn pass_until_one_ends(&mut self, longest: u64) -> bool {
+        let (until, pending) = (self.time + longest, self.user.pending());
+        while self.user.pending() == pending && self.step(until) {}
+        self.user.pending() < pending
     }
 
     /// Makes a call once the machine is awake; returns its number. Does nothing unless a client is connected or was.
@@ -364,6 +374,11 @@ impl World {
             && (self.network.last_trouble == 0 || since(self.network.last_trouble) > excused)
     }
 
+    /// Returns whether nothing ever happened that would explain why a call was not answered.
+    const fn is_undisturbed(&self) -> bool {
+        self.excused_at.is_none() && self.network.away == 0 && !self.was_disturbed
+    }
+
     fn restart_datacenter(&mut self) {
         self.datacenter.restart();
         for pipe in &mut self.network.pipes {
@@ -406,6 +421,12 @@ impl World {
     #[must_use]
     pub const fn time(&self) -> u64 {
         self.time
+    }
+
+    /// Returns for how long nothing moved on the network so far, in nanoseconds.
+    #[must_use]
+    pub const fn away(&self) -> u64 {
+        self.network.away
     }
 
     /// Returns how the client is doing, as it tells its user.
@@ -884,6 +905,7 @@ impl World {
     /// Forgets pipes that neither end uses.
     fn bury(&mut self) {
         let carried = &mut self.carried;
+        self.was_disturbed |= self.network.pipes.iter().any(|pipe| pipe.is_disturbed || pipe.is_captive);
         self.network.pipes.retain(|pipe| {
             let is_over = pipe.is_over() || (pipe.is_left && !pipe.is_connected);
             if is_over {
@@ -954,7 +976,11 @@ impl World {
         let promised = promised + 15 * SECOND;
         if self.violation.is_none() && (self.outcome(number) != Some(Outcome::Answered) || took > promised) {
             let (outcome, error) = (self.outcome(number), self.error(number));
-            let seen = format!("after all is well, a call took {} s: {outcome:?}, {error:?}", took / SECOND);
+            let status = self.status();
+            let seen = format!(
+                "after all is well, a call took {} s: {outcome:?}, {error:?}; {status:?}",
+                took / SECOND
+            );
             self.violate(Invariant::Notice, seen);
         }
         self.pass(45 * SECOND);
@@ -979,6 +1005,9 @@ impl World {
                 None => Some((Invariant::Ends, "has not ended")),
                 Some(Outcome::Answered) if executions.is_empty() => {
                     Some((Invariant::Once, "was answered and never executed"))
+                }
+                Some(Outcome::Failed | Outcome::TimedOut | Outcome::Uncertain) if self.is_undisturbed() => {
+                    Some((Invariant::Progress, "was not answered, although nothing happened"))
                 }
                 _ if made.call.repeat == Repeat::Never && executions.len() > 1 => {
                     Some((Invariant::Once, "may not be repeated and was executed more than once"))

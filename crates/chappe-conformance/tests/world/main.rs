@@ -1,7 +1,6 @@
 //! The client in its world: networks, machines and disks as people have them, simulated from a seed.
 //!
-//! `scripted` has one test for each fault that a user can meet; `played` plays what seeds make up, in parts, so that a
-//! runner of tests uses all processors.
+//! `scripted` has one test for each fault that a user can meet; `played` plays what seeds make up.
 
 mod played;
 mod scripted;
