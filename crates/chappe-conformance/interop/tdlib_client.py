@@ -172,6 +172,8 @@ def main():
     return failed
 
 
-sys.stdout.flush()
-# Its threads would go on after us.
-os._exit(1 if main() else 0)
+if __name__ == "__main__":
+    failed = main()
+    sys.stdout.flush()
+    # Its threads would go on after us.
+    os._exit(1 if failed else 0)

@@ -111,6 +111,22 @@ fn binlogs_of_tdlib_are_read() {
     assert_eq!(tdlib::from_binlog(&[7; 64], b""), Err(ImportError::UnknownVersion));
 }
 
+/// What the library itself wrote: keys of a datacenter that lived for the run of the script. The importer compares each with
+/// the id that stands beside it.
+#[test]
+fn binlogs_that_tdlib_wrote_are_read() {
+    for entry in entries("tdlib-1.8.69") {
+        let (file, key) = (bytes(&entry["bytes"]), bytes(&entry["key"]));
+        let sessions =
+            tdlib::from_binlog(&file, &key).unwrap_or_else(|error| panic!("{}: {error}", entry["form"]));
+        for session in &sessions {
+            assert!((1..=5).contains(&session.dc), "{}", session.dc);
+            assert_eq!((session.user, session.environment), (None, None), "nobody has logged in");
+        }
+        assert_eq!(tdlib::from_binlog(&file, b"another"), Err(ImportError::Locked));
+    }
+}
+
 #[test]
 fn files_of_telegram_for_android_are_read_in_every_version() {
     for entry in entries("tgnet") {
