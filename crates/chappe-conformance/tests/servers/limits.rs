@@ -96,7 +96,9 @@ fn an_address_gets_no_more_than_its_share() {
         let mut clients = [(); 2].map(|()| Client::dial(running.address(), &plain()));
         clients.iter_mut().for_each(Client::learn_salt);
         // A connection that has not proved yet that it has a key would make room.
-        clients.iter_mut().for_each(|client| client.echo(7));
+        for client in &mut clients {
+            client.echo(7);
+        }
         let mut third = TcpStream::connect(running.address()).expect("the system takes it");
         assert!(matches!(third.read(&mut [0]), Ok(0) | Err(_)), "the third is closed");
         running.wait_for("the refusal", |counters| counters.over_limit == 1);
