@@ -168,6 +168,12 @@ pub(super) mod tests {
         unsafe { printed(rows, lines) }
     }
 
+    /// Reads lines without rows on a machine of either byte order, as [`layout`] does.
+    pub(in super::super) fn read_lines<const LINES: usize>(lines: &[u8]) -> Layout<0, LINES> {
+        let layout = read(&[], lines);
+        if cfg!(target_endian = "big") { from_le(layout) } else { layout }
+    }
+
     /// Of a struct of flags, a flag, an `int` and a `long`.
     pub(in super::super) const ROWS: &[u8; 32] = b"\
         \x00\x00\x83\x00\x08\x00\x00\x00\x01\x03\x03\x00\x00\x00\x00\x00\
@@ -188,8 +194,11 @@ pub(super) mod tests {
         let rows = [Kind::Word as u8, 32, 129, 0, 0x12, 0x34, 0x56, 0x78];
         let mut lines = line(0x0102_0304, 0x0506_0708, 0x090a);
         lines[16] = 1;
-        let printed: Layout<1, 1> = read(&rows, &lines);
-        let turned: Layout<1, 1> = from_le(read(&rows, &lines));
+        let (mut printed, mut turned): (Layout<1, 1>, Layout<1, 1>) =
+            (read(&rows, &lines), from_le(read(&rows, &lines)));
+        if cfg!(target_endian = "big") {
+            core::mem::swap(&mut printed, &mut turned);
+        }
         assert_eq!((printed.rows[0].known(), turned.rows[0].known()), (0x7856_3412, 0x5678_1234));
         let numbers = |one: &Constructor| (one.id, one.least, one.ty, one.count);
         assert_eq!(numbers(&printed.constructors[0]), (0x0102_0304, 0x0506_0708, 0x090a, 1));

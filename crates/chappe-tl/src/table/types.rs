@@ -376,7 +376,7 @@ pub const fn slots<const N: usize>(bytes: &[u8]) -> [u16; N] {
 #[cfg(test)]
 mod tests {
     use super::super::Layout;
-    use super::super::layout::tests::{line, read};
+    use super::super::layout::tests::{line, read_lines};
     use super::*;
 
     /// Three alternatives, of which the last two want the same slot.
@@ -385,7 +385,7 @@ mod tests {
         let same = |id: &u32| hash(*id, shift) == hash(2, shift);
         let ids = [1, 2, (3..1000).find(same).expect("one in eight is")];
         let lines: Vec<u8> = ids.iter().flat_map(|id| line(*id, 0, 0)).collect();
-        let layout: &'static Layout<0, 3> = Box::leak(Box::new(read(&[], &lines)));
+        let layout: &'static Layout<0, 3> = Box::leak(Box::new(read_lines(&lines)));
         let mut table = [EMPTY; 8];
         for (position, id) in ids.iter().enumerate() {
             let mut slot = hash(*id, shift) as usize;
