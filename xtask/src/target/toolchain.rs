@@ -36,6 +36,13 @@ export LD_LIBRARY_PATH='ROOT/usr/lib/x86_64-linux-gnu'
 exec 'ROOT/usr/bin/QEMU' -U LD_LIBRARY_PATH -L 'ROOT/usr/GNU' \"$@\"
 ";
 
+/// The models have fewer of a CPU's features than the emulator can emulate; it warns of those that it cannot.
+const LESSER_RUNNER: &str = "\
+#!/bin/sh
+export LD_LIBRARY_PATH='ROOT/usr/lib/x86_64-linux-gnu'
+exec 'ROOT/usr/bin/qemu-x86_64' -U LD_LIBRARY_PATH \"$@\"
+";
+
 const WASM_LINKER: &str = "\
 #!/bin/sh
 export LD_LIBRARY_PATH='ROOT/usr/lib/x86_64-linux-gnu'
@@ -125,18 +132,22 @@ impl Toolchain {
     /// Returns a command of cargo for a target.
     pub(super) fn cargo(&self, triple: &str, subcommand: &str) -> Command {
         let mut cargo = shell::cargo(&self.workspace);
+        let variable =
+            |name: &str| format!("CARGO_TARGET_{}_{name}", triple.to_uppercase().replace('-', "_"));
+        cargo.env(variable("RUNNER"), self.script("runner"));
+        if matches!(self.machine, Machine::Lesser { .. }) {
+            // This machine's own compiler, and its own build: only the runner differs.
+            cargo.arg(subcommand);
+            return cargo;
+        }
         // Flags of the caller would replace those of the target.
         for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"] {
             cargo.env_remove(name);
         }
         cargo.env("RUSTC", self.script("rustc")).env("CARGO_PROFILE_DEV_DEBUG", "0");
         cargo.env("CARGO_TARGET_DIR", self.build());
-        let variable = |triple: &str, name: &str| {
-            format!("CARGO_TARGET_{}_{name}", triple.to_uppercase().replace('-', "_"))
-        };
-        cargo.env(variable(triple, "LINKER"), self.script("linker"));
-        cargo.env(variable(triple, "RUNNER"), self.script("runner"));
-        cargo.env(variable(triple, "RUSTFLAGS"), self.flags(triple));
+        cargo.env(variable("LINKER"), self.script("linker"));
+        cargo.env(variable("RUSTFLAGS"), self.flags(triple));
         cargo.args([subcommand, "--target", triple]);
         if let Some(parts) = self.std_parts(triple) {
             cargo.env("RUSTC_BOOTSTRAP", "1").arg(format!("-Zbuild-std={parts}"));
@@ -147,7 +158,7 @@ impl Toolchain {
     /// The parts of the standard library that are compiled from sources.
     fn std_parts(&self, triple: &str) -> Option<&'static str> {
         match self.machine {
-            Machine::Linux { std: Std::Ready, .. } => None,
+            Machine::Linux { std: Std::Ready, .. } | Machine::Lesser { .. } => None,
             _ if triple != self.triple => Some("core,alloc"),
             _ => Some("std,test,panic_unwind,proc_macro"),
         }
@@ -157,6 +168,7 @@ impl Toolchain {
     fn flags(&self, triple: &str) -> String {
         match self.machine {
             Machine::Linux { .. } => "-Dwarnings -Clinker-flavor=ld".to_owned(),
+            Machine::Lesser { .. } => String::new(),
             Machine::Wasi if triple != self.triple => "-Dwarnings".to_owned(),
             // Debian's C library for WASI is older than two functions of threads; `wasi.mjs` has them. Unwinding is needed
             // for tests that expect a panic.
@@ -184,6 +196,7 @@ impl Toolchain {
                 (fill(LINUX_LINKER), fill(LINUX_RUNNER))
             }
             Machine::Wasi => (WASM_LINKER.to_owned(), WASI_RUNNER.to_owned()),
+            Machine::Lesser { .. } => (String::new(), LESSER_RUNNER.to_owned()),
         };
         let scripts = self.script("");
         fs::create_dir_all(&scripts).with_context(|| format!("cannot create {}", scripts.display()))?;
@@ -220,9 +233,13 @@ fn unpack(context: &Context, debian: &Debian, machine: Machine) -> Result<()> {
             });
         }
         Machine::Wasi => target.extend(["wasi-libc", "rust-web-src"].map(str::to_owned)),
+        Machine::Lesser { .. } => target.push("qemu-user".to_owned()),
     }
-    let compiler = ["rustc-web", "libstd-rust-web-dev"].map(str::to_owned);
-    if target.iter().chain(&compiler).all(|package| debian.has(package)) {
+    let compiler: &[String] = match machine {
+        Machine::Lesser { .. } => &[],
+        _ => &["rustc-web", "libstd-rust-web-dev"].map(str::to_owned),
+    };
+    if target.iter().chain(compiler).all(|package| debian.has(package)) {
         return Ok(());
     }
     debian.update(shell)?;
@@ -238,7 +255,7 @@ fn unpack(context: &Context, debian: &Debian, machine: Machine) -> Result<()> {
         libraries.sort();
         libraries.dedup();
         debian.unpack(shell, &libraries)?;
-        debian.unpack(shell, &compiler)?;
+        debian.unpack(shell, compiler)?;
     }
     if target.iter().any(|package| package == "qemu-user") {
         debian.unpack(shell, &debian.dependencies(shell, "qemu-user")?)?;
