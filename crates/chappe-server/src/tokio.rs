@@ -2,6 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
+use std::mem;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -267,15 +268,17 @@ async fn serve<M: Machine>(
         feed(machine, &mut scratch, first)?;
         limit.scratch().give(scratch);
     }
-    let (mut is_draining, mut is_readable) = (false, false);
+    let (mut is_draining, mut is_readable, mut is_due) = (false, false, false);
     let mut now = Now::from_system();
     let mut alarm_at = machine.poll_timeout();
     let mut alarm = pin!(sleep(alarm_at.since(now.mono)));
     loop {
         // Only a connection that works has randomness and buffers; there are as many of these as tasks that run.
         let mut scratch = limit.scratch().take();
-        if is_readable {
-            read(socket, machine, &mut scratch, now).await?;
+        let has_read = is_readable && read(socket, machine, &mut scratch, now).await?;
+        // What has arrived is taken before the time is judged: a ping can wait in the socket while an answer is written.
+        if is_due && !has_read {
+            machine.handle_timeout(now)?;
         }
         if !write_all(socket, machine, &mut scratch, now).await? {
             return Ok(());
@@ -285,7 +288,10 @@ async fn serve<M: Machine>(
         // Most deadlines move into the future with each frame. Resetting the timer each time would be slower than
         // letting it fire at the old deadline and setting it anew then.
         let deadline = machine.poll_timeout();
-        if deadline < alarm_at {
+        if mem::take(&mut is_due) {
+            alarm_at = deadline;
+            alarm.as_mut().reset(Instant::now() + until(deadline).max(LEAST_WAIT));
+        } else if deadline < alarm_at {
             alarm_at = deadline;
             alarm.as_mut().reset(Instant::now() + until(deadline));
         }
@@ -301,9 +307,8 @@ async fn serve<M: Machine>(
                 machine.drain();
             }
             () = alarm.as_mut() => {
-                machine.handle_timeout(Now::from_system())?;
-                alarm_at = machine.poll_timeout();
-                alarm.as_mut().reset(Instant::now() + until(alarm_at).max(LEAST_WAIT));
+                is_due = true;
+                is_readable = !is_draining;
             }
         }
         now = Now::from_system();
@@ -323,13 +328,14 @@ fn feed<M: Machine>(machine: &mut M, scratch: &mut Scratch, bytes: &[u8]) -> Res
     Ok(())
 }
 
-/// Reads once. A read that does not fill its buffer has emptied the socket's, and the runtime takes note.
+/// Reads once. A read that does not fill its buffer has emptied the socket's, and the runtime takes note. Returns whether
+/// there was something.
 async fn read<M: Machine>(
     socket: &mut TcpStream,
     machine: &mut M,
     scratch: &mut Scratch,
     now: Now,
-) -> Result<(), LinkError> {
+) -> Result<bool, LinkError> {
     let mut space = ReadBuf::new(machine.space(scratch)?);
     let is_read = poll_fn(|context| {
         Poll::Ready(match Pin::new(&mut *socket).poll_read(context, &mut space) {
@@ -337,11 +343,12 @@ async fn read<M: Machine>(
             Poll::Pending => Ok(false),
         })
     });
-    if is_read.await? {
+    let is_read = is_read.await?;
+    if is_read {
         let count = space.filled().len();
         machine.handle_read(now, scratch, count)?;
     }
-    Ok(())
+    Ok(is_read)
 }
 
 /// Writes everything that there is to write. Returns whether the connection goes on.
@@ -413,6 +420,8 @@ fn until(at: MonoTime) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(30);
@@ -433,6 +442,83 @@ mod tests {
         let bytes: Vec<u8> = (0..1000_u32).map(|number| number as u8).collect();
         assert!(write(&mut ours, &bytes, PATIENCE).await.is_ok());
         assert_eq!(reading.await.expect("no panic"), bytes);
+    }
+
+    /// A connection whose time is up unless it gets a ping.
+    struct Impatient {
+        space: [u8; 16],
+        /// More than the system holds unsent.
+        answer: Vec<u8>,
+        is_written: bool,
+        is_alive: bool,
+        ended: Arc<AtomicBool>,
+    }
+
+    impl Machine for Impatient {
+        fn write_timeout(&self) -> Duration {
+            PATIENCE
+        }
+
+        fn space<'a>(&'a mut self, _: &mut Scratch) -> Result<&'a mut [u8], LinkError> {
+            Ok(&mut self.space)
+        }
+
+        fn handle_read(&mut self, _: Now, _: &mut Scratch, count: usize) -> Result<(), LinkError> {
+            self.is_alive |= count > 0;
+            Ok(())
+        }
+
+        fn handle_timeout(&mut self, _: Now) -> Result<(), LinkError> {
+            self.ended.store(!self.is_alive, Ordering::SeqCst);
+            Err(LinkError::Closed)
+        }
+
+        fn count_slow_reader(&self) {}
+
+        fn drain(&mut self) {}
+
+        fn release_memory(&mut self, _: &mut Scratch) {}
+
+        fn poll_write<'a>(&'a mut self, _: Now, _: &'a mut Scratch) -> Result<WriteAction<'a>, LinkError> {
+            Ok(match mem::replace(&mut self.is_written, true) {
+                false => WriteAction::Bytes(&self.answer),
+                true => WriteAction::Wait,
+            })
+        }
+
+        fn poll_timeout(&self) -> MonoTime {
+            MonoTime::ZERO
+        }
+    }
+
+    #[tokio::test]
+    async fn what_has_arrived_is_read_before_the_time_is_judged() {
+        let seeder = chappe_crypto::rng::Drbg::from_seed([1; 32]);
+        let limit = Arc::new(ConnectionLimit::new(ListenOptions::datacenter(), seeder));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let (_stop, stopped) = watch::channel(false);
+        // The runtime chooses at random between what is ready.
+        for round in 0..16 {
+            let mut client = TcpStream::connect(address).await.expect("it listens");
+            client.write_all(b"ping").await.expect("it is open");
+            let (socket, _) = listener.accept().await.expect("a connection");
+            socket.readable().await.expect("the ping has arrived");
+            let ended = Arc::new(AtomicBool::new(false));
+            let machine = Impatient {
+                space: [0; 16],
+                answer: vec![7; 8 << 20],
+                is_written: false,
+                is_alive: false,
+                ended: Arc::clone(&ended),
+            };
+            let serving =
+                run(socket, machine, Vec::new(), Arc::default(), Arc::clone(&limit), stopped.clone());
+            let mut answer = Vec::new();
+            // The client takes the answer while the server writes it.
+            let (served, _) = tokio::join!(serving, client.read_to_end(&mut answer));
+            assert!(served.is_err() && !ended.load(Ordering::SeqCst), "round {round}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
