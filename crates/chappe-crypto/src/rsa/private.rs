@@ -3,17 +3,18 @@
 use alloc::string::{String, ToString};
 use core::fmt;
 
-use crypto_bigint::BoxedUint;
-use rand_core::CryptoRng;
+use crypto_bigint::{Odd, U2048};
+use rand_core::{CryptoRng, Rng as _};
 use rsa::{
-    PrivateKey as RsaPrivateKey, hazmat,
+    PrivateKey as RsaPrivateKey,
     pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey},
     pkcs8::{DecodePrivateKey, LineEnding},
-    traits::PublicKeyParts,
+    traits::{PrivateKeyParts, PublicKeyParts},
 };
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::{DecryptError, KeyError, PublicKey, pad};
+use crate::ct;
 use crate::rng::Drbg;
 
 /// A server's private RSA key of 2048 bits. It is wiped on drop, and `Debug` prints only the fingerprint.
@@ -23,8 +24,21 @@ use crate::rng::Drbg;
 #[derive(Clone)]
 pub struct PrivateKey {
     secret: RsaPrivateKey,
+    /// The private exponent, big-endian.
+    exponent: Zeroizing<[u8; 256]>,
     public: PublicKey,
 }
+
+/// Hides the base of a private operation from whoever measures it.
+struct Blinding {
+    /// `number^e mod n`.
+    mask: [u8; 256],
+    /// The inverse of the number modulo `n`.
+    unmask: Zeroizing<[u8; 256]>,
+}
+
+/// Numbers tried for blinding. One has no inverse only if it reveals a factor of the modulus.
+const MAX_DRAWS: usize = 2;
 
 /// The result of [`PrivateKey::decrypt_either`].
 #[derive(Clone)]
@@ -69,7 +83,12 @@ impl PrivateKey {
 
     fn new(secret: RsaPrivateKey) -> Result<Self, KeyError> {
         let public = PublicKey::from_components(&secret.n_bytes(), &secret.e_bytes())?;
-        Ok(Self { secret, public })
+        let mut exponent = Zeroizing::new([0; 256]);
+        let d = Zeroizing::new(secret.d().to_be_bytes());
+        let significant = &d[d.iter().take_while(|byte| **byte == 0).count()..];
+        let start = exponent.len().checked_sub(significant.len()).ok_or(KeyError::Exponent)?;
+        exponent[start..].copy_from_slice(significant);
+        Ok(Self { secret, exponent, public })
     }
 
     /// Returns the public half.
@@ -140,32 +159,96 @@ impl PrivateKey {
         if number[0] == 0 { Ok(Decrypted::Legacy(message)) } else { Err(DecryptError) }
     }
 
-    /// `encrypted^d mod n`, blinded.
+    /// `encrypted^d mod n`, blinded and checked.
+    ///
+    /// The kernels for Diffie-Hellman compute it in constant time. They have one width, 2048 bits, so the Chinese remainder
+    /// theorem would save nothing; without it no fault can reveal a factor of `n`.
     fn raw_decrypt(
         &self,
         encrypted: &[u8],
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Zeroizing<[u8; 256]>, DecryptError> {
-        if encrypted.len() != 256 || encrypted >= self.public.modulus().as_slice() {
+        let encrypted: &[u8; 256] = encrypted.try_into().map_err(|_| DecryptError)?;
+        if encrypted >= self.public.modulus() {
             return Err(DecryptError);
         }
-        let number = BoxedUint::from_be_slice(encrypted, 2048).map_err(|_| DecryptError)?;
-        // How many bytes blinding draws is up to the `rsa` crate; 32 bytes are drawn from the caller whatever it does.
+        let modulus = self.public.arithmetic();
+        let Blinding { mask, unmask } = self.blinding(rng)?;
+        let blinded = modulus.mul(encrypted, &mask);
+        let power = Zeroizing::new(modulus.pow(&blinded, &self.exponent));
+        let message = Zeroizing::new(modulus.mul(&power, &unmask));
+        let again = Zeroizing::new(self.public.raw_encrypt(&message));
+        if ct::eq(&again[..], encrypted) { Ok(message) } else { Err(DecryptError) }
+    }
+
+    /// Draws a number that the base of one operation is multiplied with, and what removes it from the result.
+    fn blinding(&self, rng: &mut (impl CryptoRng + ?Sized)) -> Result<Blinding, DecryptError> {
+        // 32 bytes are drawn from the caller, however many numbers are tried.
         let mut seed = Zeroizing::new([0; 32]);
         rng.fill_bytes(&mut *seed);
-        let mut blinding = Drbg::from_seed(*seed);
-        let mut message = hazmat::rsa_decrypt_and_check(&self.secret, Some(&mut blinding), &number)
-            .map_err(|_| DecryptError)?;
-        let bytes = Zeroizing::new(message.to_be_bytes());
-        message.zeroize();
-        let mut result = Zeroizing::new([0; 256]);
-        *result = bytes.as_ref().try_into().map_err(|_| DecryptError)?;
-        Ok(result)
+        let mut random = Drbg::from_seed(*seed);
+        let modulus = Odd::new(U2048::from_be_slice(self.public.modulus())).into_option();
+        let modulus = modulus.ok_or(DecryptError)?;
+        for _ in 0..MAX_DRAWS {
+            let mut number = Zeroizing::new([0; 256]);
+            random.fill_bytes(&mut *number);
+            // Below 2^2047, which is below the modulus.
+            number[0] &= 0x7f;
+            let inverse =
+                Zeroizing::new(U2048::from_be_slice(&*number)).invert_odd_mod(&modulus).into_option();
+            if let Some(inverse) = inverse.map(Zeroizing::new) {
+                let unmask = Zeroizing::new(inverse.to_be_bytes().into());
+                return Ok(Blinding { mask: self.public.raw_encrypt(&number), unmask });
+            }
+        }
+        Err(DecryptError)
     }
 }
 
 impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PrivateKey").field("fingerprint", &self.public.fingerprint()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crypto_bigint::BoxedUint;
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng;
+    use rsa::hazmat;
+
+    use super::*;
+
+    #[test]
+    fn the_private_operation_agrees_with_the_rsa_crate() {
+        let mut rng = ChaCha20Rng::from_seed([6; 32]);
+        let key = PrivateKey::generate(&mut rng).expect("a key");
+        let mut n_minus_one = *key.public.modulus();
+        n_minus_one[255] &= !1;
+        let mut bases = alloc::vec![[0; 256], n_minus_one];
+        bases[0][255] = 2;
+        for _ in 0..8 {
+            let mut base = [0; 256];
+            rng.fill_bytes(&mut base);
+            base[0] &= 0x7f;
+            bases.push(base);
+        }
+        for base in bases {
+            let number = BoxedUint::from_be_slice(&base, 2048).expect("2048 bits");
+            let expected = hazmat::rsa_decrypt_and_check(&key.secret, None::<&mut ChaCha20Rng>, &number);
+            let power = key.raw_decrypt(&base, &mut rng).expect("it is below the modulus");
+            assert_eq!(&power[..], &*expected.expect("a power").to_be_bytes());
+        }
+    }
+
+    #[test]
+    fn a_wrong_result_of_the_private_operation_does_not_leave_it() {
+        let mut rng = ChaCha20Rng::from_seed([6; 32]);
+        let mut key = PrivateKey::generate(&mut rng).expect("a key");
+        let encrypted = key.public.encrypt_pad(b"data", &mut rng).expect("it is short enough");
+        assert!(key.raw_decrypt(&encrypted, &mut rng).is_ok());
+        key.exponent[255] ^= 2;
+        assert!(key.raw_decrypt(&encrypted, &mut rng).is_err());
     }
 }

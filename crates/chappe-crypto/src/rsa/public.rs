@@ -136,6 +136,11 @@ impl PublicKey {
         Ok(self.raw_encrypt(&padded))
     }
 
+    /// Returns the arithmetic modulo `n`.
+    pub(super) const fn arithmetic(&self) -> &Modulus {
+        &self.modulus
+    }
+
     /// `message^e mod n`.
     pub(super) fn raw_encrypt(&self, message: &[u8; 256]) -> [u8; 256] {
         self.modulus.pow_public(message, &self.e)
