@@ -480,10 +480,8 @@ mod tests {
         fn release_memory(&mut self, _: &mut Scratch) {}
 
         fn poll_write<'a>(&'a mut self, _: Now, _: &'a mut Scratch) -> Result<WriteAction<'a>, LinkError> {
-            Ok(match mem::replace(&mut self.is_written, true) {
-                false => WriteAction::Bytes(&self.answer),
-                true => WriteAction::Wait,
-            })
+            let is_written = mem::replace(&mut self.is_written, true);
+            Ok(if is_written { WriteAction::Wait } else { WriteAction::Bytes(&self.answer) })
         }
 
         fn poll_timeout(&self) -> MonoTime {
