@@ -31,11 +31,11 @@
 //! | `sent` | numbering of messages, and what was sent recently |
 //! | `questions` | states, resends and drops asked for; answers to the server |
 //! | `packet` | the packet being made |
+//! | `reception` | the frame being handled |
 //! | `answers`, `complaints` | what errors and `bad_msg_notification`s mean, as values |
 //! | `breaker` | the end of loops |
 //!
-//! The methods here and in `dispatch`, which has what a frame does, join the parts: each is given exactly what it
-//! may touch.
+//! `session_state` holds the parts that messages change, and joins them: each is given exactly what it may touch.
 
 mod answers;
 mod breaker;
@@ -43,7 +43,6 @@ mod calls;
 mod complaints;
 mod config;
 mod context;
-mod dispatch;
 mod error;
 mod events;
 mod exchange;
@@ -54,9 +53,11 @@ mod keys;
 mod outstanding;
 mod packet;
 mod questions;
+mod reception;
 mod salt_supply;
 mod saved;
 mod sent;
+mod session_state;
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -91,10 +92,11 @@ use crate::time::{MonoTime, Now};
 use breaker::Breaker;
 use calls::Calls;
 use exchange::{Askable, Exchange};
-use held::HeldMessages;
 use key_session::KeySession;
 use keys::{Installed, KeySign, KeySlot, Keys};
 use packet::Packet;
+use reception::Reception;
+use session_state::SessionState;
 
 /// A client's session, sans I/O. See the [module](self) for the order of calls.
 ///
@@ -119,21 +121,11 @@ use packet::Packet;
 /// # Ok::<(), chappe_session::client::SendError>(())
 /// ```
 pub struct ClientSession {
-    config: Arc<ClientConfig>,
+    state: SessionState,
     /// Replaces the policy of the configuration.
     policy: Option<Box<LivenessPolicy>>,
-    /// The transport's padding while a connection is up.
-    link: Option<TransportTail>,
-    keys: Keys,
-    clock: ServerClock,
-    live: Liveness,
-    exchange: Exchange,
-    /// Messages that wait until the time is known.
-    held: Option<Box<HeldMessages>>,
     gzip: Gzip,
-    breaker: Breaker,
     http: Option<Box<HttpWait>>,
-    is_terminated: bool,
 }
 
 /// Making a session, and getters.
@@ -157,96 +149,94 @@ impl ClientSession {
                 Keys::permanent(session, key.created_at)
             }
         };
-        Self {
+        let state = SessionState {
             live: Liveness::new(now.mono),
-            policy: None,
             config,
             link: None,
             keys,
             clock,
             exchange,
             held: None,
-            gzip: Gzip::new(AcceptedFormat::Gzip),
             breaker: Breaker::default(),
-            http: None,
             is_terminated: false,
-        }
+        };
+        Self { state, policy: None, gzip: Gzip::new(AcceptedFormat::Gzip), http: None }
     }
 
     /// Returns the id of the key that packets are sent under; `None` while a temporary key is missing.
     pub fn auth_key_id(&self) -> Option<AuthKeyId> {
-        self.keys.current().map(|session| session.key.id())
+        self.state.keys.current().map(|session| session.key.id())
     }
 
     /// Returns the `session_id`; `None` until the first packet draws one.
     pub fn session_id(&self) -> Option<SessionId> {
-        self.keys.current()?.session_id
+        self.state.keys.current()?.session_id
     }
 
     /// Returns the salt in use.
     pub fn server_salt(&self, now: Now) -> Option<ServerSalt> {
-        let seconds = self.clock.seconds(now.mono);
-        self.keys.current().map(|session| session.salts.table.current(seconds))
+        let seconds = self.state.clock.seconds(now.mono);
+        self.state.keys.current().map(|session| session.salts.table.current(seconds))
     }
 
     /// Returns the known salts; the first was used for the last packet.
     pub fn salts(&self) -> &[TimedSalt] {
-        self.keys.current().map_or(&[], |session| session.salts.table.as_slice())
+        self.state.keys.current().map_or(&[], |session| session.salts.table.as_slice())
     }
 
     /// Returns what must be added to the local clock to get the server's time, in seconds.
     pub fn time_offset(&self, now: Now) -> i32 {
-        self.clock.offset_seconds(now)
+        self.state.clock.offset_seconds(now)
     }
 
     /// Returns the server's clock.
     pub const fn clock(&self) -> &ServerClock {
-        &self.clock
+        &self.state.clock
     }
 
     /// Returns when to ping and when to give up.
     pub fn liveness(&self) -> &LivenessPolicy {
-        self.policy.as_deref().unwrap_or(&self.config.liveness)
+        self.policy.as_deref().unwrap_or(&self.state.config.liveness)
     }
 
     /// Returns the smoothed round trip of pings.
     pub fn rtt(&self) -> Option<Duration> {
-        self.live.rtt()
+        self.state.live.rtt()
     }
 
     /// Returns the counters.
     pub const fn counters(&self) -> &Counters {
-        &self.exchange.counters
+        &self.state.exchange.counters
     }
 
     /// Returns the number of calls that have not ended.
     pub fn pending_calls(&self) -> usize {
-        self.exchange.pending()
+        self.state.exchange.pending()
     }
 
     /// Returns whether a call has not ended.
     pub fn is_pending(&self, call: CallId) -> bool {
-        self.exchange.is_pending(call)
+        self.state.exchange.is_pending(call)
     }
 
     /// Returns the `msg_id` a call was last sent under; `None` if it has ended or was not sent yet.
     pub fn msg_id(&self, call: CallId) -> Option<MsgId> {
-        self.exchange.calls.as_deref()?.get(call)?.msg_id()
+        self.state.exchange.calls.as_deref()?.get(call)?.msg_id()
     }
 
     /// Returns whether the session has ended for good.
     pub const fn is_terminated(&self) -> bool {
-        self.is_terminated
+        self.state.is_terminated
     }
 
     /// Returns whether a connection is up.
     pub const fn is_connected(&self) -> bool {
-        self.link.is_some()
+        self.state.link.is_some()
     }
 
     /// Returns whether calls can go out: a key is there, and if it is a temporary one, it is bound.
     pub fn is_usable(&self) -> bool {
-        self.keys.is_usable()
+        self.state.keys.is_usable()
     }
 
     /// Writes what must survive a restart. The buffer holds the key, and is wiped when it is dropped.
@@ -254,10 +244,10 @@ impl ClientSession {
     /// `extra` is the caller's own.
     pub fn export(&self, now: Now, extra: &[u8]) -> Zeroizing<Vec<u8>> {
         // Temporary keys are never written (SEC-07), and their salts end with them.
-        let salts = if self.keys.are_temporary() { &[] } else { self.salts() };
+        let salts = if self.state.keys.are_temporary() { &[] } else { self.salts() };
         saved::Contents {
-            key: self.keys.permanent_key(),
-            created_at: self.keys.created_at(),
+            key: self.state.keys.permanent_key(),
+            created_at: self.state.keys.created_at(),
             time_offset: self.time_offset(now),
             salts,
             extra,
@@ -275,20 +265,20 @@ impl ClientSession {
         if self.is_connected() {
             self.handle_disconnected(now);
         }
-        self.link = Some(tail);
-        self.live.on_connected(now.mono);
-        self.exchange.outstanding.on_connected();
-        self.exchange.leave_sessions_but(self.keys.sessions());
-        self.exchange.ask_about_uncertain(now.mono, self.config.limits.ask_state_after);
-        self.request_temporary_key(now);
+        self.state.link = Some(tail);
+        self.state.live.on_connected(now.mono);
+        self.state.exchange.outstanding.on_connected();
+        self.state.exchange.leave_sessions_but(self.state.keys.sessions());
+        self.state.exchange.ask_about_uncertain(now.mono, self.state.config.limits.ask_state_after);
+        self.state.request_temporary_key(now);
     }
 
     /// The connection is gone. Calls that were in flight stay pending.
     pub fn handle_disconnected(&mut self, _now: Now) {
-        self.link = None;
-        self.lose_held();
-        self.keys.on_disconnected();
-        self.exchange.on_disconnected();
+        self.state.link = None;
+        self.state.lose_held();
+        self.state.keys.on_disconnected();
+        self.state.exchange.on_disconnected();
     }
 
     /// Decrypts a frame in place and returns the events in it.
@@ -298,17 +288,18 @@ impl ClientSession {
     /// Fails if the frame is not in order (SEC-61 to SEC-70, SEC-75, SEC-93 to SEC-97): the connection must
     /// be closed. Duplicates, old messages and the like are no errors; they are counted.
     pub fn handle_frame<'a>(&'a mut self, now: Now, frame: &'a mut [u8]) -> Result<Events<'a>, ReceiveError> {
-        self.exchange.events.begin();
-        if self.exchange.events.is_full(&self.config.limits) {
+        self.state.exchange.events.begin();
+        if self.state.exchange.events.is_full(&self.state.config.limits) {
             return Err(ReceiveError::EventsWaiting);
         }
-        if let Err(error) = self.receive(now, frame) {
-            self.exchange.counters.refused.count(error.rule());
+        let reception = Reception { now, state: &mut self.state, gzip: &mut self.gzip };
+        if let Err(error) = reception.receive(frame) {
+            self.state.exchange.counters.refused.count(error.rule());
             // Messages in front of the faulty one were handled: their events are left for `events`.
-            self.exchange.events.outlive(0, frame);
+            self.state.exchange.events.outlive(0, frame);
             return Err(error.into());
         }
-        Ok(self.exchange.events.events(frame))
+        Ok(self.state.exchange.events.events(frame))
     }
 
     /// The transport reported an error instead of a frame, such as -404 or -429.
@@ -316,12 +307,12 @@ impl ClientSession {
     /// It is unauthenticated, so no key is ever given up for it (SEC-134).
     pub fn handle_transport_error(&mut self, now: Now, code: TransportErrorCode) {
         if code == TransportErrorCode::UnknownAuthKey {
-            if !self.live.has_heard() {
-                self.exchange.on_denied();
+            if !self.state.live.has_heard() {
+                self.state.exchange.on_denied();
             }
-            self.on_key_sign(now, KeySign::NotFound);
+            self.state.on_key_sign(now, KeySign::NotFound);
         }
-        self.exchange.events.plain(Event::Reconnect(ReconnectReason::TransportError(code)));
+        self.state.exchange.events.plain(Event::Reconnect(ReconnectReason::TransportError(code)));
     }
 
     /// Bytes were read from the connection that make no frame yet. They keep the connection alive while they come at a
@@ -330,70 +321,73 @@ impl ClientSession {
     /// Report all bytes as they are read. Those of frames that are handed to [`handle_frame`](Self::handle_frame)
     /// count there as well, since only a whole frame can be authenticated.
     pub const fn handle_bytes_received(&mut self, now: Now, count: usize) {
-        self.live.on_bytes(now.mono, count as u64);
+        self.state.live.on_bytes(now.mono, count as u64);
     }
 
     /// The connection accepted bytes to be sent. A full buffer accepts more only when the other end has taken earlier
     /// bytes, so they keep the connection alive as bytes received do, within the same credit.
     pub const fn handle_bytes_sent(&mut self, now: Now, count: usize) {
-        self.live.on_bytes(now.mono, count as u64);
+        self.state.live.on_bytes(now.mono, count as u64);
     }
 
     /// The transport delivered a quick acknowledgement. Unknown tokens are ignored (SEC-133).
     pub fn handle_quick_ack(&mut self, _now: Now, token: QuickAckToken) {
-        let Some(calls) = &mut self.exchange.calls else {
+        let Some(calls) = &mut self.state.exchange.calls else {
             return;
         };
         while let Some(call) = calls.pop_quick_acked(token) {
             if calls.get(call).is_some() {
-                self.exchange.events.plain(Event::QuickAcked { call });
+                self.state.exchange.events.plain(Event::QuickAcked { call });
             }
         }
     }
 
     /// Time has passed: to be called at the time that [`poll_timeout`](Self::poll_timeout) returns, or at any time.
     pub fn handle_timeout(&mut self, now: Now) {
-        self.exchange.fail_timed_out(now.mono);
+        self.state.exchange.fail_timed_out(now.mono);
         if self.is_connected() {
             self.ask_about_unanswered(now.mono);
-            self.keys.renew_binding(now.mono);
-            if self.live.is_dead(self.liveness(), now.mono) {
-                self.exchange.outstanding.on_silence();
+            self.state.keys.renew_binding(now.mono);
+            if self.state.live.is_dead(self.liveness(), now.mono) {
+                self.state.exchange.outstanding.on_silence();
                 self.handle_disconnected(now);
-                self.exchange.events.plain(Event::Reconnect(ReconnectReason::Silence));
+                self.state.exchange.events.plain(Event::Reconnect(ReconnectReason::Silence));
             }
         }
-        self.request_temporary_key(now);
-        self.expire_keys(now);
+        self.state.request_temporary_key(now);
+        self.state.expire_keys(now);
         self.compact(now);
         self.release_memory(now);
     }
 
     fn ask_about_unanswered(&mut self, now: MonoTime) {
-        let patience = self.config.limits.ask_state_after;
-        let is_former_lost = self.keys.replaced_at().is_some_and(|at| at + patience <= now);
-        let askable = Askable { current: self.keys.generation(), is_former_lost };
-        self.exchange.ask_about_unanswered(now, patience, askable);
+        let patience = self.state.config.limits.ask_state_after;
+        let is_former_lost = self.state.keys.replaced_at().is_some_and(|at| at + patience <= now);
+        let askable = Askable { current: self.state.keys.generation(), is_former_lost };
+        self.state.exchange.ask_about_unanswered(now, patience, askable);
     }
 
     /// Drops notes about messages sent long ago.
     #[inline]
     fn compact(&mut self, now: Now) {
-        if self.exchange.sent.wants_compaction() {
-            let limits = &self.config.limits;
-            let oldest = self.clock.at(now.mono).saturating_sub(limits.sent_memory);
-            self.exchange.drop_old_notes(oldest, limits.sent_service_ids);
+        if self.state.exchange.sent.wants_compaction() {
+            let limits = &self.state.config.limits;
+            let oldest = self.state.clock.at(now.mono).saturating_sub(limits.sent_memory);
+            self.state.exchange.drop_old_notes(oldest, limits.sent_service_ids);
         }
     }
 
     /// A session that has been quiet for a while holds no buffers: there may be many like it.
     fn release_memory(&mut self, now: Now) {
-        if self.held.is_some() || !self.exchange.is_idle() || !self.live.is_quiet(now.mono, QUIET) {
+        if self.state.held.is_some()
+            || !self.state.exchange.is_idle()
+            || !self.state.live.is_quiet(now.mono, QUIET)
+        {
             return;
         }
         self.gzip.release();
-        self.exchange.release(self.clock.at(now.mono).saturating_sub(QUIET));
-        if let Some(session) = self.keys.current_mut() {
+        self.state.exchange.release(self.state.clock.at(now.mono).saturating_sub(QUIET));
+        if let Some(session) = self.state.keys.current_mut() {
             session.inbox.acks.release();
         }
     }
@@ -437,12 +431,18 @@ impl ClientSession {
         options: SendOptions,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
     ) -> Result<CallId, SendError> {
-        if self.is_terminated {
+        if self.state.is_terminated {
             return Err(SendError::Terminated);
         }
-        let call = self.exchange.accept(now.mono, options, &self.config.limits, &mut self.gzip, write)?;
-        if !self.exchange.is_waiting() {
-            self.live.on_waiting(now.mono);
+        let call = self.state.exchange.accept(
+            now.mono,
+            options,
+            &self.state.config.limits,
+            &mut self.gzip,
+            write,
+        )?;
+        if !self.state.exchange.is_waiting() {
+            self.state.live.on_waiting(now.mono);
         }
         Ok(call)
     }
@@ -452,14 +452,15 @@ impl ClientSession {
     /// A call that was not sent ends at once. For one in flight the server is asked to drop the answer, and
     /// the call ends with the server's reply, or with its answer if that comes first.
     pub fn cancel(&mut self, call: CallId) -> bool {
-        let Some(slot) = self.exchange.calls.as_deref_mut().and_then(|calls| calls.get_mut(call)) else {
+        let Some(slot) = self.state.exchange.calls.as_deref_mut().and_then(|calls| calls.get_mut(call))
+        else {
             return false;
         };
         if slot.attempts == 0 {
-            self.exchange.fail(call, CallFailure::Cancelled(DropOutcome::NotSent));
+            self.state.exchange.fail(call, CallFailure::Cancelled(DropOutcome::NotSent));
         } else {
             slot.cancelled = true;
-            self.exchange.drop_answer(call);
+            self.state.exchange.drop_answer(call);
         }
         true
     }
@@ -469,17 +470,17 @@ impl ClientSession {
     /// Answers under the key before are accepted for as long as that key lives. A session without forward secrecy
     /// whose permanent key is in doubt goes over to temporary keys by this.
     pub fn install_temporary_key(&mut self, now: Now, key: TemporaryKey) {
-        let limits = &self.config.limits;
-        let seconds = self.clock.seconds(now.mono);
+        let limits = &self.state.config.limits;
+        let seconds = self.state.clock.seconds(now.mono);
         let salts = SaltTable::new(key.first_salt, seconds, limits.salts);
-        let session = KeySession::new(key.auth_key, salts, limits, self.exchange.begin_session());
-        match self.keys.install(session, key.expires_at, seconds) {
+        let session = KeySession::new(key.auth_key, salts, limits, self.state.exchange.begin_session());
+        match self.state.keys.install(session, key.expires_at, seconds) {
             Installed::First => {}
             Installed::Beside => {
-                self.lose_held();
-                self.exchange.forget_states();
+                self.state.lose_held();
+                self.state.exchange.forget_states();
             }
-            Installed::Instead => self.on_session_gone(),
+            Installed::Instead => self.state.on_session_gone(),
         }
     }
 
@@ -488,14 +489,14 @@ impl ClientSession {
     /// The datacenter keeps one temporary key for each permanent one, so sessions beside each other share it.
     pub fn install_bound_key(&mut self, now: Now, key: TemporaryKey) {
         self.install_temporary_key(now, key);
-        self.keys.on_bound(now.mono);
+        self.state.keys.on_bound(now.mono);
     }
 
     /// Requests a ping with the next packet, so that a new connection shows whether the datacenter is there.
     ///
     /// Without it an idle session would find out only when its next ping is due.
     pub const fn request_ping(&mut self) {
-        self.live.request_ping();
+        self.state.live.request_ping();
     }
 
     /// Schedules waiting acknowledgements for the next packet, before a connection is closed.
@@ -503,7 +504,7 @@ impl ClientSession {
     /// The server repeats what is not acknowledged on the next connection.
     pub fn flush_acks(&mut self, now: Now) {
         for slot in [KeySlot::Current, KeySlot::Previous] {
-            if let Some(session) = self.keys.get_mut(slot) {
+            if let Some(session) = self.state.keys.get_mut(slot) {
                 session.inbox.acks.hurry(now.mono);
             }
         }
@@ -512,13 +513,13 @@ impl ClientSession {
     /// Requests the destruction of another session of the same key.
     pub fn destroy_session(&mut self, session_id: SessionId) {
         if self.session_id() != Some(session_id) {
-            self.exchange.questions.get_or_insert_default().destroy_session(session_id);
+            self.state.exchange.questions.get_or_insert_default().destroy_session(session_id);
         }
     }
 
     /// Requests the destruction of the key in use, after a logout.
     pub fn destroy_auth_key(&mut self) {
-        self.exchange.questions.get_or_insert_default().destroy_key();
+        self.state.exchange.questions.get_or_insert_default().destroy_key();
     }
 
     /// Uses HTTP's long polling: each packet then carries `http_wait`, and
@@ -530,7 +531,7 @@ impl ClientSession {
     /// Forces a packet even if it carries only `http_wait`: over HTTP one request must be out.
     pub fn request_http_wait(&mut self) {
         if self.http.is_some() {
-            self.exchange.questions.get_or_insert_default().request_http_wait();
+            self.state.exchange.questions.get_or_insert_default().request_http_wait();
         }
     }
 
@@ -553,32 +554,32 @@ impl ClientSession {
         rng: &mut (impl CryptoRng + ?Sized),
         out: &mut FrameBuf,
     ) -> Option<Transmit> {
-        self.link?;
-        if self.is_terminated {
+        self.state.link?;
+        if self.state.is_terminated {
             return None;
         }
-        let (config, clock) = (&self.config, &self.clock);
-        if let Some(before) = self.keys.previous_to_ack_mut()
-            && packet::acknowledge(before, config, clock, &mut self.exchange.sent, now, rng, out)
+        let (config, clock) = (&self.state.config, &self.state.clock);
+        if let Some(before) = self.state.keys.previous_to_ack_mut()
+            && packet::acknowledge(before, config, clock, &mut self.state.exchange.sent, now, rng, out)
         {
             return Some(Transmit { quick_ack: None });
         }
         self.compact(now);
-        let (key, unbound) = self.keys.sending()?;
+        let (key, unbound) = self.state.keys.sending()?;
         let packet = Packet {
             now,
-            config: &self.config,
-            policy: self.policy.as_deref().unwrap_or(&self.config.liveness),
+            config: &self.state.config,
+            policy: self.policy.as_deref().unwrap_or(&self.state.config.liveness),
             http: self.http.as_deref().copied(),
-            clock: &self.clock,
+            clock: &self.state.clock,
             key,
             unbound,
-            sent: &mut self.exchange.sent,
-            calls: self.exchange.calls.as_deref_mut(),
-            questions: self.exchange.questions.as_deref_mut(),
-            live: &mut self.live,
-            outstanding: &mut self.exchange.outstanding,
-            counters: &mut self.exchange.counters,
+            sent: &mut self.state.exchange.sent,
+            calls: self.state.exchange.calls.as_deref_mut(),
+            questions: self.state.exchange.questions.as_deref_mut(),
+            live: &mut self.state.live,
+            outstanding: &mut self.state.exchange.outstanding,
+            counters: &mut self.state.exchange.counters,
             wants_quick_ack: false,
             is_full: false,
             bulk: 0,
@@ -593,7 +594,7 @@ impl ClientSession {
     /// [`handle_transport_error`](Self::handle_transport_error), [`handle_quick_ack`](Self::handle_quick_ack), and a
     /// frame that was refused.
     pub fn events(&mut self) -> Events<'_> {
-        self.exchange.events.events(&[])
+        self.state.exchange.events.events(&[])
     }
 
     /// Returns when [`handle_timeout`](Self::handle_timeout) must be called and
@@ -601,21 +602,21 @@ impl ClientSession {
     ///
     /// Every input and every command can change it, and so does `poll_transmit`: poll it last.
     pub fn poll_timeout(&mut self) -> Option<MonoTime> {
-        let calls = self.exchange.calls.as_deref_mut().and_then(Calls::deadline);
-        if !self.is_connected() || self.is_terminated {
+        let calls = self.state.exchange.calls.as_deref_mut().and_then(Calls::deadline);
+        if !self.is_connected() || self.state.is_terminated {
             return calls;
         }
-        let is_waiting = self.exchange.is_waiting() || self.keys.awaits_binding();
+        let is_waiting = self.state.exchange.is_waiting() || self.state.keys.awaits_binding();
         // Without a key no ping can go out when it is due.
-        let live = self.keys.current().map(|_| self.live.deadline(self.liveness(), is_waiting));
-        let questions = self.exchange.questions.as_deref();
+        let live = self.state.keys.current().map(|_| self.state.live.deadline(self.liveness(), is_waiting));
+        let questions = self.state.exchange.questions.as_deref();
         let state =
-            questions.and_then(|questions| questions.patience_ends(self.config.limits.ask_state_after));
-        let session = self.keys.current();
+            questions.and_then(|questions| questions.patience_ends(self.state.config.limits.ask_state_after));
+        let session = self.state.keys.current();
         let acks = session.and_then(|session| session.inbox.acks.deadline());
-        let salts = session.and_then(|session| session.salts.request_due(&self.clock));
-        let old_acks = self.keys.previous_to_ack().and_then(|session| session.inbox.acks.deadline());
-        let (key, binding) = (self.keys.request_due(&self.clock), self.keys.binding_due());
+        let salts = session.and_then(|session| session.salts.request_due(&self.state.clock));
+        let old_acks = self.state.keys.previous_to_ack().and_then(|session| session.inbox.acks.deadline());
+        let (key, binding) = (self.state.keys.request_due(&self.state.clock), self.state.keys.binding_due());
         [calls, live, state, acks, salts, old_acks, key, binding].into_iter().flatten().min()
     }
 
@@ -624,11 +625,12 @@ impl ClientSession {
     ///
     /// Whatever only a packet can settle, such as a ping, is left out: it would be due until the connection takes one.
     pub fn poll_timeout_blocked(&mut self) -> Option<MonoTime> {
-        let calls = self.exchange.calls.as_deref_mut().and_then(Calls::deadline);
-        if !self.is_connected() || self.is_terminated {
+        let calls = self.state.exchange.calls.as_deref_mut().and_then(Calls::deadline);
+        if !self.is_connected() || self.state.is_terminated {
             return calls;
         }
-        let (dead, key) = (self.live.dead_deadline(self.liveness()), self.keys.request_due(&self.clock));
+        let (dead, key) =
+            (self.state.live.dead_deadline(self.liveness()), self.state.keys.request_due(&self.state.clock));
         [calls, dead, key].into_iter().flatten().min()
     }
 }
@@ -637,9 +639,9 @@ impl fmt::Debug for ClientSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientSession")
             .field("auth_key_id", &self.auth_key_id())
-            .field("link", &self.link)
+            .field("link", &self.state.link)
             .field("pending", &self.pending_calls())
-            .field("counters", &self.exchange.counters)
+            .field("counters", &self.state.exchange.counters)
             .finish_non_exhaustive()
     }
 }

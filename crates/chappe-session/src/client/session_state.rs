@@ -1,39 +1,35 @@
-//! What a frame does: each message goes to the parts that it concerns.
+//! What the messages of the server change: keys, the time, and what is under way.
 //!
-//! The order of checks is that of the specification: key, `msg_key`, lengths, session, low bits, duplicates, age. A
-//! message that answers a recent one of ours is believed whatever our clock says, and repairs it; otherwise the window
-//! would refuse the very message that carries the right time.
+//! Each message goes to the parts that it concerns. What an error, a complaint or a sign of trouble means is decided by
+//! [`super::answers`], [`super::complaints`] and [`super::keys`]; their values are applied here, each in one place.
 //!
-//! Not here: what an error or a complaint means ([`super::answers`], [`super::complaints`], [`super::keys`]). Their
-//! values are applied here, each in one place.
+//! Spec: <https://core.telegram.org/mtproto/service_messages>,
+//! <https://core.telegram.org/mtproto/service_messages_about_messages>.
 
+use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::time::Duration;
 
-use chappe_crypto::Side;
-use chappe_framing::{
-    Container, FrameError, GZIP_PACKED, GzipPacked, MSG_CONTAINER, MessageHeader, MsgId, MsgOrigin, Opened,
-    PeerMisbehaved, RPC_ERROR, RPC_RESULT, RPC_RESULT_HEADER_LEN, RpcResult, ServerSalt, auth_key_id,
-    constructor_id, open,
-};
+use chappe_framing::{FrameError, MsgId, MsgOrigin, RPC_ERROR, ServerSalt, TransportTail};
 use chappe_types::{BadMsgCode, Rule};
 
-use super::ClientSession;
+use super::ClientConfig;
 use super::answers::{self, ErrorAnswer, Meaning};
+use super::breaker::Breaker;
 use super::calls::{CallId, Evidence, Repeat, Slot, StatusRules};
 use super::complaints::{self, ClockFix, Resend, SessionFix};
 use super::context::MessageContext;
 use super::events::{AuthorizationTrouble, CallFailure, DropOutcome, Event, ReconnectReason, Record};
 use super::exchange::Exchange;
-use super::held::HeldMessage;
-use super::keys::{Dropped, KeyAction, KeySign, KeySlot};
+use super::held::HeldMessages;
+use super::keys::{Dropped, KeyAction, KeySign, KeySlot, Keys};
 use super::questions::Reply;
 use super::sent::{Sent, SentKind};
 use crate::MAX_IDS_PER_LIST;
-use crate::clock::ClockChange;
-use crate::event_log::Span;
-use crate::service::{BadMsg, Ids, MSG_COPY, RPC_ANSWER_DROPPED_RUNNING, Salts, Service, question_of};
+use crate::clock::{ClockChange, ServerClock};
+use crate::liveness::Liveness;
+use crate::service::{BadMsg, Ids, RPC_ANSWER_DROPPED_RUNNING, Salts, Service};
 use crate::time::{MonoTime, Now};
-use crate::window::{Age, Seen};
 
 /// `boolTrue`, the answer to a binding.
 const BOOL_TRUE: u32 = 0x9972_75b5;
@@ -46,258 +42,31 @@ const MAX_AHEAD: Duration = Duration::from_secs(20);
 /// seconds that a server accepts, since the clock is late by the way of the complaint.
 const CERTAINLY_AHEAD: Duration = Duration::from_secs(60);
 
-/// Where the body of `msg_copy` starts: behind its id and the header of the copied message.
-const COPY_AT: usize = 4 + MessageHeader::LEN;
-
-/// Frames, and the messages in them.
-impl ClientSession {
-    pub(super) fn receive(&mut self, now: Now, frame: &mut [u8]) -> Result<(), FrameError> {
-        let Some(tail) = self.link else {
-            return Ok(());
-        };
-        let max = self.config.limits.received_bytes;
-        if frame.len() > max {
-            return Err(PeerMisbehaved::UnpackedTooLarge { limit: max }.into());
-        }
-        let got = auth_key_id(frame)?;
-        if got.is_zero() {
-            return Err(PeerMisbehaved::PlainNotAllowed.into());
-        }
-        let slot = self.keys.slot_of(got).ok_or(PeerMisbehaved::UnknownAuthKey { got })?;
-        let Some(session) = self.keys.get_mut(slot) else {
-            return Ok(());
-        };
-        let opened = open(&session.key, Side::Server, tail, frame)?;
-        self.exchange.counters.frames_received += 1;
-        let got = opened.session_id();
-        if session.session_id != Some(got) {
-            // A session that ended not long ago is no attack: the server could not know.
-            if !session.was_session(got) {
-                return Err(PeerMisbehaved::ForeignSession { got }.into());
-            }
-            self.exchange.counters.refused.count(Rule::new(68));
-            return Ok(());
-        }
-        opened.require_origin(Side::Server)?;
-        let container = container_in(&opened)?;
-        if !self.is_plausible(now, &opened, container.as_ref()) {
-            self.exchange.counters.refused.count(Rule::new(80));
-            let (header, body) = (opened.header(), opened.body());
-            self.hold(slot, header, body);
-            return Ok(());
-        }
-        // Only now: a message that is held must not delay the ping that tells the time. A frame that was seen before may
-        // be a recording, and proves nothing.
-        if !self.has_seen(slot, opened.msg_id()) {
-            self.live.on_received(now.mono);
-            if slot == KeySlot::Current {
-                self.keys.on_proven();
-            }
-        }
-        let span = Span::Frame { start: opened.body_range().start as u32, len: opened.body().len() as u32 };
-        let (header, body) = (opened.header(), opened.body());
-        let message = MessageContext { now, slot, header, body, span, is_inner: false, is_unpacked: false };
-        match container {
-            // What is in a container that was seen was seen with it.
-            Some(container) => {
-                if self.take(&message) != Seen::Duplicate {
-                    self.on_container(&message, &container)?;
-                }
-            }
-            None => self.on_message(&message)?,
-        }
-        self.release_held(now)
-    }
-
-    /// Holds a message whose time is implausible, and asks the server for the time.
-    fn hold(&mut self, slot: KeySlot, header: MessageHeader, body: &[u8]) {
-        if self.has_seen(slot, header.msg_id) {
-            // A replay: there is nothing in it that could be lost.
-            return;
-        }
-        self.held.get_or_insert_default().hold(slot, header, body);
-        if !self.live.awaits_pong() {
-            self.live.request_ping();
-        }
-    }
-
-    /// Handles the messages that waited for the time, once it is known. What is still implausible is lost.
-    fn release_held(&mut self, now: Now) -> Result<(), FrameError> {
-        let Some(held) = self.held.take_if(|held| held.is_time_known) else {
-            return Ok(());
-        };
-        let (mut is_lost, mut handled) = (held.has_lost, Ok(()));
-        for HeldMessage { slot, header, body } in &held.messages {
-            let age = self.config.limits.age.check(header.msg_id, self.clock.at(now.mono));
-            // An error closes the connection, and one of these messages may have ended the key of another.
-            if handled.is_err() || age != Age::Plausible || self.keys.get_mut(*slot).is_none() {
-                is_lost = true;
-                continue;
-            }
-            let first = self.exchange.events.len();
-            let span = Span::Frame { start: 0, len: body.len() as u32 };
-            let (slot, header) = (*slot, *header);
-            handled = self.on_message(&MessageContext {
-                now,
-                slot,
-                header,
-                body,
-                span,
-                is_inner: false,
-                is_unpacked: false,
-            });
-            self.exchange.events.outlive(first, body);
-        }
-        if is_lost {
-            self.exchange.events.plain(Event::UpdatesMayBeMissing);
-        }
-        handled
-    }
-
-    /// Drops the messages that wait for the time; the caller fetches what they said.
-    pub(super) fn lose_held(&mut self) {
-        if self.held.take().is_some() {
-            self.exchange.events.plain(Event::UpdatesMayBeMissing);
-        }
-    }
-
-    /// Checks the age of a message once the clock is right (SEC-80), unless it answers us (SEC-81).
-    fn is_plausible(&self, now: Now, opened: &Opened<'_>, container: Option<&Container<'_>>) -> bool {
-        if !self.clock.is_synchronized() {
-            return true;
-        }
-        let age = self.config.limits.age.check(opened.msg_id(), self.clock.at(now.mono));
-        if age == Age::Plausible {
-            return true;
-        }
-        let answers =
-            |body: &[u8]| question_of(body, |msg_id| self.exchange.sent.get(msg_id).is_some()).is_some();
-        match container {
-            Some(container) => container.iter().any(|message| answers(message.body)),
-            None => answers(opened.body()),
-        }
-    }
-
-    /// Returns whether a message was seen before, or may have been.
-    fn has_seen(&mut self, slot: KeySlot, msg_id: MsgId) -> bool {
-        self.keys.get_mut(slot).is_none_or(|session| session.inbox.has_seen(msg_id))
-    }
-
-    /// Remembers a message, and returns whether it was seen before.
-    #[inline]
-    fn take(&mut self, message: &MessageContext<'_>) -> Seen {
-        let (limits, counters) = (&self.config.limits, &mut self.exchange.counters);
-        match self.keys.get_mut(message.slot) {
-            Some(session) => session.inbox.take(message.header, message.now.mono, limits, counters),
-            None => Seen::Duplicate,
-        }
-    }
-
-    /// Handles one message, from a frame or from a container.
-    fn on_message(&mut self, message: &MessageContext<'_>) -> Result<(), FrameError> {
-        match self.take(message) {
-            Seen::Fresh => self.on_body(message),
-            Seen::Duplicate => Ok(()),
-            Seen::TooOld => self.on_too_old(message),
-        }
-    }
-
-    /// Handles a message that may have been seen, since it is older than everything remembered (SEC-77).
-    ///
-    /// It was acknowledged and does not come again, so it must not be dropped without a word. The answer to a call that
-    /// still waits was certainly not seen.
-    #[cold]
-    fn on_too_old(&mut self, message: &MessageContext<'_>) -> Result<(), FrameError> {
-        if let Ok(result) = RpcResult::new_checked(message.body) {
-            let is_awaited = match self.exchange.sent.get(result.req_msg_id()).map(|sent| sent.kind) {
-                Some(SentKind::Call(call)) => self.exchange.is_pending(call),
-                _ => false,
-            };
-            return if is_awaited { self.on_body(message) } else { Ok(()) };
-        }
-        if message.header.seq_no.is_content_related() {
-            self.exchange.events.plain(Event::UpdatesMayBeMissing);
-        }
-        Ok(())
-    }
-
-    fn on_body(&mut self, message: &MessageContext<'_>) -> Result<(), FrameError> {
-        let body = message.body;
-        match constructor_id(body)? {
-            id @ MSG_CONTAINER if message.is_inner => Err(PeerMisbehaved::Nested { id }.into()),
-            MSG_CONTAINER => {
-                let container = Container::new_checked(body, message.header.msg_id, Side::Server)?;
-                self.on_container(message, &container)
-            }
-            GZIP_PACKED => self.with_unpacked(message, |session, message| session.on_body(&message)),
-            RPC_RESULT => {
-                self.exchange.counters.messages_received += 1;
-                let result = RpcResult::new_checked(body)?;
-                self.on_result(message.skip(RPC_RESULT_HEADER_LEN), result.req_msg_id())
-            }
-            _ => {
-                self.exchange.counters.messages_received += 1;
-                if let Some(service) = Service::read(body)? {
-                    self.on_service(message, service)
-                } else {
-                    self.exchange.events.push(Record::Update(message.header.msg_id, message.span));
-                    Ok(())
-                }
-            }
-        }
-    }
-
-    fn on_container<'a>(
-        &mut self,
-        message: &MessageContext<'a>,
-        container: &Container<'a>,
-    ) -> Result<(), FrameError> {
-        message.members(container).try_for_each(|member| self.on_message(&member))
-    }
-
-    /// Unpacks an object into the scratch, and handles it there.
-    fn with_unpacked(
-        &mut self,
-        message: &MessageContext<'_>,
-        handle: impl FnOnce(&mut Self, MessageContext<'_>) -> Result<(), FrameError>,
-    ) -> Result<(), FrameError> {
-        if message.is_unpacked {
-            return Err(PeerMisbehaved::Nested { id: GZIP_PACKED }.into());
-        }
-        let packed = GzipPacked::new_checked(message.body)?;
-        let most = self.config.limits.unpacked_bytes;
-        let Exchange { events, counters, .. } = &mut self.exchange;
-        let place = self.gzip.unpack(&packed, &mut events.scratch, most, counters)?;
-        // Nothing is unpacked while the scratch is lent out, since packed objects do not nest.
-        let scratch = core::mem::take(&mut self.exchange.events.scratch);
-        let span = Span::Scratch { start: place.start as u32, len: place.len() as u32 };
-        let handled = handle(self, message.unpacked(&scratch[place], span));
-        self.exchange.events.scratch = scratch;
-        handled
-    }
-
-    /// `msg_copy`: a message of the server repeated under another id.
-    fn on_copy(&mut self, copied: MessageContext<'_>) -> Result<(), FrameError> {
-        // A copy is of a message that was sent once by itself; copies of copies could go on indefinitely.
-        if constructor_id(copied.body)? == MSG_COPY {
-            return Err(PeerMisbehaved::Nested { id: MSG_COPY }.into());
-        }
-        let msg_id = copied.header.msg_id;
-        if !msg_id.origin().is_some_and(MsgOrigin::is_server) {
-            return Err(PeerMisbehaved::BadOrigin { msg_id }.into());
-        }
-        self.on_message(&copied)
-    }
+/// What the messages of the server change.
+pub(super) struct SessionState {
+    pub(super) config: Arc<ClientConfig>,
+    /// The transport's padding while a connection is up.
+    pub(super) link: Option<TransportTail>,
+    pub(super) keys: Keys,
+    pub(super) clock: ServerClock,
+    pub(super) live: Liveness,
+    pub(super) exchange: Exchange,
+    /// Messages that wait until the time is known.
+    pub(super) held: Option<Box<HeldMessages>>,
+    pub(super) breaker: Breaker,
+    pub(super) is_terminated: bool,
 }
 
 /// Answers.
-impl ClientSession {
-    /// Handles the result of a query; `result` is the object in `rpc_result`.
-    fn on_result(&mut self, result: MessageContext<'_>, req_msg_id: MsgId) -> Result<(), FrameError> {
-        let id = constructor_id(result.body)?;
-        if id == GZIP_PACKED {
-            return self.with_unpacked(&result, |session, result| session.on_result(result, req_msg_id));
-        }
+impl SessionState {
+    /// Handles the result of a query, whose constructor id is `id`.
+    #[inline]
+    pub(super) fn on_result(
+        &mut self,
+        result: &MessageContext<'_>,
+        id: u32,
+        req_msg_id: MsgId,
+    ) -> Result<(), FrameError> {
         let Some(sent) = self.exchange.sent.take_notice(req_msg_id) else {
             self.exchange.count_unmatched();
             return Ok(());
@@ -321,7 +90,7 @@ impl ClientSession {
         Ok(())
     }
 
-    fn on_call_answer(&mut self, result: MessageContext<'_>, call: CallId, id: u32) {
+    fn on_call_answer(&mut self, result: &MessageContext<'_>, call: CallId, id: u32) {
         let Some(slot) = self.exchange.calls.as_deref().and_then(|calls| calls.get(call)) else {
             return self.exchange.count_unmatched();
         };
@@ -340,7 +109,7 @@ impl ClientSession {
         self.exchange.events.push(Record::Answer(call, result.span));
     }
 
-    fn on_call_error(&mut self, result: MessageContext<'_>, call: CallId) -> Result<(), FrameError> {
+    fn on_call_error(&mut self, result: &MessageContext<'_>, call: CallId) -> Result<(), FrameError> {
         if !self.exchange.is_pending(call) {
             self.exchange.count_unmatched();
             return Ok(());
@@ -389,7 +158,7 @@ impl ClientSession {
         true
     }
 
-    fn on_binding_answer(&mut self, result: MessageContext<'_>, id: u32) -> Result<(), FrameError> {
+    fn on_binding_answer(&mut self, result: &MessageContext<'_>, id: u32) -> Result<(), FrameError> {
         if result.slot != KeySlot::Current || self.keys.is_usable() {
             self.exchange.count_unmatched();
             return Ok(());
@@ -411,7 +180,8 @@ impl ClientSession {
         Ok(())
     }
 
-    fn on_service(&mut self, message: &MessageContext<'_>, service: Service<'_>) -> Result<(), FrameError> {
+    /// Handles a service message.
+    pub(super) fn on_service(&mut self, message: &MessageContext<'_>, service: Service<'_>) {
         self.learn_time(message, &service);
         let (msg_id, now) = (message.header.msg_id, message.now.mono);
         match service {
@@ -450,21 +220,17 @@ impl ClientSession {
             Service::KeyDestroyed(destruction) => {
                 self.exchange.events.plain(Event::KeyDestroyed(destruction));
             }
-            Service::Copy { original, seq_no, body } => {
-                let original = MessageHeader { msg_id: original, seq_no };
-                return self.on_copy(message.inner(original, body, COPY_AT));
-            }
             Service::Ping { ping_id, .. } => {
                 self.exchange.reply(Reply::Pong { msg_id, ping_id });
             }
-            // Only a client asks these; a server that does is ignored.
-            Service::GetFutureSalts { .. }
+            // A copy was taken apart before. The others only a client asks; a server that does is ignored.
+            Service::Copy { .. }
+            | Service::GetFutureSalts { .. }
             | Service::DropAnswer { .. }
             | Service::DestroySession { .. }
             | Service::DestroyAuthKey
             | Service::HttpWait(_) => {}
         }
-        Ok(())
     }
 
     fn on_future_salts(&mut self, message: &MessageContext<'_>, req_msg_id: MsgId, salts: Salts<'_>) {
@@ -516,7 +282,7 @@ impl ClientSession {
 }
 
 /// Answers that wait at the server, and the states of its messages.
-impl ClientSession {
+impl SessionState {
     /// `msg_detailed_info`: an answer waits at the server. It is fetched, or acknowledged if it has come or the call has
     /// ended.
     fn on_detailed_info(&mut self, message: &MessageContext<'_>, about: Option<MsgId>, answer: MsgId) {
@@ -564,7 +330,7 @@ impl ClientSession {
 }
 
 /// Complaints of the server, and new sessions.
-impl ClientSession {
+impl SessionState {
     /// `bad_msg_notification` and `bad_server_salt`; believed only about recent messages (SEC-82).
     fn on_bad_msg(&mut self, message: &MessageContext<'_>, bad: BadMsg) {
         let Some(sent) = self.exchange.sent.get(bad.bad_msg_id) else {
@@ -657,7 +423,7 @@ impl ClientSession {
                     questions.destroy_session_again(sent.msg_id);
                 }
             }
-            SentKind::DestroyAuthKey => self.destroy_auth_key(),
+            SentKind::DestroyAuthKey => self.exchange.questions.get_or_insert_default().destroy_key(),
             SentKind::Call(_)
             | SentKind::Container
             | SentKind::Acks
@@ -733,10 +499,17 @@ impl ClientSession {
 }
 
 /// Keys.
-impl ClientSession {
+impl SessionState {
+    /// Drops the messages that wait for the time; the caller fetches what they said.
+    pub(super) fn lose_held(&mut self) {
+        if self.held.take().is_some() {
+            self.exchange.events.plain(Event::UpdatesMayBeMissing);
+        }
+    }
+
     /// Requests a temporary key from the caller if one is needed, now and then until it comes.
     pub(super) fn request_temporary_key(&mut self, now: Now) {
-        if !self.is_terminated && self.is_connected() && self.keys.request(now.mono, &self.clock) {
+        if !self.is_terminated && self.link.is_some() && self.keys.request(now.mono, &self.clock) {
             self.exchange.events.plain(Event::NeedTemporaryKey);
         }
     }
@@ -794,12 +567,4 @@ impl ClientSession {
         self.exchange.fail_all(CallFailure::Terminated);
         self.exchange.events.plain(Event::Authorization(trouble));
     }
-}
-
-/// A container is checked whole, before any of its messages counts (SEC-93 to SEC-95).
-fn container_in<'a>(opened: &Opened<'a>) -> Result<Option<Container<'a>>, FrameError> {
-    if constructor_id(opened.body())? != MSG_CONTAINER {
-        return Ok(None);
-    }
-    Container::new_checked(opened.body(), opened.msg_id(), Side::Server).map(Some)
 }
