@@ -22,12 +22,12 @@ const MIN_WINDOW: u64 = 8 << 10;
 /// Most bytes that may be on their way, however fast the link: what a link of 1 Gbit/s holds in 60 ms.
 const MAX_WINDOW: u64 = 8 << 20;
 
-/// Bytes a second that are assumed before anything was measured.
+/// Bytes a second that the window assumes before anything was measured.
 const FIRST_RATE: u64 = 4 << 10;
 
-/// Time that bytes may take at [`SLOWEST_RATE`] before anything was measured. More bytes have what [`FIRST_RATE`] gives them: a
-/// part of 512 KiB two minutes.
-const FIRST_TIME: Duration = Duration::from_secs(120);
+/// Most time that bytes on their way are given before anything was measured. A link that died under them is noticed so much
+/// later. It doubles with each connection that is lost in silence under bytes, which may have been slow and not dead.
+const FIRST_TIME: Duration = Duration::from_secs(60);
 
 /// Bytes between two notes of what was sent. So many measure a rate however long they took; fewer may have waited for the
 /// server more than for the link, and only show that the link is at least that fast.
@@ -47,6 +47,8 @@ pub(super) struct Outstanding {
     /// Bytes a second, measured or assumed. It outlives the connection.
     rate: u64,
     is_measured: bool,
+    /// Most time that bytes are given before a rate is measured.
+    first_time: Duration,
 }
 
 /// Bytes on their way.
@@ -110,7 +112,7 @@ impl OnTheWay {
 
 impl Outstanding {
     pub(super) const fn new() -> Self {
-        Self { way: None, rate: FIRST_RATE, is_measured: false }
+        Self { way: None, rate: FIRST_RATE, is_measured: false, first_time: FIRST_TIME }
     }
 
     /// A new connection begins: nothing is on its way.
@@ -138,8 +140,13 @@ impl Outstanding {
     /// The connection was given up in silence. If bytes were on their way, the rate may have been taken for higher than it
     /// is.
     pub(super) fn on_silence(&mut self) {
-        if self.bytes() >= FEW {
+        if self.bytes() < FEW {
+            return;
+        }
+        if self.is_measured {
             self.rate = (self.rate / 2).max(SLOWEST_RATE);
+        } else {
+            self.first_time = (self.first_time * 2).min(MOST_TIME);
         }
     }
 
@@ -189,19 +196,22 @@ impl Outstanding {
         self.way.as_ref().is_none_or(|way| way.pinged <= way.arrived)
     }
 
-    /// Returns how long the bytes on their way, and so many more, take at most. A few take no time.
-    pub(super) fn time_of(&self, more: usize) -> Duration {
+    /// Returns how long a ping behind the bytes on their way has to wait for them. A few take no time.
+    pub(super) fn time(&self) -> Duration {
+        let time = self.longest_time(0);
+        if self.is_measured { time } else { time.min(self.first_time) }
+    }
+
+    /// Returns how long the bytes on their way, and so many more, may take: before a rate is measured, on the slowest link
+    /// that is not dead.
+    pub(super) fn longest_time(&self, more: usize) -> Duration {
         let bytes = self.bytes() + more as u64;
         if bytes < FEW {
             return Duration::ZERO;
         }
+        let rate = if self.is_measured { self.rate } else { SLOWEST_RATE };
         // A quarter more: no link is steady.
-        let millis = bytes.saturating_mul(1250) / self.rate;
-        let time = Duration::from_millis(millis).min(MOST_TIME);
-        if self.is_measured {
-            return time;
-        }
-        time.max(Duration::from_millis(bytes.saturating_mul(1000) / SLOWEST_RATE).min(FIRST_TIME))
+        Duration::from_millis(bytes.saturating_mul(1250) / rate).min(MOST_TIME)
     }
 
     /// Gives memory back while nothing is on its way.
@@ -232,7 +242,8 @@ mod tests {
         assert!(bytes.room(PATIENCE).is_some());
         bytes.on_sent(at(0), id(1), PART, false);
         assert!(bytes.room(PATIENCE).is_none() && bytes.wants_ping());
-        assert!(bytes.time_of(0) >= Duration::from_secs(128));
+        assert_eq!(bytes.time(), FIRST_TIME);
+        assert_eq!(bytes.longest_time(0), MOST_TIME);
         bytes.on_sent(at(0), id(2), 100, true);
         assert!(!bytes.wants_ping(), "one is on its way");
         bytes.on_arrived(at(1), id(1));
@@ -241,7 +252,7 @@ mod tests {
         bytes.on_arrived(at(26_000), id(3));
         let room = bytes.room(PATIENCE).expect("everything has arrived");
         assert!((140 << 10..160 << 10).contains(&room), "half of what arrives in 15 s: {room}");
-        let time = bytes.time_of(PART);
+        let time = bytes.longest_time(PART);
         assert!(time > Duration::from_secs(26) && time < Duration::from_secs(40), "{time:?}");
         bytes.on_sent(at(26_000), id(3), PART, false);
         assert!(bytes.room(PATIENCE).is_none(), "a second part would take another 26 s");
@@ -256,7 +267,7 @@ mod tests {
             assert!(bytes.room(PATIENCE).is_some(), "{part} parts");
             bytes.on_sent(at(41), id(part), PART, false);
         }
-        assert!(bytes.time_of(0) < Duration::from_secs(1));
+        assert!(bytes.time() < Duration::from_secs(1));
         // However fast, there is a bound.
         (14..20).for_each(|part| bytes.on_sent(at(41), id(part), PART, false));
         assert!(bytes.room(PATIENCE).is_none());
@@ -305,15 +316,22 @@ mod tests {
     fn a_connection_lost_in_silence_under_bytes_gives_them_more_time_the_next_time() {
         let mut bytes = Outstanding::new();
         bytes.on_silence();
-        assert_eq!(bytes.rate, FIRST_RATE, "nothing was on its way");
+        assert_eq!(bytes.first_time, FIRST_TIME, "nothing was on its way");
         let mut times = alloc::vec::Vec::new();
-        for _ in 0..4 {
+        for _ in 0..5 {
             bytes.on_connected();
             bytes.on_sent(at(0), id(0), PART, false);
-            times.push(bytes.time_of(0).as_secs());
+            times.push(bytes.time().as_secs());
             bytes.on_silence();
         }
-        assert_eq!(times, [160, 320, 600, 600]);
-        assert_eq!(bytes.rate, SLOWEST_RATE);
+        assert_eq!(times, [60, 120, 240, 480, 600]);
+        // Once it is measured, the rate is taken for lower.
+        bytes.on_connected();
+        bytes.on_sent(at(0), id(0), PART, false);
+        bytes.on_arrived(at(1000), id(1));
+        bytes.on_sent(at(1000), id(1), PART, false);
+        let time = bytes.time();
+        bytes.on_silence();
+        assert_eq!(bytes.time(), 2 * time);
     }
 }

@@ -212,7 +212,7 @@ impl Packet<'_> {
             plan.ping |= self.outstanding.wants_ping();
         } else if self.bulk >= BULK {
             // The datacenter must not close the connection before all of it has arrived, and a ping behind it comes too late.
-            let until = now + self.outstanding.time_of(self.bulk);
+            let until = now + self.outstanding.longest_time(self.bulk);
             plan.ping |= self.live.timer_ends().is_some_and(|ends| ends <= until);
         }
         // Acknowledgements that can wait make no packet of their own.
@@ -306,11 +306,11 @@ impl Packet<'_> {
             self.key.salts.on_requested(self.now.mono);
         }
         if plan.ping {
-            let delay = (self.policy.disconnect_delay + self.outstanding.time_of(self.bulk)).as_secs();
+            let delay = (self.policy.disconnect_delay + self.outstanding.longest_time(self.bulk)).as_secs();
             let disconnect_delay = i32::try_from(delay).unwrap_or(i32::MAX);
             let timer_seconds = disconnect_delay.unsigned_abs();
             let ping_id = self.sent.last_id().map_or(1, |last| last.to_raw().wrapping_add(1));
-            self.live.on_ping_behind(self.now.mono, ping_id, self.outstanding.time_of(0), timer_seconds);
+            self.live.on_ping_behind(self.now.mono, ping_id, self.outstanding.time(), timer_seconds);
             let ping = functions::PingDelayDisconnect { ping_id, disconnect_delay };
             self.put(Related, SentKind::Ping, writer, &ping)?;
         }
