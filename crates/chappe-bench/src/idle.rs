@@ -82,6 +82,7 @@ fn measure() -> Result<f64> {
     let handshake = ServerOptions::lenient(vec![PrivateKey::generate(&mut rng)?]);
     let mut options = EngineOptions::new(handshake, ServerConfig::default());
     options.budgets.sessions_per_key = COUNT;
+    options.budgets.sessions_begun_at_once = COUNT as u32;
     let engine = Engine::new(options, Nobody, &mut rng)?;
     engine.add_key(KeyState::new(key(), KeyStatus::Permanent));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
