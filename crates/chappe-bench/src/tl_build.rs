@@ -26,7 +26,8 @@ const LOG: &str = "CHAPPE_BENCH_RUSTC_LOG";
 const NOTES: &str = "\
 CPU seconds (user and system) of rustc for one crate, alternating, without incremental compilation and with lints capped,
 as for any dependency from a registry. Both crates have default features, which include the full schema with its
-functions. Peak memory is that of the release build. The user's program decodes a `messages.messages` and prints it.
+functions. Peak memory is that of the release build. The user's program decodes a `messages.messages` and prints it; four
+others encode.
 ";
 
 /// How to build, and how often: what takes a few seconds differs by a third from one time to the next.
@@ -48,8 +49,46 @@ struct Project {
     name: &'static str,
     library: &'static str,
     dependencies: String,
-    program: &'static str,
+    program: String,
 }
+
+/// What users write: title and program. Each is built alone, debug and release.
+const ENCODERS: [(&str, &str); 4] = [
+    ("`Updates` to_bytes", "fn main() { println!(\"{:?}\", chappe_tl_api::enums::Updates::TooLong.to_bytes()); }"),
+    (
+        "`SendMessage`",
+        "fn main() {
+    let peer = enums::InputPeer::PeerSelf;
+    let send = functions::messages::SendMessage { peer, message: \"text\", random_id: 1, ..Default::default() };
+    println!(\"{:?}\", send.to_bytes());
+}",
+    ),
+    (
+        "`EditMessage` with a keyboard",
+        "fn main() {
+    let row = types::KeyboardInlineButtonRow { buttons: &[] }.into();
+    let rows = [row];
+    let keyboard = enums::ReplyMarkup::ReplyInlineMarkup(types::ReplyInlineMarkup { rows: &rows, ..Default::default() });
+    let edit = functions::messages::EditMessage { id: 1, reply_markup: Some(&keyboard), ..Default::default() };
+    println!(\"{:?}\", edit.to_bytes());
+}",
+    ),
+    (
+        "`invokeWithLayer` of `SendMessage`",
+        "fn main() {
+    let query = functions::messages::SendMessage { message: \"text\", ..Default::default() };
+    println!(\"{:?}\", functions::InvokeWithLayer { layer: 230, query }.to_bytes());
+}",
+    ),
+];
+
+/// What the programs of [`ENCODERS`] begin with.
+const PREAMBLE: &str = "\
+#![allow(unused_imports)]
+use chappe_tl::Serializable;
+use chappe_tl_api::{enums, functions, types};
+
+";
 
 fn projects() -> [Project; 3] {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -75,7 +114,8 @@ fn main() {
         }
     }
 }
-",
+"
+            .into(),
         },
         Project {
             name: "grammers",
@@ -95,13 +135,14 @@ fn main() {
         }
     }
 }
-",
+"
+            .into(),
         },
         Project {
             name: "mtproto",
             library: "chappe_tl_mtproto",
             dependencies: path("chappe-tl-mtproto"),
-            program: "fn main() {}\n",
+            program: "fn main() {}\n".into(),
         },
     ]
 }
@@ -160,7 +201,10 @@ fn children_seconds() -> f64 {
 /// Fails if cargo does.
 pub fn run() -> Result<Report> {
     let mut report = Report::new("TL build", PEERS, NOTES);
-    let bar = progress(MODES.iter().map(|(_, rounds)| 2 * rounds).sum::<u64>() + 1, "builds");
+    let bar = progress(
+        MODES.iter().map(|(_, rounds)| 2 * rounds).sum::<u64>() + 1 + 2 * ENCODERS.len() as u64,
+        "builds",
+    );
     let mut costs: BTreeMap<(&str, &str), Vec<BTreeMap<String, Cost>>> = BTreeMap::new();
     let [ours, grammers, mtproto] = projects();
     for (mode, rounds) in MODES {
@@ -172,6 +216,20 @@ pub fn run() -> Result<Report> {
         }
     }
     let mtproto = build(&mtproto, "release")?;
+    let mut encoders = Vec::new();
+    for (title, program) in ENCODERS {
+        let dependencies = ours.dependencies.clone();
+        let project = Project {
+            name: "encoder",
+            library: OURS,
+            dependencies,
+            program: format!("{PREAMBLE}{program}\n"),
+        };
+        for mode in ["debug", "release"] {
+            encoders.push((title, mode, build(&project, mode)?));
+            bar.inc(1);
+        }
+    }
     bar.finish_and_clear();
     let of = |name: &'static str, krate: &str, mode: &'static str, part: fn(Cost) -> f64| -> Vec<f64> {
         let runs = costs[&(name, mode)].iter();
@@ -194,6 +252,11 @@ pub fn run() -> Result<Report> {
     report.target("T14", "release: peak memory / grammers-tl-types", Bound::AtMost(0.5), memory);
     let program = Spread::of(of("ours", "user_program", "release", cpu));
     report.target("T14", "a user's program, release: CPU seconds", Bound::AtMost(1.0), program);
+    for (title, mode, costs) in &encoders {
+        let seconds = costs.get("user_program").copied().unwrap_or_default().cpu_seconds;
+        let work = format!("a user's program, {title}, {mode}: CPU seconds");
+        report.target("T14", work, Bound::AtMost(1.0), Spread::of(vec![seconds]));
+    }
     let needed = || mtproto.iter().filter(|(name, _)| *name != "user_program").map(|(_, cost)| *cost);
     let seconds = Spread::of(vec![needed().map(cpu).sum()]);
     let peak = Spread::of(vec![needed().map(|cost| cost.peak_mb / 1000.0).fold(0.0, f64::max)]);
@@ -223,7 +286,7 @@ fn build(project: &Project, mode: &str) -> Result<BTreeMap<String, Cost>> {
         project.dependencies
     );
     fs::write(folder.join("Cargo.toml"), manifest)?;
-    fs::write(folder.join("src/main.rs"), project.program)?;
+    fs::write(folder.join("src/main.rs"), &project.program)?;
     let build = folder.join("target");
     if build.exists() {
         fs::remove_dir_all(&build)?;

@@ -117,6 +117,22 @@ fn a_request_is_a_literal() {
 }
 
 #[test]
+fn a_request_is_written_with_the_fields_that_matter() {
+    let peer = enums::InputPeer::PeerSelf;
+    let short =
+        functions::messages::SendMessage { peer, message: "text", random_id: 7, ..Default::default() };
+    assert_eq!((short.entities, short.silent, short.schedule_date), (None, false, None));
+    let bytes = short.to_bytes();
+    assert_eq!(bytes.len(), 4 + 4 + 4 + 8 + 8);
+    let empty = functions::messages::SendMessage::default();
+    assert_eq!((empty.peer, empty.message, empty.random_id), (enums::InputPeer::Empty, "", 0));
+    let rows: Vec<enums::KeyboardButtonRow<'_>> =
+        (0..3).map(|_| types::KeyboardButtonRow { buttons: &[] }.into()).collect();
+    let markup = types::ReplyInlineMarkup { rows: &rows, ..Default::default() };
+    assert_eq!(markup.rows.len(), 3);
+}
+
+#[test]
 fn the_answer_of_a_wrapper_is_that_of_its_query() {
     fn return_of<C: RemoteCall>(_: &C) -> &'static str {
         core::any::type_name::<C::Return>()
@@ -275,8 +291,8 @@ fn no_type_needs_twenty_bytes_of_memory_for_each_byte_received() {
         for one in ty.lines() {
             // Unless it has no field that is always there, a struct may be large: its conditional fields are references and
             // strings at most, and 400 of its bytes come with 20 received ones. What counts is what a vector multiplies.
-            let size = ty.size as usize;
-            assert!(size < 20 * ty.least as usize, "{}: {size} bytes for {}", one.name(), ty.least);
+            let size = ty.size();
+            assert!(size < 20 * ty.least(), "{}: {size} bytes for {}", one.name(), ty.least());
         }
     }
 }

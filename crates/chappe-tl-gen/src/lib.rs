@@ -44,7 +44,7 @@ pub use plan::Plan;
 use chappe_tl_parser::Schema;
 
 /// The version of the agreement between generated code and `chappe-tl`.
-pub const RUNTIME_VERSION: u32 = 4;
+pub const RUNTIME_VERSION: u32 = 5;
 
 /// Generates all types and functions of a schema.
 ///

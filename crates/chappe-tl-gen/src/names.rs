@@ -133,6 +133,7 @@ const RESERVED: &[&str] = &[
     "layout",
     "r#mod",
     "names",
+    "native",
     "serde",
     "str",
     "tables",

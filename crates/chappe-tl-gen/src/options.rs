@@ -7,7 +7,10 @@ pub enum Style {
     /// Owned values: `String`, `Vec`, `Box`; reading and writing is code.
     #[default]
     Owned,
-    /// Values borrowed from an arena, decoded by tables: for large schemas.
+    /// Values borrowed from an arena, decoded and encoded by tables: for large schemas.
+    ///
+    /// The code promises that its tables describe its types, by `unsafe` blocks, because the decoder in `chappe-tl` acts on that.
+    /// So it cannot stand in a crate with `#![forbid(unsafe_code)]`; it can be a crate of its own.
     Arena,
 }
 
@@ -57,6 +60,9 @@ pub struct GeneratorOptions {
     /// The cargo feature of the generated crate behind which macros name every type and function, for tests of all of them;
     /// never, if `None` ([`Style::Arena`] only).
     pub lists_feature: Option<String>,
+    /// The constructors whose values are written by code: those that answers are full of. Tables write all others, which is
+    /// slower, and costs the compiler nothing ([`Style::Arena`] only).
+    pub natives: Vec<String>,
     /// The cargo feature of the generated crate behind which there is `AnyCall`, and functions are `Clone`, `Copy` and
     /// `PartialEq`; always, if `None` ([`Style::Arena`] only).
     pub server_feature: Option<String>,
@@ -73,6 +79,7 @@ impl GeneratorOptions {
             serde_feature: None,
             namespace_features: false,
             lists_feature: None,
+            natives: Vec::new(),
             server_feature: None,
         }
     }
@@ -118,6 +125,14 @@ impl GeneratorOptions {
     #[must_use]
     pub fn lists_feature(mut self, feature: impl Into<String>) -> Self {
         self.lists_feature = Some(feature.into());
+        self
+    }
+
+    /// Writes the values of these constructors by code instead of tables; those that the schema has not are left out
+    /// ([`Style::Arena`] only).
+    #[must_use]
+    pub fn natives<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.natives.extend(names.into_iter().map(Into::into));
         self
     }
 

@@ -108,8 +108,11 @@ impl Output {
     }
 
     /// Joins all modules to one text, for `include!` in a module.
+    ///
+    /// Of [`Style::Arena`](crate::Style::Arena), the module cannot be in a crate with `#![forbid(unsafe_code)]`.
     pub fn to_single_file(&self) -> String {
         let mut text = String::new();
+        let is_unsafe = self.files.values().any(|file| file.contains("unsafe {"));
         for line in self.inline("mod.rs", "") {
             // An included file can have neither documentation nor attributes of its own: the attributes go to the items.
             if line.starts_with("#![") {
@@ -119,6 +122,9 @@ impl Output {
                 text.push_str("#[");
                 text.push_str(LINTS);
                 text.push_str("]\n");
+                if is_unsafe {
+                    text.push_str("#[allow(unsafe_code, clippy::undocumented_unsafe_blocks, reason = \"tables are promises\")]\n");
+                }
             }
             let line =
                 line.strip_prefix("//!").map_or_else(|| line.clone(), |comment| format!("//{comment}"));

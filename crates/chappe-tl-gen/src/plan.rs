@@ -76,6 +76,30 @@ impl<'s> Plan<'s> {
         false
     }
 
+    /// Returns whether all fields of a constructor or function can be empty.
+    pub fn has_empty(&self, definition: &Definition) -> bool {
+        self.has_empty_fields(definition, 64)
+    }
+
+    /// Returns the constructor that is the empty value of a type: the first one without parameters.
+    pub fn empty_constructor(&self, ty: &Name) -> Option<&'s Definition> {
+        self.schema.constructors_of(ty).find(|constructor| constructor.params.is_empty())
+    }
+
+    fn has_empty_fields(&self, definition: &Definition, depth: u32) -> bool {
+        let Some(depth) = depth.checked_sub(1) else { return false };
+        definition.generics.is_empty()
+            && definition.fields().filter(|(_, _, condition)| condition.is_none()).all(
+                |(_, ty, _)| match ty {
+                    Type::Boxed(name) => self.empty_constructor(name).is_some(),
+                    Type::Bare(_) | Type::BareOf(_) => {
+                        self.bare_target(ty).is_some_and(|target| self.has_empty_fields(target, depth))
+                    }
+                    _ => true,
+                },
+            )
+    }
+
     /// Returns the constructor whose fields a bare type stands for.
     pub fn bare_target(&self, ty: &Type) -> Option<&'s Definition> {
         match ty {

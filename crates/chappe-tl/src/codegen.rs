@@ -19,7 +19,11 @@ pub use crate::{
 pub type Encoded = CoreResult<(), EncodeError>;
 
 /// The version of the agreement between generated code and this crate.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
+
+/// Has no values: in an enum of functions that have no parameters, it keeps a lifetime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Never {}
 
 /// Fails to compile if the code was generated for another version of this crate.
 pub const fn assert_version(generated_for: u32) {

@@ -6,9 +6,15 @@ use crate::deserialize::{Buffer, Deserializable, Result};
 use crate::{EncodeError, RemoteCall, Serializable, Sink};
 
 /// A vector without constructor id: `vector<T>` in a schema.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct RawVec<T>(pub Vec<T>);
+
+impl<T> Default for RawVec<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
 
 impl<T> From<Vec<T>> for RawVec<T> {
     fn from(elements: Vec<T>) -> Self {

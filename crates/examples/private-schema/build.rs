@@ -1,4 +1,4 @@
-//! Generates the types of `telemetry.tl`; and those of `oddities.tl`, and of `shapes.tl` in the other style, which the tests use.
+//! Generates the types of `telemetry.tl`; and for the tests those of other schemas, in both styles.
 
 use core::error::Error;
 use std::path::Path;
@@ -9,6 +9,8 @@ use chappe_tl_gen::{GeneratorOptions, Style};
 fn main() -> Result<(), Box<dyn Error>> {
     generate("telemetry.tl", "telemetry.rs", Style::Owned)?;
     generate("oddities.tl", "oddities.rs", Style::Owned)?;
+    generate("oddities.tl", "oddities_arena.rs", Style::Arena)?;
+    generate("parameterless.tl", "parameterless.rs", Style::Arena)?;
     generate("shapes.tl", "shapes.rs", Style::Arena)
 }
 

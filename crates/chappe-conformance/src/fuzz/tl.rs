@@ -62,11 +62,16 @@ fn check(ty: &'static Type, input: &[u8]) {
     let arena = Arena::new();
     let strict = arena.view(ty, input, DecodeOptions::strict()).ok().map(|view| view.to_bytes());
     if let Some(written) = strict {
-        assert_eq!(written, input, "{}: strictly one object has one encoding", ty.name);
+        assert_eq!(written, input, "{}: strictly one object has one encoding", ty.name());
     }
     let arena = Arena::new();
     let Ok(view) = arena.view(ty, input, DecodeOptions::lenient()) else { return };
-    assert!(arena.capacity() <= 64 << 10 | (GROWTH * input.len()), "{}: {} bytes", ty.name, arena.capacity());
+    assert!(
+        arena.capacity() <= 64 << 10 | (GROWTH * input.len()),
+        "{}: {} bytes",
+        ty.name(),
+        arena.capacity()
+    );
     again(ty, view);
 }
 
@@ -76,8 +81,8 @@ fn again(ty: &'static Type, view: View<'_>) {
     let written = view.to_bytes();
     let arena = Arena::new();
     let read = arena.view(ty, &written, DecodeOptions::lenient());
-    let read = read.unwrap_or_else(|error| panic!("{}: {error} in what was written: {printed}", ty.name));
-    assert_eq!(read.to_bytes(), written, "{}", ty.name);
+    let read = read.unwrap_or_else(|error| panic!("{}: {error} in what was written: {printed}", ty.name()));
+    assert_eq!(read.to_bytes(), written, "{}", ty.name());
 }
 
 fn api_call(input: &[u8]) {

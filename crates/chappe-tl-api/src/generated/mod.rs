@@ -6,12 +6,15 @@
 
 #[cfg(feature = "server")]
 mod any_call;
+mod defaults;
 #[cfg(feature = "lists")]
 mod each;
 pub mod enums;
 pub mod functions;
 mod layout;
 mod names;
+#[cfg(not(debug_assertions))]
+mod native;
 #[cfg(feature = "serde")]
 mod serde;
 mod tables;
@@ -33,4 +36,4 @@ pub use tables::TYPES;
 #[allow(dead_code)]
 pub const LAYER: i32 = 230;
 
-const _: () = ::chappe_tl::__private::assert_version(4);
+const _: () = ::chappe_tl::__private::assert_version(5);

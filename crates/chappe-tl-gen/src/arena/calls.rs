@@ -6,6 +6,7 @@ use chappe_tl_parser::Definition;
 
 use super::layout::Slots;
 use super::shape::Shapes;
+use super::structs::PROMISE;
 use super::tables::Places;
 use crate::code::Code;
 use crate::{GeneratorOptions, names};
@@ -46,6 +47,10 @@ pub(super) fn write(
             position += 1;
         }
     }
+    if functions.values().flatten().all(|function| Shapes::is_unit(function)) {
+        code.line(1, "#[doc(hidden)]");
+        code.line(1, "Never(&'a tl::Never),");
+    }
     code.line(0, "}");
 }
 
@@ -73,8 +78,8 @@ pub(super) fn table(code: &mut Code, options: &GeneratorOptions, places: &Places
         code.line(0, line);
     }
     let arguments = format!("\"AnyCall\", &TABLES, {first}, {count}, ABSENT");
-    code.line(1, &format!("tl::Type::calls::<AnyCall<'static>>({arguments});"));
-    code.line(0, "tl::described_by_table! { AnyCall<'_>, AnyCall<'a>, &ANY_CALL }");
+    code.line(1, &format!("unsafe {{ tl::Type::calls::<AnyCall<'static>>({arguments}) }};"));
+    code.line(0, &format!("tl::described_by_table! {{ {PROMISE} AnyCall<'_>, AnyCall<'a>, &ANY_CALL }}"));
     code.blank();
     let mut slots = Slots::default();
     slots.add(&ids);

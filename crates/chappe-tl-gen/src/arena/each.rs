@@ -43,6 +43,24 @@ pub(super) fn file(shapes: &Shapes<'_, '_>, options: &GeneratorOptions) -> Strin
     code.line(1, "};");
     code.line(0, "}");
     code.blank();
+    code.line(0, "/// Calls `$check! { type }` for each struct whose fields can all be empty.");
+    code.line(0, "#[doc(hidden)]");
+    code.line(0, "#[macro_export]");
+    code.line(0, "macro_rules! each_default {");
+    code.line(1, "($check:ident) => {");
+    for definition in
+        shapes.plan.schema().definitions().iter().filter(|definition| definition.generics.is_empty())
+    {
+        let module = if definition.category == Category::Types { "types" } else { "functions" };
+        let is_struct = shapes.has_struct(definition) || definition.category == Category::Functions;
+        if is_struct && shapes.has_empty(definition) {
+            let path = shapes.struct_path(module, definition, "'_");
+            code.line(2, &format!("$check! {{ $crate::{path} }}"));
+        }
+    }
+    code.line(1, "};");
+    code.line(0, "}");
+    code.blank();
     code.line(0, "/// Writes a call that was decoded with the code of its own type.");
     code.line(0, "#[doc(hidden)]");
     code.line(0, "#[macro_export]");

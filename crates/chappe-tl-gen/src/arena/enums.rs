@@ -1,13 +1,13 @@
-//! Enums: types, and how they are written.
+//! Enums: types.
 
 use chappe_tl_parser::{Definition, Name};
 
 use super::field::with_life;
-use super::shape::{Shapes, words};
-use crate::code::{Code, hex};
+use super::shape::Shapes;
+use crate::code::Code;
 use crate::names;
 
-/// Writes the enum of a type and its encoding.
+/// Writes the enum of a type.
 pub(super) fn write(code: &mut Code, shapes: &Shapes<'_, '_>, ty: &Name) {
     let constructors: Vec<&Definition> = shapes.plan.schema().constructors_of(ty).collect();
     let name = names::type_name(&ty.ident);
@@ -36,27 +36,6 @@ pub(super) fn write(code: &mut Code, shapes: &Shapes<'_, '_>, ty: &Name) {
             code.line(1, &format!("{variant}({reference}{path}),"));
         }
     }
-    code.line(0, "}");
-    code.blank();
-    code.impl_for(0, " tl::Serializable", &(name + &with_life(shapes.type_borrows(ty), "'_")));
-    code.line(1, "#[inline]");
-    code.line(1, "fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {");
-    code.line(2, "match self {");
-    for constructor in &constructors {
-        let variant = shapes.plan.variant(constructor);
-        let id = hex(constructor.id);
-        if !Shapes::is_unit(constructor) {
-            let fields = if shapes.is_reference(constructor) { "*x" } else { "x" };
-            code.line(3, &format!("Self::{variant}(x) => tl::write_boxed({fields}, out),"));
-        } else if words(constructor).is_empty() {
-            code.line(3, &format!("Self::{variant} => tl::unit({id}, out),"));
-        } else {
-            let zeros = "out.put_u32(0); ".repeat(words(constructor).len());
-            code.line(3, &format!("Self::{variant} => {{ out.put_u32({id}); {zeros}Ok(()) }}"));
-        }
-    }
-    code.line(2, "}");
-    code.line(1, "}");
     code.line(0, "}");
 }
 

@@ -13,8 +13,8 @@ impl Shapes<'_, '_> {
         match (condition, is_object) {
             _ if matches!(ty, Type::True) => "bool".to_owned(),
             (None, _) => self.value_type(ty, life),
-            (Some(_), true) => format!("Option<&{life} {}>", self.value_type(ty, life)),
-            (Some(_), false) => format!("Option<{}>", self.value_type(ty, life)),
+            (Some(_), true) => format!("tl::Option<&{life} {}>", self.value_type(ty, life)),
+            (Some(_), false) => format!("tl::Option<{}>", self.value_type(ty, life)),
         }
     }
 
@@ -30,7 +30,7 @@ impl Shapes<'_, '_> {
             Type::Bytes => format!("&{life} [u8]"),
             Type::Int128 => "[u8; 16]".to_owned(),
             Type::Int256 => "[u8; 32]".to_owned(),
-            Type::Int512 => "[u8; 64]".to_owned(),
+            Type::Int512 => "tl::Int512".to_owned(),
             Type::Object => format!("tl::RawObject<{life}>"),
             Type::Vector { element, .. } => format!("&{life} [{}]", self.value_type(element, life)),
             Type::Generic { name, .. } => names::generic_name(name),
@@ -71,6 +71,7 @@ impl Shapes<'_, '_> {
         };
         let target = match value {
             Type::True => Target::Kind(kind::FLAG),
+            Type::Nat => Target::Kind(kind::NAT),
             Type::Int => Target::Kind(kind::INT),
             Type::Long => Target::Kind(kind::LONG),
             Type::Double => Target::Kind(kind::DOUBLE),
@@ -79,11 +80,10 @@ impl Shapes<'_, '_> {
             Type::Bytes => Target::Kind(kind::BYTES),
             Type::Int128 => Target::Kind(kind::INT128),
             Type::Int256 => Target::Kind(kind::INT256),
+            Type::Int512 => Target::Kind(kind::INT512),
             Type::Generic { .. } | Type::Object => Target::Kind(kind::QUERY),
             Type::Boxed(name) => Target::Type(name),
-            Type::Nat | Type::Int512 | Type::Vector { .. } | Type::Bare(_) | Type::BareOf(_) => {
-                Target::Other(value)
-            }
+            Type::Vector { .. } | Type::Bare(_) | Type::BareOf(_) => Target::Other(value),
         };
         (is_list, target)
     }

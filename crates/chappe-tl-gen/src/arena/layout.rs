@@ -10,6 +10,7 @@ use chappe_tl_parser::{Definition, ParameterKind, Type};
 use super::field::Target;
 use super::kind;
 use super::shape::{Shapes, words};
+use super::structs::PROMISE;
 use super::tables::{Places, least};
 use crate::code::Code;
 
@@ -58,7 +59,7 @@ impl<'t, 'p, 's> Lines<'t, 'p, 's> {
         if self.shapes.is_bare(definition) {
             let (path, least) =
                 (self.shapes.struct_path("types", definition, "'static"), least(self.shapes, definition));
-            let table = format!("tl::Type::bare::<{path}>({least}, &TABLES, {line})");
+            let table = format!("unsafe {{ tl::Type::bare::<{path}>({least}, &TABLES, {line}) }}");
             self.statics.line(0, &format!("pub(super) static BARE_{line}: tl::Type = {table};"));
         }
         let names: String = definition.params.iter().flat_map(|param| [" ", &param.name]).collect();
@@ -174,7 +175,7 @@ impl<'t, 'p, 's> Lines<'t, 'p, 's> {
         let number = self.vectors.len();
         let tables = format!("tl::Tables {{ extra: &[{element}], ..*tl::Tables::NOTHING }}");
         self.statics.line(0, &format!("static VECTOR_OF_{number}: tl::Tables = {tables};"));
-        let table = format!("tl::Type::objects::<{vector}>(&VECTOR_OF_{number})");
+        let table = format!("unsafe {{ tl::Type::objects::<{vector}>(&VECTOR_OF_{number}) }}");
         self.statics.line(0, &format!("static VECTOR_{number}: tl::Type = {table};"));
         self.vectors.insert(vector, format!("&VECTOR_{number}"));
         format!("&VECTOR_{number}")
@@ -215,7 +216,7 @@ impl<'t, 'p, 's> Lines<'t, 'p, 's> {
         code.line(0, &format!("static EXTRA: [&tl::Type; {}] = [{extra}];", self.extra.len()));
         code.append(&self.statics);
         code.blank();
-        code.line(0, &format!("tl::laid_out! {{ LAYOUT, {rows}, {lines}, &tables::TYPES, &EXTRA,"));
+        code.line(0, &format!("tl::laid_out! {{ {PROMISE} LAYOUT, {rows}, {lines}, &tables::TYPES, &EXTRA,"));
         code.line(
             0,
             "// A line for each constructor and each function: its rows, of 8 bytes each (`tl::Field`).",

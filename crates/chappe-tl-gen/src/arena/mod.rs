@@ -11,6 +11,7 @@ mod enums;
 mod field;
 mod kind;
 mod layout;
+mod native;
 mod shape;
 mod structs;
 mod tables;
@@ -19,6 +20,7 @@ use std::collections::BTreeMap;
 
 use chappe_tl_parser::{Definition, Type};
 
+use self::native::Natives;
 use self::shape::Shapes;
 use self::tables::{Places, Types};
 use crate::code::Code;
@@ -62,7 +64,11 @@ pub(crate) fn generate(plan: &Plan<'_>, options: &GeneratorOptions) -> Result<Ou
     };
     let write = |code: &mut Code, function: &&Definition| structs::function(code, &shapes, function);
     files.add("functions", "Functions", &functions, write, ends);
-    files.tables(&shapes, &places, &types);
+    let natives = Natives::new(&shapes, options);
+    files.tables(&shapes, &places, &types, &natives);
+    if !natives.is_empty() {
+        files.native(&shapes, &places, &natives);
+    }
     let has_calls = schema.functions().next().is_some();
     files.layout(&shapes, &places, &types, &functions);
     if has_calls {
@@ -71,6 +77,7 @@ pub(crate) fn generate(plan: &Plan<'_>, options: &GeneratorOptions) -> Result<Ou
     if options.lists_feature.is_some() {
         output.insert("each.rs", each::file(&shapes, options));
     }
+    output.insert("defaults.rs", defaults(&shapes, &constructors, &functions, options));
     if options.serde_feature.is_some() {
         output.insert("serde.rs", serde(&shapes, &types, &constructors, &functions, options));
     }
@@ -78,11 +85,11 @@ pub(crate) fn generate(plan: &Plan<'_>, options: &GeneratorOptions) -> Result<Ou
         output.insert("values.rs", values(&shapes, &functions, options));
     }
     output.insert("names.rs", layout::names_file(&options.header()));
-    output.insert("mod.rs", root(plan, options, has_calls));
+    output.insert("mod.rs", root(plan, options, has_calls, !natives.is_empty()));
     Ok(output)
 }
 
-fn root(plan: &Plan<'_>, options: &GeneratorOptions, has_calls: bool) -> String {
+fn root(plan: &Plan<'_>, options: &GeneratorOptions, has_calls: bool, has_natives: bool) -> String {
     let schema = plan.schema();
     let mut code = Code::default();
     code.line(0, &options.header());
@@ -103,6 +110,7 @@ fn root(plan: &Plan<'_>, options: &GeneratorOptions, has_calls: bool) -> String 
         server(&mut code);
         code.line(0, "mod any_call;");
     }
+    code.line(0, "mod defaults;");
     if let Some(feature) = &options.lists_feature {
         code.line(0, &format!("#[cfg(feature = \"{feature}\")]"));
         code.line(0, "mod each;");
@@ -111,6 +119,11 @@ fn root(plan: &Plan<'_>, options: &GeneratorOptions, has_calls: bool) -> String 
     code.line(0, "pub mod functions;");
     code.line(0, "mod layout;");
     code.line(0, "mod names;");
+    if has_natives {
+        // Without optimisation it would cost the compiler more than it saves.
+        code.line(0, "#[cfg(not(debug_assertions))]");
+        code.line(0, "mod native;");
+    }
     if let Some(feature) = &options.serde_feature {
         code.line(0, &format!("#[cfg(feature = \"{feature}\")]"));
         code.line(0, "mod serde;");
@@ -157,7 +170,7 @@ fn serde(
     let structs = constructors.values().flatten();
     let structs = structs.map(|constructor| shapes.struct_path("types", constructor, "'_")).collect();
     list(&mut body, "written_by_serde", structs);
-    list_of_functions(&mut body, "written_by_serde", shapes, functions, options);
+    list_of_functions(&mut body, "written_by_serde", shapes, functions, options, |_| true);
     if !functions.is_empty() {
         list(&mut body, "written_by_serde", vec!["super::AnyCall<'_>".to_owned()]);
     }
@@ -171,8 +184,25 @@ fn values(
     options: &GeneratorOptions,
 ) -> String {
     let mut body = Code::default();
-    list_of_functions(&mut body, "values", shapes, functions, options);
+    list_of_functions(&mut body, "values", shapes, functions, options, |_| true);
     file_of_lists("Functions can be copied and compared.", &body, options)
+}
+
+/// The file `defaults.rs`: a list of all structs whose fields can be empty.
+fn defaults(
+    shapes: &Shapes<'_, '_>,
+    constructors: &BTreeMap<Option<&str>, Vec<&Definition>>,
+    functions: &BTreeMap<Option<&str>, Vec<&Definition>>,
+    options: &GeneratorOptions,
+) -> String {
+    let mut body = Code::default();
+    let structs = constructors.values().flatten().filter(|constructor| shapes.has_empty(constructor));
+    let structs = structs.map(|constructor| shapes.struct_path("types", constructor, "'_")).collect();
+    list(&mut body, "defaults", structs);
+    list_of_functions(&mut body, "defaults", shapes, functions, options, |function| {
+        shapes.has_empty(function)
+    });
+    file_of_lists("Structs whose fields can all be empty.", &body, options)
 }
 
 /// Writes `tl::of! { .. }` with all functions that are not generic.
@@ -182,9 +212,10 @@ fn list_of_functions(
     shapes: &Shapes<'_, '_>,
     functions: &BTreeMap<Option<&str>, Vec<&Definition>>,
     options: &GeneratorOptions,
+    is_listed: impl Fn(&Definition) -> bool,
 ) {
     for (namespace, functions) in functions {
-        let plain = functions.iter().filter(|function| function.generics.is_empty());
+        let plain = functions.iter().filter(|function| function.generics.is_empty() && is_listed(function));
         let paths: Vec<String> =
             plain.map(|function| shapes.struct_path("functions", function, "'_")).collect();
         if let Some(feature) = calls::feature(options, *namespace).filter(|_| !paths.is_empty()) {
@@ -296,7 +327,7 @@ impl Files<'_> {
     }
 
     /// The tables of the types.
-    fn tables(&mut self, shapes: &Shapes<'_, '_>, places: &Places, types: &Types<'_>) {
+    fn tables(&mut self, shapes: &Shapes<'_, '_>, places: &Places, types: &Types<'_>, natives: &Natives) {
         for module in Modules::new(types.keys().copied().flatten()).all() {
             let mut body = Code::default();
             let items = types.get(&module.namespace()).map_or(&[][..], Vec::as_slice);
@@ -310,7 +341,7 @@ impl Files<'_> {
                 if !items.is_empty() {
                     body.blank();
                 }
-                tables::all(&mut body, shapes, types);
+                tables::all(&mut body, shapes, places, types, natives);
                 code.line(0, "//! Tables of the types without namespace, and of all types together.");
                 code.line(0, ALLOWED);
                 code.line(0, UNSAFE);
@@ -327,6 +358,22 @@ impl Files<'_> {
             }
             self.output.insert(module.file("tables"), code.into_string() + body.as_str());
         }
+    }
+
+    /// Code that writes what answers are full of.
+    fn native(&mut self, shapes: &Shapes<'_, '_>, places: &Places, natives: &Natives) {
+        let mut body = Code::default();
+        natives.write(&mut body, shapes, places);
+        let mut code = Code::default();
+        code.line(0, &self.options.header());
+        code.blank();
+        code.line(0, "//! Code that writes what answers are full of; tables write the rest.");
+        code.line(0, ALLOWED);
+        code.line(0, UNSAFE);
+        code.blank();
+        code.line(0, "use tl::Sink as _;");
+        imports(&mut code, "super", body.as_str());
+        self.output.insert("native.rs", code.into_string() + body.as_str());
     }
 
     /// Constructors, functions and rows.
@@ -368,18 +415,21 @@ impl Files<'_> {
     }
 }
 
-const UNSAFE: &str =
-    "#![allow(unsafe_code, reason = \"a table is a promise: types and tables are printed from one plan\")]";
+const UNSAFE: &str = "#![allow(unsafe_code, clippy::undocumented_unsafe_blocks, reason = \"a table is a promise: types and tables are printed from one plan\")]";
 
 /// Imports the runtime and the modules that `body` refers to.
 fn imports(code: &mut Code, above: &str, body: &str) {
-    code.line(0, RUNTIME);
-    let used: Vec<&str> = ["enums", "functions", "layout", "tables", "types"]
-        .into_iter()
-        .filter(|module| body.match_indices(&format!("{module}::")).any(|(at, _)| is_path_start(body, at)))
-        .collect();
+    let is_used =
+        |module: &&str| body.match_indices(&format!("{module}::")).any(|(at, _)| is_path_start(body, at));
+    if is_used(&"tl") {
+        code.line(0, RUNTIME);
+    }
+    let used: Vec<&str> =
+        ["enums", "functions", "layout", "tables", "types"].into_iter().filter(is_used).collect();
     if !used.is_empty() {
-        code.blank();
+        if is_used(&"tl") {
+            code.blank();
+        }
         code.line(0, &format!("use {above}::{{{}}};", used.join(", ")));
     }
     code.blank();

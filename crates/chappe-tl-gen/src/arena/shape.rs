@@ -79,6 +79,35 @@ impl<'p, 's> Shapes<'p, 's> {
         definition.fields().next().is_none()
     }
 
+    /// Returns whether a struct has a value with empty fields, as `chappe_tl::table` makes it, and conditional fields: without
+    /// those a literal is no longer for naming all fields, and each implementation costs the compiler.
+    pub(super) fn has_empty(&self, definition: &Definition) -> bool {
+        definition.fields().any(|(_, _, condition)| condition.is_some())
+            && self.has_empty_fields(definition, 64)
+    }
+
+    fn has_empty_fields(&self, definition: &Definition, depth: u32) -> bool {
+        let Some(depth) = depth.checked_sub(1) else { return false };
+        definition.fields().filter(|(_, _, condition)| condition.is_none()).all(|(_, ty, _)| match ty {
+            Type::Generic { .. } => false,
+            Type::Boxed(name) => {
+                let mut constructors = self.plan.schema().constructors_of(name);
+                constructors.any(|one| {
+                    Self::has_no_rows(one) || (!self.is_reference(one) && self.has_empty_fields(one, depth))
+                })
+            }
+            Type::Bare(_) | Type::BareOf(_) => {
+                self.plan.bare_target(ty).is_some_and(|target| self.has_empty_fields(target, depth))
+            }
+            _ => true,
+        })
+    }
+
+    /// Returns whether nothing but the id of a constructor is on the wire.
+    fn has_no_rows(definition: &Definition) -> bool {
+        definition.params.is_empty()
+    }
+
     fn check(&self) -> Result<(), GenerateError> {
         for definition in self.plan.schema().definitions() {
             let refuse = |what: &'static str| {
@@ -89,9 +118,6 @@ impl<'p, 's> Shapes<'p, 's> {
             }
             for (_, ty, condition) in definition.fields() {
                 match ty {
-                    _ if matches!(ty.innermost(), Type::Nat | Type::Int512) => {
-                        return refuse("a number of a kind that tables do not have");
-                    }
                     Type::Generic { call: false, .. } => return refuse("a parameter of a type parameter"),
                     Type::Generic { .. } | Type::Object if condition.is_some() => {
                         return refuse("a conditional object of any type");

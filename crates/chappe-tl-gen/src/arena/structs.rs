@@ -20,10 +20,10 @@ pub(super) fn constructor(
     if !shapes.is_bare(constructor) {
         return;
     }
-    let (ty, rows) = (lived(shapes, constructor), rows(shapes, constructor));
+    let ty = lived(shapes, constructor);
     let line = places.lines[&constructor.index];
     let of = names::type_name(&constructor.name.ident) + &parameters(shapes, constructor, "'o", "");
-    code.line(0, &format!("tl::bare_object! {{ {ty}, {of}, &layout::BARE_{line}, {rows} }}"));
+    code.line(0, &format!("tl::bare_object! {{ {PROMISE} {ty}, {of}, &layout::BARE_{line} }}"));
 }
 
 /// Says what the values of these constructors can do.
@@ -35,10 +35,9 @@ pub(super) fn constructors(
 ) {
     let plain = constructors.iter().filter(|constructor| !shapes.is_bare(constructor));
     let lines = plain.map(|constructor| {
-        let (ty, rows) = (lived(shapes, constructor), rows(shapes, constructor));
-        format!("{ty}, {}, {rows};", digits(places.lines[&constructor.index]))
+        format!("{}, {};", lived(shapes, constructor), digits(places.lines[&constructor.index]))
     });
-    list(code, "tl::objects! { layout::Structs;", &lines.collect::<Vec<_>>());
+    list(code, "tl::objects!", "layout::Structs;", &lines.collect::<Vec<_>>());
 }
 
 /// Writes the struct of a function, and what it returns if it is generic.
@@ -62,11 +61,10 @@ pub(super) fn functions(
 ) {
     let plain = functions.iter().filter(|function| function.generics.is_empty());
     let lines = plain.map(|function| {
-        let (ty, rows) = (lived(shapes, function), rows(shapes, function));
         let answer = shapes.owned_type(&function.result);
-        format!("{ty}, {}, {rows}, {answer};", digits(places.lines[&function.index]))
+        format!("{}, {}, {answer};", lived(shapes, function), digits(places.lines[&function.index]))
     });
-    list(code, "tl::calls! { layout::Calls;", &lines.collect::<Vec<_>>());
+    list(code, "tl::calls!", "layout::Calls;", &lines.collect::<Vec<_>>());
 }
 
 /// The number of a line as the digits that `chappe_tl::table::Of` takes.
@@ -74,13 +72,16 @@ fn digits(line: usize) -> String {
     format!("D{} D{} D{} D{}", line / 1000, line / 100 % 10, line / 10 % 10, line % 10)
 }
 
+/// What every macro that contains `unsafe` begins with.
+pub(super) const PROMISE: &str = "unsafe { tl::Promise::new() };";
+
 /// Writes a macro with a list, if there is anything in it.
-pub(super) fn list(code: &mut Code, open: &str, lines: &[String]) {
+pub(super) fn list(code: &mut Code, name: &str, of: &str, lines: &[String]) {
     if lines.is_empty() {
         return;
     }
     code.blank();
-    code.line(0, open);
+    code.line(0, format!("{name} {{ {PROMISE} {of}").trim_end());
     for line in lines {
         code.line(1, line);
     }
@@ -185,43 +186,15 @@ fn put_flags(code: &mut Code, function: &Definition, word: &str) {
     code.line(2, &format!("tl::put_flags(&[{}], out);", items.join(", ")));
 }
 
-/// The most rows that a tuple of `chappe_tl::table::RowList` has.
-const TUPLE: usize = 12;
-
-/// The types of the rows in the order of the wire, flags words included, as `chappe_tl::table::RowList`.
-fn rows(shapes: &Shapes<'_, '_>, definition: &Definition) -> String {
-    let mut rows = Vec::new();
-    for param in &definition.params {
-        rows.push(match &param.kind {
-            ParameterKind::Flags => "tl::Word".to_owned(),
-            ParameterKind::Value { ty: Type::True, .. } => "tl::Flag".to_owned(),
-            ParameterKind::Value { ty: ty @ Type::Vector { boxed: false, .. }, condition } => {
-                format!("tl::Bare<{}>", shapes.rust_type(ty, condition.as_ref(), "'a"))
-            }
-            ParameterKind::Value {
-                ty: ty @ (Type::Boxed(_) | Type::Bare(_) | Type::BareOf(_)),
-                condition: Some(_),
-            } => format!("tl::Maybe<'a, {}>", shapes.value_type(ty, "'a")),
-            ParameterKind::Value { ty, condition } => shapes.rust_type(ty, condition.as_ref(), "'a"),
-        });
-    }
-    let mut tuples = rows.chunks(TUPLE).rev().map(tuple);
-    let last = tuples.next().unwrap_or_else(|| "()".to_owned());
-    tuples.fold(last, |behind, tuple| format!("tl::And<{tuple}, {behind}>"))
-}
-
-fn tuple(rows: &[String]) -> String {
-    match rows {
-        [only] => format!("({only},)"),
-        rows => format!("({})", rows.join(", ")),
-    }
-}
-
 impl Shapes<'_, '_> {
     /// The type of an answer that owns what it holds.
     fn owned_type(&self, result: &Type) -> String {
         match result {
             Type::Generic { name, .. } => format!("{}::Return", names::generic_name(name)),
+            Type::Vector { element, boxed } if matches!(element.innermost(), Type::Generic { .. }) => {
+                let vector = if *boxed { "Vec" } else { "RawVec" };
+                format!("tl::{vector}<{}>", self.owned_type(element))
+            }
             Type::Object => "tl::Blob".to_owned(),
             Type::String => "tl::String".to_owned(),
             Type::Bytes => "tl::Vec<u8>".to_owned(),

@@ -7,6 +7,7 @@ use chappe_tl_parser::{Definition, Name, ParameterKind};
 use super::calls::Functions;
 use super::enums::{self, Repr, repr};
 use super::layout::{Lines, Slots};
+use super::native::Natives;
 use super::shape::Shapes;
 use super::structs::list;
 use crate::code::Code;
@@ -57,26 +58,38 @@ pub(super) fn of_types(code: &mut Code, shapes: &Shapes<'_, '_>, places: &Places
         let of = enums::only(shapes, only, "'a");
         soles.push(format!("[{lives}] {reference}{path}, {of}, {path};"));
     }
-    list(code, "tl::families! { tables::TYPES;", &families);
-    list(code, "tl::soles! {", &soles);
+    list(code, "tl::families!", "tables::TYPES;", &families);
+    list(code, "tl::soles!", "", &soles);
 }
 
 /// Writes the tables of all types.
-pub(super) fn all(code: &mut Code, shapes: &Shapes<'_, '_>, types: &Types<'_>) {
+pub(super) fn all(
+    code: &mut Code,
+    shapes: &Shapes<'_, '_>,
+    places: &Places,
+    types: &Types<'_>,
+    natives: &Natives,
+) {
     let types: Vec<&Name> = types.values().flatten().copied().collect();
     let title =
         "/// The tables of all types, by namespace and name: for tools that look at objects of any type.";
     code.line(0, title);
-    code.line(0, &format!("pub static TYPES: [tl::Type; {}] = tl::types(&[", types.len()));
+    code.line(0, &format!("pub static TYPES: [tl::Type; {}] = unsafe {{ tl::types(&[", types.len()));
     for ty in types {
         let constructors: Vec<&Definition> = shapes.plan.schema().constructors_of(ty).collect();
         let least = constructors.iter().map(|constructor| least(shapes, constructor)).min();
         let (least, count) = (least.unwrap_or(0) + 4, constructors.len());
         let form = if shapes.is_element(ty) { "element" } else { "new" };
         let path = shapes.enum_path(ty, "'static");
-        code.line(1, &format!("tl::Form::{form}::<{path}>(\"{ty}\", {least}, {count}),"));
+        let form = format!("tl::Form::{form}::<{path}>(\"{ty}\", {least}, {count})");
+        if let Some(native) = natives.of_type(places, ty) {
+            code.line(1, &format!("#[cfg(not(debug_assertions))] {form}.native({native}),"));
+            code.line(1, &format!("#[cfg(debug_assertions)] {form},"));
+        } else {
+            code.line(1, &format!("{form},"));
+        }
     }
-    code.line(0, "], &layout::TABLES);");
+    code.line(0, "], &layout::TABLES) };");
 }
 
 /// Writes constructors, functions and rows.

@@ -59,7 +59,7 @@ impl<'d> Call<'d> {
 
 fn declaration(code: &mut Code, options: &GeneratorOptions, calls: &[Call<'_>]) {
     code.line(0, "/// Any function of the schema. Generic functions wrap another call.");
-    derives(code, options.serde_feature.as_deref());
+    derives(code, options.serde_feature.as_deref(), false);
     code.line(0, "#[non_exhaustive]");
     code.line(0, "pub enum AnyCall {");
     for call in calls {

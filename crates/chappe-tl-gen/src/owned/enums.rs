@@ -12,7 +12,8 @@ pub(super) fn write(code: &mut Code, plan: &Plan<'_>, options: &GeneratorOptions
     let variants: Vec<Variant<'_>> =
         plan.schema().constructors_of(ty).map(|constructor| Variant::new(plan, constructor)).collect();
     let name = names::type_name(&ty.ident);
-    declaration(code, options, ty, &name, &variants);
+    let empty = plan.empty_constructor(ty).map(|constructor| constructor.index);
+    declaration(code, options, ty, &name, &variants, empty);
     code.blank();
     serializable(code, &name, &variants);
     code.blank();
@@ -63,12 +64,22 @@ impl<'d> Variant<'d> {
     }
 }
 
-fn declaration(code: &mut Code, options: &GeneratorOptions, ty: &Name, name: &str, variants: &[Variant<'_>]) {
+fn declaration(
+    code: &mut Code,
+    options: &GeneratorOptions,
+    ty: &Name,
+    name: &str,
+    variants: &[Variant<'_>],
+    empty: Option<usize>,
+) {
     code.line(0, &format!("/// Any constructor of `{ty}`."));
-    derives(code, options.serde_feature.as_deref());
+    derives(code, options.serde_feature.as_deref(), empty.is_some());
     code.line(0, &format!("pub enum {name} {{"));
     for variant in variants {
         code.line(1, &format!("/// `{}`", variant.constructor.line()));
+        if empty == Some(variant.constructor.index) {
+            code.line(1, "#[default]");
+        }
         let tl_name = variant.constructor.name.to_string();
         serde_rename(code, 1, options.serde_feature.as_deref(), &tl_name);
         let payload = match variant.payload {

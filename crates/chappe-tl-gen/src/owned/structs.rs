@@ -26,6 +26,8 @@ pub(super) struct Struct<'d> {
     fields: Vec<Field<'d>>,
     /// Whether the id stands in front: functions are boxed, constructors bare.
     is_boxed: bool,
+    /// Whether all fields can be empty.
+    has_empty: bool,
 }
 
 impl<'d> Struct<'d> {
@@ -40,6 +42,7 @@ impl<'d> Struct<'d> {
                 .filter_map(|param| Field::new(plan, definition, param))
                 .collect(),
             is_boxed: definition.category == chappe_tl_parser::Category::Functions,
+            has_empty: plan.has_empty(definition),
         }
     }
 
@@ -69,7 +72,7 @@ impl<'d> Struct<'d> {
 
     fn declaration(&self, code: &mut Code) {
         code.line(0, &format!("/// `{}`", self.definition.line()));
-        derives(code, self.serde_feature);
+        derives(code, self.serde_feature, self.has_empty);
         let (_, name) = self.generics("");
         if self.fields.is_empty() {
             return code.line(0, &format!("pub struct {name} {{}}"));
@@ -247,8 +250,9 @@ fn read_field(field: &Field<'_>, reader: &str) -> String {
 }
 
 /// The traits that all values have.
-pub(super) fn derives(code: &mut Code, serde_feature: Option<&str>) {
-    code.line(0, "#[derive(Clone, Debug, PartialEq)]");
+pub(super) fn derives(code: &mut Code, serde_feature: Option<&str>, has_empty: bool) {
+    let default = if has_empty { ", Default" } else { "" };
+    code.line(0, &format!("#[derive(Clone, Debug{default}, PartialEq)]"));
     if let Some(feature) = serde_feature {
         code.line(
             0,

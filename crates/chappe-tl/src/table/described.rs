@@ -4,7 +4,7 @@
 use core::marker::PhantomData;
 
 use super::{Kind, Tables, Type};
-use crate::Identifiable;
+use crate::{Identifiable, Int512};
 
 /// A type that a table describes.
 ///
@@ -55,12 +55,14 @@ macro_rules! value {
 }
 
 value! {
+    Nat u32, u32, "#";
     Int i32, i32, "int";
     Long i64, i64, "long";
     Double f64, f64, "double";
     Bool bool, bool, "Bool";
     Int128 [u8; 16], [u8; 16], "int128";
     Int256 [u8; 32], [u8; 32], "int256";
+    Int512 Int512, Int512, "int512";
 }
 
 // SAFETY: the one field is the value itself, a string.

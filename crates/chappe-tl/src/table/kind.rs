@@ -1,5 +1,7 @@
 //! Kinds of rows: what a field is on the wire and in memory.
 
+use crate::Int512;
+
 /// What a field is, on the wire and in memory.
 ///
 /// `Opt` kinds are present if their flag bit is set; in memory they are an `Option`. `List` kinds are
@@ -14,6 +16,8 @@ pub enum Kind {
     Word,
     /// `flags.N?true`: nothing on the wire, `bool` in memory.
     Flag,
+    /// `#`: `u32`.
+    Nat,
     /// `int`: `i32`.
     Int,
     /// `long`: `i64`.
@@ -30,8 +34,12 @@ pub enum Kind {
     Int128,
     /// `int256`: `[u8; 32]`.
     Int256,
+    /// `int512`: `Int512`.
+    Int512,
     /// Any other type, by value.
     Object,
+    /// `Option<u32>`.
+    OptNat,
     /// `Option<i32>`.
     OptInt,
     /// `Option<i64>`.
@@ -48,8 +56,12 @@ pub enum Kind {
     OptInt128,
     /// `Option<[u8; 32]>`.
     OptInt256,
+    /// `Option<Int512>`.
+    OptInt512,
     /// `Option<&T>`.
     OptObject,
+    /// `&[u32]`.
+    ListNat,
     /// `&[i32]`.
     ListInt,
     /// `&[i64]`.
@@ -66,8 +78,12 @@ pub enum Kind {
     ListInt128,
     /// `&[[u8; 32]]`.
     ListInt256,
+    /// `&[Int512]`.
+    ListInt512,
     /// `&[T]`.
     ListObject,
+    /// `Option<&[u32]>`.
+    OptListNat,
     /// `Option<&[i32]>`.
     OptListInt,
     /// `Option<&[i64]>`.
@@ -84,6 +100,8 @@ pub enum Kind {
     OptListInt128,
     /// `Option<&[[u8; 32]]>`.
     OptListInt256,
+    /// `Option<&[Int512]>`.
+    OptListInt512,
     /// `Option<&[T]>`.
     OptListObject,
     /// `!X`: all that is left of the input, as `RawObject`.
@@ -94,13 +112,19 @@ impl Kind {
     /// Returns whether the field is a vector.
     #[cfg(feature = "serde")]
     pub(super) const fn is_list(self) -> bool {
-        self as u8 >= Self::ListInt as u8 && self as u8 <= Self::OptListObject as u8
+        self as u8 >= Self::ListNat as u8 && self as u8 <= Self::OptListObject as u8
+    }
+
+    /// Returns whether the field is a vector that is always there.
+    pub(super) const fn is_slice(self) -> bool {
+        self as u8 >= Self::ListNat as u8 && self as u8 <= Self::ListObject as u8
     }
 
     /// Returns what stands in the vector, or in the `Option`.
     #[cfg(feature = "serde")]
     pub(super) const fn element(self) -> Self {
         match self {
+            Self::Nat | Self::OptNat | Self::ListNat | Self::OptListNat => Self::Nat,
             Self::Int | Self::OptInt | Self::ListInt | Self::OptListInt => Self::Int,
             Self::Long | Self::OptLong | Self::ListLong | Self::OptListLong => Self::Long,
             Self::Double | Self::OptDouble | Self::ListDouble | Self::OptListDouble => Self::Double,
@@ -109,6 +133,7 @@ impl Kind {
             Self::Bytes | Self::OptBytes | Self::ListBytes | Self::OptListBytes => Self::Bytes,
             Self::Int128 | Self::OptInt128 | Self::ListInt128 | Self::OptListInt128 => Self::Int128,
             Self::Int256 | Self::OptInt256 | Self::ListInt256 | Self::OptListInt256 => Self::Int256,
+            Self::Int512 | Self::OptInt512 | Self::ListInt512 | Self::OptListInt512 => Self::Int512,
             Self::Object | Self::OptObject | Self::ListObject | Self::OptListObject => Self::Object,
             Self::Word | Self::Query => Self::Query,
         }
@@ -118,24 +143,28 @@ impl Kind {
     pub(super) const fn most(self) -> Option<usize> {
         Some(match self {
             Self::Flag => 0,
-            Self::Word | Self::Int | Self::OptInt | Self::Bool | Self::OptBool => 4,
+            Self::Word | Self::Nat | Self::OptNat | Self::Int | Self::OptInt | Self::Bool | Self::OptBool => {
+                4
+            }
             Self::Long | Self::OptLong | Self::Double | Self::OptDouble => 8,
             Self::Int128 | Self::OptInt128 => 16,
             Self::Int256 | Self::OptInt256 => 32,
+            Self::Int512 | Self::OptInt512 => 64,
             _ => return None,
         })
     }
 
     /// Returns whether the Rust type is an `Option`.
     pub const fn is_optional(self) -> bool {
-        (self as u8 >= Self::OptInt as u8 && self as u8 <= Self::OptObject as u8)
-            || (self as u8 >= Self::OptListInt as u8 && self as u8 <= Self::OptListObject as u8)
+        (self as u8 >= Self::OptNat as u8 && self as u8 <= Self::OptObject as u8)
+            || (self as u8 >= Self::OptListNat as u8 && self as u8 <= Self::OptListObject as u8)
     }
 
     /// All kinds, by their numbers.
     const ALL: [Self; Self::COUNT] = [
         Self::Word,
         Self::Flag,
+        Self::Nat,
         Self::Int,
         Self::Long,
         Self::Double,
@@ -144,7 +173,9 @@ impl Kind {
         Self::Bytes,
         Self::Int128,
         Self::Int256,
+        Self::Int512,
         Self::Object,
+        Self::OptNat,
         Self::OptInt,
         Self::OptLong,
         Self::OptDouble,
@@ -153,7 +184,9 @@ impl Kind {
         Self::OptBytes,
         Self::OptInt128,
         Self::OptInt256,
+        Self::OptInt512,
         Self::OptObject,
+        Self::ListNat,
         Self::ListInt,
         Self::ListLong,
         Self::ListDouble,
@@ -162,7 +195,9 @@ impl Kind {
         Self::ListBytes,
         Self::ListInt128,
         Self::ListInt256,
+        Self::ListInt512,
         Self::ListObject,
+        Self::OptListNat,
         Self::OptListInt,
         Self::OptListLong,
         Self::OptListDouble,
@@ -171,6 +206,7 @@ impl Kind {
         Self::OptListBytes,
         Self::OptListInt128,
         Self::OptListInt256,
+        Self::OptListInt512,
         Self::OptListObject,
         Self::Query,
     ];
@@ -189,12 +225,15 @@ impl Kind {
         match self {
             Self::Word | Self::Object => (0, 1),
             Self::Flag | Self::Bool => of::<bool>(),
+            Self::Nat => of::<u32>(),
             Self::Int => of::<i32>(),
             Self::Long => of::<i64>(),
             Self::Double => of::<f64>(),
             Self::Str | Self::Bytes => of::<&[u8]>(),
             Self::Int128 => of::<[u8; 16]>(),
             Self::Int256 => of::<[u8; 32]>(),
+            Self::Int512 => of::<Int512>(),
+            Self::OptNat => of::<Option<u32>>(),
             Self::OptInt => of::<Option<i32>>(),
             Self::OptLong => of::<Option<i64>>(),
             Self::OptDouble => of::<Option<f64>>(),
@@ -202,6 +241,7 @@ impl Kind {
             Self::OptStr | Self::OptBytes => of::<Option<&[u8]>>(),
             Self::OptInt128 => of::<Option<[u8; 16]>>(),
             Self::OptInt256 => of::<Option<[u8; 32]>>(),
+            Self::OptInt512 => of::<Option<Int512>>(),
             Self::OptObject => of::<Option<&u64>>(),
             Self::Query => of::<super::RawObject<'_>>(),
             kind if kind.is_optional() => of::<Option<&[u64]>>(),
@@ -269,12 +309,14 @@ mod tests {
         let fixed = [
             (Kind::Flag, Kind::Flag, 0),
             (Kind::Word, Kind::Word, 0_u32.serialized_len()),
+            (Kind::Nat, Kind::OptNat, 0_u32.serialized_len()),
             (Kind::Int, Kind::OptInt, 0_i32.serialized_len()),
             (Kind::Long, Kind::OptLong, 0_i64.serialized_len()),
             (Kind::Double, Kind::OptDouble, 0_f64.serialized_len()),
             (Kind::Bool, Kind::OptBool, true.serialized_len()),
             (Kind::Int128, Kind::OptInt128, [0; 16].serialized_len()),
             (Kind::Int256, Kind::OptInt256, [0; 32].serialized_len()),
+            (Kind::Int512, Kind::OptInt512, Int512::default().serialized_len()),
         ];
         for (kind, optional, len) in fixed {
             assert_eq!((kind.most(), optional.most()), (Some(len), Some(len)), "{kind:?}");

@@ -7,8 +7,8 @@
 //! What depends on the machine is not printed: structs are `repr(C)`, so their offsets follow from their rows, and
 //! [`layout`] computes them while compiling. What follows is compared with `size_of` where a type is used.
 //!
-//! Nothing here is unsafe: a table is a claim. The claim is made by the `unsafe impl` of
-//! [`Described`](super::Described) that names the table, and acted upon in `raw.rs`.
+//! Nothing here is unsafe: a table is a claim. The claim is made by the `unsafe` functions that make a [`Type`] of it, and by the
+//! `unsafe impl` of [`Described`](super::Described) that names the type; it is acted upon in `raw/`.
 
 use super::kind::Memory;
 use super::{Field, Type};
@@ -21,9 +21,9 @@ use super::{Field, Type};
 #[repr(C)]
 pub struct Constructor {
     /// The constructor id.
-    pub id: u32,
+    pub(super) id: u32,
     /// Least number of bytes of the fields on the wire, without the id.
-    pub least: u32,
+    pub(super) least: u32,
     /// Where the rows begin in the list of all rows.
     pub(super) first: u32,
     /// Where the names begin in the text of all names: that of the constructor, then of each row, with a space between
@@ -32,11 +32,11 @@ pub struct Constructor {
     /// How many rows there are.
     pub(super) count: u16,
     /// What the variant holds.
-    pub payload: Payload,
+    pub(super) payload: Payload,
     /// Alignment of the struct in bytes.
     pub(super) align: u8,
     /// Size of the struct in bytes.
-    pub size: u16,
+    pub(super) size: u16,
     /// The type that it is a constructor of, by its number in the list of all types. Of a function: 0.
     pub(super) ty: u16,
 }
@@ -52,6 +52,11 @@ pub enum Payload {
 }
 
 impl Constructor {
+    /// Returns the constructor id.
+    pub const fn id(&self) -> u32 {
+        self.id
+    }
+
     /// Returns the alignment of the struct in bytes.
     pub const fn align(&self) -> u32 {
         self.align as u32
@@ -83,9 +88,6 @@ pub const fn layout<const ROWS: usize, const LINES: usize>(
     types: &[Type],
     extra: &[&'static Type],
 ) -> Layout<ROWS, LINES> {
-    if cfg!(target_endian = "big") {
-        layout = from_le(layout);
-    }
     let memory = Memory::OF_KINDS;
     let (mut index, mut row) = (0, 0);
     while index < LINES {
@@ -123,25 +125,25 @@ pub const fn layout<const ROWS: usize, const LINES: usize>(
     layout
 }
 
-/// Turns the numbers round that were read as they stand on a machine that has the highest byte first.
-const fn from_le<const ROWS: usize, const LINES: usize>(
-    mut layout: Layout<ROWS, LINES>,
-) -> Layout<ROWS, LINES> {
-    let mut row = 0;
-    while row < ROWS {
-        let Field { offset, target, .. } = &mut layout.rows[row];
-        (*offset, *target) = (offset.swap_bytes(), target.swap_bytes());
-        row += 1;
+impl<const ROWS: usize, const LINES: usize> Layout<ROWS, LINES> {
+    /// Turns all numbers round: for what was read as it stands on a machine that has the highest byte first.
+    pub(super) const fn turned(mut self) -> Self {
+        let mut row = 0;
+        while row < ROWS {
+            let Field { offset, target, .. } = &mut self.rows[row];
+            (*offset, *target) = (offset.swap_bytes(), target.swap_bytes());
+            row += 1;
+        }
+        let mut index = 0;
+        while index < LINES {
+            let Constructor { id, least, first, names, count, ty, .. } = &mut self.constructors[index];
+            (*id, *least) = (id.swap_bytes(), least.swap_bytes());
+            (*first, *names) = (first.swap_bytes(), names.swap_bytes());
+            (*count, *ty) = (count.swap_bytes(), ty.swap_bytes());
+            index += 1;
+        }
+        self
     }
-    let mut index = 0;
-    while index < LINES {
-        let Constructor { id, least, first, names, count, ty, .. } = &mut layout.constructors[index];
-        (*id, *least) = (id.swap_bytes(), least.swap_bytes());
-        (*first, *names) = (first.swap_bytes(), names.swap_bytes());
-        (*count, *ty) = (count.swap_bytes(), ty.swap_bytes());
-        index += 1;
-    }
-    layout
 }
 
 /// The largest alignment of a generated type, in bytes; the arena aligns everything to it.
@@ -168,16 +170,10 @@ pub(super) mod tests {
         unsafe { printed(rows, lines) }
     }
 
-    /// Reads lines without rows on a machine of either byte order, as [`layout`] does.
-    pub(in super::super) fn read_lines<const LINES: usize>(lines: &[u8]) -> Layout<0, LINES> {
-        let layout = read(&[], lines);
-        if cfg!(target_endian = "big") { from_le(layout) } else { layout }
-    }
-
     /// Of a struct of flags, a flag, an `int` and a `long`.
     pub(in super::super) const ROWS: &[u8; 32] = b"\
         \x00\x00\x83\x00\x08\x00\x00\x00\x01\x03\x03\x00\x00\x00\x00\x00\
-        \x02\x00\x80\x00\x00\x00\x00\x00\x03\x00\x80\x00\x00\x00\x00\x00";
+        \x03\x00\x80\x00\x00\x00\x00\x00\x04\x00\x80\x00\x00\x00\x00\x00";
     pub(in super::super) const LINES: &[u8; 24] =
         b"\x01\x02\x03\x04\x10\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00\x00\x00\x00\x00";
 
@@ -190,15 +186,12 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn numbers_are_turned_round_where_the_highest_byte_comes_first() {
+    fn numbers_are_read_with_the_lowest_byte_first_and_can_be_turned_round() {
         let rows = [Kind::Word as u8, 32, 129, 0, 0x12, 0x34, 0x56, 0x78];
         let mut lines = line(0x0102_0304, 0x0506_0708, 0x090a);
         lines[16] = 1;
-        let (mut printed, mut turned): (Layout<1, 1>, Layout<1, 1>) =
-            (read(&rows, &lines), from_le(read(&rows, &lines)));
-        if cfg!(target_endian = "big") {
-            core::mem::swap(&mut printed, &mut turned);
-        }
+        let printed: Layout<1, 1> = read(&rows, &lines);
+        let turned: Layout<1, 1> = read(&rows, &lines).turned();
         assert_eq!((printed.rows[0].known(), turned.rows[0].known()), (0x7856_3412, 0x5678_1234));
         let numbers = |one: &Constructor| (one.id, one.least, one.ty, one.count);
         assert_eq!(numbers(&printed.constructors[0]), (0x0102_0304, 0x0506_0708, 0x090a, 1));
@@ -229,7 +222,8 @@ pub(super) mod tests {
     fn a_vector_of_what_is_no_element_is_refused() {
         static LAYOUT: Layout<4, 1> = laid_out(ROWS, LINES, &[]);
         static TABLES: Tables = Tables { constructors: &LAYOUT.constructors, ..*Tables::NOTHING };
-        let lonely: [Type; 1] = types(&[Form::new::<i64>("Lonely", 8, 1)], &TABLES);
+        // SAFETY: no value of the type is made.
+        let lonely: [Type; 1] = unsafe { types(&[Form::new::<i64>("Lonely", 8, 1)], &TABLES) };
         let row = [Kind::ListObject as u8, 0, Field::ALWAYS, 0, 0, 0, 0, 0];
         let mut line = *LINES;
         line[16] = 1;

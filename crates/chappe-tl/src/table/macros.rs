@@ -1,8 +1,50 @@
 //! What generated code says about each type besides its fields.
 //!
-//! Where the macros are used, the generated crate promises what [`Described`](super::Described) and
-//! [`Family`](super::Family) ask for: that is its only `unsafe`. They take lists, and repeat themselves,
-//! because each expansion of a macro costs the compiler as much as what it expands to.
+//! The macros contain `unsafe impl`, which the compiler does not report in a crate that forbids unsafe code, since it is not
+//! written there. So each of them takes a [`Promise`], which only an `unsafe` block at the place of use can make: that block
+//! is reported. The macros take lists, and repeat themselves, because each expansion of a macro costs the compiler as much as
+//! what it expands to.
+
+/// That types, rows and tables that are given to a macro are printed from one plan of the generator.
+///
+/// A crate that forbids unsafe code cannot make it:
+///
+/// ```
+/// struct Spy(&'static u64);
+/// let _: fn() = || {
+///     // What follows compiles because this crate allows it, and is a lie: the table of `long` does not describe a reference.
+///     chappe_tl::described_by_table! {
+///         unsafe { chappe_tl::__private::Promise::new() };
+///         Spy, Spy, <i64 as chappe_tl::table::Described>::TYPE
+///     }
+/// };
+/// ```
+/// ```compile_fail
+/// #![forbid(unsafe_code)]
+/// struct Spy(&'static u64);
+/// let _: fn() = || {
+///     chappe_tl::described_by_table! {
+///         unsafe { chappe_tl::__private::Promise::new() };
+///         Spy, Spy, <i64 as chappe_tl::table::Described>::TYPE
+///     }
+/// };
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Promise(());
+
+impl Promise {
+    /// Makes the promise.
+    ///
+    /// # Safety
+    ///
+    /// Every type that the macro is given must be what its table says, as [`Described`](super::Described),
+    /// [`Family`](super::Family), [`Object`](super::Object), [`Function`](super::Function) and [`Sole`](super::Sole) ask for, and
+    /// the bytes of a layout what [`printed`](super::printed) asks for.
+    #[allow(unsafe_code)]
+    pub const unsafe fn new() -> Self {
+        Self(())
+    }
+}
 
 /// A generated list of lines: the name by which structs refer to it, and whether the id is written.
 #[doc(hidden)]
@@ -26,7 +68,8 @@ macro_rules! lines {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! laid_out {
-    ($name:ident, $rows:literal, $lines:literal, $types:expr, $extra:expr, $row_bytes:expr, $line_bytes:expr) => {
+    ($promise:expr; $name:ident, $rows:literal, $lines:literal, $types:expr, $extra:expr, $row_bytes:expr, $line_bytes:expr) => {
+        const _: $crate::__private::Promise = $promise;
         static $name: $crate::__private::Layout<$rows, $lines> = $crate::__private::layout(
             // SAFETY: the generator prints the numbers of kinds, and 0 and 1.
             unsafe { $crate::__private::printed($row_bytes, $line_bytes) },
@@ -40,26 +83,27 @@ macro_rules! laid_out {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! objects {
-    ($lines:ty; $([$($life:lifetime)?] $type:ty, $a:ident $b:ident $c:ident $d:ident, $rows:ty;)*) => {$(
+    ($promise:expr; $lines:ty; $([$($life:lifetime)?] $type:ty, $a:ident $b:ident $c:ident $d:ident;)*) => {
+        const _: $crate::__private::Promise = $promise;
+        $(
         // SAFETY: the generator prints types, rows and tables from one plan, and offsets follow from the rows as in `repr(C)`.
         unsafe impl$(<$life>)? $crate::__private::Object for $type {
-            type Rows = $crate::__private::Of<
+            type Line = $crate::__private::Of<
                 $lines,
                 $crate::__private::$a,
                 $crate::__private::$b,
                 $crate::__private::$c,
                 $crate::__private::$d,
-                $rows,
             >;
         }
-        impl$(<$life>)? Clone for $type {
+        impl$(<$life>)? ::core::clone::Clone for $type {
             #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        impl$(<$life>)? Copy for $type {}
-        impl$(<$life>)? PartialEq for $type {
+        impl$(<$life>)? ::core::marker::Copy for $type {}
+        impl$(<$life>)? ::core::cmp::PartialEq for $type {
             #[inline]
             fn eq(&self, other: &Self) -> bool {
                 $crate::__private::is_same(self, other)
@@ -78,27 +122,24 @@ macro_rules! objects {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! bare_object {
-    ([$($life:lifetime)?] $type:ty, $of:ty, $table:expr, $rows:ty) => {
+    ($promise:expr; [$($life:lifetime)?] $type:ty, $of:ty, $table:expr) => {
+        const _: $crate::__private::Promise = $promise;
         // SAFETY: the generator prints types and tables from one plan, and offsets follow from the rows as in `repr(C)`.
         unsafe impl$(<$life>)? $crate::__private::Described for $type {
             const TYPE: &'static $crate::__private::Type = $table;
-        }
-        // SAFETY: the generator prints types and rows from one plan.
-        unsafe impl$(<$life>)? $crate::__private::Struct for $type {
-            type Rows = $rows;
         }
         // SAFETY: both are the same generated type, whose fields are plain data and shared references.
         unsafe impl$(<$life>)? $crate::__private::Family for $type {
             type Of<'o> = $of;
         }
-        impl$(<$life>)? Clone for $type {
+        impl$(<$life>)? ::core::clone::Clone for $type {
             #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        impl$(<$life>)? Copy for $type {}
-        impl$(<$life>)? PartialEq for $type {
+        impl$(<$life>)? ::core::marker::Copy for $type {}
+        impl$(<$life>)? ::core::cmp::PartialEq for $type {
             #[inline]
             fn eq(&self, other: &Self) -> bool {
                 $crate::__private::is_same(self, other)
@@ -110,6 +151,7 @@ macro_rules! bare_object {
                 $crate::__private::debug(self, f)
             }
         }
+        impl$(<$life>)? $crate::__private::Tabled for $type {}
     };
 }
 
@@ -117,16 +159,17 @@ macro_rules! bare_object {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! calls {
-    ($lines:ty; $([$($life:lifetime)?] $type:ty, $a:ident $b:ident $c:ident $d:ident, $rows:ty, $return:ty;)*) => {$(
+    ($promise:expr; $lines:ty; $([$($life:lifetime)?] $type:ty, $a:ident $b:ident $c:ident $d:ident, $return:ty;)*) => {
+        const _: $crate::__private::Promise = $promise;
+        $(
         // SAFETY: the generator prints types, rows and tables from one plan, and offsets follow from the rows as in `repr(C)`.
         unsafe impl$(<$life>)? $crate::__private::Function for $type {
-            type Rows = $crate::__private::Of<
+            type Line = $crate::__private::Of<
                 $lines,
                 $crate::__private::$a,
                 $crate::__private::$b,
                 $crate::__private::$c,
                 $crate::__private::$d,
-                $rows,
             >;
             type Return = $return;
         }
@@ -144,17 +187,31 @@ macro_rules! calls {
 #[macro_export]
 macro_rules! values {
     ($($type:ty),* $(,)?) => {$(
-        impl Clone for $type {
+        impl ::core::clone::Clone for $type {
             #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        impl Copy for $type {}
-        impl PartialEq for $type {
+        impl ::core::marker::Copy for $type {}
+        impl ::core::cmp::PartialEq for $type {
             #[inline]
             fn eq(&self, other: &Self) -> bool {
                 $crate::__private::is_same(self, other)
+            }
+        }
+    )*};
+}
+
+/// Generated structs whose fields can all be empty.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! defaults {
+    ($($type:ty),* $(,)?) => {$(
+        impl ::core::default::Default for $type {
+            #[inline]
+            fn default() -> Self {
+                $crate::__private::empty()
             }
         }
     )*};
@@ -164,19 +221,21 @@ macro_rules! values {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! families {
-    ($tables:path; $($type:ty, $of:ty, $table:literal;)*) => {$(
+    ($promise:expr; $tables:path; $($type:ty, $of:ty, $table:literal;)*) => {
+        const _: $crate::__private::Promise = $promise;
+        $(
         // SAFETY: the generator prints types and tables from one plan, and offsets follow from the rows as in `repr(C)`.
         unsafe impl $crate::__private::Described for $type {
             const TYPE: &'static $crate::__private::Type = &$tables[$table];
         }
-        impl Clone for $type {
+        impl ::core::clone::Clone for $type {
             #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        impl Copy for $type {}
-        impl PartialEq for $type {
+        impl ::core::marker::Copy for $type {}
+        impl ::core::cmp::PartialEq for $type {
             #[inline]
             fn eq(&self, other: &Self) -> bool {
                 $crate::__private::is_same(self, other)
@@ -192,6 +251,7 @@ macro_rules! families {
         unsafe impl $crate::__private::Family for $type {
             type Of<'a> = $of;
         }
+        impl $crate::__private::Tabled for $type {}
     )*};
 }
 
@@ -199,19 +259,20 @@ macro_rules! families {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! described_by_table {
-    ($type:ty, $of:ty, $table:expr) => {
+    ($promise:expr; $type:ty, $of:ty, $table:expr) => {
+        const _: $crate::__private::Promise = $promise;
         // SAFETY: the generator prints types and tables from one plan, and offsets follow from the rows as in `repr(C)`.
         unsafe impl $crate::__private::Described for $type {
             const TYPE: &'static $crate::__private::Type = $table;
         }
-        impl Clone for $type {
+        impl ::core::clone::Clone for $type {
             #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        impl Copy for $type {}
-        impl PartialEq for $type {
+        impl ::core::marker::Copy for $type {}
+        impl ::core::cmp::PartialEq for $type {
             #[inline]
             fn eq(&self, other: &Self) -> bool {
                 $crate::__private::is_same(self, other)
@@ -227,11 +288,7 @@ macro_rules! described_by_table {
         unsafe impl $crate::__private::Family for $type {
             type Of<'a> = $of;
         }
-        impl $crate::Serializable for $type {
-            fn serialize<S: $crate::Sink + ?Sized>(&self, out: &mut S) -> $crate::__private::Encoded {
-                $crate::__private::View::new(self).serialize(out)
-            }
-        }
+        impl $crate::__private::Tabled for $type {}
     };
 }
 
@@ -239,7 +296,9 @@ macro_rules! described_by_table {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! soles {
-    ($([$($life:lifetime),*] $type:ty, $of:ty, $struct:ty;)*) => {$(
+    ($promise:expr; $([$($life:lifetime),*] $type:ty, $of:ty, $struct:ty;)*) => {
+        const _: $crate::__private::Promise = $promise;
+        $(
         // SAFETY: the first two are the same generated struct or references to it, and the third is that struct.
         unsafe impl<$($life),*> $crate::__private::Sole for $type {
             type Struct = $struct;

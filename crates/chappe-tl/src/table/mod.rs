@@ -7,17 +7,17 @@
 //! * a generated type borrows its strings, vectors and large parts, is `Copy`, and has nothing to drop;
 //! * [`Arena::decode`] reads an answer without copying its strings; a reused arena does not allocate;
 //! * [`Decoded`] is an object with its memory, for answers that must outlive their buffer;
-//! * structs are encoded by code that follows from the types of their rows ([`Struct`]), compiled only where it is used;
+//! * an object is encoded by its table, by code that is compiled once, here;
 //! * [`View`] reads any object by its table, for `Debug`, `PartialEq`, serde and tools.
 //!
-//! **Invariant:** all memory accesses through raw pointers are in `raw.rs`. They rely on the table of a type ([`Described`])
-//! and the types of its rows ([`Struct`]), which generated code guarantees by its `unsafe` implementations.
+//! **Invariant:** all memory accesses by tables are in `raw/`. They rely on the table of a type ([`Described`]), which generated
+//! code guarantees by its `unsafe` implementations. Besides `raw/`, `unsafe` is in the traits that say so (`described.rs`,
+//! `object.rs`, `one.rs`) and in the two lines of `decoded.rs` that return an owned object.
 
 mod arena;
 mod decoded;
 mod described;
 mod encode;
-mod fields;
 mod flags;
 mod kind;
 mod layout;
@@ -40,15 +40,14 @@ pub(crate) mod internals {
     pub use super::serde;
     pub use super::{
         Decoded, Described, Family, Field, Kind, One, RawObject, View,
-        encode::{Bare, Writer},
-        fields::{After, And, First, Flag, Maybe, Position, Row, RowList, Word, Words, write_boxed},
         layout::{Constructor, Layout, MAX_ALIGN, Payload, layout},
+        macros::Promise,
         object::{
             D0, D1, D2, D3, D4, D5, D6, D7, D8, D9, D10, D11, D12, D13, D14, D15, D16, D17, D18, D19, Digit,
-            Function, Lines, Listed, Object, Of, Struct,
+            Function, Lines, Listed, Object, Of, Tabled,
         },
         one::Sole,
-        raw::printed,
+        raw::{Chunk, Native, empty, printed},
         tables::Tables,
         types::{EMPTY, Form, Type, hash, slots, types},
         value::{debug, is_same},
@@ -56,7 +55,7 @@ pub(crate) mod internals {
     #[cfg(feature = "serde")]
     pub use crate::written_by_serde;
     pub use crate::{
-        bare_object, calls, described_by_table, families, laid_out, lines, objects, soles, values,
+        bare_object, calls, defaults, described_by_table, families, laid_out, lines, objects, soles, values,
     };
 }
 

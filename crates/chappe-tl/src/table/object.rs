@@ -1,33 +1,34 @@
-//! Structs: the line that describes each, and the types of its rows.
+//! Structs: the line that describes each.
 //!
 //! Generated code says as little about a struct as can be: an associated type costs the compiler a fraction of what a
 //! function costs, and there are thousands of structs. What can be done with one follows from that here.
 #![allow(unsafe_code)]
 
+use alloc::vec::Vec;
 use core::marker::PhantomData;
 
-use super::fields::{self, RowList};
-use super::{Described, Tables, Type};
+use super::raw::{encode, encode_flat, encode_to_vec, encoded_len, is_flat};
+use super::{Described, Tables, Type, View};
 use crate::codegen::Encoded;
-use crate::{RemoteCall, Serializable, Sink, deserialize::Deserializable};
+use crate::{EncodeError, RemoteCall, Serializable, Sink, deserialize::Deserializable};
 
 /// A struct of a constructor, which a line of a list describes, or of a [`Function`].
 ///
 /// # Safety
 ///
 /// The [line](Listed::LINE) of the list must describe `Self`, whatever its lifetime: its size, and kind and
-/// offset of each of its fields. Its rows must be as [`Struct::Rows`] asks for.
+/// offset of each of its fields.
 pub unsafe trait Object: Sized {
-    /// The line, and the types of the rows.
-    type Rows: Listed;
+    /// The line.
+    type Line: Listed;
 }
 
-/// The line of the list `L` with the number `ABCD` in decimal, and the types `R` of its rows.
+/// The line of the list `L` with the number `ABCD` in decimal.
 ///
 /// Digits are types because of what else there could be: a constant has a body, which the compiler checks and the library
-/// keeps, and there are thousands of structs. (For the same reason this is one associated type, not three.)
+/// keeps, and there are thousands of structs. (For the same reason this is one associated type, not two.)
 #[derive(Debug)]
-pub struct Of<L, A, B, C, D, R>(PhantomData<(L, A, B, C, D, R)>);
+pub struct Of<L, A, B, C, D>(PhantomData<(L, A, B, C, D)>);
 
 /// What a line of a list is.
 pub trait Listed {
@@ -35,14 +36,11 @@ pub trait Listed {
     type Lines: Lines;
     /// Where the line stands in the list.
     const LINE: usize;
-    /// The types of the rows.
-    type Rows;
 }
 
-impl<L: Lines, A: Digit, B: Digit, C: Digit, D: Digit, R> Listed for Of<L, A, B, C, D, R> {
+impl<L: Lines, A: Digit, B: Digit, C: Digit, D: Digit> Listed for Of<L, A, B, C, D> {
     type Lines = L;
     const LINE: usize = A::VALUE * 1000 + B::VALUE * 100 + C::VALUE * 10 + D::VALUE;
-    type Rows = R;
 }
 
 /// A digit of a number.
@@ -77,32 +75,36 @@ pub trait Lines {
 // SAFETY: passed on from `Object`.
 unsafe impl<T: Object> Described for T {
     const TYPE: &'static Type = &Type::of_line(
-        <T::Rows as Listed>::Lines::TABLES,
-        <T::Rows as Listed>::LINE,
-        <T::Rows as Listed>::Lines::BOXED,
+        <T::Line as Listed>::Lines::TABLES,
+        <T::Line as Listed>::LINE,
+        <T::Line as Listed>::Lines::BOXED,
     );
 }
 
-/// A described type that is a struct.
+/// A described type whose values are written by its table.
 ///
-/// # Safety
-///
-/// If [`Rows`](Self::Rows) implements [`RowList`], its types in their order must be those of the rows of the table, each being
-/// what its field can be read as.
-pub unsafe trait Struct: Described {
-    /// The types of the rows: a tuple of them, or an [`And`](super::And) of tuples.
-    type Rows;
-}
+/// It is a trait of its own because an empty implementation costs the compiler least, and there are a thousand.
+pub trait Tabled: Described {}
 
-// SAFETY: passed on from `Object`.
-unsafe impl<T: Object> Struct for T {
-    type Rows = <T::Rows as Listed>::Rows;
-}
+impl<T: Object> Tabled for T {}
 
-impl<T: Struct<Rows: RowList>> Serializable for T {
+/// With the id of a function in front; a few numbers are written by code.
+impl<T: Tabled> Serializable for T {
+    fn serialized_len(&self) -> usize {
+        encoded_len(View::new(self))
+    }
+
     #[inline]
-    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> Encoded {
-        fields::write(self, out)
+    fn serialize<S: Sink + ?Sized>(&self, mut out: &mut S) -> Encoded {
+        if const { is_flat::<T>() } {
+            encode_flat(self, const { T::TYPE.boxed }, out);
+            return Ok(());
+        }
+        encode(View::new(self), &mut out)
+    }
+
+    fn try_to_bytes(&self) -> Result<Vec<u8>, EncodeError> {
+        encode_to_vec(View::new(self))
     }
 }
 
@@ -112,15 +114,15 @@ impl<T: Struct<Rows: RowList>> Serializable for T {
 ///
 /// As for [`Object`].
 pub unsafe trait Function: Sized {
-    /// The line, and the types of the rows.
-    type Rows: Listed;
+    /// The line.
+    type Line: Listed;
     /// What the answer decodes to.
     type Return;
 }
 
 // SAFETY: passed on from `Function`.
 unsafe impl<T: Function> Object for T {
-    type Rows = T::Rows;
+    type Line = T::Line;
 }
 
 impl<T: Function<Return: Deserializable> + Serializable> RemoteCall for T {
@@ -132,8 +134,7 @@ mod tests {
     //! The checks are made while compiling; here they run, to be seen to fail.
 
     use super::super::layout::tests::{LINES, ROWS, laid_out};
-    use super::super::raw::FieldOf;
-    use super::super::{Constructor, Flag, Kind, Layout, Word};
+    use super::super::{Constructor, Kind, Layout};
     use super::*;
 
     #[derive(Debug)]
@@ -155,14 +156,14 @@ mod tests {
 
     // SAFETY: the only line of the list has the fields of the struct, in their order.
     unsafe impl Object for Pair {
-        type Rows = Of<Pairs, D0, D0, D0, D0, (Word, Flag, i32, i64)>;
+        type Line = Of<Pairs, D0, D0, D0, D0>;
     }
 
     #[test]
-    fn a_struct_is_written_by_its_rows() {
+    fn a_struct_is_written_by_its_table() {
         let pair = Pair { is_set: true, number: 7, wide: -1 };
         assert_eq!((Pair::TYPE.size, Pair::TYPE.align), (16, 8));
-        assert_eq!(*FieldOf::<Pair, i32>::of_row(2).read(&pair), 7);
+        assert!(!is_flat::<Pair>());
         assert_eq!(pair.to_bytes(), [&[8, 0, 0, 0, 7, 0, 0, 0][..], &[0xff; 8]].concat());
     }
 
@@ -184,11 +185,5 @@ mod tests {
         assert_eq!((id, least, size, LAYOUT.constructors[0].align()), (0x0403_0201, 16, 16, 8));
         assert_eq!((Pair::TYPE.only_line().name(), Pair::TYPE.only_line().field_name(3)), ("pair", "wide"));
         assert_eq!(Pair::TYPE.only_line().names().count(), 5);
-    }
-
-    #[test]
-    #[should_panic(expected = "size_of")]
-    fn a_row_is_not_read_as_a_type_of_another_size() {
-        FieldOf::<Pair, i64>::of_row(2);
     }
 }

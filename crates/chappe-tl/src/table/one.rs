@@ -1,14 +1,15 @@
 //! Values of types that have one constructor.
 #![allow(unsafe_code)]
 
+use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Deref;
 
-use super::fields::{RowList, write_boxed};
-use super::raw::sole;
-use super::{Described, Family, Struct, Type, debug, is_same};
+use super::layout::Payload;
+use super::raw::{encode, encode_flat, encode_to_vec, encoded_len, is_flat};
+use super::{Described, Family, Type, View, debug, is_same};
 use crate::codegen::Encoded;
-use crate::{Serializable, Sink};
+use crate::{EncodeError, Serializable, Sink};
 
 /// A value of a type that has one constructor: the constructor's struct, or a reference to it if it is large.
 ///
@@ -72,10 +73,35 @@ impl<T: Sole> fmt::Debug for One<T> {
     }
 }
 
-impl<T: Sole<Struct: Struct<Rows: RowList>>> Serializable for One<T> {
+impl<T: Sole> Serializable for One<T> {
+    fn serialized_len(&self) -> usize {
+        encoded_len(View::new(self))
+    }
+
+    fn try_to_bytes(&self) -> Result<Vec<u8>, EncodeError> {
+        encode_to_vec(View::new(self))
+    }
+
     #[inline]
-    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> Encoded {
-        write_boxed(sole(&self.0), out)
+    fn serialize<S: Sink + ?Sized>(&self, mut out: &mut S) -> Encoded {
+        if const { is_flat::<T::Struct>() } {
+            encode_flat(sole(&self.0), true, out);
+            return Ok(());
+        }
+        encode(View::new(self), &mut out)
+    }
+}
+
+/// Returns the struct that a [`One`] holds, itself or by reference.
+#[inline(always)]
+const fn sole<T: Sole>(holder: &T) -> &T::Struct {
+    let holder = core::ptr::from_ref(holder);
+    // SAFETY: `Sole` promises that the table says whether a `T` is the struct or a reference to it.
+    unsafe {
+        match const { <T::Struct as Described>::TYPE.only().payload } {
+            Payload::Value => &*holder.cast(),
+            Payload::Reference => *holder.cast::<&T::Struct>(),
+        }
     }
 }
 

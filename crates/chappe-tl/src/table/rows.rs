@@ -10,15 +10,15 @@ use super::kind::Kind;
 #[repr(C)]
 pub struct Field {
     /// What the field is.
-    pub kind: Kind,
+    pub(super) kind: Kind,
     /// Which bit of the flags words says whether the field is there: 0 to 31 of the first one, 32 to 63 of the second one,
     /// and so on. For [`Kind::Word`]: its first bit. Of a field without a condition: 0.
-    pub condition: u8,
+    pub(super) condition: u8,
     /// When the decoder looks at the row: under its condition, or [`ALWAYS`](Self::ALWAYS). To that, [`Kind::Word`] adds how
     /// many of the rows behind it are its own, up to and with the next one of its kind, or 127 if there are more.
-    pub visit: u8,
+    pub(super) visit: u8,
     /// Whether a vector stands without its id on the wire.
-    pub bare: bool,
+    pub(super) bare: bool,
     /// Where the field stands in the struct, in bytes. For [`Kind::Word`]: the lower half of the bits that are known.
     pub(super) offset: u16,
     /// Which type is that of the field or of the elements, for the kinds with `Object` in their name. For [`Kind::Word`]: the
@@ -33,6 +33,16 @@ impl Field {
     /// Describes a value that stands alone. Its type, if it has one, is the first one of its tables.
     pub(super) const fn alone(kind: Kind) -> Self {
         Self { kind, condition: 0, visit: Self::ALWAYS, bare: false, offset: 0, target: 0 }
+    }
+
+    /// Returns what the field is.
+    pub const fn kind(self) -> Kind {
+        self.kind
+    }
+
+    /// Returns whether a vector stands without its id on the wire.
+    pub const fn is_bare(self) -> bool {
+        self.bare
     }
 
     /// Returns where the field stands in the struct, in bytes. A flags word stands nowhere.

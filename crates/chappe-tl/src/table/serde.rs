@@ -1,7 +1,7 @@
 //! serde for generated types, by their tables.
 //!
 //! An object is a map: `_` first, with the name of the constructor, then the fields, named as in the schema. What is not
-//! there is left out. `bytes`, `int128` and `int256` are byte strings: in JSON, lists of numbers.
+//! there is left out. `bytes`, `int128`, `int256` and `int512` are byte strings: in JSON, lists of numbers.
 //!
 //! Reading needs memory for what is read, so it is [`Decoded`] that is read: the map is written in TL by the table, and
 //! decoded as any answer.
@@ -60,6 +60,7 @@ impl Serialize for Value<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Absent => serializer.serialize_none(),
+            Self::Nat(value) => value.serialize(serializer),
             Self::Int(value) => value.serialize(serializer),
             Self::Long(value) => value.serialize(serializer),
             Self::Double(value) => value.serialize(serializer),
@@ -68,7 +69,9 @@ impl Serialize for Value<'_> {
             Self::Bytes(value) => Bytes(value).serialize(serializer),
             Self::Int128(value) => Bytes(*value).serialize(serializer),
             Self::Int256(value) => Bytes(*value).serialize(serializer),
+            Self::Int512(value) => Bytes(&value.0).serialize(serializer),
             Self::Object(value) => value.serialize(serializer),
+            Self::Nats(values) => values.serialize(serializer),
             Self::Ints(values) => values.serialize(serializer),
             Self::Longs(values) => values.serialize(serializer),
             Self::Doubles(values) => values.serialize(serializer),
@@ -77,6 +80,7 @@ impl Serialize for Value<'_> {
             Self::ByteStrings(values) => serializer.collect_seq(values.iter().map(|one| Bytes(one))),
             Self::Int128s(values) => serializer.collect_seq(values.iter().map(|one| Bytes(one))),
             Self::Int256s(values) => serializer.collect_seq(values.iter().map(|one| Bytes(one))),
+            Self::Int512s(values) => serializer.collect_seq(values.iter().map(|one| Bytes(&one.0))),
             Self::Objects(values) => serializer.collect_seq(values.iter()),
             Self::Query(query) => Bytes(query.0).serialize(serializer),
         }
@@ -229,6 +233,7 @@ impl Plain<'_> {
     /// Reads one value.
     fn one<'de, D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error> {
         match self.field.kind.element() {
+            Kind::Nat => self.out.extend(u32::deserialize(deserializer)?.to_le_bytes()),
             Kind::Int => self.out.extend(i32::deserialize(deserializer)?.to_le_bytes()),
             Kind::Long => self.out.extend(i64::deserialize(deserializer)?.to_le_bytes()),
             Kind::Double => self.out.extend(f64::deserialize(deserializer)?.to_le_bytes()),
@@ -249,6 +254,9 @@ impl Plain<'_> {
                     }
                     Kind::Int256 if bytes.len() != 32 => {
                         return Err(D::Error::invalid_length(bytes.len(), &"32"));
+                    }
+                    Kind::Int512 if bytes.len() != 64 => {
+                        return Err(D::Error::invalid_length(bytes.len(), &"64"));
                     }
                     _ => self.out.extend(bytes),
                 }

@@ -1,32 +1,48 @@
 //! Types: what the interpreter knows about each besides its constructors, and how it finds them.
+#![allow(
+    unsafe_code,
+    reason = "a type is a promise: the functions that make one are unsafe, and do nothing unsafe"
+)]
 
 use core::fmt;
 
 use super::layout::MAX_ALIGN;
 use super::raw::{assert_slices, numbers, part_of};
-use super::{Constructor, Field, Kind, Line, Tables};
+use super::{Constructor, Field, Kind, Line, Native, Tables};
 
 /// A TL type, or the bare struct of a constructor or function.
+///
+/// What decodes and reads values believes it, so it is made by `unsafe` functions only, and nothing changes it:
+///
+/// ```compile_fail,E0616
+/// let mut long = *<i64 as chappe_tl::table::Described>::TYPE;
+/// long.size = 0;
+/// ```
+/// ```compile_fail,E0133
+/// use chappe_tl::__private::{Tables, Type};
+///
+/// static LONG: Type = Type::bare::<i64>(8, Tables::NOTHING, 0);
+/// ```
 #[derive(Clone, Copy)]
 pub struct Type {
     /// The name, in TL spelling; of a struct, empty.
-    pub name: &'static str,
+    pub(super) name: &'static str,
     /// Size of a value in bytes.
-    pub size: u32,
+    pub(super) size: u32,
     /// Alignment of a value in bytes.
-    pub align: u32,
+    pub(super) align: u32,
     /// Where the union of payloads starts in the enum, in bytes; 0 if there is no discriminant in front of it.
-    pub payload: u32,
+    pub(super) payload: u32,
     /// Whether the value is the struct itself: what constructors say about payloads is about their enum.
-    pub is_struct: bool,
+    pub(super) is_struct: bool,
     /// Whether the constructor id stands on the wire in front of the fields.
-    pub boxed: bool,
+    pub(super) boxed: bool,
     /// Whether values may stand in vectors: then slices of them were checked, while compiling.
-    pub is_element: bool,
+    pub(super) is_element: bool,
     /// Length of the shortest encoding in bytes, with the id if it is boxed.
-    pub least: u32,
+    pub(super) least: u32,
     /// Of a type that is no object: its only row.
-    pub value: Option<Field>,
+    pub(super) value: Option<Field>,
     /// What the type is described by.
     tables: &'static Tables,
     /// Where the alternatives begin in the list of constructors, and how many they are.
@@ -34,6 +50,8 @@ pub struct Type {
     count: u32,
     /// Where the hash table begins, if there are several.
     slots: u32,
+    /// Code that writes values.
+    pub(super) native: Option<Native>,
     /// Alternatives that the enum has not, from one position to another: their feature is off.
     absent: &'static [(u32, u32)],
 }
@@ -63,11 +81,42 @@ impl Type {
         first: 0,
         count: 0,
         slots: 0,
+        native: None,
         absent: &[],
     };
 
+    /// Returns the name, in TL spelling; of a struct, nothing.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Returns the size of a value in bytes.
+    pub const fn size(&self) -> usize {
+        self.size as usize
+    }
+
+    /// Returns the alignment of a value in bytes.
+    pub const fn align(&self) -> usize {
+        self.align as usize
+    }
+
+    /// Returns the only row of a type that is no object.
+    pub const fn value(&'static self) -> Option<&'static Field> {
+        self.value.as_ref()
+    }
+
+    /// Returns the length of the shortest encoding in bytes, with the id if it is boxed.
+    pub const fn least(&self) -> usize {
+        self.least as usize
+    }
+
+    /// Returns whether the constructor id stands on the wire in front of the fields.
+    pub const fn is_boxed(&self) -> bool {
+        self.boxed
+    }
+
     /// Describes a struct: the fields of its line, behind the id if it is boxed. It stands in no vector.
-    pub const fn of_line(tables: &'static Tables, line: usize, boxed: bool) -> Self {
+    pub(super) const fn of_line(tables: &'static Tables, line: usize, boxed: bool) -> Self {
         let constructor = &tables.constructors[line];
         Self {
             size: constructor.size as u32,
@@ -85,7 +134,11 @@ impl Type {
     /// Describes a struct that stands bare in another object or in a vector: the fields of a line, without the id.
     ///
     /// Nothing of the line is looked up, because its own rows may depend on this type.
-    pub const fn bare<T>(least: u32, tables: &'static Tables, line: usize) -> Self {
+    ///
+    /// # Safety
+    ///
+    /// The line must describe `T`.
+    pub const unsafe fn bare<T>(least: u32, tables: &'static Tables, line: usize) -> Self {
         assert_slices::<T>();
         Self {
             size: size_of::<T>() as u32,
@@ -120,13 +173,21 @@ impl Type {
     ///
     /// It is for tables: what they refer to is a `static`, never the constant of a [`Described`](super::Described) type that
     /// refers to them, since whoever evaluates a constant looks at all it refers to.
-    pub const fn objects<T>(tables: &'static Tables) -> Self {
+    ///
+    /// # Safety
+    ///
+    /// `T` must be a slice of what the first extra type describes.
+    pub const unsafe fn objects<T>(tables: &'static Tables) -> Self {
         Self::alone::<T>("Vector", Kind::ListObject, tables)
     }
 
     /// Describes the enum of all functions (`repr(C, u32)`), which are `count` lines from `first` on, with the only hash table.
     /// Its discriminants are their positions among them.
-    pub const fn calls<T>(
+    ///
+    /// # Safety
+    ///
+    /// `T` must be such an enum, with the variants that these lines describe.
+    pub const unsafe fn calls<T>(
         name: &'static str,
         tables: &'static Tables,
         first: u32,
@@ -165,6 +226,7 @@ impl Type {
     /// Returns what a vector of these values is.
     pub(super) const fn list_kind(&self) -> Kind {
         match self.value {
+            Some(Field { kind: Kind::Nat, .. }) => Kind::ListNat,
             Some(Field { kind: Kind::Int, .. }) => Kind::ListInt,
             Some(Field { kind: Kind::Long, .. }) => Kind::ListLong,
             Some(Field { kind: Kind::Double, .. }) => Kind::ListDouble,
@@ -173,6 +235,7 @@ impl Type {
             Some(Field { kind: Kind::Bytes, .. }) => Kind::ListBytes,
             Some(Field { kind: Kind::Int128, .. }) => Kind::ListInt128,
             Some(Field { kind: Kind::Int256, .. }) => Kind::ListInt256,
+            Some(Field { kind: Kind::Int512, .. }) => Kind::ListInt512,
             _ => Kind::ListObject,
         }
     }
@@ -268,6 +331,7 @@ pub struct Form {
     size: u32,
     align: u32,
     is_element: bool,
+    native: Option<Native>,
 }
 
 impl Form {
@@ -276,13 +340,18 @@ impl Form {
     /// is its payload (`repr(transparent)`, or without a field at all).
     pub const fn new<T>(name: &'static str, least: u32, constructors: u32) -> Self {
         let (size, align) = (size_of::<T>() as u32, align_of_checked::<T>());
-        Self { name, least, constructors, size, align, is_element: false }
+        Self { name, least, constructors, size, align, is_element: false, native: None }
     }
 
     /// Describes a type whose values stand in vectors, otherwise as [`new`](Self::new).
     pub const fn element<T>(name: &'static str, least: u32, constructors: u32) -> Self {
         assert_slices::<T>();
         Self { is_element: true, ..Self::new::<T>(name, least, constructors) }
+    }
+
+    /// Adds code that writes values of the type.
+    pub const fn native(self, native: Native) -> Self {
+        Self { native: Some(native), ..self }
     }
 }
 
@@ -291,12 +360,17 @@ impl Form {
 /// # Panics
 ///
 /// Panics, at compile time, if they are not `N`, or if constructors or slots are missing or slots are left over.
-pub const fn types<const N: usize>(mut forms: &[Form], tables: &'static Tables) -> [Type; N] {
+///
+/// # Safety
+///
+/// The forms must be those of types that the constructors of the tables describe, in their order, and their code must be for
+/// values of these types.
+pub const unsafe fn types<const N: usize>(mut forms: &[Form], tables: &'static Tables) -> [Type; N] {
     let mut types = [Type::NONE; N];
     let (mut index, mut first, mut slots) = (0, 0, 0);
     while let [form, others @ ..] = forms {
         forms = others;
-        let Form { name, least, constructors: count, size, align, is_element } = *form;
+        let Form { name, least, constructors: count, size, align, is_element, native } = *form;
         // `repr(C, u32)` is a C struct of the discriminant and a C union of the payloads. Its alignment is the
         // larger of both alignments, which is also where the union starts.
         let payload = if count == 1 { 0 } else { align };
@@ -314,6 +388,7 @@ pub const fn types<const N: usize>(mut forms: &[Form], tables: &'static Tables) 
             first,
             count,
             slots,
+            native,
             absent: &[],
         };
         if count > 1 {
@@ -364,20 +439,21 @@ const fn least_of(kind: Kind) -> u32 {
 ///
 /// Panics, at compile time, if there are not so many slots.
 pub const fn slots<const N: usize>(bytes: &[u8]) -> [u16; N] {
-    let mut slots = numbers(bytes);
-    let mut index = 0;
-    while cfg!(target_endian = "big") && index < N {
-        slots[index] = slots[index].swap_bytes();
-        index += 1;
-    }
-    slots
+    numbers(bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::Layout;
-    use super::super::layout::tests::{line, read_lines};
+    use super::super::layout::tests::{line, read};
     use super::*;
+
+    /// Calls that no value is made of.
+    #[allow(unsafe_code)]
+    fn calls(tables: &'static Tables, first: u32, count: u32, absent: &'static [(u32, u32)]) -> Type {
+        // SAFETY: the lines have no rows, so nothing but the discriminant is written.
+        unsafe { Type::calls::<u64>("Any", tables, first, count, absent) }
+    }
 
     /// Three alternatives, of which the last two want the same slot.
     fn three(absent: &'static [(u32, u32)]) -> (Type, [u32; 3]) {
@@ -385,7 +461,7 @@ mod tests {
         let same = |id: &u32| hash(*id, shift) == hash(2, shift);
         let ids = [1, 2, (3..1000).find(same).expect("one in eight is")];
         let lines: Vec<u8> = ids.iter().flat_map(|id| line(*id, 0, 0)).collect();
-        let layout: &'static Layout<0, 3> = Box::leak(Box::new(read_lines(&lines)));
+        let layout: &'static Layout<0, 3> = Box::leak(Box::new(read(&[], &lines)));
         let mut table = [EMPTY; 8];
         for (position, id) in ids.iter().enumerate() {
             let mut slot = hash(*id, shift) as usize;
@@ -398,7 +474,7 @@ mod tests {
         let slots: &'static [u16; 8] = Box::leak(Box::new(slots(&bytes)));
         assert_eq!(*slots, table);
         let tables = Tables { constructors: &layout.constructors, slots, names: &"", ..*Tables::NOTHING };
-        (Type::calls::<u64>("Any", Box::leak(Box::new(tables)), 0, 3, absent), ids)
+        (calls(Box::leak(Box::new(tables)), 0, 3, absent), ids)
     }
 
     #[test]
@@ -430,28 +506,30 @@ mod tests {
     #[test]
     #[should_panic(expected = "in the list")]
     fn alternatives_that_are_in_no_list_are_refused() {
-        types::<1>(&[Form::new::<i64>("Lonely", 8, 1)], Tables::NOTHING);
+        // SAFETY: no value of the type is made.
+        unsafe { types::<1>(&[Form::new::<i64>("Lonely", 8, 1)], Tables::NOTHING) };
     }
 
     #[test]
     #[should_panic(expected = "those of the alternatives")]
     fn slots_of_no_alternatives_are_refused() {
         let (ty, _) = three(&[]);
-        types::<1>(&[Form::new::<i64>("Lonely", 8, 1)], ty.tables());
+        // SAFETY: no value of the type is made.
+        unsafe { types::<1>(&[Form::new::<i64>("Lonely", 8, 1)], ty.tables()) };
     }
 
     #[test]
     #[should_panic(expected = "in the list")]
     fn calls_that_are_in_no_list_are_refused() {
         let (ty, _) = three(&[]);
-        Type::calls::<u64>("Any", ty.tables(), 1, 3, &[]);
+        calls(ty.tables(), 1, 3, &[]);
     }
 
     #[test]
     #[should_panic(expected = "those of the alternatives")]
     fn slots_of_other_calls_are_refused() {
         let (ty, _) = three(&[]);
-        Type::calls::<u64>("Any", ty.tables(), 0, 2, &[]);
+        calls(ty.tables(), 0, 2, &[]);
     }
 
     #[test]

@@ -1,11 +1,24 @@
 //! Types for what schemas outside of Telegram's API have.
 
 use chappe_tl::deserialize::Error;
+use chappe_tl::table::{Arena, Decoded};
 use chappe_tl::{Deserializable, EncodeError, Int512, MAX_EMPTY_ELEMENTS, RawVec, RemoteCall, Serializable};
 
 /// What `oddities.tl` says.
 mod oddities {
     include!(concat!(env!("OUT_DIR"), "/oddities.rs"));
+}
+
+use private_schema::telemetry;
+
+/// The same, borrowed from an arena.
+mod borrowed {
+    include!(concat!(env!("OUT_DIR"), "/oddities_arena.rs"));
+}
+
+/// What `parameterless.tl` says.
+mod parameterless {
+    include!(concat!(env!("OUT_DIR"), "/parameterless.rs"));
 }
 
 use oddities::{AnyCall, enums, functions, types};
@@ -92,7 +105,101 @@ fn functions_may_have_several_type_parameters() {
         functions::types_::Get { page: types::Page { offset: 1, limit: 2, query: String::new() }.into() };
     let any = functions::Any { query: get.clone() };
     assert_eq!(answer(&any), size_of::<enums::types_::One>());
-    let each = functions::Each { one: any.clone(), other: vec![get] };
+    let both = functions::Both { query: get.clone() };
+    assert_eq!(answer::<_, Vec<enums::types_::One>>(&both), size_of::<Vec<()>>());
+    let each = telemetry::functions::telemetry::Each { one: any.clone(), other: vec![get] };
     assert_eq!(answer::<_, Vec<enums::types_::One>>(&each), size_of::<Vec<()>>());
     assert!(matches!(AnyCall::from_bytes(&any.to_bytes()), Ok(AnyCall::Any(_))));
+}
+
+#[test]
+fn both_styles_write_the_same() {
+    let bytes = types::Page { offset: 5, limit: u32::MAX, query: "q".to_owned() }.to_bytes();
+    let page = borrowed::types::Page { offset: 5, limit: u32::MAX, query: "q" };
+    assert_eq!(page.to_bytes(), bytes);
+    assert_eq!(format!("{page:?}"), "page { offset: 5, limit: 4294967295, query: \"q\" }");
+
+    let mixed = enums::Mixed::from(types::Mixed { x: Some(-1), count: 7, more: vec![1, u32::MAX] });
+    let arena = Arena::new();
+    let bytes = mixed.to_bytes();
+    let read = arena.decode::<borrowed::enums::Mixed<'_>>(&bytes).expect("it was just written");
+    assert_eq!((read.x, read.count, read.more), (Some(-1), 7, &[1, u32::MAX][..]));
+    assert_eq!(read.to_bytes(), bytes);
+
+    let error = types::Error {
+        code: 404,
+        message: "no".to_owned(),
+        big: 1 << 40,
+        secret: vec![1],
+        digest: Int512([9; 64]),
+    };
+    let bytes = enums::Error::from(error.clone()).to_bytes();
+    let read = arena.decode::<borrowed::enums::Error<'_>>(&bytes).expect("it was just written");
+    assert_eq!((read.code, read.digest, read.secret), (404, error.digest, &[1][..]));
+    assert_eq!(read.to_bytes(), bytes);
+}
+
+#[test]
+fn an_arena_reads_vectors_of_what_takes_no_bytes_up_to_the_same_limit() {
+    let nothing = |count| vec![types::Nothing {}; count];
+    let most = types::Nothings { f1: nothing(MAX_EMPTY_ELEMENTS - 1), f2: RawVec(nothing(1)), after: 7 };
+    let mut bytes = enums::Nothings::from(most).to_bytes();
+    let arena = Arena::new();
+    let read = arena.decode::<borrowed::enums::Nothings<'_>>(&bytes).expect("it was just written");
+    assert_eq!((read.f1.len(), read.f2.len(), read.after), (MAX_EMPTY_ELEMENTS - 1, 1, 7));
+    assert_eq!(read.to_bytes(), bytes);
+    bytes[12] = 2;
+    match arena.decode::<borrowed::enums::Nothings<'_>>(&bytes) {
+        Err(Error::BadCount { count: 2, most: 1, .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    let nothing = vec![borrowed::types::Nothing {}; MAX_EMPTY_ELEMENTS + 1];
+    let over = borrowed::types::Nothings { f1: &nothing, f2: &[], after: 7 };
+    assert_eq!(over.try_to_bytes(), Err(EncodeError::TooManyEmptyElements { len: MAX_EMPTY_ELEMENTS + 1 }));
+}
+
+#[test]
+fn an_arena_holds_types_that_contain_themselves() {
+    let leaf = types::Node { name: "leaf".to_owned(), children: vec![] };
+    let root = types::Node { name: "root".to_owned(), children: vec![leaf.clone().into(), leaf.into()] };
+    let bytes = enums::Holder::from(types::Holder { node: root }).to_bytes();
+    let read = Decoded::<borrowed::enums::Holder<'_>>::from_vec(bytes.clone()).expect("it was just written");
+    assert_eq!(read.get().node.children[1].name, "leaf");
+    assert_eq!(read.to_bytes(), bytes);
+    let sized = borrowed::types::Sized { y: borrowed::types::Option { x: 4 }.into() };
+    assert_eq!(sized.to_bytes(), types::Sized { y: types::Option { x: 4 }.into() }.to_bytes());
+    assert_eq!(borrowed::enums::Clone::Clone.to_bytes(), enums::Clone::Clone.to_bytes());
+}
+
+#[test]
+fn structs_whose_fields_can_be_empty_have_a_default() {
+    let mixed = borrowed::types::Mixed { count: 3, ..Default::default() };
+    assert_eq!(mixed.to_bytes(), types::Mixed { count: 3, ..Default::default() }.to_bytes());
+    let every = borrowed::types::Every::default();
+    assert_eq!(every.to_bytes(), every_owned().to_bytes());
+    assert_eq!(every.holder.children, []);
+    assert_eq!(enums::Clone::default(), enums::Clone::Clone);
+}
+
+fn every_owned() -> types::Every {
+    types::Every {
+        holder: types::Node::default(),
+        page: types::Page::default().into(),
+        digest: Int512::default(),
+        small: 0,
+        yes: false,
+        text: String::new(),
+        pages: RawVec(vec![]),
+        maybe: None,
+        unit: enums::Clone::Clone,
+    }
+}
+
+#[test]
+fn functions_without_parameters_are_calls() {
+    let bytes = parameterless::functions::ns::Ask {}.to_bytes();
+    let arena = Arena::new();
+    let call = arena.decode::<parameterless::AnyCall<'_>>(&bytes).expect("it is a call");
+    assert!(matches!(call, parameterless::AnyCall::NsAsk));
+    assert_eq!(call.to_bytes(), bytes);
 }

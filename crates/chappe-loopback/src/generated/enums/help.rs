@@ -7,11 +7,12 @@ use ::chappe_tl::__private as tl;
 use super::super::types;
 
 /// Any constructor of `help.AppConfig`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum AppConfig {
     /// `help.appConfig#dd18782e hash:int config:JSONValue = help.AppConfig;`
     AppConfig(types::help::AppConfig),
     /// `help.appConfigNotModified#7cde641d = help.AppConfig;`
+    #[default]
     NotModified,
 }
 

@@ -253,7 +253,7 @@ impl tl::TryFrom<InputClientProxy> for types::InputClientProxy {
 }
 
 /// Any constructor of `InputFileLocation`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum InputFileLocation {
     /// `inputFileLocation#dfdaabe1 volume_id:long local_id:int secret:long file_reference:bytes = InputFileLocation;`
     InputFileLocation(types::InputFileLocation),
@@ -264,6 +264,7 @@ pub enum InputFileLocation {
     /// `inputSecureFileLocation#cbc7ee28 id:long access_hash:long = InputFileLocation;`
     InputSecureFileLocation(types::InputSecureFileLocation),
     /// `inputTakeoutFileLocation#29be5899 = InputFileLocation;`
+    #[default]
     InputTakeoutFileLocation,
     /// `inputPhotoFileLocation#40181ffe id:long access_hash:long file_reference:bytes thumb_size:string = InputFileLocation;`
     InputPhotoFileLocation(types::InputPhotoFileLocation),
@@ -454,9 +455,10 @@ impl tl::TryFrom<InputFileLocation> for types::InputPeerPhotoFileLocation {
 }
 
 /// Any constructor of `InputPeer`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum InputPeer {
     /// `inputPeerEmpty#7f3b18ea = InputPeer;`
+    #[default]
     Empty,
     /// `inputPeerSelf#7da07ec9 = InputPeer;`
     PeerSelf,
@@ -633,9 +635,10 @@ impl tl::TryFrom<InputPeer> for types::InputPeerChannelFromMessage {
 }
 
 /// Any constructor of `InputUser`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum InputUser {
     /// `inputUserEmpty#b98886cf = InputUser;`
+    #[default]
     Empty,
     /// `inputUserSelf#f7c1b13f = InputUser;`
     UserSelf,
@@ -794,9 +797,10 @@ impl tl::TryFrom<JsonobjectValue> for types::JsonObjectValue {
 }
 
 /// Any constructor of `JSONValue`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Jsonvalue {
     /// `jsonNull#3f6d7b68 = JSONValue;`
+    #[default]
     JsonNull,
     /// `jsonBool#c7345e6a value:Bool = JSONValue;`
     JsonBool(types::JsonBool),
@@ -1188,9 +1192,10 @@ impl tl::TryFrom<NearestDc> for types::NearestDc {
 }
 
 /// Any constructor of `Reaction`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Reaction {
     /// `reactionEmpty#79f5d419 = Reaction;`
+    #[default]
     Empty,
     /// `reactionEmoji#1b2286b8 emoticon:string = Reaction;`
     Emoji(types::ReactionEmoji),
@@ -1301,9 +1306,10 @@ impl tl::TryFrom<Reaction> for types::ReactionPaid {
 }
 
 /// Any constructor of `True`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum True {
     /// `true#3fedd339 = True;`
+    #[default]
     True,
 }
 
@@ -1347,9 +1353,10 @@ impl tl::TryFrom<True> for types::True {
 }
 
 /// Any constructor of `Updates`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Updates {
     /// `updatesTooLong#e317af7e = Updates;`
+    #[default]
     TooLong,
 }
 

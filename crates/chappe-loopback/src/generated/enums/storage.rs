@@ -7,9 +7,10 @@ use ::chappe_tl::__private as tl;
 use super::super::types;
 
 /// Any constructor of `storage.FileType`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum FileType {
     /// `storage.fileUnknown#aa963b05 = storage.FileType;`
+    #[default]
     FileUnknown,
 }
 

@@ -7,7 +7,7 @@ use ::chappe_tl::__private as tl;
 use super::super::enums;
 
 /// `auth.bindTempAuthKey#cdd42a05 perm_auth_key_id:long nonce:long expires_at:int encrypted_message:bytes = Bool;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BindTempAuthKey {
     /// `perm_auth_key_id:long`
     pub perm_auth_key_id: i64,
@@ -59,7 +59,7 @@ impl tl::RemoteCall for BindTempAuthKey {
 }
 
 /// `auth.dropTempAuthKeys#8e48a188 except_auth_keys:Vector<long> = Bool;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DropTempAuthKeys {
     /// `except_auth_keys:Vector<long>`
     pub except_auth_keys: tl::Vec<i64>,
@@ -94,7 +94,7 @@ impl tl::RemoteCall for DropTempAuthKeys {
 }
 
 /// `auth.exportAuthorization#e5bfffcd dc_id:int = auth.ExportedAuthorization;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExportAuthorization {
     /// `dc_id:int`
     pub dc_id: i32,
@@ -129,7 +129,7 @@ impl tl::RemoteCall for ExportAuthorization {
 }
 
 /// `auth.importAuthorization#a57a7dad id:long bytes:bytes = auth.Authorization;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ImportAuthorization {
     /// `id:long`
     pub id: i64,
@@ -167,7 +167,7 @@ impl tl::RemoteCall for ImportAuthorization {
 }
 
 /// `auth.importBotAuthorization#67a3ff2c flags:int api_id:int api_hash:string bot_auth_token:string = auth.Authorization;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ImportBotAuthorization {
     /// `flags:int`
     pub flags: i32,
@@ -219,7 +219,7 @@ impl tl::RemoteCall for ImportBotAuthorization {
 }
 
 /// `auth.logOut#3e72ba19 = auth.LoggedOut;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LogOut {}
 
 impl tl::Identifiable for LogOut {

@@ -7,7 +7,7 @@ use ::chappe_tl::__private as tl;
 use super::super::enums;
 
 /// `help.getAppConfig#61e3f854 hash:int = help.AppConfig;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetAppConfig {
     /// `hash:int`
     pub hash: i32,
@@ -42,7 +42,7 @@ impl tl::RemoteCall for GetAppConfig {
 }
 
 /// `help.getCdnConfig#52029342 = CdnConfig;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetCdnConfig {}
 
 impl tl::Identifiable for GetCdnConfig {
@@ -72,7 +72,7 @@ impl tl::RemoteCall for GetCdnConfig {
 }
 
 /// `help.getConfig#c4f9186b = Config;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetConfig {}
 
 impl tl::Identifiable for GetConfig {
@@ -102,7 +102,7 @@ impl tl::RemoteCall for GetConfig {
 }
 
 /// `help.getNearestDc#1fb33026 = NearestDc;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetNearestDc {}
 
 impl tl::Identifiable for GetNearestDc {

@@ -7,7 +7,7 @@ use ::chappe_tl::__private as tl;
 use super::super::enums;
 
 /// `langpack.getDifference#cd984aa5 lang_pack:string lang_code:string from_version:int = LangPackDifference;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetDifference {
     /// `lang_pack:string`
     pub lang_pack: tl::String,
@@ -52,7 +52,7 @@ impl tl::RemoteCall for GetDifference {
 }
 
 /// `langpack.getLangPack#f2f2330a lang_pack:string lang_code:string = LangPackDifference;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetLangPack {
     /// `lang_pack:string`
     pub lang_pack: tl::String,
@@ -90,7 +90,7 @@ impl tl::RemoteCall for GetLangPack {
 }
 
 /// `langpack.getLanguage#6a596502 lang_pack:string lang_code:string = LangPackLanguage;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetLanguage {
     /// `lang_pack:string`
     pub lang_pack: tl::String,
@@ -128,7 +128,7 @@ impl tl::RemoteCall for GetLanguage {
 }
 
 /// `langpack.getLanguages#42c6978f lang_pack:string = Vector<LangPackLanguage>;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetLanguages {
     /// `lang_pack:string`
     pub lang_pack: tl::String,
@@ -163,7 +163,7 @@ impl tl::RemoteCall for GetLanguages {
 }
 
 /// `langpack.getStrings#efea3803 lang_pack:string lang_code:string keys:Vector<string> = Vector<LangPackString>;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetStrings {
     /// `lang_pack:string`
     pub lang_pack: tl::String,

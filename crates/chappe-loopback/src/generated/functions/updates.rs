@@ -7,7 +7,7 @@ use ::chappe_tl::__private as tl;
 use super::super::enums;
 
 /// `updates.getDifference#19c2f763 flags:# pts:int pts_limit:flags.1?int pts_total_limit:flags.0?int date:int qts:int qts_limit:flags.2?int = updates.Difference;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetDifference {
     /// `pts:int`
     pub pts: i32,
@@ -76,7 +76,7 @@ impl tl::RemoteCall for GetDifference {
 }
 
 /// `updates.getState#edd4882a = updates.State;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetState {}
 
 impl tl::Identifiable for GetState {

@@ -7,7 +7,7 @@ use ::chappe_tl::__private as tl;
 use super::super::enums;
 
 /// `upload.getFile#be5335be flags:# precise:flags.0?true cdn_supported:flags.1?true location:InputFileLocation offset:long limit:int = upload.File;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetFile {
     /// `precise:flags.0?true`
     pub precise: bool,
@@ -61,7 +61,7 @@ impl tl::RemoteCall for GetFile {
 }
 
 /// `upload.saveBigFilePart#de7b673d file_id:long file_part:int file_total_parts:int bytes:bytes = Bool;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SaveBigFilePart {
     /// `file_id:long`
     pub file_id: i64,
@@ -113,7 +113,7 @@ impl tl::RemoteCall for SaveBigFilePart {
 }
 
 /// `upload.saveFilePart#b304a621 file_id:long file_part:int bytes:bytes = Bool;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SaveFilePart {
     /// `file_id:long`
     pub file_id: i64,

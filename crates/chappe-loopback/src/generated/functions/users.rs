@@ -7,7 +7,7 @@ use ::chappe_tl::__private as tl;
 use super::super::enums;
 
 /// `users.getUsers#0d91a548 id:Vector<InputUser> = Vector<User>;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GetUsers {
     /// `id:Vector<InputUser>`
     pub id: tl::Vec<enums::InputUser>,

@@ -67,7 +67,7 @@ impl tl::Deserializable for Authorization {
 }
 
 /// `auth.exportedAuthorization#b434e2b8 id:long bytes:bytes = auth.ExportedAuthorization;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExportedAuthorization {
     /// `id:long`
     pub id: i64,
@@ -101,7 +101,7 @@ impl tl::Deserializable for ExportedAuthorization {
 }
 
 /// `auth.loggedOut#c3a2835f flags:# future_auth_token:flags.0?bytes = auth.LoggedOut;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LoggedOut {
     /// `future_auth_token:flags.0?bytes`
     pub future_auth_token: tl::Option<tl::Vec<u8>>,

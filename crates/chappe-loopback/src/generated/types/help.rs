@@ -7,7 +7,7 @@ use ::chappe_tl::__private as tl;
 use super::super::enums;
 
 /// `help.appConfig#dd18782e hash:int config:JSONValue = help.AppConfig;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AppConfig {
     /// `hash:int`
     pub hash: i32,
@@ -41,7 +41,7 @@ impl tl::Deserializable for AppConfig {
 }
 
 /// `help.appConfigNotModified#7cde641d = help.AppConfig;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AppConfigNotModified {}
 
 impl tl::Identifiable for AppConfigNotModified {

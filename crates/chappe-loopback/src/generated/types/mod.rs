@@ -13,7 +13,7 @@ pub mod updates;
 pub mod upload;
 
 /// `boolFalse#bc799737 = Bool;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BoolFalse {}
 
 impl tl::Identifiable for BoolFalse {
@@ -39,7 +39,7 @@ impl tl::Deserializable for BoolFalse {
 }
 
 /// `boolTrue#997275b5 = Bool;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BoolTrue {}
 
 impl tl::Identifiable for BoolTrue {
@@ -65,7 +65,7 @@ impl tl::Deserializable for BoolTrue {
 }
 
 /// `cdnConfig#5725e40a public_keys:Vector<CdnPublicKey> = CdnConfig;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CdnConfig {
     /// `public_keys:Vector<CdnPublicKey>`
     pub public_keys: tl::Vec<enums::CdnPublicKey>,
@@ -96,7 +96,7 @@ impl tl::Deserializable for CdnConfig {
 }
 
 /// `cdnPublicKey#c982eaba dc_id:int public_key:string = CdnPublicKey;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CdnPublicKey {
     /// `dc_id:int`
     pub dc_id: i32,
@@ -130,7 +130,7 @@ impl tl::Deserializable for CdnPublicKey {
 }
 
 /// `config#cc1a241e flags:# default_p2p_contacts:flags.3?true preload_featured_stickers:flags.4?true revoke_pm_inbox:flags.6?true blocked_mode:flags.8?true force_try_ipv6:flags.14?true date:int expires:int test_mode:Bool this_dc:int dc_options:Vector<DcOption> dc_txt_domain_name:string chat_size_max:int megagroup_size_max:int forwarded_count_max:int online_update_period_ms:int offline_blur_timeout_ms:int offline_idle_timeout_ms:int online_cloud_timeout_ms:int notify_cloud_delay_ms:int notify_default_delay_ms:int push_chat_period_ms:int push_chat_limit:int edit_time_limit:int revoke_time_limit:int revoke_pm_time_limit:int rating_e_decay:int stickers_recent_limit:int channels_read_media_period:int tmp_sessions:flags.0?int call_receive_timeout_ms:int call_ring_timeout_ms:int call_connect_timeout_ms:int call_packet_timeout_ms:int me_url_prefix:string autoupdate_url_prefix:flags.7?string gif_search_username:flags.9?string venue_search_username:flags.10?string img_search_username:flags.11?string static_maps_provider:flags.12?string caption_length_max:int message_length_max:int webfile_dc_id:int suggested_lang_code:flags.2?string lang_pack_version:flags.2?int base_lang_pack_version:flags.2?int reactions_default:flags.15?Reaction autologin_token:flags.16?string = Config;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     /// `default_p2p_contacts:flags.3?true`
     pub default_p2p_contacts: bool,
@@ -407,7 +407,7 @@ impl tl::Deserializable for Config {
 }
 
 /// `dcOption#18b7a10d flags:# ipv6:flags.0?true media_only:flags.1?true tcpo_only:flags.2?true cdn:flags.3?true static:flags.4?true this_port_only:flags.5?true id:int ip_address:string port:int secret:flags.10?bytes = DcOption;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DcOption {
     /// `ipv6:flags.0?true`
     pub ipv6: bool,
@@ -481,7 +481,7 @@ impl tl::Deserializable for DcOption {
 }
 
 /// `inputClientProxy#75588b3f address:string port:int = InputClientProxy;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InputClientProxy {
     /// `address:string`
     pub address: tl::String,
@@ -515,7 +515,7 @@ impl tl::Deserializable for InputClientProxy {
 }
 
 /// `inputDocumentFileLocation#bad07584 id:long access_hash:long file_reference:bytes thumb_size:string = InputFileLocation;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InputDocumentFileLocation {
     /// `id:long`
     pub id: i64,
@@ -563,7 +563,7 @@ impl tl::Deserializable for InputDocumentFileLocation {
 }
 
 /// `inputEncryptedFileLocation#f5235d55 id:long access_hash:long = InputFileLocation;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InputEncryptedFileLocation {
     /// `id:long`
     pub id: i64,
@@ -597,7 +597,7 @@ impl tl::Deserializable for InputEncryptedFileLocation {
 }
 
 /// `inputFileLocation#dfdaabe1 volume_id:long local_id:int secret:long file_reference:bytes = InputFileLocation;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InputFileLocation {
     /// `volume_id:long`
     pub volume_id: i64,
@@ -645,7 +645,7 @@ impl tl::Deserializable for InputFileLocation {
 }
 
 /// `inputPeerChannel#27bcbbfc channel_id:long access_hash:long = InputPeer;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InputPeerChannel {
     /// `channel_id:long`
     pub channel_id: i64,
@@ -679,7 +679,7 @@ impl tl::Deserializable for InputPeerChannel {
 }
 
 /// `inputPeerChannelFromMessage#bd2a0840 peer:InputPeer msg_id:int channel_id:long = InputPeer;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InputPeerChannelFromMessage {
     /// `peer:InputPeer`
     pub peer: enums::InputPeer,
@@ -720,7 +720,7 @@ impl tl::Deserializable for InputPeerChannelFromMessage {
 }
 
 /// `inputPeerChat#35a95cb9 chat_id:long = InputPeer;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InputPeerChat {
     /// `chat_id:long`
     pub chat_id: i64,
@@ -751,7 +751,7 @@ impl tl::Deserializable for InputPeerChat {
 }
 
 /// `inputPeerEmpty#7f3b18ea = InputPeer;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InputPeerEmpty {}
 
 impl tl::Identifiable for InputPeerEmpty {
@@ -777,7 +777,7 @@ impl tl::Deserializable for InputPeerEmpty {
 }
 
 /// `inputPeerPhotoFileLocation#37257e99 flags:# big:flags.0?true peer:InputPeer photo_id:long = InputFileLocation;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InputPeerPhotoFileLocation {
     /// `big:flags.0?true`
     pub big: bool,
@@ -820,7 +820,7 @@ impl tl::Deserializable for InputPeerPhotoFileLocation {
 }
 
 /// `inputPeerSelf#7da07ec9 = InputPeer;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InputPeerSelf {}
 
 impl tl::Identifiable for InputPeerSelf {
@@ -846,7 +846,7 @@ impl tl::Deserializable for InputPeerSelf {
 }
 
 /// `inputPeerUser#dde8a54c user_id:long access_hash:long = InputPeer;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InputPeerUser {
     /// `user_id:long`
     pub user_id: i64,
@@ -880,7 +880,7 @@ impl tl::Deserializable for InputPeerUser {
 }
 
 /// `inputPeerUserFromMessage#a87b0a1c peer:InputPeer msg_id:int user_id:long = InputPeer;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InputPeerUserFromMessage {
     /// `peer:InputPeer`
     pub peer: enums::InputPeer,
@@ -921,7 +921,7 @@ impl tl::Deserializable for InputPeerUserFromMessage {
 }
 
 /// `inputPhotoFileLocation#40181ffe id:long access_hash:long file_reference:bytes thumb_size:string = InputFileLocation;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InputPhotoFileLocation {
     /// `id:long`
     pub id: i64,
@@ -969,7 +969,7 @@ impl tl::Deserializable for InputPhotoFileLocation {
 }
 
 /// `inputPhotoLegacyFileLocation#d83466f3 id:long access_hash:long file_reference:bytes volume_id:long local_id:int secret:long = InputFileLocation;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InputPhotoLegacyFileLocation {
     /// `id:long`
     pub id: i64,
@@ -1027,7 +1027,7 @@ impl tl::Deserializable for InputPhotoLegacyFileLocation {
 }
 
 /// `inputSecureFileLocation#cbc7ee28 id:long access_hash:long = InputFileLocation;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InputSecureFileLocation {
     /// `id:long`
     pub id: i64,
@@ -1061,7 +1061,7 @@ impl tl::Deserializable for InputSecureFileLocation {
 }
 
 /// `inputTakeoutFileLocation#29be5899 = InputFileLocation;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InputTakeoutFileLocation {}
 
 impl tl::Identifiable for InputTakeoutFileLocation {
@@ -1087,7 +1087,7 @@ impl tl::Deserializable for InputTakeoutFileLocation {
 }
 
 /// `inputUser#f21158c6 user_id:long access_hash:long = InputUser;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InputUser {
     /// `user_id:long`
     pub user_id: i64,
@@ -1121,7 +1121,7 @@ impl tl::Deserializable for InputUser {
 }
 
 /// `inputUserEmpty#b98886cf = InputUser;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InputUserEmpty {}
 
 impl tl::Identifiable for InputUserEmpty {
@@ -1147,7 +1147,7 @@ impl tl::Deserializable for InputUserEmpty {
 }
 
 /// `inputUserFromMessage#1da448e2 peer:InputPeer msg_id:int user_id:long = InputUser;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InputUserFromMessage {
     /// `peer:InputPeer`
     pub peer: enums::InputPeer,
@@ -1188,7 +1188,7 @@ impl tl::Deserializable for InputUserFromMessage {
 }
 
 /// `inputUserSelf#f7c1b13f = InputUser;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InputUserSelf {}
 
 impl tl::Identifiable for InputUserSelf {
@@ -1214,7 +1214,7 @@ impl tl::Deserializable for InputUserSelf {
 }
 
 /// `jsonArray#f7444763 value:Vector<JSONValue> = JSONValue;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct JsonArray {
     /// `value:Vector<JSONValue>`
     pub value: tl::Vec<enums::Jsonvalue>,
@@ -1245,7 +1245,7 @@ impl tl::Deserializable for JsonArray {
 }
 
 /// `jsonBool#c7345e6a value:Bool = JSONValue;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct JsonBool {
     /// `value:Bool`
     pub value: bool,
@@ -1274,7 +1274,7 @@ impl tl::Deserializable for JsonBool {
 }
 
 /// `jsonNull#3f6d7b68 = JSONValue;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct JsonNull {}
 
 impl tl::Identifiable for JsonNull {
@@ -1300,7 +1300,7 @@ impl tl::Deserializable for JsonNull {
 }
 
 /// `jsonNumber#2be0dfa4 value:double = JSONValue;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct JsonNumber {
     /// `value:double`
     pub value: f64,
@@ -1331,7 +1331,7 @@ impl tl::Deserializable for JsonNumber {
 }
 
 /// `jsonObject#99c1d49d value:Vector<JSONObjectValue> = JSONValue;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct JsonObject {
     /// `value:Vector<JSONObjectValue>`
     pub value: tl::Vec<enums::JsonobjectValue>,
@@ -1362,7 +1362,7 @@ impl tl::Deserializable for JsonObject {
 }
 
 /// `jsonObjectValue#c0de1bd9 key:string value:JSONValue = JSONObjectValue;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct JsonObjectValue {
     /// `key:string`
     pub key: tl::String,
@@ -1396,7 +1396,7 @@ impl tl::Deserializable for JsonObjectValue {
 }
 
 /// `jsonString#b71e767a value:string = JSONValue;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct JsonString {
     /// `value:string`
     pub value: tl::String,
@@ -1425,7 +1425,7 @@ impl tl::Deserializable for JsonString {
 }
 
 /// `langPackDifference#f385c1f6 lang_code:string from_version:int version:int strings:Vector<LangPackString> = LangPackDifference;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LangPackDifference {
     /// `lang_code:string`
     pub lang_code: tl::String,
@@ -1473,7 +1473,7 @@ impl tl::Deserializable for LangPackDifference {
 }
 
 /// `langPackLanguage#eeca5ce3 flags:# official:flags.0?true rtl:flags.2?true beta:flags.3?true name:string native_name:string lang_code:string base_lang_code:flags.1?string plural_code:string strings_count:int translated_count:int translations_url:string = LangPackLanguage;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LangPackLanguage {
     /// `official:flags.0?true`
     pub official: bool,
@@ -1553,7 +1553,7 @@ impl tl::Deserializable for LangPackLanguage {
 }
 
 /// `langPackString#cad181f6 key:string value:string = LangPackString;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LangPackString {
     /// `key:string`
     pub key: tl::String,
@@ -1587,7 +1587,7 @@ impl tl::Deserializable for LangPackString {
 }
 
 /// `langPackStringDeleted#2979eeb2 key:string = LangPackString;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LangPackStringDeleted {
     /// `key:string`
     pub key: tl::String,
@@ -1616,7 +1616,7 @@ impl tl::Deserializable for LangPackStringDeleted {
 }
 
 /// `langPackStringPluralized#6c47ac9f flags:# key:string zero_value:flags.0?string one_value:flags.1?string two_value:flags.2?string few_value:flags.3?string many_value:flags.4?string other_value:string = LangPackString;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LangPackStringPluralized {
     /// `key:string`
     pub key: tl::String,
@@ -1688,7 +1688,7 @@ impl tl::Deserializable for LangPackStringPluralized {
 }
 
 /// `nearestDc#8e1a1775 country:string this_dc:int nearest_dc:int = NearestDc;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct NearestDc {
     /// `country:string`
     pub country: tl::String,
@@ -1729,7 +1729,7 @@ impl tl::Deserializable for NearestDc {
 }
 
 /// `reactionCustomEmoji#8935fc73 document_id:long = Reaction;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReactionCustomEmoji {
     /// `document_id:long`
     pub document_id: i64,
@@ -1760,7 +1760,7 @@ impl tl::Deserializable for ReactionCustomEmoji {
 }
 
 /// `reactionEmoji#1b2286b8 emoticon:string = Reaction;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReactionEmoji {
     /// `emoticon:string`
     pub emoticon: tl::String,
@@ -1789,7 +1789,7 @@ impl tl::Deserializable for ReactionEmoji {
 }
 
 /// `reactionEmpty#79f5d419 = Reaction;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReactionEmpty {}
 
 impl tl::Identifiable for ReactionEmpty {
@@ -1815,7 +1815,7 @@ impl tl::Deserializable for ReactionEmpty {
 }
 
 /// `reactionPaid#523da4eb = Reaction;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReactionPaid {}
 
 impl tl::Identifiable for ReactionPaid {
@@ -1841,7 +1841,7 @@ impl tl::Deserializable for ReactionPaid {
 }
 
 /// `true#3fedd339 = True;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct True {}
 
 impl tl::Identifiable for True {
@@ -1867,7 +1867,7 @@ impl tl::Deserializable for True {
 }
 
 /// `updatesTooLong#e317af7e = Updates;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdatesTooLong {}
 
 impl tl::Identifiable for UpdatesTooLong {
@@ -1893,7 +1893,7 @@ impl tl::Deserializable for UpdatesTooLong {
 }
 
 /// `userEmpty#d3bc4b7a id:long = User;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UserEmpty {
     /// `id:long`
     pub id: i64,

@@ -5,7 +5,7 @@
 use ::chappe_tl::__private as tl;
 
 /// `storage.fileUnknown#aa963b05 = storage.FileType;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FileUnknown {}
 
 impl tl::Identifiable for FileUnknown {

@@ -5,7 +5,7 @@
 use ::chappe_tl::__private as tl;
 
 /// `updates.differenceEmpty#5d75a138 date:int seq:int = updates.Difference;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DifferenceEmpty {
     /// `date:int`
     pub date: i32,
@@ -39,7 +39,7 @@ impl tl::Deserializable for DifferenceEmpty {
 }
 
 /// `updates.state#a56c2a3e pts:int qts:int date:int seq:int unread_count:int = updates.State;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
     /// `pts:int`
     pub pts: i32,

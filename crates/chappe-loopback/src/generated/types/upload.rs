@@ -7,7 +7,7 @@ use ::chappe_tl::__private as tl;
 use super::super::enums;
 
 /// `upload.file#096a18d5 type:storage.FileType mtime:int bytes:bytes = upload.File;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct File {
     /// `type:storage.FileType`
     pub r#type: enums::storage::FileType,

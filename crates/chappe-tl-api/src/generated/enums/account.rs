@@ -31,16 +31,6 @@ pub enum ChatThemes<'a> {
     ChatThemes(&'a types::account::ChatThemes<'a>),
 }
 
-impl tl::Serializable for ChatThemes<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0xe011_e1c4, out),
-            Self::ChatThemes(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `account.connectedBots#17d7f87b connected_bots:Vector<ConnectedBot> users:Vector<User> = account.ConnectedBots;`
 pub type ConnectedBots<'a> = tl::One<types::account::ConnectedBots<'a>>;
 
@@ -56,16 +46,6 @@ pub enum EmailVerified<'a> {
     Login(&'a types::account::EmailVerifiedLogin<'a>),
 }
 
-impl tl::Serializable for EmailVerified<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::EmailVerified(x) => tl::write_boxed(x, out),
-            Self::Login(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `account.EmojiStatuses`
 #[repr(C, u32)]
 pub enum EmojiStatuses<'a> {
@@ -73,16 +53,6 @@ pub enum EmojiStatuses<'a> {
     NotModified,
     /// `account.emojiStatuses#90c467d1 hash:long statuses:Vector<EmojiStatus> = account.EmojiStatuses;`
     EmojiStatuses(types::account::EmojiStatuses<'a>),
-}
-
-impl tl::Serializable for EmojiStatuses<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0xd08c_e645, out),
-            Self::EmojiStatuses(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `account.paidMessagesRevenue#1e109708 stars_amount:long = account.PaidMessagesRevenue;`
@@ -117,17 +87,6 @@ pub enum ResetPasswordResult {
     ResetPasswordOk,
 }
 
-impl tl::Serializable for ResetPasswordResult {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ResetPasswordFailedWait(x) => tl::write_boxed(x, out),
-            Self::ResetPasswordRequestedWait(x) => tl::write_boxed(x, out),
-            Self::ResetPasswordOk => tl::unit(0xe926_d63e, out),
-        }
-    }
-}
-
 /// `account.resolvedBusinessChatLinks#9a23af21 flags:# peer:Peer message:string entities:flags.0?Vector<MessageEntity> chats:Vector<Chat> users:Vector<User> = account.ResolvedBusinessChatLinks;`
 pub type ResolvedBusinessChatLinks<'a> = tl::One<&'a types::account::ResolvedBusinessChatLinks<'a>>;
 
@@ -140,16 +99,6 @@ pub enum SavedMusicIds<'a> {
     SavedMusicIds(types::account::SavedMusicIds<'a>),
 }
 
-impl tl::Serializable for SavedMusicIds<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0x4fc8_1d6e, out),
-            Self::SavedMusicIds(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `account.SavedRingtone`
 #[repr(C, u32)]
 pub enum SavedRingtone<'a> {
@@ -159,16 +108,6 @@ pub enum SavedRingtone<'a> {
     Converted(types::account::SavedRingtoneConverted<'a>),
 }
 
-impl tl::Serializable for SavedRingtone<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SavedRingtone => tl::unit(0xb726_3f6d, out),
-            Self::Converted(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `account.SavedRingtones`
 #[repr(C, u32)]
 pub enum SavedRingtones<'a> {
@@ -176,16 +115,6 @@ pub enum SavedRingtones<'a> {
     NotModified,
     /// `account.savedRingtones#c1e92cc5 hash:long ringtones:Vector<Document> = account.SavedRingtones;`
     SavedRingtones(types::account::SavedRingtones<'a>),
-}
-
-impl tl::Serializable for SavedRingtones<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0xfbf6_e8b1, out),
-            Self::SavedRingtones(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `account.sentEmailCode#811f854f email_pattern:string length:int = account.SentEmailCode;`
@@ -203,16 +132,6 @@ pub enum Themes<'a> {
     Themes(types::account::Themes<'a>),
 }
 
-impl tl::Serializable for Themes<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0xf41e_b622, out),
-            Self::Themes(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `account.tmpPassword#db64fd34 tmp_password:bytes valid_until:int = account.TmpPassword;`
 pub type TmpPassword<'a> = tl::One<types::account::TmpPassword<'a>>;
 
@@ -225,16 +144,6 @@ pub enum WallPapers<'a> {
     WallPapers(types::account::WallPapers<'a>),
 }
 
-impl tl::Serializable for WallPapers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0x1c19_9183, out),
-            Self::WallPapers(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `account.webAuthorizations#ed56c9fc authorizations:Vector<WebAuthorization> users:Vector<User> = account.WebAuthorizations;`
 pub type WebAuthorizations<'a> = tl::One<types::account::WebAuthorizations<'a>>;
 
@@ -245,14 +154,4 @@ pub enum WebBrowserSettings<'a> {
     NotModified,
     /// `account.webBrowserSettings#79eb8cb3 flags:# open_external_browser:flags.0?true display_close_button:flags.1?true external_exceptions:Vector<WebDomainException> inapp_exceptions:Vector<WebDomainException> hash:long = account.WebBrowserSettings;`
     WebBrowserSettings(&'a types::account::WebBrowserSettings<'a>),
-}
-
-impl tl::Serializable for WebBrowserSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0xc31c_8f4e, out),
-            Self::WebBrowserSettings(x) => tl::write_boxed(*x, out),
-        }
-    }
 }

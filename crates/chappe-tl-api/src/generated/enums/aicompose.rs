@@ -2,8 +2,6 @@
 
 //! Types of the namespace `aicompose`.
 
-use ::chappe_tl::__private as tl;
-
 use super::super::{types};
 
 
@@ -14,14 +12,4 @@ pub enum Tones<'a> {
     NotModified,
     /// `aicompose.tones#6c9d0efe hash:long tones:Vector<AiComposeTone> users:Vector<User> = aicompose.Tones;`
     Tones(&'a types::aicompose::Tones<'a>),
-}
-
-impl tl::Serializable for Tones<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0xc1f4_6103, out),
-            Self::Tones(x) => tl::write_boxed(*x, out),
-        }
-    }
 }

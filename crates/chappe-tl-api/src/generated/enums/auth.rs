@@ -16,16 +16,6 @@ pub enum Authorization<'a> {
     SignUpRequired(types::auth::AuthorizationSignUpRequired<'a>),
 }
 
-impl tl::Serializable for Authorization<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Authorization(x) => tl::write_boxed(*x, out),
-            Self::SignUpRequired(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `auth.CodeType`
 #[repr(u32)]
 pub enum CodeType {
@@ -39,19 +29,6 @@ pub enum CodeType {
     MissedCall,
     /// `auth.codeTypeFragmentSms#06ed998c = auth.CodeType;`
     FragmentSms,
-}
-
-impl tl::Serializable for CodeType {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Sms => tl::unit(0x72a3_158c, out),
-            Self::Call => tl::unit(0x741c_d3e3, out),
-            Self::FlashCall => tl::unit(0x226c_cefb, out),
-            Self::MissedCall => tl::unit(0xd61a_d6ee, out),
-            Self::FragmentSms => tl::unit(0x06ed_998c, out),
-        }
-    }
 }
 
 /// `auth.exportedAuthorization#b434e2b8 id:long bytes:bytes = auth.ExportedAuthorization;`
@@ -74,17 +51,6 @@ pub enum LoginToken<'a> {
     Success(types::auth::LoginTokenSuccess<'a>),
 }
 
-impl tl::Serializable for LoginToken<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::LoginToken(x) => tl::write_boxed(x, out),
-            Self::MigrateTo(x) => tl::write_boxed(x, out),
-            Self::Success(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `auth.passkeyLoginOptions#e2037789 options:DataJSON = auth.PasskeyLoginOptions;`
 pub type PasskeyLoginOptions<'a> = tl::One<types::auth::PasskeyLoginOptions<'a>>;
 
@@ -100,17 +66,6 @@ pub enum SentCode<'a> {
     Success(types::auth::SentCodeSuccess<'a>),
     /// `auth.sentCodePaymentRequired#f8827ebf store_product:string phone_code_hash:string support_email_address:string support_email_subject:string premium_days:int currency:string amount:long = auth.SentCode;`
     PaymentRequired(&'a types::auth::SentCodePaymentRequired<'a>),
-}
-
-impl tl::Serializable for SentCode<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SentCode(x) => tl::write_boxed(*x, out),
-            Self::Success(x) => tl::write_boxed(x, out),
-            Self::PaymentRequired(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `auth.SentCodeType`
@@ -138,23 +93,4 @@ pub enum SentCodeType<'a> {
     SmsWord(types::auth::SentCodeTypeSmsWord<'a>),
     /// `auth.sentCodeTypeSmsPhrase#b37794af flags:# beginning:flags.0?string = auth.SentCodeType;`
     SmsPhrase(types::auth::SentCodeTypeSmsPhrase<'a>),
-}
-
-impl tl::Serializable for SentCodeType<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::App(x) => tl::write_boxed(x, out),
-            Self::Sms(x) => tl::write_boxed(x, out),
-            Self::Call(x) => tl::write_boxed(x, out),
-            Self::FlashCall(x) => tl::write_boxed(x, out),
-            Self::MissedCall(x) => tl::write_boxed(x, out),
-            Self::EmailCode(x) => tl::write_boxed(*x, out),
-            Self::SetUpEmailRequired(x) => tl::write_boxed(x, out),
-            Self::FragmentSms(x) => tl::write_boxed(x, out),
-            Self::FirebaseSms(x) => tl::write_boxed(*x, out),
-            Self::SmsWord(x) => tl::write_boxed(x, out),
-            Self::SmsPhrase(x) => tl::write_boxed(x, out),
-        }
-    }
 }

@@ -22,16 +22,6 @@ pub enum ChannelParticipants<'a> {
     NotModified,
 }
 
-impl tl::Serializable for ChannelParticipants<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ChannelParticipants(x) => tl::write_boxed(*x, out),
-            Self::NotModified => tl::unit(0xf017_3fe9, out),
-        }
-    }
-}
-
 /// `channels.sendAsPeers#f496b0c6 peers:Vector<SendAsPeer> chats:Vector<Chat> users:Vector<User> = channels.SendAsPeers;`
 pub type SendAsPeers<'a> = tl::One<&'a types::channels::SendAsPeers<'a>>;
 
@@ -44,15 +34,4 @@ pub enum SponsoredMessageReportResult<'a> {
     AdsHidden,
     /// `channels.sponsoredMessageReportResultReported#ad798849 = channels.SponsoredMessageReportResult;`
     Reported,
-}
-
-impl tl::Serializable for SponsoredMessageReportResult<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ChooseOption(x) => tl::write_boxed(x, out),
-            Self::AdsHidden => tl::unit(0x3e3b_cf2f, out),
-            Self::Reported => tl::unit(0xad79_8849, out),
-        }
-    }
 }

@@ -16,16 +16,6 @@ pub enum ChatlistInvite<'a> {
     ChatlistInvite(&'a types::chatlists::ChatlistInvite<'a>),
 }
 
-impl tl::Serializable for ChatlistInvite<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Already(x) => tl::write_boxed(*x, out),
-            Self::ChatlistInvite(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `chatlists.chatlistUpdates#93bd878d missing_peers:Vector<Peer> chats:Vector<Chat> users:Vector<User> = chatlists.ChatlistUpdates;`
 pub type ChatlistUpdates<'a> = tl::One<&'a types::chatlists::ChatlistUpdates<'a>>;
 

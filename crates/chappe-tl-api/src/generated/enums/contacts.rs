@@ -16,16 +16,6 @@ pub enum Blocked<'a> {
     Slice(&'a types::contacts::BlockedSlice<'a>),
 }
 
-impl tl::Serializable for Blocked<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Blocked(x) => tl::write_boxed(*x, out),
-            Self::Slice(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `contacts.contactBirthdays#114ff30d contacts:Vector<ContactBirthday> users:Vector<User> = contacts.ContactBirthdays;`
 pub type ContactBirthdays<'a> = tl::One<types::contacts::ContactBirthdays<'a>>;
 
@@ -36,16 +26,6 @@ pub enum Contacts<'a> {
     NotModified,
     /// `contacts.contacts#eae87e42 contacts:Vector<Contact> saved_count:int users:Vector<User> = contacts.Contacts;`
     Contacts(&'a types::contacts::Contacts<'a>),
-}
-
-impl tl::Serializable for Contacts<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0xb74b_a9d2, out),
-            Self::Contacts(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `contacts.found#b3134d9d my_results:Vector<Peer> results:Vector<Peer> chats:Vector<Chat> users:Vector<User> = contacts.Found;`
@@ -66,16 +46,6 @@ pub enum SponsoredPeers<'a> {
     SponsoredPeers(&'a types::contacts::SponsoredPeers<'a>),
 }
 
-impl tl::Serializable for SponsoredPeers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty => tl::unit(0xea32_b4b1, out),
-            Self::SponsoredPeers(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `contacts.TopPeers`
 #[repr(C, u32)]
 pub enum TopPeers<'a> {
@@ -85,15 +55,4 @@ pub enum TopPeers<'a> {
     TopPeers(&'a types::contacts::TopPeers<'a>),
     /// `contacts.topPeersDisabled#b52c939d = contacts.TopPeers;`
     Disabled,
-}
-
-impl tl::Serializable for TopPeers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0xde26_6ef5, out),
-            Self::TopPeers(x) => tl::write_boxed(*x, out),
-            Self::Disabled => tl::unit(0xb52c_939d, out),
-        }
-    }
 }

@@ -2,8 +2,6 @@
 
 //! Types of the namespace `ephemeral`.
 
-use ::chappe_tl::__private as tl;
-
 use super::super::{types};
 
 
@@ -14,14 +12,4 @@ pub enum WelcomeMessages<'a> {
     NotModified,
     /// `ephemeral.welcomeMessages#104fc872 hash:long messages:Vector<EphemeralMessage> = ephemeral.WelcomeMessages;`
     WelcomeMessages(types::ephemeral::WelcomeMessages<'a>),
-}
-
-impl tl::Serializable for WelcomeMessages<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0x59ff_db31, out),
-            Self::WelcomeMessages(x) => tl::write_boxed(x, out),
-        }
-    }
 }

@@ -16,16 +16,6 @@ pub enum AppConfig<'a> {
     AppConfig(types::help::AppConfig<'a>),
 }
 
-impl tl::Serializable for AppConfig<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0x7cde_641d, out),
-            Self::AppConfig(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `help.AppUpdate`
 #[repr(C, u32)]
 pub enum AppUpdate<'a> {
@@ -35,16 +25,6 @@ pub enum AppUpdate<'a> {
     NoAppUpdate,
 }
 
-impl tl::Serializable for AppUpdate<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::AppUpdate(x) => tl::write_boxed(*x, out),
-            Self::NoAppUpdate => tl::unit(0xc45a_6536, out),
-        }
-    }
-}
-
 /// `help.CountriesList`
 #[repr(C, u32)]
 pub enum CountriesList<'a> {
@@ -52,16 +32,6 @@ pub enum CountriesList<'a> {
     NotModified,
     /// `help.countriesList#87d0759e countries:Vector<help.Country> hash:int = help.CountriesList;`
     CountriesList(types::help::CountriesList<'a>),
-}
-
-impl tl::Serializable for CountriesList<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0x93cc_1f32, out),
-            Self::CountriesList(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `help.country#c3878e23 flags:# hidden:flags.0?true iso2:string default_name:string name:flags.1?string country_codes:Vector<help.CountryCode> = help.Country;`
@@ -79,16 +49,6 @@ pub enum DeepLinkInfo<'a> {
     DeepLinkInfo(&'a types::help::DeepLinkInfo<'a>),
 }
 
-impl tl::Serializable for DeepLinkInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty => tl::unit(0x66af_a166, out),
-            Self::DeepLinkInfo(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `help.inviteText#18cb9f78 message:string = help.InviteText;`
 pub type InviteText<'a> = tl::One<types::help::InviteText<'a>>;
 
@@ -99,16 +59,6 @@ pub enum PassportConfig<'a> {
     NotModified,
     /// `help.passportConfig#a098d6af hash:int countries_langs:DataJSON = help.PassportConfig;`
     PassportConfig(types::help::PassportConfig<'a>),
-}
-
-impl tl::Serializable for PassportConfig<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0xbfb9_f457, out),
-            Self::PassportConfig(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `help.peerColorOption#adec6ebe flags:# hidden:flags.0?true color_id:int colors:flags.1?help.PeerColorSet dark_colors:flags.2?help.PeerColorSet channel_min_level:flags.3?int group_min_level:flags.4?int = help.PeerColorOption;`
@@ -123,16 +73,6 @@ pub enum PeerColorSet<'a> {
     PeerColorProfileSet(&'a types::help::PeerColorProfileSet<'a>),
 }
 
-impl tl::Serializable for PeerColorSet<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PeerColorSet(x) => tl::write_boxed(x, out),
-            Self::PeerColorProfileSet(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `help.PeerColors`
 #[repr(C, u32)]
 pub enum PeerColors<'a> {
@@ -140,16 +80,6 @@ pub enum PeerColors<'a> {
     NotModified,
     /// `help.peerColors#00f8ed08 hash:int colors:Vector<help.PeerColorOption> = help.PeerColors;`
     PeerColors(types::help::PeerColors<'a>),
-}
-
-impl tl::Serializable for PeerColors<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0x2ba1_f5ce, out),
-            Self::PeerColors(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `help.premiumPromo#5334759c status_text:string status_entities:Vector<MessageEntity> video_sections:Vector<string> videos:Vector<Document> period_options:Vector<PremiumSubscriptionOption> users:Vector<User> = help.PremiumPromo;`
@@ -162,16 +92,6 @@ pub enum PromoData<'a> {
     Empty(types::help::PromoDataEmpty),
     /// `help.promoData#08a4d87a flags:# proxy:flags.0?true expires:int peer:flags.3?Peer psa_type:flags.1?string psa_message:flags.2?string pending_suggestions:Vector<string> dismissed_suggestions:Vector<string> custom_pending_suggestion:flags.4?PendingSuggestion chats:Vector<Chat> users:Vector<User> = help.PromoData;`
     PromoData(&'a types::help::PromoData<'a>),
-}
-
-impl tl::Serializable for PromoData<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty(x) => tl::write_boxed(x, out),
-            Self::PromoData(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `help.recentMeUrls#0e0310d7 urls:Vector<RecentMeUrl> chats:Vector<Chat> users:Vector<User> = help.RecentMeUrls;`
@@ -195,16 +115,6 @@ pub enum TermsOfServiceUpdate<'a> {
     TermsOfServiceUpdate(types::help::TermsOfServiceUpdate<'a>),
 }
 
-impl tl::Serializable for TermsOfServiceUpdate<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty(x) => tl::write_boxed(x, out),
-            Self::TermsOfServiceUpdate(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `help.TimezonesList`
 #[repr(C, u32)]
 pub enum TimezonesList<'a> {
@@ -214,16 +124,6 @@ pub enum TimezonesList<'a> {
     TimezonesList(types::help::TimezonesList<'a>),
 }
 
-impl tl::Serializable for TimezonesList<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0x9707_08cc, out),
-            Self::TimezonesList(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `help.UserInfo`
 #[repr(C, u32)]
 pub enum UserInfo<'a> {
@@ -231,14 +131,4 @@ pub enum UserInfo<'a> {
     Empty,
     /// `help.userInfo#01eb3758 message:string entities:Vector<MessageEntity> author:string date:int = help.UserInfo;`
     UserInfo(&'a types::help::UserInfo<'a>),
-}
-
-impl tl::Serializable for UserInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty => tl::unit(0xf3ae_2eed, out),
-            Self::UserInfo(x) => tl::write_boxed(*x, out),
-        }
-    }
 }

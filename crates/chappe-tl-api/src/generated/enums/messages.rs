@@ -25,16 +25,6 @@ pub enum AllStickers<'a> {
     AllStickers(types::messages::AllStickers<'a>),
 }
 
-impl tl::Serializable for AllStickers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0xe866_02c3, out),
-            Self::AllStickers(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `messages.archivedStickers#4fcba9c8 count:int sets:Vector<StickerSetCovered> = messages.ArchivedStickers;`
 pub type ArchivedStickers<'a> = tl::One<types::messages::ArchivedStickers<'a>>;
 
@@ -47,16 +37,6 @@ pub enum AvailableEffects<'a> {
     AvailableEffects(&'a types::messages::AvailableEffects<'a>),
 }
 
-impl tl::Serializable for AvailableEffects<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0xd1ed_9a5b, out),
-            Self::AvailableEffects(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `messages.AvailableReactions`
 #[repr(C, u32)]
 pub enum AvailableReactions<'a> {
@@ -64,16 +44,6 @@ pub enum AvailableReactions<'a> {
     NotModified,
     /// `messages.availableReactions#768e3aad hash:int reactions:Vector<AvailableReaction> = messages.AvailableReactions;`
     AvailableReactions(types::messages::AvailableReactions<'a>),
-}
-
-impl tl::Serializable for AvailableReactions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0x9f07_1957, out),
-            Self::AvailableReactions(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `messages.botApp#eb50adf5 flags:# inactive:flags.0?true request_write_access:flags.1?true has_settings:flags.2?true app:BotApp = messages.BotApp;`
@@ -106,16 +76,6 @@ pub enum ChatInviteJoinResult<'a> {
     WebView(types::messages::ChatInviteJoinResultWebView<'a>),
 }
 
-impl tl::Serializable for ChatInviteJoinResult<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Ok(x) => tl::write_boxed(x, out),
-            Self::WebView(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `messages.Chats`
 #[repr(C, u32)]
 pub enum Chats<'a> {
@@ -123,16 +83,6 @@ pub enum Chats<'a> {
     Chats(types::messages::Chats<'a>),
     /// `messages.chatsSlice#9cd81144 count:int chats:Vector<Chat> = messages.Chats;`
     Slice(types::messages::ChatsSlice<'a>),
-}
-
-impl tl::Serializable for Chats<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Chats(x) => tl::write_boxed(x, out),
-            Self::Slice(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `messages.checkedHistoryImportPeer#a24de717 confirm_text:string = messages.CheckedHistoryImportPeer;`
@@ -153,16 +103,6 @@ pub enum DhConfig<'a> {
     DhConfig(&'a types::messages::DhConfig<'a>),
 }
 
-impl tl::Serializable for DhConfig<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified(x) => tl::write_boxed(x, out),
-            Self::DhConfig(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `messages.dialogFilters#2ad93719 flags:# tags_enabled:flags.0?true filters:Vector<DialogFilter> = messages.DialogFilters;`
 pub type DialogFilters<'a> = tl::One<types::messages::DialogFilters<'a>>;
 
@@ -177,17 +117,6 @@ pub enum Dialogs<'a> {
     NotModified(types::messages::DialogsNotModified),
 }
 
-impl tl::Serializable for Dialogs<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Dialogs(x) => tl::write_boxed(*x, out),
-            Self::Slice(x) => tl::write_boxed(*x, out),
-            Self::NotModified(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `messages.discussionMessage#a6341782 flags:# messages:Vector<Message> max_id:flags.0?int read_inbox_max_id:flags.1?int read_outbox_max_id:flags.2?int unread_count:int chats:Vector<Chat> users:Vector<User> = messages.DiscussionMessage;`
 pub type DiscussionMessage<'a> = tl::One<&'a types::messages::DiscussionMessage<'a>>;
 
@@ -198,16 +127,6 @@ pub enum EmojiGameInfo<'a> {
     EmojiGameUnavailable,
     /// `messages.emojiGameDiceInfo#44e56023 flags:# game_hash:string prev_stake:long current_streak:int params:Vector<int> plays_left:flags.0?int = messages.EmojiGameInfo;`
     EmojiGameDiceInfo(&'a types::messages::EmojiGameDiceInfo<'a>),
-}
-
-impl tl::Serializable for EmojiGameInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::EmojiGameUnavailable => tl::unit(0x59e6_5335, out),
-            Self::EmojiGameDiceInfo(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `messages.emojiGameOutcome#da2ad647 seed:bytes stake_ton_amount:long ton_amount:long = messages.EmojiGameOutcome;`
@@ -222,16 +141,6 @@ pub enum EmojiGroups<'a> {
     EmojiGroups(types::messages::EmojiGroups<'a>),
 }
 
-impl tl::Serializable for EmojiGroups<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0x6fb4_ad87, out),
-            Self::EmojiGroups(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `messages.ExportedChatInvite`
 #[repr(C, u32)]
 pub enum ExportedChatInvite<'a> {
@@ -239,16 +148,6 @@ pub enum ExportedChatInvite<'a> {
     ExportedChatInvite(types::messages::ExportedChatInvite<'a>),
     /// `messages.exportedChatInviteReplaced#222600ef invite:ExportedChatInvite new_invite:ExportedChatInvite users:Vector<User> = messages.ExportedChatInvite;`
     Replaced(&'a types::messages::ExportedChatInviteReplaced<'a>),
-}
-
-impl tl::Serializable for ExportedChatInvite<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ExportedChatInvite(x) => tl::write_boxed(x, out),
-            Self::Replaced(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `messages.exportedChatInvites#bdc62dcc count:int invites:Vector<ExportedChatInvite> users:Vector<User> = messages.ExportedChatInvites;`
@@ -263,16 +162,6 @@ pub enum FavedStickers<'a> {
     FavedStickers(&'a types::messages::FavedStickers<'a>),
 }
 
-impl tl::Serializable for FavedStickers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0x9e8f_a6d3, out),
-            Self::FavedStickers(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `messages.FeaturedStickers`
 #[repr(C, u32)]
 pub enum FeaturedStickers<'a> {
@@ -280,16 +169,6 @@ pub enum FeaturedStickers<'a> {
     NotModified(types::messages::FeaturedStickersNotModified),
     /// `messages.featuredStickers#be382906 flags:# premium:flags.0?true hash:long count:int sets:Vector<StickerSetCovered> unread:Vector<long> = messages.FeaturedStickers;`
     FeaturedStickers(&'a types::messages::FeaturedStickers<'a>),
-}
-
-impl tl::Serializable for FeaturedStickers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified(x) => tl::write_boxed(x, out),
-            Self::FeaturedStickers(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `messages.forumTopics#367617d3 flags:# order_by_create_date:flags.0?true count:int topics:Vector<ForumTopic> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> pts:int = messages.ForumTopics;`
@@ -304,16 +183,6 @@ pub enum FoundStickerSets<'a> {
     FoundStickerSets(types::messages::FoundStickerSets<'a>),
 }
 
-impl tl::Serializable for FoundStickerSets<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0x0d54_b65d, out),
-            Self::FoundStickerSets(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `messages.FoundStickers`
 #[repr(C, u32)]
 pub enum FoundStickers<'a> {
@@ -321,16 +190,6 @@ pub enum FoundStickers<'a> {
     NotModified(types::messages::FoundStickersNotModified),
     /// `messages.foundStickers#82c9e290 flags:# next_offset:flags.0?int hash:long stickers:Vector<Document> = messages.FoundStickers;`
     FoundStickers(types::messages::FoundStickers<'a>),
-}
-
-impl tl::Serializable for FoundStickers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified(x) => tl::write_boxed(x, out),
-            Self::FoundStickers(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `messages.highScores#9a3bfd99 scores:Vector<HighScore> users:Vector<User> = messages.HighScores;`
@@ -370,18 +229,6 @@ pub enum Messages<'a> {
     NotModified(types::messages::MessagesNotModified),
 }
 
-impl tl::Serializable for Messages<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Messages(x) => tl::write_boxed(*x, out),
-            Self::Slice(x) => tl::write_boxed(*x, out),
-            Self::ChannelMessages(x) => tl::write_boxed(*x, out),
-            Self::NotModified(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `messages.myStickers#faff629d count:int sets:Vector<StickerSetCovered> = messages.MyStickers;`
 pub type MyStickers<'a> = tl::One<types::messages::MyStickers<'a>>;
 
@@ -403,16 +250,6 @@ pub enum QuickReplies<'a> {
     NotModified,
 }
 
-impl tl::Serializable for QuickReplies<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::QuickReplies(x) => tl::write_boxed(*x, out),
-            Self::NotModified => tl::unit(0x5f91_eb5b, out),
-        }
-    }
-}
-
 /// `messages.Reactions`
 #[repr(C, u32)]
 pub enum Reactions<'a> {
@@ -422,16 +259,6 @@ pub enum Reactions<'a> {
     Reactions(types::messages::Reactions<'a>),
 }
 
-impl tl::Serializable for Reactions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0xb06f_dbdf, out),
-            Self::Reactions(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `messages.RecentStickers`
 #[repr(C, u32)]
 pub enum RecentStickers<'a> {
@@ -439,16 +266,6 @@ pub enum RecentStickers<'a> {
     NotModified,
     /// `messages.recentStickers#88d37c56 hash:long packs:Vector<StickerPack> stickers:Vector<Document> dates:Vector<int> = messages.RecentStickers;`
     RecentStickers(&'a types::messages::RecentStickers<'a>),
-}
-
-impl tl::Serializable for RecentStickers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0x0b17_f890, out),
-            Self::RecentStickers(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `messages.SavedDialogs`
@@ -462,17 +279,6 @@ pub enum SavedDialogs<'a> {
     NotModified(types::messages::SavedDialogsNotModified),
 }
 
-impl tl::Serializable for SavedDialogs<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SavedDialogs(x) => tl::write_boxed(*x, out),
-            Self::Slice(x) => tl::write_boxed(*x, out),
-            Self::NotModified(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `messages.SavedGifs`
 #[repr(C, u32)]
 pub enum SavedGifs<'a> {
@@ -482,16 +288,6 @@ pub enum SavedGifs<'a> {
     SavedGifs(types::messages::SavedGifs<'a>),
 }
 
-impl tl::Serializable for SavedGifs<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0xe802_5ca2, out),
-            Self::SavedGifs(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `messages.SavedReactionTags`
 #[repr(C, u32)]
 pub enum SavedReactionTags<'a> {
@@ -499,16 +295,6 @@ pub enum SavedReactionTags<'a> {
     NotModified,
     /// `messages.savedReactionTags#3259950a tags:Vector<SavedReactionTag> hash:long = messages.SavedReactionTags;`
     SavedReactionTags(types::messages::SavedReactionTags<'a>),
-}
-
-impl tl::Serializable for SavedReactionTags<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0x889b_59ef, out),
-            Self::SavedReactionTags(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `messages.searchCounter#e844ebff flags:# inexact:flags.1?true filter:MessagesFilter count:int = messages.SearchCounter;`
@@ -529,16 +315,6 @@ pub enum SentEncryptedMessage<'a> {
     SentEncryptedFile(&'a types::messages::SentEncryptedFile),
 }
 
-impl tl::Serializable for SentEncryptedMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SentEncryptedMessage(x) => tl::write_boxed(x, out),
-            Self::SentEncryptedFile(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `messages.SponsoredMessages`
 #[repr(C, u32)]
 pub enum SponsoredMessages<'a> {
@@ -546,16 +322,6 @@ pub enum SponsoredMessages<'a> {
     SponsoredMessages(&'a types::messages::SponsoredMessages<'a>),
     /// `messages.sponsoredMessagesEmpty#1839490f = messages.SponsoredMessages;`
     Empty,
-}
-
-impl tl::Serializable for SponsoredMessages<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SponsoredMessages(x) => tl::write_boxed(*x, out),
-            Self::Empty => tl::unit(0x1839_490f, out),
-        }
-    }
 }
 
 /// `messages.StickerSet`
@@ -567,16 +333,6 @@ pub enum StickerSet<'a> {
     NotModified,
 }
 
-impl tl::Serializable for StickerSet<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StickerSet(x) => tl::write_boxed(*x, out),
-            Self::NotModified => tl::unit(0xd3f9_24eb, out),
-        }
-    }
-}
-
 /// `messages.StickerSetInstallResult`
 #[repr(C, u32)]
 pub enum StickerSetInstallResult<'a> {
@@ -586,16 +342,6 @@ pub enum StickerSetInstallResult<'a> {
     Archive(types::messages::StickerSetInstallResultArchive<'a>),
 }
 
-impl tl::Serializable for StickerSetInstallResult<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Success => tl::unit(0x3864_1628, out),
-            Self::Archive(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `messages.Stickers`
 #[repr(C, u32)]
 pub enum Stickers<'a> {
@@ -603,16 +349,6 @@ pub enum Stickers<'a> {
     NotModified,
     /// `messages.stickers#30a6ec7e hash:long stickers:Vector<Document> = messages.Stickers;`
     Stickers(types::messages::Stickers<'a>),
-}
-
-impl tl::Serializable for Stickers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0xf174_9a22, out),
-            Self::Stickers(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `messages.transcribedAudio#cfb9d957 flags:# pending:flags.0?true transcription_id:long text:string trial_remains_num:flags.1?int trial_remains_until_date:flags.1?int = messages.TranscribedAudio;`

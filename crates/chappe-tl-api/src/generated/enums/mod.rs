@@ -46,16 +46,6 @@ pub enum AiComposeTone<'a> {
     Default(&'a types::AiComposeToneDefault<'a>),
 }
 
-impl tl::Serializable for AiComposeTone<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::AiComposeTone(x) => tl::write_boxed(*x, out),
-            Self::Default(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `aiComposeToneExample#f1d628ec from:TextWithEntities to:TextWithEntities = AiComposeToneExample;`
 pub type AiComposeToneExample<'a> = tl::One<&'a types::AiComposeToneExample<'a>>;
 
@@ -77,16 +67,6 @@ pub enum AttachMenuBots<'a> {
     AttachMenuBots(&'a types::AttachMenuBots<'a>),
 }
 
-impl tl::Serializable for AttachMenuBots<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0xf1d8_8a5c, out),
-            Self::AttachMenuBots(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `attachMenuBotsBot#93bf667f bot:AttachMenuBot users:Vector<User> = AttachMenuBotsBot;`
 pub type AttachMenuBotsBot<'a> = tl::One<types::AttachMenuBotsBot<'a>>;
 
@@ -103,19 +83,6 @@ pub enum AttachMenuPeerType {
     Chat,
     /// `attachMenuPeerTypeBroadcast#7bfbdefc = AttachMenuPeerType;`
     Broadcast,
-}
-
-impl tl::Serializable for AttachMenuPeerType {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SameBotPm => tl::unit(0x7d6b_e90e, out),
-            Self::BotPm => tl::unit(0xc32b_fa1a, out),
-            Self::Pm => tl::unit(0xf146_d31f, out),
-            Self::Chat => tl::unit(0x0509_113f, out),
-            Self::Broadcast => tl::unit(0x7bfb_defc, out),
-        }
-    }
 }
 
 /// `auctionBidLevel#310240cc pos:int amount:long date:int = AuctionBidLevel;`
@@ -157,19 +124,6 @@ pub enum BaseTheme {
     Arctic,
 }
 
-impl tl::Serializable for BaseTheme {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Classic => tl::unit(0xc3a1_2462, out),
-            Self::Day => tl::unit(0xfbd8_1688, out),
-            Self::Night => tl::unit(0xb7b3_1ea8, out),
-            Self::Tinted => tl::unit(0x6d5f_77ee, out),
-            Self::Arctic => tl::unit(0x5b11_125a, out),
-        }
-    }
-}
-
 /// `birthday#6c8e1e06 flags:# day:int month:int year:flags.0?int = Birthday;`
 pub type Birthday = tl::One<types::Birthday>;
 
@@ -183,16 +137,6 @@ pub enum BotApp<'a> {
     NotModified,
     /// `botApp#95fcd1d6 flags:# id:long access_hash:long short_name:string title:string description:string photo:Photo document:flags.0?Document hash:long = BotApp;`
     BotApp(&'a types::BotApp<'a>),
-}
-
-impl tl::Serializable for BotApp<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0x5da6_74b7, out),
-            Self::BotApp(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `botAppSettings#c99b1950 flags:# placeholder_path:flags.0?bytes background_color:flags.1?int background_dark_color:flags.2?int header_color:flags.3?int header_dark_color:flags.4?int = BotAppSettings;`
@@ -223,21 +167,6 @@ pub enum BotCommandScope<'a> {
     PeerUser(&'a types::BotCommandScopePeerUser<'a>),
 }
 
-impl tl::Serializable for BotCommandScope<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Default => tl::unit(0x2f6c_b2ab, out),
-            Self::Users => tl::unit(0x3c4f_04d8, out),
-            Self::Chats => tl::unit(0x6fe1_a881, out),
-            Self::ChatAdmins => tl::unit(0xb9aa_606a, out),
-            Self::Peer(x) => tl::write_boxed(x, out),
-            Self::PeerAdmins(x) => tl::write_boxed(x, out),
-            Self::PeerUser(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `botInfo#4d8a0299 flags:# has_preview_medias:flags.6?true user_id:flags.0?long description:flags.1?string description_photo:flags.4?Photo description_document:flags.5?Document commands:flags.2?Vector<BotCommand> menu_button:flags.3?BotMenuButton privacy_policy_url:flags.7?string app_settings:flags.8?BotAppSettings verifier_settings:flags.9?BotVerifierSettings = BotInfo;`
 pub type BotInfo<'a> = tl::One<&'a types::BotInfo<'a>>;
 
@@ -262,22 +191,6 @@ pub enum BotInlineMessage<'a> {
     RichMessage(types::BotInlineMessageRichMessage<'a>),
 }
 
-impl tl::Serializable for BotInlineMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::MediaAuto(x) => tl::write_boxed(*x, out),
-            Self::Text(x) => tl::write_boxed(*x, out),
-            Self::MediaGeo(x) => tl::write_boxed(*x, out),
-            Self::MediaVenue(x) => tl::write_boxed(*x, out),
-            Self::MediaContact(x) => tl::write_boxed(*x, out),
-            Self::MediaInvoice(x) => tl::write_boxed(*x, out),
-            Self::MediaWebPage(x) => tl::write_boxed(*x, out),
-            Self::RichMessage(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `BotInlineResult`
 #[repr(C, u32)]
 pub enum BotInlineResult<'a> {
@@ -285,16 +198,6 @@ pub enum BotInlineResult<'a> {
     BotInlineResult(&'a types::BotInlineResult<'a>),
     /// `botInlineMediaResult#17db940b flags:# id:string type:string photo:flags.0?Photo document:flags.1?Document title:flags.2?string description:flags.3?string send_message:BotInlineMessage = BotInlineResult;`
     BotInlineMediaResult(&'a types::BotInlineMediaResult<'a>),
-}
-
-impl tl::Serializable for BotInlineResult<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::BotInlineResult(x) => tl::write_boxed(*x, out),
-            Self::BotInlineMediaResult(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `BotMenuButton`
@@ -306,17 +209,6 @@ pub enum BotMenuButton<'a> {
     Commands,
     /// `botMenuButton#c7b57ce6 text:string url:string = BotMenuButton;`
     BotMenuButton(types::BotMenuButton<'a>),
-}
-
-impl tl::Serializable for BotMenuButton<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Default => tl::unit(0x7533_a588, out),
-            Self::Commands => tl::unit(0x4258_c205, out),
-            Self::BotMenuButton(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `botPreviewMedia#23e91ba3 date:int media:MessageMedia = BotPreviewMedia;`
@@ -340,17 +232,6 @@ pub enum BusinessAwayMessageSchedule {
     OutsideWorkHours,
     /// `businessAwayMessageScheduleCustom#cc4d9ecc start_date:int end_date:int = BusinessAwayMessageSchedule;`
     Custom(types::BusinessAwayMessageScheduleCustom),
-}
-
-impl tl::Serializable for BusinessAwayMessageSchedule {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Always => tl::unit(0xc9b9_e2b9, out),
-            Self::OutsideWorkHours => tl::unit(0xc3f2_f501, out),
-            Self::Custom(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `businessBotRecipients#b88cf373 flags:# existing_chats:flags.0?true new_chats:flags.1?true contacts:flags.2?true non_contacts:flags.3?true exclude_selected:flags.5?true users:flags.4?Vector<long> exclude_users:flags.6?Vector<long> = BusinessBotRecipients;`
@@ -397,21 +278,6 @@ pub enum ButtonType<'a> {
     InputButtonTypeRequestPeer(&'a types::InputButtonTypeRequestPeer<'a>),
     /// `buttonTypeSimpleWebView#c01a597a url:string = ButtonType;`
     SimpleWebView(types::ButtonTypeSimpleWebView<'a>),
-}
-
-impl tl::Serializable for ButtonType<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Default => tl::unit(0xc9dd_90e9, out),
-            Self::RequestPhone => tl::unit(0xdf3d_36f9, out),
-            Self::RequestGeoLocation => tl::unit(0x9bee_e140, out),
-            Self::RequestPoll(x) => tl::write_boxed(x, out),
-            Self::RequestPeer(x) => tl::write_boxed(*x, out),
-            Self::InputButtonTypeRequestPeer(x) => tl::write_boxed(*x, out),
-            Self::SimpleWebView(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `cdnConfig#5725e40a public_keys:Vector<CdnPublicKey> = CdnConfig;`
@@ -532,66 +398,6 @@ pub enum ChannelAdminLogEventAction<'a> {
     ParticipantEditRank(&'a types::ChannelAdminLogEventActionParticipantEditRank<'a>),
 }
 
-impl tl::Serializable for ChannelAdminLogEventAction<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ChangeTitle(x) => tl::write_boxed(x, out),
-            Self::ChangeAbout(x) => tl::write_boxed(x, out),
-            Self::ChangeUsername(x) => tl::write_boxed(x, out),
-            Self::ChangePhoto(x) => tl::write_boxed(x, out),
-            Self::ToggleInvites(x) => tl::write_boxed(x, out),
-            Self::ToggleSignatures(x) => tl::write_boxed(x, out),
-            Self::UpdatePinned(x) => tl::write_boxed(x, out),
-            Self::EditMessage(x) => tl::write_boxed(*x, out),
-            Self::DeleteMessage(x) => tl::write_boxed(x, out),
-            Self::ParticipantJoin => tl::unit(0x1830_40d3, out),
-            Self::ParticipantLeave => tl::unit(0xf897_77f2, out),
-            Self::ParticipantInvite(x) => tl::write_boxed(x, out),
-            Self::ParticipantToggleBan(x) => tl::write_boxed(*x, out),
-            Self::ParticipantToggleAdmin(x) => tl::write_boxed(*x, out),
-            Self::ChangeStickerSet(x) => tl::write_boxed(*x, out),
-            Self::TogglePreHistoryHidden(x) => tl::write_boxed(x, out),
-            Self::DefaultBannedRights(x) => tl::write_boxed(*x, out),
-            Self::StopPoll(x) => tl::write_boxed(x, out),
-            Self::ChangeLinkedChat(x) => tl::write_boxed(x, out),
-            Self::ChangeLocation(x) => tl::write_boxed(x, out),
-            Self::ToggleSlowMode(x) => tl::write_boxed(x, out),
-            Self::StartGroupCall(x) => tl::write_boxed(x, out),
-            Self::DiscardGroupCall(x) => tl::write_boxed(x, out),
-            Self::ParticipantMute(x) => tl::write_boxed(x, out),
-            Self::ParticipantUnmute(x) => tl::write_boxed(x, out),
-            Self::ToggleGroupCallSetting(x) => tl::write_boxed(x, out),
-            Self::ParticipantJoinByInvite(x) => tl::write_boxed(x, out),
-            Self::ExportedInviteDelete(x) => tl::write_boxed(x, out),
-            Self::ExportedInviteRevoke(x) => tl::write_boxed(x, out),
-            Self::ExportedInviteEdit(x) => tl::write_boxed(x, out),
-            Self::ParticipantVolume(x) => tl::write_boxed(x, out),
-            Self::ChangeHistoryTtl(x) => tl::write_boxed(x, out),
-            Self::ParticipantJoinByRequest(x) => tl::write_boxed(x, out),
-            Self::ToggleNoForwards(x) => tl::write_boxed(x, out),
-            Self::SendMessage(x) => tl::write_boxed(x, out),
-            Self::ChangeAvailableReactions(x) => tl::write_boxed(*x, out),
-            Self::ChangeUsernames(x) => tl::write_boxed(x, out),
-            Self::ToggleForum(x) => tl::write_boxed(x, out),
-            Self::CreateTopic(x) => tl::write_boxed(x, out),
-            Self::EditTopic(x) => tl::write_boxed(x, out),
-            Self::DeleteTopic(x) => tl::write_boxed(x, out),
-            Self::PinTopic(x) => tl::write_boxed(x, out),
-            Self::ToggleAntiSpam(x) => tl::write_boxed(x, out),
-            Self::ChangePeerColor(x) => tl::write_boxed(*x, out),
-            Self::ChangeProfilePeerColor(x) => tl::write_boxed(*x, out),
-            Self::ChangeWallpaper(x) => tl::write_boxed(*x, out),
-            Self::ChangeEmojiStatus(x) => tl::write_boxed(*x, out),
-            Self::ChangeEmojiStickerSet(x) => tl::write_boxed(*x, out),
-            Self::ToggleSignatureProfiles(x) => tl::write_boxed(x, out),
-            Self::ParticipantSubExtend(x) => tl::write_boxed(*x, out),
-            Self::ToggleAutotranslation(x) => tl::write_boxed(x, out),
-            Self::ParticipantEditRank(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `channelAdminLogEventsFilter#ea107ae4 flags:# join:flags.0?true leave:flags.1?true invite:flags.2?true ban:flags.3?true unban:flags.4?true kick:flags.5?true unkick:flags.6?true promote:flags.7?true demote:flags.8?true info:flags.9?true settings:flags.10?true pinned:flags.11?true edit:flags.12?true delete:flags.13?true group_call:flags.14?true invites:flags.15?true send:flags.16?true forums:flags.17?true sub_extend:flags.18?true edit_rank:flags.19?true = ChannelAdminLogEventsFilter;`
 pub type ChannelAdminLogEventsFilter = tl::One<types::ChannelAdminLogEventsFilter>;
 
@@ -604,16 +410,6 @@ pub enum ChannelLocation<'a> {
     ChannelLocation(&'a types::ChannelLocation<'a>),
 }
 
-impl tl::Serializable for ChannelLocation<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty => tl::unit(0xbfb5_ad8b, out),
-            Self::ChannelLocation(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `ChannelMessagesFilter`
 #[repr(C, u32)]
 pub enum ChannelMessagesFilter<'a> {
@@ -621,16 +417,6 @@ pub enum ChannelMessagesFilter<'a> {
     Empty,
     /// `channelMessagesFilter#cd77d957 flags:# exclude_new_messages:flags.1?true ranges:Vector<MessageRange> = ChannelMessagesFilter;`
     ChannelMessagesFilter(types::ChannelMessagesFilter<'a>),
-}
-
-impl tl::Serializable for ChannelMessagesFilter<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty => tl::unit(0x94d4_2ee7, out),
-            Self::ChannelMessagesFilter(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `ChannelParticipant`
@@ -648,20 +434,6 @@ pub enum ChannelParticipant<'a> {
     Banned(&'a types::ChannelParticipantBanned<'a>),
     /// `channelParticipantLeft#1b03f006 peer:Peer = ChannelParticipant;`
     Left(types::ChannelParticipantLeft),
-}
-
-impl tl::Serializable for ChannelParticipant<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ChannelParticipant(x) => tl::write_boxed(*x, out),
-            Self::ParticipantSelf(x) => tl::write_boxed(*x, out),
-            Self::Creator(x) => tl::write_boxed(*x, out),
-            Self::Admin(x) => tl::write_boxed(*x, out),
-            Self::Banned(x) => tl::write_boxed(*x, out),
-            Self::Left(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `ChannelParticipantsFilter`
@@ -685,22 +457,6 @@ pub enum ChannelParticipantsFilter<'a> {
     ChannelParticipantsMentions(types::ChannelParticipantsMentions<'a>),
 }
 
-impl tl::Serializable for ChannelParticipantsFilter<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ChannelParticipantsRecent => tl::unit(0xde3f_3c79, out),
-            Self::ChannelParticipantsAdmins => tl::unit(0xb460_8969, out),
-            Self::ChannelParticipantsKicked(x) => tl::write_boxed(x, out),
-            Self::ChannelParticipantsBots => tl::unit(0xb0d1_865b, out),
-            Self::ChannelParticipantsBanned(x) => tl::write_boxed(x, out),
-            Self::ChannelParticipantsSearch(x) => tl::write_boxed(x, out),
-            Self::ChannelParticipantsContacts(x) => tl::write_boxed(x, out),
-            Self::ChannelParticipantsMentions(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `Chat`
 #[repr(C, u32)]
 pub enum Chat<'a> {
@@ -718,21 +474,6 @@ pub enum Chat<'a> {
     CommunityForbidden(&'a types::CommunityForbidden<'a>),
     /// `community#65efe954 flags:# creator:flags.0?true left:flags.2?true min:flags.12?true flags2:# collapsed_in_dialogs:flags2.20?true id:long access_hash:flags.13?long title:string photo:ChatPhoto date:int admin_rights:flags.14?ChatAdminRights default_banned_rights:flags.18?ChatBannedRights = Chat;`
     Community(&'a types::Community<'a>),
-}
-
-impl tl::Serializable for Chat<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty(x) => tl::write_boxed(x, out),
-            Self::Chat(x) => tl::write_boxed(*x, out),
-            Self::Forbidden(x) => tl::write_boxed(x, out),
-            Self::Channel(x) => tl::write_boxed(*x, out),
-            Self::ChannelForbidden(x) => tl::write_boxed(*x, out),
-            Self::CommunityForbidden(x) => tl::write_boxed(*x, out),
-            Self::Community(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `chatAdminRights#5fb224d5 flags:# change_info:flags.0?true post_messages:flags.1?true edit_messages:flags.2?true delete_messages:flags.3?true ban_users:flags.4?true invite_users:flags.5?true pin_messages:flags.7?true add_admins:flags.9?true anonymous:flags.10?true manage_call:flags.11?true other:flags.12?true manage_topics:flags.13?true post_stories:flags.14?true edit_stories:flags.15?true delete_stories:flags.16?true manage_direct_messages:flags.17?true manage_ranks:flags.18?true manage_linked_peers:flags.19?true manage_welcome_messages:flags.20?true = ChatAdminRights;`
@@ -755,17 +496,6 @@ pub enum ChatFull<'a> {
     CommunityFull(&'a types::CommunityFull<'a>),
 }
 
-impl tl::Serializable for ChatFull<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ChatFull(x) => tl::write_boxed(*x, out),
-            Self::ChannelFull(x) => tl::write_boxed(*x, out),
-            Self::CommunityFull(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `ChatInvite`
 #[repr(C, u32)]
 pub enum ChatInvite<'a> {
@@ -775,17 +505,6 @@ pub enum ChatInvite<'a> {
     ChatInvite(&'a types::ChatInvite<'a>),
     /// `chatInvitePeek#61695cb0 chat:Chat expires:int = ChatInvite;`
     Peek(&'a types::ChatInvitePeek<'a>),
-}
-
-impl tl::Serializable for ChatInvite<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Already(x) => tl::write_boxed(x, out),
-            Self::ChatInvite(x) => tl::write_boxed(*x, out),
-            Self::Peek(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `chatInviteImporter#8c5adfd9 flags:# requested:flags.0?true via_chatlist:flags.3?true user_id:long date:int about:flags.2?string approved_by:flags.1?long = ChatInviteImporter;`
@@ -805,17 +524,6 @@ pub enum ChatParticipant<'a> {
     Admin(&'a types::ChatParticipantAdmin<'a>),
 }
 
-impl tl::Serializable for ChatParticipant<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ChatParticipant(x) => tl::write_boxed(*x, out),
-            Self::Creator(x) => tl::write_boxed(x, out),
-            Self::Admin(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `ChatParticipants`
 #[repr(C, u32)]
 pub enum ChatParticipants<'a> {
@@ -825,16 +533,6 @@ pub enum ChatParticipants<'a> {
     ChatParticipants(types::ChatParticipants<'a>),
 }
 
-impl tl::Serializable for ChatParticipants<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Forbidden(x) => tl::write_boxed(x, out),
-            Self::ChatParticipants(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `ChatPhoto`
 #[repr(C, u32)]
 pub enum ChatPhoto<'a> {
@@ -842,16 +540,6 @@ pub enum ChatPhoto<'a> {
     Empty,
     /// `chatPhoto#1c6e1c11 flags:# has_video:flags.0?true photo_id:long stripped_thumb:flags.1?bytes dc_id:int = ChatPhoto;`
     ChatPhoto(types::ChatPhoto<'a>),
-}
-
-impl tl::Serializable for ChatPhoto<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty => tl::unit(0x37c1_011c, out),
-            Self::ChatPhoto(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `ChatReactions`
@@ -865,17 +553,6 @@ pub enum ChatReactions<'a> {
     Some(types::ChatReactionsSome<'a>),
 }
 
-impl tl::Serializable for ChatReactions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::None => tl::unit(0xeafc_32bc, out),
-            Self::All(x) => tl::write_boxed(x, out),
-            Self::Some(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `ChatTheme`
 #[repr(C, u32)]
 pub enum ChatTheme<'a> {
@@ -883,16 +560,6 @@ pub enum ChatTheme<'a> {
     ChatTheme(types::ChatTheme<'a>),
     /// `chatThemeUniqueGift#3458f9c8 gift:StarGift theme_settings:Vector<ThemeSettings> = ChatTheme;`
     UniqueGift(types::ChatThemeUniqueGift<'a>),
-}
-
-impl tl::Serializable for ChatTheme<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ChatTheme(x) => tl::write_boxed(x, out),
-            Self::UniqueGift(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `codeSettings#ad253d78 flags:# allow_flashcall:flags.0?true current_number:flags.1?true allow_app_hash:flags.4?true allow_missed_call:flags.5?true allow_firebase:flags.7?true unknown_number:flags.9?true logout_tokens:flags.6?Vector<bytes> token:flags.8?string app_sandbox:flags.8?Bool = CodeSettings;`
@@ -945,17 +612,6 @@ pub enum Dialog<'a> {
     Community(types::DialogCommunity<'a>),
 }
 
-impl tl::Serializable for Dialog<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Dialog(x) => tl::write_boxed(*x, out),
-            Self::Folder(x) => tl::write_boxed(*x, out),
-            Self::Community(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `DialogFilter`
 #[repr(C, u32)]
 pub enum DialogFilter<'a> {
@@ -965,17 +621,6 @@ pub enum DialogFilter<'a> {
     Default,
     /// `dialogFilterChatlist#96537bd7 flags:# has_my_invites:flags.26?true title_noanimate:flags.28?true id:int title:TextWithEntities emoticon:flags.25?string color:flags.27?int pinned_peers:Vector<InputPeer> include_peers:Vector<InputPeer> = DialogFilter;`
     Chatlist(&'a types::DialogFilterChatlist<'a>),
-}
-
-impl tl::Serializable for DialogFilter<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::DialogFilter(x) => tl::write_boxed(*x, out),
-            Self::Default => tl::unit(0x3632_93ae, out),
-            Self::Chatlist(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `dialogFilterSuggested#77744d4a filter:DialogFilter description:string = DialogFilterSuggested;`
@@ -992,17 +637,6 @@ pub enum DialogPeer {
     Community(types::DialogPeerCommunity),
 }
 
-impl tl::Serializable for DialogPeer {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::DialogPeer(x) => tl::write_boxed(x, out),
-            Self::Folder(x) => tl::write_boxed(x, out),
-            Self::Community(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `disallowedGiftsSettings#71f276c4 flags:# disallow_unlimited_stargifts:flags.0?true disallow_limited_stargifts:flags.1?true disallow_unique_stargifts:flags.2?true disallow_premium_gifts:flags.3?true disallow_stargifts_from_channels:flags.4?true = DisallowedGiftsSettings;`
 pub type DisallowedGiftsSettings = tl::One<types::DisallowedGiftsSettings>;
 
@@ -1013,16 +647,6 @@ pub enum Document<'a> {
     Empty(types::DocumentEmpty),
     /// `document#8fd4c4d8 flags:# id:long access_hash:long file_reference:bytes date:int mime_type:string size:long thumbs:flags.0?Vector<PhotoSize> video_thumbs:flags.1?Vector<VideoSize> dc_id:int attributes:Vector<DocumentAttribute> = Document;`
     Document(&'a types::Document<'a>),
-}
-
-impl tl::Serializable for Document<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty(x) => tl::write_boxed(x, out),
-            Self::Document(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `DocumentAttribute`
@@ -1046,22 +670,6 @@ pub enum DocumentAttribute<'a> {
     CustomEmoji(&'a types::DocumentAttributeCustomEmoji<'a>),
 }
 
-impl tl::Serializable for DocumentAttribute<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ImageSize(x) => tl::write_boxed(x, out),
-            Self::Animated => tl::unit(0x11b5_8939, out),
-            Self::Sticker(x) => tl::write_boxed(*x, out),
-            Self::Video(x) => tl::write_boxed(*x, out),
-            Self::Audio(x) => tl::write_boxed(*x, out),
-            Self::Filename(x) => tl::write_boxed(x, out),
-            Self::HasStickers => tl::unit(0x9801_d2f7, out),
-            Self::CustomEmoji(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `DraftMessage`
 #[repr(C, u32)]
 pub enum DraftMessage<'a> {
@@ -1069,16 +677,6 @@ pub enum DraftMessage<'a> {
     Empty(types::DraftMessageEmpty),
     /// `draftMessage#60fe3294 flags:# no_webpage:flags.1?true invert_media:flags.6?true reply_to:flags.4?InputReplyTo message:string entities:flags.3?Vector<MessageEntity> media:flags.5?InputMedia date:int effect:flags.7?long suggested_post:flags.8?SuggestedPost rich_message:flags.9?RichMessage = DraftMessage;`
     DraftMessage(&'a types::DraftMessage<'a>),
-}
-
-impl tl::Serializable for DraftMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty(x) => tl::write_boxed(x, out),
-            Self::DraftMessage(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `EmailVerification`
@@ -1092,17 +690,6 @@ pub enum EmailVerification<'a> {
     Apple(types::EmailVerificationApple<'a>),
 }
 
-impl tl::Serializable for EmailVerification<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Code(x) => tl::write_boxed(x, out),
-            Self::Google(x) => tl::write_boxed(x, out),
-            Self::Apple(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `EmailVerifyPurpose`
 #[repr(C, u32)]
 pub enum EmailVerifyPurpose<'a> {
@@ -1112,17 +699,6 @@ pub enum EmailVerifyPurpose<'a> {
     LoginChange,
     /// `emailVerifyPurposePassport#bbf51685 = EmailVerifyPurpose;`
     Passport,
-}
-
-impl tl::Serializable for EmailVerifyPurpose<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::LoginSetup(x) => tl::write_boxed(x, out),
-            Self::LoginChange => tl::unit(0x527d_22eb, out),
-            Self::Passport => tl::unit(0xbbf5_1685, out),
-        }
-    }
 }
 
 /// `EmojiGroup`
@@ -1136,17 +712,6 @@ pub enum EmojiGroup<'a> {
     Premium(types::EmojiGroupPremium<'a>),
 }
 
-impl tl::Serializable for EmojiGroup<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::EmojiGroup(x) => tl::write_boxed(*x, out),
-            Self::Greeting(x) => tl::write_boxed(*x, out),
-            Self::Premium(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `EmojiKeyword`
 #[repr(C, u32)]
 pub enum EmojiKeyword<'a> {
@@ -1154,16 +719,6 @@ pub enum EmojiKeyword<'a> {
     EmojiKeyword(types::EmojiKeyword<'a>),
     /// `emojiKeywordDeleted#236df622 keyword:string emoticons:Vector<string> = EmojiKeyword;`
     Deleted(types::EmojiKeywordDeleted<'a>),
-}
-
-impl tl::Serializable for EmojiKeyword<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::EmojiKeyword(x) => tl::write_boxed(x, out),
-            Self::Deleted(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `emojiKeywordsDifference#5cc761bd lang_code:string from_version:int version:int keywords:Vector<EmojiKeyword> = EmojiKeywordsDifference;`
@@ -1181,16 +736,6 @@ pub enum EmojiList<'a> {
     EmojiList(types::EmojiList<'a>),
 }
 
-impl tl::Serializable for EmojiList<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0x481e_adfa, out),
-            Self::EmojiList(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `EmojiStatus`
 #[repr(C, u32)]
 pub enum EmojiStatus<'a> {
@@ -1202,18 +747,6 @@ pub enum EmojiStatus<'a> {
     Collectible(&'a types::EmojiStatusCollectible<'a>),
     /// `inputEmojiStatusCollectible#07141dbf flags:# collectible_id:long until:flags.0?int = EmojiStatus;`
     InputEmojiStatusCollectible(types::InputEmojiStatusCollectible),
-}
-
-impl tl::Serializable for EmojiStatus<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty => tl::unit(0x2de1_1aae, out),
-            Self::EmojiStatus(x) => tl::write_boxed(x, out),
-            Self::Collectible(x) => tl::write_boxed(*x, out),
-            Self::InputEmojiStatusCollectible(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `emojiURL#a575739d url:string = EmojiURL;`
@@ -1234,19 +767,6 @@ pub enum EncryptedChat<'a> {
     Discarded(types::EncryptedChatDiscarded),
 }
 
-impl tl::Serializable for EncryptedChat<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty(x) => tl::write_boxed(x, out),
-            Self::Waiting(x) => tl::write_boxed(x, out),
-            Self::Requested(x) => tl::write_boxed(*x, out),
-            Self::EncryptedChat(x) => tl::write_boxed(*x, out),
-            Self::Discarded(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `EncryptedFile`
 #[repr(C, u32)]
 pub enum EncryptedFile {
@@ -1256,16 +776,6 @@ pub enum EncryptedFile {
     EncryptedFile(types::EncryptedFile),
 }
 
-impl tl::Serializable for EncryptedFile {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty => tl::unit(0xc21f_497e, out),
-            Self::EncryptedFile(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `EncryptedMessage`
 #[repr(C, u32)]
 pub enum EncryptedMessage<'a> {
@@ -1273,16 +783,6 @@ pub enum EncryptedMessage<'a> {
     EncryptedMessage(&'a types::EncryptedMessage<'a>),
     /// `encryptedMessageService#23734b06 random_id:long chat_id:int date:int bytes:bytes = EncryptedMessage;`
     Service(types::EncryptedMessageService<'a>),
-}
-
-impl tl::Serializable for EncryptedMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::EncryptedMessage(x) => tl::write_boxed(*x, out),
-            Self::Service(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `ephemeralMessage#dd27bee9 flags:# out:flags.0?true welcome_template:flags.5?true invert_media:flags.7?true noforwards:flags.12?true id:int from_id:Peer peer_id:flags.9?Peer receiver_id:long top_msg_id:flags.1?int date:int message:string entities:flags.2?Vector<MessageEntity> media:flags.3?MessageMedia reply_markup:flags.4?ReplyMarkup reply_to:flags.6?MessageReplyHeader rich_message:flags.8?RichMessage chat_instance:flags.10?long anchor_msg_id:flags.11?int = EphemeralMessage;`
@@ -1298,16 +798,6 @@ pub enum ExportedChatInvite<'a> {
     ChatInviteExported(&'a types::ChatInviteExported<'a>),
     /// `chatInvitePublicJoinRequests#ed107ab7 = ExportedChatInvite;`
     ChatInvitePublicJoinRequests,
-}
-
-impl tl::Serializable for ExportedChatInvite<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ChatInviteExported(x) => tl::write_boxed(*x, out),
-            Self::ChatInvitePublicJoinRequests => tl::unit(0xed10_7ab7, out),
-        }
-    }
 }
 
 /// `exportedChatlistInvite#0c5181ac flags:# title:string url:string peers:Vector<Peer> = ExportedChatlistInvite;`
@@ -1343,16 +833,6 @@ pub enum ForumTopic<'a> {
     ForumTopic(&'a types::ForumTopic<'a>),
 }
 
-impl tl::Serializable for ForumTopic<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Deleted(x) => tl::write_boxed(x, out),
-            Self::ForumTopic(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `foundStory#e87acbc0 peer:Peer story:StoryItem = FoundStory;`
 pub type FoundStory<'a> = tl::One<&'a types::FoundStory<'a>>;
 
@@ -1368,16 +848,6 @@ pub enum GeoPoint {
     GeoPoint(types::GeoPoint),
 }
 
-impl tl::Serializable for GeoPoint {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty => tl::unit(0x1117_dd5f, out),
-            Self::GeoPoint(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `geoPointAddress#de4c5d93 flags:# country_iso2:string state:flags.0?string city:flags.1?string street:flags.2?string = GeoPointAddress;`
 pub type GeoPointAddress<'a> = tl::One<&'a types::GeoPointAddress<'a>>;
 
@@ -1391,16 +861,6 @@ pub enum GroupCall<'a> {
     Discarded(types::GroupCallDiscarded),
     /// `groupCall#efb2b617 flags:# join_muted:flags.1?true can_change_join_muted:flags.2?true join_date_asc:flags.6?true schedule_start_subscribed:flags.8?true can_start_video:flags.9?true record_video_active:flags.11?true rtmp_stream:flags.12?true listeners_hidden:flags.13?true conference:flags.14?true creator:flags.15?true messages_enabled:flags.17?true can_change_messages_enabled:flags.18?true min:flags.19?true id:long access_hash:long participants_count:int title:flags.3?string stream_dc_id:flags.4?int record_start_date:flags.5?int schedule_date:flags.7?int unmuted_video_count:flags.10?int unmuted_video_limit:int version:int invite_link:flags.16?string send_paid_messages_stars:flags.20?long default_send_as:flags.21?Peer = GroupCall;`
     GroupCall(&'a types::GroupCall<'a>),
-}
-
-impl tl::Serializable for GroupCall<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Discarded(x) => tl::write_boxed(x, out),
-            Self::GroupCall(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `groupCallDonor#ee430c85 flags:# top:flags.0?true my:flags.1?true peer_id:flags.3?Peer stars:long = GroupCallDonor;`
@@ -1462,26 +922,6 @@ pub enum InlineButtonType<'a> {
     Disabled,
 }
 
-impl tl::Serializable for InlineButtonType<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Url(x) => tl::write_boxed(x, out),
-            Self::UrlAuth(x) => tl::write_boxed(*x, out),
-            Self::InputInlineButtonTypeUrlAuth(x) => tl::write_boxed(*x, out),
-            Self::WebView(x) => tl::write_boxed(x, out),
-            Self::Callback(x) => tl::write_boxed(x, out),
-            Self::Game => tl::unit(0x5cd3_709d, out),
-            Self::Buy => tl::unit(0x48ba_d7a5, out),
-            Self::SwitchInline(x) => tl::write_boxed(*x, out),
-            Self::UserProfile(x) => tl::write_boxed(x, out),
-            Self::InputInlineButtonTypeUserProfile(x) => tl::write_boxed(x, out),
-            Self::Copy(x) => tl::write_boxed(x, out),
-            Self::Disabled => tl::unit(0xa438_619d, out),
-        }
-    }
-}
-
 /// `InlineQueryPeerType`
 #[repr(u32)]
 pub enum InlineQueryPeerType {
@@ -1499,20 +939,6 @@ pub enum InlineQueryPeerType {
     BotPm,
 }
 
-impl tl::Serializable for InlineQueryPeerType {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SameBotPm => tl::unit(0x3081_ed9d, out),
-            Self::Pm => tl::unit(0x833c_0fac, out),
-            Self::Chat => tl::unit(0xd766_c50a, out),
-            Self::Megagroup => tl::unit(0x5ec4_be43, out),
-            Self::Broadcast => tl::unit(0x6334_ee9a, out),
-            Self::BotPm => tl::unit(0x0e3b_2d0c, out),
-        }
-    }
-}
-
 /// `InputAiComposeTone`
 #[repr(C, u32)]
 pub enum InputAiComposeTone<'a> {
@@ -1526,18 +952,6 @@ pub enum InputAiComposeTone<'a> {
     SingleUse(types::InputAiComposeToneSingleUse<'a>),
 }
 
-impl tl::Serializable for InputAiComposeTone<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Default(x) => tl::write_boxed(x, out),
-            Self::Id(x) => tl::write_boxed(x, out),
-            Self::Slug(x) => tl::write_boxed(x, out),
-            Self::SingleUse(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `inputAppEvent#1d1b1245 time:double type:string peer:long data:JSONValue = InputAppEvent;`
 pub type InputAppEvent<'a> = tl::One<&'a types::InputAppEvent<'a>>;
 
@@ -1548,16 +962,6 @@ pub enum InputBotApp<'a> {
     Id(types::InputBotAppId),
     /// `inputBotAppShortName#908c0407 bot_id:InputUser short_name:string = InputBotApp;`
     ShortName(&'a types::InputBotAppShortName<'a>),
-}
-
-impl tl::Serializable for InputBotApp<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Id(x) => tl::write_boxed(x, out),
-            Self::ShortName(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `InputBotInlineMessage`
@@ -1583,23 +987,6 @@ pub enum InputBotInlineMessage<'a> {
     RichMessage(types::InputBotInlineMessageRichMessage<'a>),
 }
 
-impl tl::Serializable for InputBotInlineMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::MediaAuto(x) => tl::write_boxed(*x, out),
-            Self::Text(x) => tl::write_boxed(*x, out),
-            Self::MediaGeo(x) => tl::write_boxed(*x, out),
-            Self::MediaVenue(x) => tl::write_boxed(*x, out),
-            Self::MediaContact(x) => tl::write_boxed(*x, out),
-            Self::Game(x) => tl::write_boxed(x, out),
-            Self::MediaInvoice(x) => tl::write_boxed(*x, out),
-            Self::MediaWebPage(x) => tl::write_boxed(*x, out),
-            Self::RichMessage(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `InputBotInlineMessageID`
 #[repr(C, u32)]
 pub enum InputBotInlineMessageId {
@@ -1607,16 +994,6 @@ pub enum InputBotInlineMessageId {
     InputBotInlineMessageId(types::InputBotInlineMessageId),
     /// `inputBotInlineMessageID64#b6d915d7 dc_id:int owner_id:long id:int access_hash:long = InputBotInlineMessageID;`
     Id64(types::InputBotInlineMessageId64),
-}
-
-impl tl::Serializable for InputBotInlineMessageId {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputBotInlineMessageId(x) => tl::write_boxed(x, out),
-            Self::Id64(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `InputBotInlineResult`
@@ -1630,18 +1007,6 @@ pub enum InputBotInlineResult<'a> {
     Document(&'a types::InputBotInlineResultDocument<'a>),
     /// `inputBotInlineResultGame#4fa417f2 id:string short_name:string send_message:InputBotInlineMessage = InputBotInlineResult;`
     Game(&'a types::InputBotInlineResultGame<'a>),
-}
-
-impl tl::Serializable for InputBotInlineResult<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputBotInlineResult(x) => tl::write_boxed(*x, out),
-            Self::Photo(x) => tl::write_boxed(*x, out),
-            Self::Document(x) => tl::write_boxed(*x, out),
-            Self::Game(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `inputBusinessAwayMessage#832175e0 flags:# offline_only:flags.0?true shortcut_id:int schedule:BusinessAwayMessageSchedule recipients:InputBusinessRecipients = InputBusinessAwayMessage;`
@@ -1673,17 +1038,6 @@ pub enum InputChannel<'a> {
     FromMessage(&'a types::InputChannelFromMessage<'a>),
 }
 
-impl tl::Serializable for InputChannel<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty => tl::unit(0xee8c_1e86, out),
-            Self::InputChannel(x) => tl::write_boxed(x, out),
-            Self::FromMessage(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `InputChatPhoto`
 #[repr(C, u32)]
 pub enum InputChatPhoto<'a> {
@@ -1695,17 +1049,6 @@ pub enum InputChatPhoto<'a> {
     InputChatPhoto(&'a types::InputChatPhoto<'a>),
 }
 
-impl tl::Serializable for InputChatPhoto<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty => tl::unit(0x1ca4_8f57, out),
-            Self::InputChatUploadedPhoto(x) => tl::write_boxed(*x, out),
-            Self::InputChatPhoto(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `InputChatTheme`
 #[repr(C, u32)]
 pub enum InputChatTheme<'a> {
@@ -1715,17 +1058,6 @@ pub enum InputChatTheme<'a> {
     InputChatTheme(types::InputChatTheme<'a>),
     /// `inputChatThemeUniqueGift#87e5dfe4 slug:string = InputChatTheme;`
     UniqueGift(types::InputChatThemeUniqueGift<'a>),
-}
-
-impl tl::Serializable for InputChatTheme<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty => tl::unit(0x8326_8483, out),
-            Self::InputChatTheme(x) => tl::write_boxed(x, out),
-            Self::UniqueGift(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `inputChatlistDialogFilter#f3e0da33 filter_id:int = InputChatlist;`
@@ -1740,16 +1072,6 @@ pub enum InputCheckPasswordSrp<'a> {
     InputCheckPasswordSrp(&'a types::InputCheckPasswordSrp<'a>),
 }
 
-impl tl::Serializable for InputCheckPasswordSrp<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputCheckPasswordEmpty => tl::unit(0x9880_f658, out),
-            Self::InputCheckPasswordSrp(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `inputClientProxy#75588b3f address:string port:int = InputClientProxy;`
 pub type InputClientProxy<'a> = tl::One<types::InputClientProxy<'a>>;
 
@@ -1760,16 +1082,6 @@ pub enum InputCollectible<'a> {
     Username(types::InputCollectibleUsername<'a>),
     /// `inputCollectiblePhone#a2e214a4 phone:string = InputCollectible;`
     Phone(types::InputCollectiblePhone<'a>),
-}
-
-impl tl::Serializable for InputCollectible<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Username(x) => tl::write_boxed(x, out),
-            Self::Phone(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `inputPhoneContact#6a1dc4be flags:# client_id:long phone:string first_name:string last_name:string note:flags.0?TextWithEntities = InputContact;`
@@ -1786,17 +1098,6 @@ pub enum InputDialogPeer<'a> {
     Community(types::InputDialogPeerCommunity<'a>),
 }
 
-impl tl::Serializable for InputDialogPeer<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputDialogPeer(x) => tl::write_boxed(x, out),
-            Self::Folder(x) => tl::write_boxed(x, out),
-            Self::Community(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `InputDocument`
 #[repr(C, u32)]
 pub enum InputDocument<'a> {
@@ -1804,16 +1105,6 @@ pub enum InputDocument<'a> {
     Empty,
     /// `inputDocument#1abfb575 id:long access_hash:long file_reference:bytes = InputDocument;`
     InputDocument(types::InputDocument<'a>),
-}
-
-impl tl::Serializable for InputDocument<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty => tl::unit(0x72f0_eaae, out),
-            Self::InputDocument(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `inputEncryptedChat#f141b5e1 chat_id:int access_hash:long = InputEncryptedChat;`
@@ -1832,18 +1123,6 @@ pub enum InputEncryptedFile<'a> {
     BigUploaded(types::InputEncryptedFileBigUploaded),
 }
 
-impl tl::Serializable for InputEncryptedFile<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty => tl::unit(0x1837_c364, out),
-            Self::Uploaded(x) => tl::write_boxed(x, out),
-            Self::InputEncryptedFile(x) => tl::write_boxed(x, out),
-            Self::BigUploaded(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `InputFile`
 #[repr(C, u32)]
 pub enum InputFile<'a> {
@@ -1853,17 +1132,6 @@ pub enum InputFile<'a> {
     Big(types::InputFileBig<'a>),
     /// `inputFileStoryDocument#62dc8b48 id:InputDocument = InputFile;`
     StoryDocument(&'a types::InputFileStoryDocument<'a>),
-}
-
-impl tl::Serializable for InputFile<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputFile(x) => tl::write_boxed(*x, out),
-            Self::Big(x) => tl::write_boxed(x, out),
-            Self::StoryDocument(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `InputFileLocation`
@@ -1891,24 +1159,6 @@ pub enum InputFileLocation<'a> {
     InputGroupCallStream(&'a types::InputGroupCallStream<'a>),
 }
 
-impl tl::Serializable for InputFileLocation<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputFileLocation(x) => tl::write_boxed(*x, out),
-            Self::InputEncryptedFileLocation(x) => tl::write_boxed(x, out),
-            Self::InputDocumentFileLocation(x) => tl::write_boxed(*x, out),
-            Self::InputSecureFileLocation(x) => tl::write_boxed(x, out),
-            Self::InputTakeoutFileLocation => tl::unit(0x29be_5899, out),
-            Self::InputPhotoFileLocation(x) => tl::write_boxed(*x, out),
-            Self::InputPhotoLegacyFileLocation(x) => tl::write_boxed(*x, out),
-            Self::InputPeerPhotoFileLocation(x) => tl::write_boxed(*x, out),
-            Self::InputStickerSetThumb(x) => tl::write_boxed(x, out),
-            Self::InputGroupCallStream(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `inputFolderPeer#fbd2c296 peer:InputPeer folder_id:int = InputFolderPeer;`
 pub type InputFolderPeer<'a> = tl::One<types::InputFolderPeer<'a>>;
 
@@ -1921,16 +1171,6 @@ pub enum InputGame<'a> {
     ShortName(&'a types::InputGameShortName<'a>),
 }
 
-impl tl::Serializable for InputGame<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Id(x) => tl::write_boxed(x, out),
-            Self::ShortName(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `InputGeoPoint`
 #[repr(C, u32)]
 pub enum InputGeoPoint {
@@ -1938,16 +1178,6 @@ pub enum InputGeoPoint {
     Empty,
     /// `inputGeoPoint#48222faf flags:# lat:double long:double accuracy_radius:flags.0?int = InputGeoPoint;`
     InputGeoPoint(types::InputGeoPoint),
-}
-
-impl tl::Serializable for InputGeoPoint {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty => tl::unit(0xe4c1_23d6, out),
-            Self::InputGeoPoint(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `InputGroupCall`
@@ -1959,17 +1189,6 @@ pub enum InputGroupCall<'a> {
     Slug(types::InputGroupCallSlug<'a>),
     /// `inputGroupCallInviteMessage#8c10603f msg_id:int = InputGroupCall;`
     InviteMessage(types::InputGroupCallInviteMessage),
-}
-
-impl tl::Serializable for InputGroupCall<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputGroupCall(x) => tl::write_boxed(x, out),
-            Self::Slug(x) => tl::write_boxed(x, out),
-            Self::InviteMessage(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `InputInvoice`
@@ -2005,29 +1224,6 @@ pub enum InputInvoice<'a> {
     StarGiftDropOriginalDetails(&'a types::InputInvoiceStarGiftDropOriginalDetails<'a>),
     /// `inputInvoiceStarGiftAuctionBid#1ecafa10 flags:# hide_name:flags.0?true update_bid:flags.2?true peer:flags.3?InputPeer gift_id:long bid_amount:long message:flags.1?TextWithEntities = InputInvoice;`
     StarGiftAuctionBid(&'a types::InputInvoiceStarGiftAuctionBid<'a>),
-}
-
-impl tl::Serializable for InputInvoice<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Message(x) => tl::write_boxed(x, out),
-            Self::Slug(x) => tl::write_boxed(x, out),
-            Self::PremiumGiftCode(x) => tl::write_boxed(x, out),
-            Self::Stars(x) => tl::write_boxed(x, out),
-            Self::ChatInviteSubscription(x) => tl::write_boxed(x, out),
-            Self::StarGift(x) => tl::write_boxed(*x, out),
-            Self::StarGiftUpgrade(x) => tl::write_boxed(*x, out),
-            Self::StarGiftTransfer(x) => tl::write_boxed(*x, out),
-            Self::PremiumGiftStars(x) => tl::write_boxed(*x, out),
-            Self::BusinessBotTransferStars(x) => tl::write_boxed(x, out),
-            Self::StarGiftResale(x) => tl::write_boxed(*x, out),
-            Self::StarGiftPrepaidUpgrade(x) => tl::write_boxed(*x, out),
-            Self::PremiumAuthCode(x) => tl::write_boxed(x, out),
-            Self::StarGiftDropOriginalDetails(x) => tl::write_boxed(*x, out),
-            Self::StarGiftAuctionBid(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `InputMedia`
@@ -2075,34 +1271,6 @@ pub enum InputMedia<'a> {
     StakeDice(&'a types::InputMediaStakeDice<'a>),
 }
 
-impl tl::Serializable for InputMedia<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty => tl::unit(0x9664_f57f, out),
-            Self::UploadedPhoto(x) => tl::write_boxed(*x, out),
-            Self::Photo(x) => tl::write_boxed(*x, out),
-            Self::GeoPoint(x) => tl::write_boxed(x, out),
-            Self::Contact(x) => tl::write_boxed(*x, out),
-            Self::UploadedDocument(x) => tl::write_boxed(*x, out),
-            Self::Document(x) => tl::write_boxed(*x, out),
-            Self::Venue(x) => tl::write_boxed(*x, out),
-            Self::PhotoExternal(x) => tl::write_boxed(x, out),
-            Self::DocumentExternal(x) => tl::write_boxed(*x, out),
-            Self::Game(x) => tl::write_boxed(x, out),
-            Self::Invoice(x) => tl::write_boxed(*x, out),
-            Self::GeoLive(x) => tl::write_boxed(*x, out),
-            Self::Poll(x) => tl::write_boxed(*x, out),
-            Self::Dice(x) => tl::write_boxed(x, out),
-            Self::Story(x) => tl::write_boxed(x, out),
-            Self::WebPage(x) => tl::write_boxed(x, out),
-            Self::PaidMedia(x) => tl::write_boxed(*x, out),
-            Self::Todo(x) => tl::write_boxed(x, out),
-            Self::StakeDice(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `InputMessage`
 #[repr(C, u32)]
 pub enum InputMessage {
@@ -2114,18 +1282,6 @@ pub enum InputMessage {
     Pinned,
     /// `inputMessageCallbackQuery#acfa1a7e id:int query_id:long = InputMessage;`
     CallbackQuery(types::InputMessageCallbackQuery),
-}
-
-impl tl::Serializable for InputMessage {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Id(x) => tl::write_boxed(x, out),
-            Self::ReplyTo(x) => tl::write_boxed(x, out),
-            Self::Pinned => tl::unit(0x8687_2538, out),
-            Self::CallbackQuery(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `inputMessageReadMetric#402b4495 msg_id:int view_id:long time_in_view_ms:int active_time_in_view_ms:int height_to_viewport_ratio_permille:int seen_range_ratio_permille:int = InputMessageReadMetric;`
@@ -2148,20 +1304,6 @@ pub enum InputNotifyPeer<'a> {
     InputNotifyCommunity(types::InputNotifyCommunity<'a>),
 }
 
-impl tl::Serializable for InputNotifyPeer<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputNotifyPeer(x) => tl::write_boxed(x, out),
-            Self::InputNotifyUsers => tl::unit(0x193b_4417, out),
-            Self::InputNotifyChats => tl::unit(0x4a95_e84e, out),
-            Self::InputNotifyBroadcasts => tl::unit(0xb1db_7c7e, out),
-            Self::InputNotifyForumTopic(x) => tl::write_boxed(x, out),
-            Self::InputNotifyCommunity(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `inputPasskeyCredentialPublicKey#3c27b78f id:string raw_id:string response:InputPasskeyResponse = InputPasskeyCredential;`
 pub type InputPasskeyCredential<'a> = tl::One<&'a types::InputPasskeyCredentialPublicKey<'a>>;
 
@@ -2172,16 +1314,6 @@ pub enum InputPasskeyResponse<'a> {
     Register(types::InputPasskeyResponseRegister<'a>),
     /// `inputPasskeyResponseLogin#c31fc14a client_data:DataJSON authenticator_data:bytes signature:bytes user_handle:string = InputPasskeyResponse;`
     Login(&'a types::InputPasskeyResponseLogin<'a>),
-}
-
-impl tl::Serializable for InputPasskeyResponse<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Register(x) => tl::write_boxed(x, out),
-            Self::Login(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `InputPaymentCredentials`
@@ -2195,18 +1327,6 @@ pub enum InputPaymentCredentials<'a> {
     ApplePay(types::InputPaymentCredentialsApplePay<'a>),
     /// `inputPaymentCredentialsGooglePay#8ac32801 payment_token:DataJSON = InputPaymentCredentials;`
     GooglePay(types::InputPaymentCredentialsGooglePay<'a>),
-}
-
-impl tl::Serializable for InputPaymentCredentials<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Saved(x) => tl::write_boxed(x, out),
-            Self::InputPaymentCredentials(x) => tl::write_boxed(x, out),
-            Self::ApplePay(x) => tl::write_boxed(x, out),
-            Self::GooglePay(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `InputPeer`
@@ -2228,21 +1348,6 @@ pub enum InputPeer<'a> {
     ChannelFromMessage(&'a types::InputPeerChannelFromMessage<'a>),
 }
 
-impl tl::Serializable for InputPeer<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty => tl::unit(0x7f3b_18ea, out),
-            Self::PeerSelf => tl::unit(0x7da0_7ec9, out),
-            Self::Chat(x) => tl::write_boxed(x, out),
-            Self::User(x) => tl::write_boxed(x, out),
-            Self::Channel(x) => tl::write_boxed(x, out),
-            Self::UserFromMessage(x) => tl::write_boxed(*x, out),
-            Self::ChannelFromMessage(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `inputPeerNotifySettings#cacb6ae2 flags:# show_previews:flags.0?Bool silent:flags.1?Bool mute_until:flags.2?int sound:flags.3?NotificationSound stories_muted:flags.6?Bool stories_hide_sender:flags.7?Bool stories_sound:flags.8?NotificationSound = InputPeerNotifySettings;`
 pub type InputPeerNotifySettings<'a> = tl::One<types::InputPeerNotifySettings<'a>>;
 
@@ -2256,16 +1361,6 @@ pub enum InputPhoto<'a> {
     Empty,
     /// `inputPhoto#3bb3b94a id:long access_hash:long file_reference:bytes = InputPhoto;`
     InputPhoto(types::InputPhoto<'a>),
-}
-
-impl tl::Serializable for InputPhoto<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty => tl::unit(0x1cd7_bf0d, out),
-            Self::InputPhoto(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `InputPrivacyKey`
@@ -2301,28 +1396,6 @@ pub enum InputPrivacyKey {
     SavedMusic,
 }
 
-impl tl::Serializable for InputPrivacyKey {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StatusTimestamp => tl::unit(0x4f96_cb18, out),
-            Self::ChatInvite => tl::unit(0xbdfb_0426, out),
-            Self::PhoneCall => tl::unit(0xfaba_dc5f, out),
-            Self::PhoneP2P => tl::unit(0xdb9e_70d2, out),
-            Self::Forwards => tl::unit(0xa4dd_4c08, out),
-            Self::ProfilePhoto => tl::unit(0x5719_bacc, out),
-            Self::PhoneNumber => tl::unit(0x0352_dafa, out),
-            Self::AddedByPhone => tl::unit(0xd121_9bdd, out),
-            Self::VoiceMessages => tl::unit(0xaee6_9d68, out),
-            Self::About => tl::unit(0x3823_cc40, out),
-            Self::Birthday => tl::unit(0xd65a_11cc, out),
-            Self::StarGiftsAutoSave => tl::unit(0xe173_2341, out),
-            Self::NoPaidMessages => tl::unit(0xbdc5_97b4, out),
-            Self::SavedMusic => tl::unit(0x4dbe_9226, out),
-        }
-    }
-}
-
 /// `InputPrivacyRule`
 #[repr(C, u32)]
 pub enum InputPrivacyRule<'a> {
@@ -2352,26 +1425,6 @@ pub enum InputPrivacyRule<'a> {
     InputPrivacyValueDisallowBots,
 }
 
-impl tl::Serializable for InputPrivacyRule<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputPrivacyValueAllowContacts => tl::unit(0x0d09_e07b, out),
-            Self::InputPrivacyValueAllowAll => tl::unit(0x184b_35ce, out),
-            Self::InputPrivacyValueAllowUsers(x) => tl::write_boxed(x, out),
-            Self::InputPrivacyValueDisallowContacts => tl::unit(0x0ba5_2007, out),
-            Self::InputPrivacyValueDisallowAll => tl::unit(0xd66b_66c9, out),
-            Self::InputPrivacyValueDisallowUsers(x) => tl::write_boxed(x, out),
-            Self::InputPrivacyValueAllowChatParticipants(x) => tl::write_boxed(x, out),
-            Self::InputPrivacyValueDisallowChatParticipants(x) => tl::write_boxed(x, out),
-            Self::InputPrivacyValueAllowCloseFriends => tl::unit(0x2f45_3e49, out),
-            Self::InputPrivacyValueAllowPremium => tl::unit(0x77cd_c9f1, out),
-            Self::InputPrivacyValueAllowBots => tl::unit(0x5a4f_cce5, out),
-            Self::InputPrivacyValueDisallowBots => tl::unit(0xc4e5_7915, out),
-        }
-    }
-}
-
 /// `InputQuickReplyShortcut`
 #[repr(C, u32)]
 pub enum InputQuickReplyShortcut<'a> {
@@ -2379,16 +1432,6 @@ pub enum InputQuickReplyShortcut<'a> {
     InputQuickReplyShortcut(types::InputQuickReplyShortcut<'a>),
     /// `inputQuickReplyShortcutId#01190cf1 shortcut_id:int = InputQuickReplyShortcut;`
     Id(types::InputQuickReplyShortcutId),
-}
-
-impl tl::Serializable for InputQuickReplyShortcut<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputQuickReplyShortcut(x) => tl::write_boxed(x, out),
-            Self::Id(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `InputReplyTo`
@@ -2404,18 +1447,6 @@ pub enum InputReplyTo<'a> {
     EphemeralMessage(types::InputReplyToEphemeralMessage),
 }
 
-impl tl::Serializable for InputReplyTo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Message(x) => tl::write_boxed(*x, out),
-            Self::Story(x) => tl::write_boxed(x, out),
-            Self::MonoForum(x) => tl::write_boxed(x, out),
-            Self::EphemeralMessage(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `InputRichFile`
 #[repr(C, u32)]
 pub enum InputRichFile<'a> {
@@ -2423,16 +1454,6 @@ pub enum InputRichFile<'a> {
     Photo(&'a types::InputRichFilePhoto<'a>),
     /// `inputRichFileDocument#83281dbd id:string document:InputDocument = InputRichFile;`
     Document(&'a types::InputRichFileDocument<'a>),
-}
-
-impl tl::Serializable for InputRichFile<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Photo(x) => tl::write_boxed(*x, out),
-            Self::Document(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `InputRichMessage`
@@ -2446,17 +1467,6 @@ pub enum InputRichMessage<'a> {
     Markdown(&'a types::InputRichMessageMarkdown<'a>),
 }
 
-impl tl::Serializable for InputRichMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputRichMessage(x) => tl::write_boxed(*x, out),
-            Self::Html(x) => tl::write_boxed(*x, out),
-            Self::Markdown(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `InputSavedStarGift`
 #[repr(C, u32)]
 pub enum InputSavedStarGift<'a> {
@@ -2468,17 +1478,6 @@ pub enum InputSavedStarGift<'a> {
     Slug(types::InputSavedStarGiftSlug<'a>),
 }
 
-impl tl::Serializable for InputSavedStarGift<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::User(x) => tl::write_boxed(x, out),
-            Self::Chat(x) => tl::write_boxed(x, out),
-            Self::Slug(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `InputSecureFile`
 #[repr(C, u32)]
 pub enum InputSecureFile<'a> {
@@ -2486,16 +1485,6 @@ pub enum InputSecureFile<'a> {
     Uploaded(&'a types::InputSecureFileUploaded<'a>),
     /// `inputSecureFile#5367e5be id:long access_hash:long = InputSecureFile;`
     InputSecureFile(types::InputSecureFile),
-}
-
-impl tl::Serializable for InputSecureFile<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Uploaded(x) => tl::write_boxed(*x, out),
-            Self::InputSecureFile(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `inputSecureValue#db21d0a7 flags:# type:SecureValueType data:flags.0?SecureData front_side:flags.1?InputSecureFile reverse_side:flags.2?InputSecureFile selfie:flags.3?InputSecureFile translation:flags.6?Vector<InputSecureFile> files:flags.4?Vector<InputSecureFile> plain_data:flags.5?SecurePlainData = InputSecureValue;`
@@ -2511,16 +1500,6 @@ pub enum InputStarGiftAuction<'a> {
     InputStarGiftAuction(types::InputStarGiftAuction),
     /// `inputStarGiftAuctionSlug#7ab58308 slug:string = InputStarGiftAuction;`
     Slug(types::InputStarGiftAuctionSlug<'a>),
-}
-
-impl tl::Serializable for InputStarGiftAuction<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputStarGiftAuction(x) => tl::write_boxed(x, out),
-            Self::Slug(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `inputStarsTransaction#206ae6d1 flags:# refund:flags.0?true id:string = InputStarsTransaction;`
@@ -2555,26 +1534,6 @@ pub enum InputStickerSet<'a> {
     TonGifts,
 }
 
-impl tl::Serializable for InputStickerSet<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty => tl::unit(0xffb6_2b95, out),
-            Self::Id(x) => tl::write_boxed(x, out),
-            Self::ShortName(x) => tl::write_boxed(x, out),
-            Self::AnimatedEmoji => tl::unit(0x0287_03c8, out),
-            Self::Dice(x) => tl::write_boxed(x, out),
-            Self::AnimatedEmojiAnimations => tl::unit(0x0cde_3739, out),
-            Self::PremiumGifts => tl::unit(0xc88b_3b02, out),
-            Self::EmojiGenericAnimations => tl::unit(0x04c4_d4ce, out),
-            Self::EmojiDefaultStatuses => tl::unit(0x29d0_f5ee, out),
-            Self::EmojiDefaultTopicIcons => tl::unit(0x44c1_f8e9, out),
-            Self::EmojiChannelDefaultStatuses => tl::unit(0x4974_8553, out),
-            Self::TonGifts => tl::unit(0x1cf6_71a0, out),
-        }
-    }
-}
-
 /// `inputStickerSetItem#32da9e9c flags:# document:InputDocument emoji:string mask_coords:flags.0?MaskCoords keywords:flags.1?string = InputStickerSetItem;`
 pub type InputStickerSetItem<'a> = tl::One<&'a types::InputStickerSetItem<'a>>;
 
@@ -2585,16 +1544,6 @@ pub enum InputStickeredMedia<'a> {
     Photo(&'a types::InputStickeredMediaPhoto<'a>),
     /// `inputStickeredMediaDocument#0438865b id:InputDocument = InputStickeredMedia;`
     Document(&'a types::InputStickeredMediaDocument<'a>),
-}
-
-impl tl::Serializable for InputStickeredMedia<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Photo(x) => tl::write_boxed(*x, out),
-            Self::Document(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `InputStorePaymentPurpose`
@@ -2618,22 +1567,6 @@ pub enum InputStorePaymentPurpose<'a> {
     InputStorePaymentAuthCode(&'a types::InputStorePaymentAuthCode<'a>),
 }
 
-impl tl::Serializable for InputStorePaymentPurpose<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputStorePaymentPremiumSubscription(x) => tl::write_boxed(x, out),
-            Self::InputStorePaymentGiftPremium(x) => tl::write_boxed(*x, out),
-            Self::InputStorePaymentPremiumGiftCode(x) => tl::write_boxed(*x, out),
-            Self::InputStorePaymentPremiumGiveaway(x) => tl::write_boxed(*x, out),
-            Self::InputStorePaymentStarsTopup(x) => tl::write_boxed(*x, out),
-            Self::InputStorePaymentStarsGift(x) => tl::write_boxed(*x, out),
-            Self::InputStorePaymentStarsGiveaway(x) => tl::write_boxed(*x, out),
-            Self::InputStorePaymentAuthCode(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `InputTheme`
 #[repr(C, u32)]
 pub enum InputTheme<'a> {
@@ -2641,16 +1574,6 @@ pub enum InputTheme<'a> {
     InputTheme(types::InputTheme),
     /// `inputThemeSlug#f5890df1 slug:string = InputTheme;`
     Slug(types::InputThemeSlug<'a>),
-}
-
-impl tl::Serializable for InputTheme<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputTheme(x) => tl::write_boxed(x, out),
-            Self::Slug(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `inputThemeSettings#8fde504f flags:# message_colors_animated:flags.2?true base_theme:BaseTheme accent_color:int outbox_accent_color:flags.3?int message_colors:flags.0?Vector<int> wallpaper:flags.1?InputWallPaper wallpaper_settings:flags.1?WallPaperSettings = InputThemeSettings;`
@@ -2669,18 +1592,6 @@ pub enum InputUser<'a> {
     FromMessage(&'a types::InputUserFromMessage<'a>),
 }
 
-impl tl::Serializable for InputUser<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty => tl::unit(0xb988_86cf, out),
-            Self::UserSelf => tl::unit(0xf7c1_b13f, out),
-            Self::InputUser(x) => tl::write_boxed(x, out),
-            Self::FromMessage(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `InputWallPaper`
 #[repr(C, u32)]
 pub enum InputWallPaper<'a> {
@@ -2692,17 +1603,6 @@ pub enum InputWallPaper<'a> {
     NoFile(types::InputWallPaperNoFile),
 }
 
-impl tl::Serializable for InputWallPaper<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputWallPaper(x) => tl::write_boxed(x, out),
-            Self::Slug(x) => tl::write_boxed(x, out),
-            Self::NoFile(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `InputWalletReplacement`
 #[repr(C, u32)]
 pub enum InputWalletReplacement<'a> {
@@ -2710,16 +1610,6 @@ pub enum InputWalletReplacement<'a> {
     InputWalletNew,
     /// `inputWalletImported#66a66a3b flags:# public_key:bytes anchor_public_key:flags.0?bytes proof:WalletOwnershipProof = InputWalletReplacement;`
     InputWalletImported(&'a types::InputWalletImported<'a>),
-}
-
-impl tl::Serializable for InputWalletReplacement<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputWalletNew => tl::unit(0x63a4_40dc, out),
-            Self::InputWalletImported(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `inputWebDocument#9bed434d url:string size:int mime_type:string attributes:Vector<DocumentAttribute> = InputWebDocument;`
@@ -2734,17 +1624,6 @@ pub enum InputWebFileLocation<'a> {
     InputWebFileGeoPointLocation(&'a types::InputWebFileGeoPointLocation),
     /// `inputWebFileAudioAlbumThumbLocation#f46fe924 flags:# small:flags.2?true document:flags.0?InputDocument title:flags.1?string performer:flags.1?string = InputWebFileLocation;`
     InputWebFileAudioAlbumThumbLocation(&'a types::InputWebFileAudioAlbumThumbLocation<'a>),
-}
-
-impl tl::Serializable for InputWebFileLocation<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputWebFileLocation(x) => tl::write_boxed(x, out),
-            Self::InputWebFileGeoPointLocation(x) => tl::write_boxed(*x, out),
-            Self::InputWebFileAudioAlbumThumbLocation(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `invoice#049ee584 flags:# test:flags.0?true name_requested:flags.1?true phone_requested:flags.2?true email_requested:flags.3?true shipping_address_requested:flags.4?true flexible:flags.5?true phone_to_provider:flags.6?true email_to_provider:flags.7?true recurring:flags.9?true currency:string prices:Vector<LabeledPrice> max_tip_amount:flags.8?long suggested_tip_amounts:flags.8?Vector<long> terms_url:flags.10?string subscription_period:flags.11?int = Invoice;`
@@ -2770,20 +1649,6 @@ pub enum Jsonvalue<'a> {
     JsonObject(types::JsonObject<'a>),
 }
 
-impl tl::Serializable for Jsonvalue<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::JsonNull => tl::unit(0x3f6d_7b68, out),
-            Self::JsonBool(x) => tl::write_boxed(x, out),
-            Self::JsonNumber(x) => tl::write_boxed(x, out),
-            Self::JsonString(x) => tl::write_boxed(x, out),
-            Self::JsonArray(x) => tl::write_boxed(x, out),
-            Self::JsonObject(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `JoinChatBotResult`
 #[repr(C, u32)]
 pub enum JoinChatBotResult<'a> {
@@ -2795,18 +1660,6 @@ pub enum JoinChatBotResult<'a> {
     Queued,
     /// `joinChatBotResultWebView#d6e3b813 url:string = JoinChatBotResult;`
     WebView(types::JoinChatBotResultWebView<'a>),
-}
-
-impl tl::Serializable for JoinChatBotResult<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Approved => tl::unit(0xae15_2a69, out),
-            Self::Declined => tl::unit(0x0efa_0194, out),
-            Self::Queued => tl::unit(0x98a3_a840, out),
-            Self::WebView(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `keyboardButton#2f67a72f flags:# style:flags.10?KeyboardButtonStyle text:string type:ButtonType = KeyboardButton;`
@@ -2844,17 +1697,6 @@ pub enum LangPackString<'a> {
     Deleted(types::LangPackStringDeleted<'a>),
 }
 
-impl tl::Serializable for LangPackString<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::LangPackString(x) => tl::write_boxed(x, out),
-            Self::Pluralized(x) => tl::write_boxed(*x, out),
-            Self::Deleted(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `maskCoords#aed6dbb2 n:int x:double y:double zoom:double = MaskCoords;`
 pub type MaskCoords = tl::One<types::MaskCoords>;
 
@@ -2881,23 +1723,6 @@ pub enum MediaArea<'a> {
     StarGift(types::MediaAreaStarGift<'a>),
 }
 
-impl tl::Serializable for MediaArea<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Venue(x) => tl::write_boxed(*x, out),
-            Self::InputMediaAreaVenue(x) => tl::write_boxed(x, out),
-            Self::GeoPoint(x) => tl::write_boxed(*x, out),
-            Self::SuggestedReaction(x) => tl::write_boxed(*x, out),
-            Self::ChannelPost(x) => tl::write_boxed(x, out),
-            Self::InputMediaAreaChannelPost(x) => tl::write_boxed(*x, out),
-            Self::Url(x) => tl::write_boxed(x, out),
-            Self::Weather(x) => tl::write_boxed(*x, out),
-            Self::StarGift(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `mediaAreaCoordinates#cfc9e002 flags:# x:double y:double w:double h:double rotation:double radius:flags.0?double = MediaAreaCoordinates;`
 pub type MediaAreaCoordinates<'a> = tl::One<&'a types::MediaAreaCoordinates>;
 
@@ -2910,17 +1735,6 @@ pub enum Message<'a> {
     Message(&'a types::Message<'a>),
     /// `messageService#7a800e0a flags:# out:flags.1?true mentioned:flags.4?true media_unread:flags.5?true reactions_are_possible:flags.9?true silent:flags.13?true post:flags.14?true legacy:flags.19?true id:int from_id:flags.8?Peer peer_id:Peer saved_peer_id:flags.28?Peer reply_to:flags.3?MessageReplyHeader date:int action:MessageAction reactions:flags.20?MessageReactions ttl_period:flags.25?int = Message;`
     Service(&'a types::MessageService<'a>),
-}
-
-impl tl::Serializable for Message<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty(x) => tl::write_boxed(x, out),
-            Self::Message(x) => tl::write_boxed(*x, out),
-            Self::Service(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `MessageAction`
@@ -3070,85 +1884,6 @@ pub enum MessageAction<'a> {
     WalletTonConnectRequest(&'a types::MessageActionWalletTonConnectRequest<'a>),
 }
 
-impl tl::Serializable for MessageAction<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty => tl::unit(0xb6ae_f7b0, out),
-            Self::ChatCreate(x) => tl::write_boxed(x, out),
-            Self::ChatEditTitle(x) => tl::write_boxed(x, out),
-            Self::ChatEditPhoto(x) => tl::write_boxed(x, out),
-            Self::ChatDeletePhoto => tl::unit(0x95e3_fbef, out),
-            Self::ChatAddUser(x) => tl::write_boxed(x, out),
-            Self::ChatDeleteUser(x) => tl::write_boxed(x, out),
-            Self::ChatJoinedByLink(x) => tl::write_boxed(x, out),
-            Self::ChannelCreate(x) => tl::write_boxed(x, out),
-            Self::ChatMigrateTo(x) => tl::write_boxed(x, out),
-            Self::ChannelMigrateFrom(x) => tl::write_boxed(x, out),
-            Self::PinMessage => tl::unit(0x94bd_38ed, out),
-            Self::HistoryClear => tl::unit(0x9fba_b604, out),
-            Self::GameScore(x) => tl::write_boxed(x, out),
-            Self::PaymentSentMe(x) => tl::write_boxed(*x, out),
-            Self::PaymentSent(x) => tl::write_boxed(*x, out),
-            Self::PhoneCall(x) => tl::write_boxed(x, out),
-            Self::ScreenshotTaken => tl::unit(0x4792_929b, out),
-            Self::CustomAction(x) => tl::write_boxed(x, out),
-            Self::BotAllowed(x) => tl::write_boxed(x, out),
-            Self::SecureValuesSentMe(x) => tl::write_boxed(x, out),
-            Self::SecureValuesSent(x) => tl::write_boxed(x, out),
-            Self::ContactSignUp => tl::unit(0xf3f2_5f76, out),
-            Self::GeoProximityReached(x) => tl::write_boxed(*x, out),
-            Self::GroupCall(x) => tl::write_boxed(x, out),
-            Self::InviteToGroupCall(x) => tl::write_boxed(*x, out),
-            Self::SetMessagesTtl(x) => tl::write_boxed(x, out),
-            Self::GroupCallScheduled(x) => tl::write_boxed(x, out),
-            Self::SetChatTheme(x) => tl::write_boxed(*x, out),
-            Self::ChatJoinedByRequest => tl::unit(0xebbc_a3cb, out),
-            Self::WebViewDataSentMe(x) => tl::write_boxed(x, out),
-            Self::WebViewDataSent(x) => tl::write_boxed(x, out),
-            Self::GiftPremium(x) => tl::write_boxed(*x, out),
-            Self::TopicCreate(x) => tl::write_boxed(*x, out),
-            Self::TopicEdit(x) => tl::write_boxed(*x, out),
-            Self::SuggestProfilePhoto(x) => tl::write_boxed(x, out),
-            Self::RequestedPeer(x) => tl::write_boxed(x, out),
-            Self::SetChatWallPaper(x) => tl::write_boxed(*x, out),
-            Self::GiftCode(x) => tl::write_boxed(*x, out),
-            Self::GiveawayLaunch(x) => tl::write_boxed(x, out),
-            Self::GiveawayResults(x) => tl::write_boxed(x, out),
-            Self::BoostApply(x) => tl::write_boxed(x, out),
-            Self::RequestedPeerSentMe(x) => tl::write_boxed(x, out),
-            Self::PaymentRefunded(x) => tl::write_boxed(*x, out),
-            Self::GiftStars(x) => tl::write_boxed(*x, out),
-            Self::PrizeStars(x) => tl::write_boxed(*x, out),
-            Self::StarGift(x) => tl::write_boxed(*x, out),
-            Self::StarGiftUnique(x) => tl::write_boxed(*x, out),
-            Self::PaidMessagesRefunded(x) => tl::write_boxed(x, out),
-            Self::PaidMessagesPrice(x) => tl::write_boxed(x, out),
-            Self::ConferenceCall(x) => tl::write_boxed(*x, out),
-            Self::TodoCompletions(x) => tl::write_boxed(x, out),
-            Self::TodoAppendTasks(x) => tl::write_boxed(x, out),
-            Self::SuggestedPostApproval(x) => tl::write_boxed(*x, out),
-            Self::SuggestedPostSuccess(x) => tl::write_boxed(x, out),
-            Self::SuggestedPostRefund(x) => tl::write_boxed(x, out),
-            Self::GiftTon(x) => tl::write_boxed(*x, out),
-            Self::SuggestBirthday(x) => tl::write_boxed(x, out),
-            Self::StarGiftPurchaseOffer(x) => tl::write_boxed(*x, out),
-            Self::StarGiftPurchaseOfferDeclined(x) => tl::write_boxed(*x, out),
-            Self::NewCreatorPending(x) => tl::write_boxed(x, out),
-            Self::ChangeCreator(x) => tl::write_boxed(x, out),
-            Self::NoForwardsToggle(x) => tl::write_boxed(x, out),
-            Self::NoForwardsRequest(x) => tl::write_boxed(x, out),
-            Self::PollAppendAnswer(x) => tl::write_boxed(x, out),
-            Self::PollDeleteAnswer(x) => tl::write_boxed(x, out),
-            Self::ManagedBotCreated(x) => tl::write_boxed(x, out),
-            Self::ChangeCommunity(x) => tl::write_boxed(x, out),
-            Self::ChatJoinedViaCommunity(x) => tl::write_boxed(x, out),
-            Self::GramTransfer(x) => tl::write_boxed(*x, out),
-            Self::WalletTonConnectRequest(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `MessageEntity`
 #[repr(C, u32)]
 pub enum MessageEntity<'a> {
@@ -3206,40 +1941,6 @@ pub enum MessageEntity<'a> {
     TonAddress(types::MessageEntityTonAddress),
 }
 
-impl tl::Serializable for MessageEntity<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Unknown(x) => tl::write_boxed(x, out),
-            Self::Mention(x) => tl::write_boxed(x, out),
-            Self::Hashtag(x) => tl::write_boxed(x, out),
-            Self::BotCommand(x) => tl::write_boxed(x, out),
-            Self::Url(x) => tl::write_boxed(x, out),
-            Self::Email(x) => tl::write_boxed(x, out),
-            Self::Bold(x) => tl::write_boxed(x, out),
-            Self::Italic(x) => tl::write_boxed(x, out),
-            Self::Code(x) => tl::write_boxed(x, out),
-            Self::Pre(x) => tl::write_boxed(x, out),
-            Self::TextUrl(x) => tl::write_boxed(x, out),
-            Self::MentionName(x) => tl::write_boxed(x, out),
-            Self::InputMessageEntityMentionName(x) => tl::write_boxed(x, out),
-            Self::Phone(x) => tl::write_boxed(x, out),
-            Self::Cashtag(x) => tl::write_boxed(x, out),
-            Self::Underline(x) => tl::write_boxed(x, out),
-            Self::Strike(x) => tl::write_boxed(x, out),
-            Self::BankCard(x) => tl::write_boxed(x, out),
-            Self::Spoiler(x) => tl::write_boxed(x, out),
-            Self::CustomEmoji(x) => tl::write_boxed(x, out),
-            Self::Blockquote(x) => tl::write_boxed(x, out),
-            Self::FormattedDate(x) => tl::write_boxed(x, out),
-            Self::DiffInsert(x) => tl::write_boxed(x, out),
-            Self::DiffReplace(x) => tl::write_boxed(x, out),
-            Self::DiffDelete(x) => tl::write_boxed(x, out),
-            Self::TonAddress(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `MessageExtendedMedia`
 #[repr(C, u32)]
 pub enum MessageExtendedMedia<'a> {
@@ -3247,16 +1948,6 @@ pub enum MessageExtendedMedia<'a> {
     Preview(types::MessageExtendedMediaPreview<'a>),
     /// `messageExtendedMedia#ee479c64 media:MessageMedia = MessageExtendedMedia;`
     MessageExtendedMedia(&'a types::MessageExtendedMedia<'a>),
-}
-
-impl tl::Serializable for MessageExtendedMedia<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Preview(x) => tl::write_boxed(x, out),
-            Self::MessageExtendedMedia(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `messageFwdHeader#4e4df4bb flags:# imported:flags.7?true saved_out:flags.11?true from_id:flags.0?Peer from_name:flags.5?string date:int channel_post:flags.2?int post_author:flags.3?string saved_from_peer:flags.4?Peer saved_from_msg_id:flags.4?int saved_from_id:flags.8?Peer saved_from_name:flags.9?string saved_date:flags.10?int psa_type:flags.6?string = MessageFwdHeader;`
@@ -3305,33 +1996,6 @@ pub enum MessageMedia<'a> {
     VideoStream(types::MessageMediaVideoStream<'a>),
 }
 
-impl tl::Serializable for MessageMedia<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty => tl::unit(0x3ded_6320, out),
-            Self::Photo(x) => tl::write_boxed(x, out),
-            Self::Geo(x) => tl::write_boxed(*x, out),
-            Self::Contact(x) => tl::write_boxed(*x, out),
-            Self::Unsupported => tl::unit(0x9f84_f49e, out),
-            Self::Document(x) => tl::write_boxed(*x, out),
-            Self::WebPage(x) => tl::write_boxed(*x, out),
-            Self::Venue(x) => tl::write_boxed(*x, out),
-            Self::Game(x) => tl::write_boxed(x, out),
-            Self::Invoice(x) => tl::write_boxed(*x, out),
-            Self::GeoLive(x) => tl::write_boxed(*x, out),
-            Self::Poll(x) => tl::write_boxed(x, out),
-            Self::Dice(x) => tl::write_boxed(x, out),
-            Self::Story(x) => tl::write_boxed(x, out),
-            Self::Giveaway(x) => tl::write_boxed(*x, out),
-            Self::GiveawayResults(x) => tl::write_boxed(*x, out),
-            Self::PaidMedia(x) => tl::write_boxed(x, out),
-            Self::ToDo(x) => tl::write_boxed(x, out),
-            Self::VideoStream(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `messagePeerReaction#8c79b63c flags:# big:flags.0?true unread:flags.1?true my:flags.2?true peer_id:Peer date:int reaction:Reaction = MessagePeerReaction;`
 pub type MessagePeerReaction<'a> = tl::One<&'a types::MessagePeerReaction<'a>>;
 
@@ -3344,17 +2008,6 @@ pub enum MessagePeerVote<'a> {
     InputOption(types::MessagePeerVoteInputOption),
     /// `messagePeerVoteMultiple#4628f6e6 peer:Peer options:Vector<bytes> date:int = MessagePeerVote;`
     Multiple(&'a types::MessagePeerVoteMultiple<'a>),
-}
-
-impl tl::Serializable for MessagePeerVote<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::MessagePeerVote(x) => tl::write_boxed(*x, out),
-            Self::InputOption(x) => tl::write_boxed(x, out),
-            Self::Multiple(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `messageRange#0ae30253 min_id:int max_id:int = MessageRange;`
@@ -3376,16 +2029,6 @@ pub enum MessageReplyHeader<'a> {
     MessageReplyHeader(&'a types::MessageReplyHeader<'a>),
     /// `messageReplyStoryHeader#0e5af939 peer:Peer story_id:int = MessageReplyHeader;`
     MessageReplyStoryHeader(types::MessageReplyStoryHeader),
-}
-
-impl tl::Serializable for MessageReplyHeader<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::MessageReplyHeader(x) => tl::write_boxed(*x, out),
-            Self::MessageReplyStoryHeader(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `messageReportOption#7903e3d9 text:string option:bytes = MessageReportOption;`
@@ -3435,32 +2078,6 @@ pub enum MessagesFilter {
     InputMessagesFilterPoll,
 }
 
-impl tl::Serializable for MessagesFilter {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputMessagesFilterEmpty => tl::unit(0x57e2_f66c, out),
-            Self::InputMessagesFilterPhotos => tl::unit(0x9609_a51c, out),
-            Self::InputMessagesFilterVideo => tl::unit(0x9fc0_0e65, out),
-            Self::InputMessagesFilterPhotoVideo => tl::unit(0x56e9_f0e4, out),
-            Self::InputMessagesFilterDocument => tl::unit(0x9edd_f188, out),
-            Self::InputMessagesFilterUrl => tl::unit(0x7ef0_dd87, out),
-            Self::InputMessagesFilterGif => tl::unit(0xffc8_6587, out),
-            Self::InputMessagesFilterVoice => tl::unit(0x50f5_c392, out),
-            Self::InputMessagesFilterMusic => tl::unit(0x3751_b49e, out),
-            Self::InputMessagesFilterChatPhotos => tl::unit(0x3a20_ecb8, out),
-            Self::InputMessagesFilterPhoneCalls(x) => tl::write_boxed(x, out),
-            Self::InputMessagesFilterRoundVoice => tl::unit(0x7a7c_17a4, out),
-            Self::InputMessagesFilterRoundVideo => tl::unit(0xb549_da53, out),
-            Self::InputMessagesFilterMyMentions => tl::unit(0xc1f8_e69a, out),
-            Self::InputMessagesFilterGeo => tl::unit(0xe702_6d0d, out),
-            Self::InputMessagesFilterContacts => tl::unit(0xe062_db83, out),
-            Self::InputMessagesFilterPinned => tl::unit(0x1bb0_0451, out),
-            Self::InputMessagesFilterPoll => tl::unit(0xfa2b_c90a, out),
-        }
-    }
-}
-
 /// `missingInvitee#628c9224 flags:# premium_would_allow_invite:flags.0?true premium_required_for_pm:flags.1?true user_id:long = MissingInvitee;`
 pub type MissingInvitee = tl::One<types::MissingInvitee>;
 
@@ -3483,18 +2100,6 @@ pub enum NotificationSound<'a> {
     Ringtone(types::NotificationSoundRingtone),
 }
 
-impl tl::Serializable for NotificationSound<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Default => tl::unit(0x97e8_bebe, out),
-            Self::None => tl::unit(0x6f0c_34df, out),
-            Self::Local(x) => tl::write_boxed(x, out),
-            Self::Ringtone(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `NotifyPeer`
 #[repr(C, u32)]
 pub enum NotifyPeer {
@@ -3512,33 +2117,10 @@ pub enum NotifyPeer {
     NotifyCommunity(types::NotifyCommunity),
 }
 
-impl tl::Serializable for NotifyPeer {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotifyPeer(x) => tl::write_boxed(x, out),
-            Self::NotifyUsers => tl::unit(0xb4c8_3b4c, out),
-            Self::NotifyChats => tl::unit(0xc007_cec3, out),
-            Self::NotifyBroadcasts => tl::unit(0xd612_e8ef, out),
-            Self::NotifyForumTopic(x) => tl::write_boxed(x, out),
-            Self::NotifyCommunity(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `Null`
 pub enum Null {
     /// `null#56730bcc = Null;`
     Null,
-}
-
-impl tl::Serializable for Null {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Null => tl::unit(0x5673_0bcc, out),
-        }
-    }
 }
 
 /// `onrampAvailability#f9c84973 flags:# allowed:flags.0?true buy_allowed:flags.1?true country_code:string state:flags.2?string methods:Vector<OnrampMethodAvailability> = OnrampAvailability;`
@@ -3652,55 +2234,6 @@ pub enum PageBlock<'a> {
     Document(types::PageBlockDocument<'a>),
 }
 
-impl tl::Serializable for PageBlock<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Unsupported => tl::unit(0x1356_7e8a, out),
-            Self::Title(x) => tl::write_boxed(x, out),
-            Self::Subtitle(x) => tl::write_boxed(x, out),
-            Self::AuthorDate(x) => tl::write_boxed(*x, out),
-            Self::Header(x) => tl::write_boxed(x, out),
-            Self::Subheader(x) => tl::write_boxed(x, out),
-            Self::Paragraph(x) => tl::write_boxed(x, out),
-            Self::Preformatted(x) => tl::write_boxed(*x, out),
-            Self::Footer(x) => tl::write_boxed(x, out),
-            Self::Divider => tl::unit(0xdb20_b188, out),
-            Self::Anchor(x) => tl::write_boxed(x, out),
-            Self::List(x) => tl::write_boxed(x, out),
-            Self::Blockquote(x) => tl::write_boxed(*x, out),
-            Self::Pullquote(x) => tl::write_boxed(*x, out),
-            Self::Photo(x) => tl::write_boxed(*x, out),
-            Self::Video(x) => tl::write_boxed(x, out),
-            Self::Cover(x) => tl::write_boxed(*x, out),
-            Self::Embed(x) => tl::write_boxed(*x, out),
-            Self::EmbedPost(x) => tl::write_boxed(*x, out),
-            Self::Collage(x) => tl::write_boxed(x, out),
-            Self::Slideshow(x) => tl::write_boxed(x, out),
-            Self::Channel(x) => tl::write_boxed(x, out),
-            Self::Audio(x) => tl::write_boxed(x, out),
-            Self::Kicker(x) => tl::write_boxed(x, out),
-            Self::Table(x) => tl::write_boxed(*x, out),
-            Self::OrderedList(x) => tl::write_boxed(*x, out),
-            Self::Details(x) => tl::write_boxed(*x, out),
-            Self::RelatedArticles(x) => tl::write_boxed(*x, out),
-            Self::Map(x) => tl::write_boxed(*x, out),
-            Self::Heading1(x) => tl::write_boxed(x, out),
-            Self::Heading2(x) => tl::write_boxed(x, out),
-            Self::Heading3(x) => tl::write_boxed(x, out),
-            Self::Heading4(x) => tl::write_boxed(x, out),
-            Self::Heading5(x) => tl::write_boxed(x, out),
-            Self::Heading6(x) => tl::write_boxed(x, out),
-            Self::Math(x) => tl::write_boxed(x, out),
-            Self::Thinking(x) => tl::write_boxed(x, out),
-            Self::InputPageBlockMap(x) => tl::write_boxed(*x, out),
-            Self::BlockquoteBlocks(x) => tl::write_boxed(*x, out),
-            Self::ButtonRow(x) => tl::write_boxed(x, out),
-            Self::Document(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `pageButton#692a5488 flags:# text:RichText type:InlineButtonType style:flags.0?RichButtonStyle = PageButton;`
 pub type PageButton<'a> = tl::One<&'a types::PageButton<'a>>;
 
@@ -3716,16 +2249,6 @@ pub enum PageListItem<'a> {
     Blocks(types::PageListItemBlocks<'a>),
 }
 
-impl tl::Serializable for PageListItem<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Text(x) => tl::write_boxed(*x, out),
-            Self::Blocks(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `PageListOrderedItem`
 #[repr(C, u32)]
 pub enum PageListOrderedItem<'a> {
@@ -3733,16 +2256,6 @@ pub enum PageListOrderedItem<'a> {
     Text(&'a types::PageListOrderedItemText<'a>),
     /// `pageListOrderedItemBlocks#8ff2d5f0 flags:# checkbox:flags.0?true checked:flags.1?true num:flags.2?string blocks:Vector<PageBlock> value:flags.3?int type:flags.4?string = PageListOrderedItem;`
     Blocks(&'a types::PageListOrderedItemBlocks<'a>),
-}
-
-impl tl::Serializable for PageListOrderedItem<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Text(x) => tl::write_boxed(*x, out),
-            Self::Blocks(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `pageRelatedArticle#b390dc08 flags:# url:string webpage_id:long title:flags.0?string description:flags.1?string photo_id:flags.2?long author:flags.3?string published_date:flags.4?int = PageRelatedArticle;`
@@ -3765,17 +2278,6 @@ pub enum PaidReactionPrivacy<'a> {
     Peer(types::PaidReactionPrivacyPeer<'a>),
 }
 
-impl tl::Serializable for PaidReactionPrivacy<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Default => tl::unit(0x206a_d49e, out),
-            Self::Anonymous => tl::unit(0x1f0c_1ad9, out),
-            Self::Peer(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `passkey#98613ebf flags:# id:string name:string date:int software_emoji_id:flags.0?long last_usage_date:flags.1?int = Passkey;`
 pub type Passkey<'a> = tl::One<&'a types::Passkey<'a>>;
 
@@ -3786,16 +2288,6 @@ pub enum PasswordKdfAlgo<'a> {
     Unknown,
     /// `passwordKdfAlgoSHA256SHA256PBKDF2HMACSHA512iter100000SHA256ModPow#3a912d4a salt1:bytes salt2:bytes g:int p:bytes = PasswordKdfAlgo;`
     Sha256Sha256Pbkdf2Hmacsha512iter100000Sha256ModPow(&'a types::PasswordKdfAlgoSha256Sha256Pbkdf2Hmacsha512iter100000Sha256ModPow<'a>),
-}
-
-impl tl::Serializable for PasswordKdfAlgo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Unknown => tl::unit(0xd45a_b096, out),
-            Self::Sha256Sha256Pbkdf2Hmacsha512iter100000Sha256ModPow(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `paymentCharge#ea02c27e id:string provider_charge_id:string = PaymentCharge;`
@@ -3821,17 +2313,6 @@ pub enum Peer {
     Channel(types::PeerChannel),
 }
 
-impl tl::Serializable for Peer {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::User(x) => tl::write_boxed(x, out),
-            Self::Chat(x) => tl::write_boxed(x, out),
-            Self::Channel(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `peerBlocked#e8fd8014 peer_id:Peer date:int = PeerBlocked;`
 pub type PeerBlocked = tl::One<types::PeerBlocked>;
 
@@ -3846,17 +2327,6 @@ pub enum PeerColor<'a> {
     InputPeerColorCollectible(types::InputPeerColorCollectible),
 }
 
-impl tl::Serializable for PeerColor<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PeerColor(x) => tl::write_boxed(x, out),
-            Self::Collectible(x) => tl::write_boxed(*x, out),
-            Self::InputPeerColorCollectible(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `PeerLocated`
 #[repr(C, u32)]
 pub enum PeerLocated {
@@ -3864,16 +2334,6 @@ pub enum PeerLocated {
     PeerLocated(types::PeerLocated),
     /// `peerSelfLocated#f8ec284b expires:int = PeerLocated;`
     PeerSelfLocated(types::PeerSelfLocated),
-}
-
-impl tl::Serializable for PeerLocated {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PeerLocated(x) => tl::write_boxed(x, out),
-            Self::PeerSelfLocated(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `peerNotifySettings#99622c0c flags:# show_previews:flags.0?Bool silent:flags.1?Bool mute_until:flags.2?int ios_sound:flags.3?NotificationSound android_sound:flags.4?NotificationSound other_sound:flags.5?NotificationSound stories_muted:flags.6?Bool stories_hide_sender:flags.7?Bool stories_ios_sound:flags.8?NotificationSound stories_android_sound:flags.9?NotificationSound stories_other_sound:flags.10?NotificationSound = PeerNotifySettings;`
@@ -3905,20 +2365,6 @@ pub enum PhoneCall<'a> {
     Discarded(types::PhoneCallDiscarded<'a>),
 }
 
-impl tl::Serializable for PhoneCall<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty(x) => tl::write_boxed(x, out),
-            Self::Waiting(x) => tl::write_boxed(*x, out),
-            Self::Requested(x) => tl::write_boxed(*x, out),
-            Self::Accepted(x) => tl::write_boxed(*x, out),
-            Self::PhoneCall(x) => tl::write_boxed(*x, out),
-            Self::Discarded(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `PhoneCallDiscardReason`
 #[repr(C, u32)]
 pub enum PhoneCallDiscardReason<'a> {
@@ -3934,19 +2380,6 @@ pub enum PhoneCallDiscardReason<'a> {
     MigrateConferenceCall(types::PhoneCallDiscardReasonMigrateConferenceCall<'a>),
 }
 
-impl tl::Serializable for PhoneCallDiscardReason<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Missed => tl::unit(0x85e4_2301, out),
-            Self::Disconnect => tl::unit(0xe095_c1a0, out),
-            Self::Hangup => tl::unit(0x57ad_c690, out),
-            Self::Busy => tl::unit(0xfaf7_e8c9, out),
-            Self::MigrateConferenceCall(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `phoneCallProtocol#fc878fc8 flags:# udp_p2p:flags.0?true udp_reflector:flags.1?true min_layer:int max_layer:int library_versions:Vector<string> = PhoneCallProtocol;`
 pub type PhoneCallProtocol<'a> = tl::One<types::PhoneCallProtocol<'a>>;
 
@@ -3959,16 +2392,6 @@ pub enum PhoneConnection<'a> {
     Webrtc(&'a types::PhoneConnectionWebrtc<'a>),
 }
 
-impl tl::Serializable for PhoneConnection<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PhoneConnection(x) => tl::write_boxed(*x, out),
-            Self::Webrtc(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `Photo`
 #[repr(C, u32)]
 pub enum Photo<'a> {
@@ -3976,16 +2399,6 @@ pub enum Photo<'a> {
     Empty(types::PhotoEmpty),
     /// `photo#fb197a65 flags:# has_stickers:flags.0?true id:long access_hash:long file_reference:bytes date:int sizes:Vector<PhotoSize> video_sizes:flags.1?Vector<VideoSize> dc_id:int = Photo;`
     Photo(&'a types::Photo<'a>),
-}
-
-impl tl::Serializable for Photo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty(x) => tl::write_boxed(x, out),
-            Self::Photo(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `PhotoSize`
@@ -4005,20 +2418,6 @@ pub enum PhotoSize<'a> {
     PhotoPathSize(types::PhotoPathSize<'a>),
 }
 
-impl tl::Serializable for PhotoSize<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty(x) => tl::write_boxed(x, out),
-            Self::PhotoSize(x) => tl::write_boxed(x, out),
-            Self::PhotoCachedSize(x) => tl::write_boxed(*x, out),
-            Self::PhotoStrippedSize(x) => tl::write_boxed(x, out),
-            Self::Progressive(x) => tl::write_boxed(*x, out),
-            Self::PhotoPathSize(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `poll#966e2dbf id:long flags:# closed:flags.0?true public_voters:flags.1?true multiple_choice:flags.2?true quiz:flags.3?true open_answers:flags.6?true revoting_disabled:flags.7?true shuffle_answers:flags.8?true hide_results_until_close:flags.9?true creator:flags.10?true subscribers_only:flags.11?true question:TextWithEntities answers:Vector<PollAnswer> close_period:flags.4?int close_date:flags.5?int countries_iso2:flags.12?Vector<string> hash:long = Poll;`
 pub type Poll<'a> = tl::One<&'a types::Poll<'a>>;
 
@@ -4029,16 +2428,6 @@ pub enum PollAnswer<'a> {
     PollAnswer(&'a types::PollAnswer<'a>),
     /// `inputPollAnswer#199fed96 flags:# text:TextWithEntities media:flags.0?InputMedia = PollAnswer;`
     InputPollAnswer(&'a types::InputPollAnswer<'a>),
-}
-
-impl tl::Serializable for PollAnswer<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PollAnswer(x) => tl::write_boxed(*x, out),
-            Self::InputPollAnswer(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `pollAnswerVoters#3645230a flags:# chosen:flags.0?true correct:flags.1?true option:bytes voters:flags.2?int recent_voters:flags.2?Vector<Peer> = PollAnswerVoters;`
@@ -4062,16 +2451,6 @@ pub enum PostInteractionCounters {
     Story(types::PostInteractionCountersStory),
 }
 
-impl tl::Serializable for PostInteractionCounters {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Message(x) => tl::write_boxed(x, out),
-            Self::Story(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `premiumGiftCodeOption#257e962b flags:# users:int months:int store_product:flags.0?string store_quantity:flags.1?int currency:string amount:long = PremiumGiftCodeOption;`
 pub type PremiumGiftCodeOption<'a> = tl::One<&'a types::PremiumGiftCodeOption<'a>>;
 
@@ -4085,16 +2464,6 @@ pub enum PrepaidGiveaway {
     PrepaidGiveaway(types::PrepaidGiveaway),
     /// `prepaidStarsGiveaway#9a9d77e0 id:long stars:long quantity:int boosts:int date:int = PrepaidGiveaway;`
     PrepaidStarsGiveaway(types::PrepaidStarsGiveaway),
-}
-
-impl tl::Serializable for PrepaidGiveaway {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PrepaidGiveaway(x) => tl::write_boxed(x, out),
-            Self::PrepaidStarsGiveaway(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `PrivacyKey`
@@ -4130,28 +2499,6 @@ pub enum PrivacyKey {
     SavedMusic,
 }
 
-impl tl::Serializable for PrivacyKey {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StatusTimestamp => tl::unit(0xbc2e_ab30, out),
-            Self::ChatInvite => tl::unit(0x500e_6dfa, out),
-            Self::PhoneCall => tl::unit(0x3d66_2b7b, out),
-            Self::PhoneP2P => tl::unit(0x3949_1cc8, out),
-            Self::Forwards => tl::unit(0x69ec_56a3, out),
-            Self::ProfilePhoto => tl::unit(0x9615_1fed, out),
-            Self::PhoneNumber => tl::unit(0xd19a_e46d, out),
-            Self::AddedByPhone => tl::unit(0x42ff_d42b, out),
-            Self::VoiceMessages => tl::unit(0x0697_f414, out),
-            Self::About => tl::unit(0xa486_b761, out),
-            Self::Birthday => tl::unit(0x2000_a518, out),
-            Self::StarGiftsAutoSave => tl::unit(0x2ca4_fdf8, out),
-            Self::NoPaidMessages => tl::unit(0x17d3_48d2, out),
-            Self::SavedMusic => tl::unit(0xff7a_571b, out),
-        }
-    }
-}
-
 /// `PrivacyRule`
 #[repr(C, u32)]
 pub enum PrivacyRule<'a> {
@@ -4181,26 +2528,6 @@ pub enum PrivacyRule<'a> {
     PrivacyValueDisallowBots,
 }
 
-impl tl::Serializable for PrivacyRule<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PrivacyValueAllowContacts => tl::unit(0xfffe_1bac, out),
-            Self::PrivacyValueAllowAll => tl::unit(0x6542_7b82, out),
-            Self::PrivacyValueAllowUsers(x) => tl::write_boxed(x, out),
-            Self::PrivacyValueDisallowContacts => tl::unit(0xf888_fa1a, out),
-            Self::PrivacyValueDisallowAll => tl::unit(0x8b73_e763, out),
-            Self::PrivacyValueDisallowUsers(x) => tl::write_boxed(x, out),
-            Self::PrivacyValueAllowChatParticipants(x) => tl::write_boxed(x, out),
-            Self::PrivacyValueDisallowChatParticipants(x) => tl::write_boxed(x, out),
-            Self::PrivacyValueAllowCloseFriends => tl::unit(0xf7e8_d89b, out),
-            Self::PrivacyValueAllowPremium => tl::unit(0xece9_814b, out),
-            Self::PrivacyValueAllowBots => tl::unit(0x2146_1b5d, out),
-            Self::PrivacyValueDisallowBots => tl::unit(0xf6a5_f82f, out),
-        }
-    }
-}
-
 /// `ProfileTab`
 #[repr(u32)]
 pub enum ProfileTab {
@@ -4222,22 +2549,6 @@ pub enum ProfileTab {
     Gifs,
 }
 
-impl tl::Serializable for ProfileTab {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Posts => tl::unit(0xb98c_d696, out),
-            Self::Gifts => tl::unit(0x4d4b_d46a, out),
-            Self::Media => tl::unit(0x72c6_4955, out),
-            Self::Files => tl::unit(0xab33_9c00, out),
-            Self::Music => tl::unit(0x9f27_d26e, out),
-            Self::Voice => tl::unit(0xe477_092e, out),
-            Self::Links => tl::unit(0xd365_6499, out),
-            Self::Gifs => tl::unit(0xa2c0_f695, out),
-        }
-    }
-}
-
 /// `PublicForward`
 #[repr(C, u32)]
 pub enum PublicForward<'a> {
@@ -4245,16 +2556,6 @@ pub enum PublicForward<'a> {
     Message(types::PublicForwardMessage<'a>),
     /// `publicForwardStory#edf3add0 peer:Peer story:StoryItem = PublicForward;`
     Story(&'a types::PublicForwardStory<'a>),
-}
-
-impl tl::Serializable for PublicForward<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Message(x) => tl::write_boxed(x, out),
-            Self::Story(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `quickReply#0697102b shortcut_id:int shortcut:string top_message:int count:int = QuickReply;`
@@ -4273,18 +2574,6 @@ pub enum Reaction<'a> {
     Paid,
 }
 
-impl tl::Serializable for Reaction<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty => tl::unit(0x79f5_d419, out),
-            Self::Emoji(x) => tl::write_boxed(x, out),
-            Self::CustomEmoji(x) => tl::write_boxed(x, out),
-            Self::Paid => tl::unit(0x523d_a4eb, out),
-        }
-    }
-}
-
 /// `reactionCount#a3d1cb80 flags:# chosen_order:flags.0?int reaction:Reaction count:int = ReactionCount;`
 pub type ReactionCount<'a> = tl::One<&'a types::ReactionCount<'a>>;
 
@@ -4295,16 +2584,6 @@ pub enum ReactionNotificationsFrom {
     Contacts,
     /// `reactionNotificationsFromAll#4b9e22a0 = ReactionNotificationsFrom;`
     All,
-}
-
-impl tl::Serializable for ReactionNotificationsFrom {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Contacts => tl::unit(0xbac3_a61a, out),
-            Self::All => tl::unit(0x4b9e_22a0, out),
-        }
-    }
 }
 
 /// `reactionsNotifySettings#71e4ea58 flags:# messages_notify_from:flags.0?ReactionNotificationsFrom stories_notify_from:flags.1?ReactionNotificationsFrom poll_votes_notify_from:flags.2?ReactionNotificationsFrom sound:NotificationSound show_previews:Bool = ReactionsNotifySettings;`
@@ -4331,19 +2610,6 @@ pub enum RecentMeUrl<'a> {
     StickerSet(&'a types::RecentMeUrlStickerSet<'a>),
 }
 
-impl tl::Serializable for RecentMeUrl<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Unknown(x) => tl::write_boxed(x, out),
-            Self::User(x) => tl::write_boxed(x, out),
-            Self::Chat(x) => tl::write_boxed(x, out),
-            Self::ChatInvite(x) => tl::write_boxed(*x, out),
-            Self::StickerSet(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `recentStory#711d692d flags:# live:flags.0?true max_id:flags.1?int = RecentStory;`
 pub type RecentStory = tl::One<types::RecentStory>;
 
@@ -4358,18 +2624,6 @@ pub enum ReplyMarkup<'a> {
     ReplyKeyboardMarkup(&'a types::ReplyKeyboardMarkup<'a>),
     /// `replyInlineMarkup#b2b15770 flags:# force_reply:flags.5?true rows:Vector<KeyboardInlineButtonRow> = ReplyMarkup;`
     ReplyInlineMarkup(types::ReplyInlineMarkup<'a>),
-}
-
-impl tl::Serializable for ReplyMarkup<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ReplyKeyboardHide(x) => tl::write_boxed(x, out),
-            Self::ReplyKeyboardForceReply(x) => tl::write_boxed(x, out),
-            Self::ReplyKeyboardMarkup(x) => tl::write_boxed(*x, out),
-            Self::ReplyInlineMarkup(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `ReportReason`
@@ -4397,24 +2651,6 @@ pub enum ReportReason {
     InputReportReasonPersonalDetails,
 }
 
-impl tl::Serializable for ReportReason {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputReportReasonSpam => tl::unit(0x58db_cab8, out),
-            Self::InputReportReasonViolence => tl::unit(0x1e22_c78d, out),
-            Self::InputReportReasonPornography => tl::unit(0x2e59_d922, out),
-            Self::InputReportReasonChildAbuse => tl::unit(0xadf4_4ee3, out),
-            Self::InputReportReasonOther => tl::unit(0xc1e4_a2b1, out),
-            Self::InputReportReasonCopyright => tl::unit(0x9b89_f93a, out),
-            Self::InputReportReasonGeoIrrelevant => tl::unit(0xdbd4_feed, out),
-            Self::InputReportReasonFake => tl::unit(0xf5dd_d6e7, out),
-            Self::InputReportReasonIllegalDrugs => tl::unit(0x0a8e_b2be, out),
-            Self::InputReportReasonPersonalDetails => tl::unit(0x9ec7_863d, out),
-        }
-    }
-}
-
 /// `ReportResult`
 #[repr(C, u32)]
 pub enum ReportResult<'a> {
@@ -4424,17 +2660,6 @@ pub enum ReportResult<'a> {
     AddComment(types::ReportResultAddComment<'a>),
     /// `reportResultReported#8db33c4b = ReportResult;`
     Reported,
-}
-
-impl tl::Serializable for ReportResult<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ChooseOption(x) => tl::write_boxed(x, out),
-            Self::AddComment(x) => tl::write_boxed(x, out),
-            Self::Reported => tl::unit(0x8db3_3c4b, out),
-        }
-    }
 }
 
 /// `RequestPeerType`
@@ -4450,18 +2675,6 @@ pub enum RequestPeerType<'a> {
     CreateBot(&'a types::RequestPeerTypeCreateBot<'a>),
 }
 
-impl tl::Serializable for RequestPeerType<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::User(x) => tl::write_boxed(x, out),
-            Self::Chat(x) => tl::write_boxed(x, out),
-            Self::Broadcast(x) => tl::write_boxed(x, out),
-            Self::CreateBot(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `RequestedPeer`
 #[repr(C, u32)]
 pub enum RequestedPeer<'a> {
@@ -4473,17 +2686,6 @@ pub enum RequestedPeer<'a> {
     Channel(&'a types::RequestedPeerChannel<'a>),
 }
 
-impl tl::Serializable for RequestedPeer<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::User(x) => tl::write_boxed(*x, out),
-            Self::Chat(x) => tl::write_boxed(x, out),
-            Self::Channel(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `RequirementToContact`
 #[repr(C, u32)]
 pub enum RequirementToContact {
@@ -4493,17 +2695,6 @@ pub enum RequirementToContact {
     Premium,
     /// `requirementToContactPaidMessages#b4f67e93 stars_amount:long = RequirementToContact;`
     PaidMessages(types::RequirementToContactPaidMessages),
-}
-
-impl tl::Serializable for RequirementToContact {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty => tl::unit(0x050a_9839, out),
-            Self::Premium => tl::unit(0xe581_e4e9, out),
-            Self::PaidMessages(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `restrictionReason#d072acb4 platform:string reason:string text:string = RestrictionReason;`
@@ -4584,46 +2775,6 @@ pub enum RichText<'a> {
     TextTonAddress(&'a types::TextTonAddress<'a>),
 }
 
-impl tl::Serializable for RichText<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::TextEmpty => tl::unit(0xdc3d_824f, out),
-            Self::TextPlain(x) => tl::write_boxed(x, out),
-            Self::TextBold(x) => tl::write_boxed(*x, out),
-            Self::TextItalic(x) => tl::write_boxed(*x, out),
-            Self::TextUnderline(x) => tl::write_boxed(*x, out),
-            Self::TextStrike(x) => tl::write_boxed(*x, out),
-            Self::TextFixed(x) => tl::write_boxed(*x, out),
-            Self::TextUrl(x) => tl::write_boxed(*x, out),
-            Self::TextEmail(x) => tl::write_boxed(*x, out),
-            Self::TextConcat(x) => tl::write_boxed(x, out),
-            Self::TextSubscript(x) => tl::write_boxed(*x, out),
-            Self::TextSuperscript(x) => tl::write_boxed(*x, out),
-            Self::TextMarked(x) => tl::write_boxed(*x, out),
-            Self::TextPhone(x) => tl::write_boxed(*x, out),
-            Self::TextImage(x) => tl::write_boxed(x, out),
-            Self::TextAnchor(x) => tl::write_boxed(*x, out),
-            Self::TextMath(x) => tl::write_boxed(x, out),
-            Self::TextCustomEmoji(x) => tl::write_boxed(x, out),
-            Self::TextSpoiler(x) => tl::write_boxed(*x, out),
-            Self::TextMention(x) => tl::write_boxed(*x, out),
-            Self::TextHashtag(x) => tl::write_boxed(*x, out),
-            Self::TextBotCommand(x) => tl::write_boxed(*x, out),
-            Self::TextCashtag(x) => tl::write_boxed(*x, out),
-            Self::TextAutoUrl(x) => tl::write_boxed(*x, out),
-            Self::TextAutoEmail(x) => tl::write_boxed(*x, out),
-            Self::TextAutoPhone(x) => tl::write_boxed(*x, out),
-            Self::TextBankCard(x) => tl::write_boxed(*x, out),
-            Self::TextMentionName(x) => tl::write_boxed(*x, out),
-            Self::TextDate(x) => tl::write_boxed(*x, out),
-            Self::TextDiff(x) => tl::write_boxed(*x, out),
-            Self::TextButton(x) => tl::write_boxed(*x, out),
-            Self::TextTonAddress(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `savedPhoneContact#1142bd56 phone:string first_name:string last_name:string date:int = SavedContact;`
 pub type SavedContact<'a> = tl::One<&'a types::SavedPhoneContact<'a>>;
 
@@ -4634,16 +2785,6 @@ pub enum SavedDialog<'a> {
     SavedDialog(types::SavedDialog),
     /// `monoForumDialog#64407ea7 flags:# unread_mark:flags.3?true nopaid_messages_exception:flags.4?true peer:Peer top_message:int read_inbox_max_id:int read_outbox_max_id:int unread_count:int unread_reactions_count:int draft:flags.1?DraftMessage = SavedDialog;`
     MonoForumDialog(&'a types::MonoForumDialog<'a>),
-}
-
-impl tl::Serializable for SavedDialog<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SavedDialog(x) => tl::write_boxed(x, out),
-            Self::MonoForumDialog(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `savedReactionTag#cb6ff828 flags:# reaction:Reaction title:flags.0?string count:int = SavedReactionTag;`
@@ -4676,16 +2817,6 @@ pub enum SecureFile<'a> {
     SecureFile(&'a types::SecureFile<'a>),
 }
 
-impl tl::Serializable for SecureFile<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty => tl::unit(0x6419_9744, out),
-            Self::SecureFile(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `SecurePasswordKdfAlgo`
 #[repr(C, u32)]
 pub enum SecurePasswordKdfAlgo<'a> {
@@ -4697,17 +2828,6 @@ pub enum SecurePasswordKdfAlgo<'a> {
     Sha512(types::SecurePasswordKdfAlgoSha512<'a>),
 }
 
-impl tl::Serializable for SecurePasswordKdfAlgo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Unknown => tl::unit(0x004a_8537, out),
-            Self::Pbkdf2Hmacsha512iter100000(x) => tl::write_boxed(x, out),
-            Self::Sha512(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `SecurePlainData`
 #[repr(C, u32)]
 pub enum SecurePlainData<'a> {
@@ -4717,16 +2837,6 @@ pub enum SecurePlainData<'a> {
     SecurePlainEmail(types::SecurePlainEmail<'a>),
 }
 
-impl tl::Serializable for SecurePlainData<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SecurePlainPhone(x) => tl::write_boxed(x, out),
-            Self::SecurePlainEmail(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `SecureRequiredType`
 #[repr(C, u32)]
 pub enum SecureRequiredType<'a> {
@@ -4734,16 +2844,6 @@ pub enum SecureRequiredType<'a> {
     SecureRequiredType(types::SecureRequiredType),
     /// `secureRequiredTypeOneOf#027477b4 types:Vector<SecureRequiredType> = SecureRequiredType;`
     OneOf(types::SecureRequiredTypeOneOf<'a>),
-}
-
-impl tl::Serializable for SecureRequiredType<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SecureRequiredType(x) => tl::write_boxed(x, out),
-            Self::OneOf(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `secureSecretSettings#1527bcac secure_algo:SecurePasswordKdfAlgo secure_secret:bytes secure_secret_id:long = SecureSecretSettings;`
@@ -4773,23 +2873,6 @@ pub enum SecureValueError<'a> {
     TranslationFile(&'a types::SecureValueErrorTranslationFile<'a>),
     /// `secureValueErrorTranslationFiles#34636dd8 type:SecureValueType file_hash:Vector<bytes> text:string = SecureValueError;`
     TranslationFiles(&'a types::SecureValueErrorTranslationFiles<'a>),
-}
-
-impl tl::Serializable for SecureValueError<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Data(x) => tl::write_boxed(*x, out),
-            Self::FrontSide(x) => tl::write_boxed(*x, out),
-            Self::ReverseSide(x) => tl::write_boxed(*x, out),
-            Self::Selfie(x) => tl::write_boxed(*x, out),
-            Self::File(x) => tl::write_boxed(*x, out),
-            Self::Files(x) => tl::write_boxed(*x, out),
-            Self::SecureValueError(x) => tl::write_boxed(*x, out),
-            Self::TranslationFile(x) => tl::write_boxed(*x, out),
-            Self::TranslationFiles(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `secureValueHash#ed1ecdb0 type:SecureValueType hash:bytes = SecureValueHash;`
@@ -4824,27 +2907,6 @@ pub enum SecureValueType {
     Phone,
     /// `secureValueTypeEmail#8e3ca7ee = SecureValueType;`
     Email,
-}
-
-impl tl::Serializable for SecureValueType {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PersonalDetails => tl::unit(0x9d2a_81e3, out),
-            Self::Passport => tl::unit(0x3dac_6a00, out),
-            Self::DriverLicense => tl::unit(0x06e4_25c4, out),
-            Self::IdentityCard => tl::unit(0xa0d0_744b, out),
-            Self::InternalPassport => tl::unit(0x99a4_8f23, out),
-            Self::Address => tl::unit(0xcbe3_1e26, out),
-            Self::UtilityBill => tl::unit(0xfc36_954e, out),
-            Self::BankStatement => tl::unit(0x8913_7c0d, out),
-            Self::RentalAgreement => tl::unit(0x8b88_3488, out),
-            Self::PassportRegistration => tl::unit(0x99e3_806a, out),
-            Self::TemporaryRegistration => tl::unit(0xea02_ec33, out),
-            Self::Phone => tl::unit(0xb320_aadb, out),
-            Self::Email => tl::unit(0x8e3c_a7ee, out),
-        }
-    }
 }
 
 /// `sendAsPeer#b81c7034 flags:# premium_required:flags.0?true peer:Peer = SendAsPeer;`
@@ -4899,36 +2961,6 @@ pub enum SendMessageAction<'a> {
     SendMessageStopDraftAction(types::SendMessageStopDraftAction),
 }
 
-impl tl::Serializable for SendMessageAction<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SendMessageTypingAction => tl::unit(0x16bf_744e, out),
-            Self::SendMessageCancelAction => tl::unit(0xfd5e_c8f5, out),
-            Self::SendMessageRecordVideoAction => tl::unit(0xa187_d66f, out),
-            Self::SendMessageUploadVideoAction(x) => tl::write_boxed(x, out),
-            Self::SendMessageRecordAudioAction => tl::unit(0xd52f_73f7, out),
-            Self::SendMessageUploadAudioAction(x) => tl::write_boxed(x, out),
-            Self::SendMessageUploadPhotoAction(x) => tl::write_boxed(x, out),
-            Self::SendMessageUploadDocumentAction(x) => tl::write_boxed(x, out),
-            Self::SendMessageGeoLocationAction => tl::unit(0x176f_8ba1, out),
-            Self::SendMessageChooseContactAction => tl::unit(0x628c_bc6f, out),
-            Self::SendMessageGamePlayAction => tl::unit(0xdd6a_8f48, out),
-            Self::SendMessageRecordRoundAction => tl::unit(0x88f2_7fbc, out),
-            Self::SendMessageUploadRoundAction(x) => tl::write_boxed(x, out),
-            Self::SpeakingInGroupCallAction => tl::unit(0xd92c_2285, out),
-            Self::SendMessageHistoryImportAction(x) => tl::write_boxed(x, out),
-            Self::SendMessageChooseStickerAction => tl::unit(0xb05a_c6b1, out),
-            Self::SendMessageEmojiInteraction(x) => tl::write_boxed(*x, out),
-            Self::SendMessageEmojiInteractionSeen(x) => tl::write_boxed(x, out),
-            Self::SendMessageTextDraftAction(x) => tl::write_boxed(*x, out),
-            Self::InputSendMessageRichMessageDraftAction(x) => tl::write_boxed(x, out),
-            Self::SendMessageRichMessageDraftAction(x) => tl::write_boxed(x, out),
-            Self::SendMessageStopDraftAction(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `shippingOption#b6213cdf id:string title:string prices:Vector<LabeledPrice> = ShippingOption;`
 pub type ShippingOption<'a> = tl::One<&'a types::ShippingOption<'a>>;
 
@@ -4953,16 +2985,6 @@ pub enum StarGift<'a> {
     Unique(&'a types::StarGiftUnique<'a>),
 }
 
-impl tl::Serializable for StarGift<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StarGift(x) => tl::write_boxed(*x, out),
-            Self::Unique(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `starGiftActiveAuctionState#d31bc45d gift:StarGift state:StarGiftAuctionState user_state:StarGiftAuctionUserState = StarGiftActiveAuctionState;`
 pub type StarGiftActiveAuctionState<'a> = tl::One<&'a types::StarGiftActiveAuctionState<'a>>;
 
@@ -4979,18 +3001,6 @@ pub enum StarGiftAttribute<'a> {
     OriginalDetails(&'a types::StarGiftAttributeOriginalDetails<'a>),
 }
 
-impl tl::Serializable for StarGiftAttribute<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Model(x) => tl::write_boxed(*x, out),
-            Self::Pattern(x) => tl::write_boxed(*x, out),
-            Self::Backdrop(x) => tl::write_boxed(*x, out),
-            Self::OriginalDetails(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `starGiftAttributeCounter#2eb1b658 attribute:StarGiftAttributeId count:int = StarGiftAttributeCounter;`
 pub type StarGiftAttributeCounter = tl::One<types::StarGiftAttributeCounter>;
 
@@ -5003,17 +3013,6 @@ pub enum StarGiftAttributeId {
     Pattern(types::StarGiftAttributeIdPattern),
     /// `starGiftAttributeIdBackdrop#1f01c757 backdrop_id:int = StarGiftAttributeId;`
     Backdrop(types::StarGiftAttributeIdBackdrop),
-}
-
-impl tl::Serializable for StarGiftAttributeId {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Model(x) => tl::write_boxed(x, out),
-            Self::Pattern(x) => tl::write_boxed(x, out),
-            Self::Backdrop(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `StarGiftAttributeRarity`
@@ -5031,19 +3030,6 @@ pub enum StarGiftAttributeRarity {
     Legendary,
 }
 
-impl tl::Serializable for StarGiftAttributeRarity {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StarGiftAttributeRarity(x) => tl::write_boxed(x, out),
-            Self::Uncommon => tl::unit(0xdbce_6389, out),
-            Self::Rare => tl::unit(0xf08d_516b, out),
-            Self::Epic => tl::unit(0x78fb_f3a8, out),
-            Self::Legendary => tl::unit(0xcef7_e7a8, out),
-        }
-    }
-}
-
 /// `starGiftAuctionAcquiredGift#42b00348 flags:# name_hidden:flags.0?true peer:Peer date:int bid_amount:long round:int pos:int message:flags.1?TextWithEntities gift_num:flags.2?int = StarGiftAuctionAcquiredGift;`
 pub type StarGiftAuctionAcquiredGift<'a> = tl::One<&'a types::StarGiftAuctionAcquiredGift<'a>>;
 
@@ -5056,16 +3042,6 @@ pub enum StarGiftAuctionRound {
     Extendable(types::StarGiftAuctionRoundExtendable),
 }
 
-impl tl::Serializable for StarGiftAuctionRound {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StarGiftAuctionRound(x) => tl::write_boxed(x, out),
-            Self::Extendable(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `StarGiftAuctionState`
 #[repr(C, u32)]
 pub enum StarGiftAuctionState<'a> {
@@ -5075,17 +3051,6 @@ pub enum StarGiftAuctionState<'a> {
     StarGiftAuctionState(&'a types::StarGiftAuctionState<'a>),
     /// `starGiftAuctionStateFinished#972dabbf flags:# start_date:int end_date:int average_price:long listed_count:flags.0?int fragment_listed_count:flags.1?int fragment_listed_url:flags.1?string = StarGiftAuctionState;`
     Finished(&'a types::StarGiftAuctionStateFinished<'a>),
-}
-
-impl tl::Serializable for StarGiftAuctionState<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0xfe33_3952, out),
-            Self::StarGiftAuctionState(x) => tl::write_boxed(*x, out),
-            Self::Finished(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `starGiftAuctionUserState#2eeed1c4 flags:# returned:flags.1?true bid_amount:flags.0?long bid_date:flags.0?int min_bid_amount:flags.0?long bid_peer:flags.0?Peer acquired_count:int = StarGiftAuctionUserState;`
@@ -5110,16 +3075,6 @@ pub enum StarsAmount {
     StarsAmount(types::StarsAmount),
     /// `starsTonAmount#74aee3e0 amount:long = StarsAmount;`
     StarsTonAmount(types::StarsTonAmount),
-}
-
-impl tl::Serializable for StarsAmount {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StarsAmount(x) => tl::write_boxed(x, out),
-            Self::StarsTonAmount(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `starsGiftOption#5e0589f1 flags:# extended:flags.1?true stars:long store_product:flags.0?string currency:string amount:long = StarsGiftOption;`
@@ -5170,22 +3125,6 @@ pub enum StarsTransactionPeer {
     Api,
 }
 
-impl tl::Serializable for StarsTransactionPeer {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Unsupported => tl::unit(0x95f2_bfe4, out),
-            Self::AppStore => tl::unit(0xb457_b375, out),
-            Self::PlayMarket => tl::unit(0x7b56_0a0b, out),
-            Self::PremiumBot => tl::unit(0x250d_baf8, out),
-            Self::Fragment => tl::unit(0xe92f_d902, out),
-            Self::StarsTransactionPeer(x) => tl::write_boxed(x, out),
-            Self::Ads => tl::unit(0x6068_2812, out),
-            Self::Api => tl::unit(0xf967_7aad, out),
-        }
-    }
-}
-
 /// `statsAbsValueAndPrev#cb43acde current:double previous:double = StatsAbsValueAndPrev;`
 pub type StatsAbsValueAndPrev = tl::One<types::StatsAbsValueAndPrev>;
 
@@ -5201,17 +3140,6 @@ pub enum StatsGraph<'a> {
     Error(types::StatsGraphError<'a>),
     /// `statsGraph#8ea464b6 flags:# json:DataJSON zoom_token:flags.0?string = StatsGraph;`
     StatsGraph(types::StatsGraph<'a>),
-}
-
-impl tl::Serializable for StatsGraph<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Async(x) => tl::write_boxed(x, out),
-            Self::Error(x) => tl::write_boxed(x, out),
-            Self::StatsGraph(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `statsGroupTopAdmin#d7584c87 user_id:long deleted:int kicked:int banned:int = StatsGroupTopAdmin;`
@@ -5251,18 +3179,6 @@ pub enum StickerSetCovered<'a> {
     StickerSetNoCovered(types::StickerSetNoCovered<'a>),
 }
 
-impl tl::Serializable for StickerSetCovered<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StickerSetCovered(x) => tl::write_boxed(x, out),
-            Self::StickerSetMultiCovered(x) => tl::write_boxed(x, out),
-            Self::StickerSetFullCovered(x) => tl::write_boxed(*x, out),
-            Self::StickerSetNoCovered(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `storiesStealthMode#712e27fd flags:# active_until_date:flags.0?int cooldown_until_date:flags.1?int = StoriesStealthMode;`
 pub type StoriesStealthMode = tl::One<types::StoriesStealthMode>;
 
@@ -5283,17 +3199,6 @@ pub enum StoryItem<'a> {
     StoryItem(&'a types::StoryItem<'a>),
 }
 
-impl tl::Serializable for StoryItem<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Deleted(x) => tl::write_boxed(x, out),
-            Self::Skipped(x) => tl::write_boxed(x, out),
-            Self::StoryItem(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `StoryReaction`
 #[repr(C, u32)]
 pub enum StoryReaction<'a> {
@@ -5305,17 +3210,6 @@ pub enum StoryReaction<'a> {
     PublicRepost(&'a types::StoryReactionPublicRepost<'a>),
 }
 
-impl tl::Serializable for StoryReaction<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StoryReaction(x) => tl::write_boxed(*x, out),
-            Self::PublicForward(x) => tl::write_boxed(x, out),
-            Self::PublicRepost(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `StoryView`
 #[repr(C, u32)]
 pub enum StoryView<'a> {
@@ -5325,17 +3219,6 @@ pub enum StoryView<'a> {
     PublicForward(types::StoryViewPublicForward<'a>),
     /// `storyViewPublicRepost#bd74cf49 flags:# blocked:flags.0?true blocked_my_stories_from:flags.1?true peer_id:Peer story:StoryItem = StoryView;`
     PublicRepost(&'a types::StoryViewPublicRepost<'a>),
-}
-
-impl tl::Serializable for StoryView<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StoryView(x) => tl::write_boxed(x, out),
-            Self::PublicForward(x) => tl::write_boxed(x, out),
-            Self::PublicRepost(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `storyViews#8d595cd6 flags:# has_viewers:flags.1?true views_count:int forwards_count:flags.2?int reactions:flags.3?Vector<ReactionCount> reactions_count:flags.4?int recent_viewers:flags.0?Vector<long> = StoryViews;`
@@ -5405,24 +3288,6 @@ pub enum TopPeerCategory {
     BotsGuestChat,
 }
 
-impl tl::Serializable for TopPeerCategory {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::BotsPm => tl::unit(0xab66_1b5b, out),
-            Self::BotsInline => tl::unit(0x1486_77e2, out),
-            Self::Correspondents => tl::unit(0x0637_b7ed, out),
-            Self::Groups => tl::unit(0xbd17_a14a, out),
-            Self::Channels => tl::unit(0x161d_9628, out),
-            Self::PhoneCalls => tl::unit(0x1e76_a78c, out),
-            Self::ForwardUsers => tl::unit(0xa840_6ca9, out),
-            Self::ForwardChats => tl::unit(0xfbee_c0f0, out),
-            Self::BotsApp => tl::unit(0xfd9e_7bec, out),
-            Self::BotsGuestChat => tl::unit(0x6c24_f3dd, out),
-        }
-    }
-}
-
 /// `topPeerCategoryPeers#fb834291 category:TopPeerCategory count:int peers:Vector<TopPeer> = TopPeerCategoryPeers;`
 pub type TopPeerCategoryPeers<'a> = tl::One<types::TopPeerCategoryPeers<'a>>;
 
@@ -5430,15 +3295,6 @@ pub type TopPeerCategoryPeers<'a> = tl::One<types::TopPeerCategoryPeers<'a>>;
 pub enum True {
     /// `true#3fedd339 = True;`
     True,
-}
-
-impl tl::Serializable for True {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::True => tl::unit(0x3fed_d339, out),
-        }
-    }
 }
 
 /// `Update`
@@ -5786,184 +3642,6 @@ pub enum Update<'a> {
     WalletTonConnectPendingDisconnect(types::UpdateWalletTonConnectPendingDisconnect<'a>),
 }
 
-impl tl::Serializable for Update<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NewMessage(x) => tl::write_boxed(x, out),
-            Self::MessageId(x) => tl::write_boxed(x, out),
-            Self::DeleteMessages(x) => tl::write_boxed(x, out),
-            Self::UserTyping(x) => tl::write_boxed(*x, out),
-            Self::ChatUserTyping(x) => tl::write_boxed(*x, out),
-            Self::ChatParticipants(x) => tl::write_boxed(*x, out),
-            Self::UserStatus(x) => tl::write_boxed(x, out),
-            Self::UserName(x) => tl::write_boxed(*x, out),
-            Self::NewAuthorization(x) => tl::write_boxed(*x, out),
-            Self::NewEncryptedMessage(x) => tl::write_boxed(*x, out),
-            Self::EncryptedChatTyping(x) => tl::write_boxed(x, out),
-            Self::Encryption(x) => tl::write_boxed(*x, out),
-            Self::EncryptedMessagesRead(x) => tl::write_boxed(x, out),
-            Self::ChatParticipantAdd(x) => tl::write_boxed(x, out),
-            Self::ChatParticipantDelete(x) => tl::write_boxed(x, out),
-            Self::DcOptions(x) => tl::write_boxed(x, out),
-            Self::NotifySettings(x) => tl::write_boxed(*x, out),
-            Self::ServiceNotification(x) => tl::write_boxed(*x, out),
-            Self::Privacy(x) => tl::write_boxed(x, out),
-            Self::UserPhone(x) => tl::write_boxed(x, out),
-            Self::ReadHistoryInbox(x) => tl::write_boxed(*x, out),
-            Self::ReadHistoryOutbox(x) => tl::write_boxed(x, out),
-            Self::WebPage(x) => tl::write_boxed(*x, out),
-            Self::ReadMessagesContents(x) => tl::write_boxed(x, out),
-            Self::ChannelTooLong(x) => tl::write_boxed(x, out),
-            Self::Channel(x) => tl::write_boxed(x, out),
-            Self::NewChannelMessage(x) => tl::write_boxed(x, out),
-            Self::ReadChannelInbox(x) => tl::write_boxed(x, out),
-            Self::DeleteChannelMessages(x) => tl::write_boxed(x, out),
-            Self::ChannelMessageViews(x) => tl::write_boxed(x, out),
-            Self::ChatParticipantAdmin(x) => tl::write_boxed(x, out),
-            Self::NewStickerSet(x) => tl::write_boxed(x, out),
-            Self::StickerSetsOrder(x) => tl::write_boxed(x, out),
-            Self::StickerSets(x) => tl::write_boxed(x, out),
-            Self::SavedGifs => tl::unit(0x9375_341e, out),
-            Self::BotInlineQuery(x) => tl::write_boxed(*x, out),
-            Self::BotInlineSend(x) => tl::write_boxed(*x, out),
-            Self::EditChannelMessage(x) => tl::write_boxed(x, out),
-            Self::BotCallbackQuery(x) => tl::write_boxed(*x, out),
-            Self::EditMessage(x) => tl::write_boxed(x, out),
-            Self::InlineBotCallbackQuery(x) => tl::write_boxed(*x, out),
-            Self::ReadChannelOutbox(x) => tl::write_boxed(x, out),
-            Self::DraftMessage(x) => tl::write_boxed(*x, out),
-            Self::ReadFeaturedStickers => tl::unit(0x571d_2742, out),
-            Self::RecentStickers => tl::unit(0x9a42_2c20, out),
-            Self::Config => tl::unit(0xa229_dd06, out),
-            Self::PtsChanged => tl::unit(0x3354_678f, out),
-            Self::ChannelWebPage(x) => tl::write_boxed(*x, out),
-            Self::DialogPinned(x) => tl::write_boxed(*x, out),
-            Self::PinnedDialogs(x) => tl::write_boxed(x, out),
-            Self::BotWebhookJson(x) => tl::write_boxed(x, out),
-            Self::BotWebhookJsonquery(x) => tl::write_boxed(x, out),
-            Self::BotShippingQuery(x) => tl::write_boxed(*x, out),
-            Self::BotPrecheckoutQuery(x) => tl::write_boxed(*x, out),
-            Self::PhoneCall(x) => tl::write_boxed(*x, out),
-            Self::LangPackTooLong(x) => tl::write_boxed(x, out),
-            Self::LangPack(x) => tl::write_boxed(x, out),
-            Self::FavedStickers => tl::unit(0xe511_996d, out),
-            Self::ChannelReadMessagesContents(x) => tl::write_boxed(*x, out),
-            Self::ContactsReset => tl::unit(0x7084_a7be, out),
-            Self::ChannelAvailableMessages(x) => tl::write_boxed(x, out),
-            Self::DialogUnreadMark(x) => tl::write_boxed(*x, out),
-            Self::MessagePoll(x) => tl::write_boxed(*x, out),
-            Self::ChatDefaultBannedRights(x) => tl::write_boxed(*x, out),
-            Self::FolderPeers(x) => tl::write_boxed(x, out),
-            Self::PeerSettings(x) => tl::write_boxed(x, out),
-            Self::PeerLocated(x) => tl::write_boxed(x, out),
-            Self::NewScheduledMessage(x) => tl::write_boxed(x, out),
-            Self::DeleteScheduledMessages(x) => tl::write_boxed(*x, out),
-            Self::Theme(x) => tl::write_boxed(x, out),
-            Self::GeoLiveViewed(x) => tl::write_boxed(x, out),
-            Self::LoginToken => tl::unit(0x564f_e691, out),
-            Self::MessagePollVote(x) => tl::write_boxed(*x, out),
-            Self::DialogFilter(x) => tl::write_boxed(x, out),
-            Self::DialogFilterOrder(x) => tl::write_boxed(x, out),
-            Self::DialogFilters => tl::unit(0x3504_914f, out),
-            Self::PhoneCallSignalingData(x) => tl::write_boxed(x, out),
-            Self::ChannelMessageForwards(x) => tl::write_boxed(x, out),
-            Self::ReadChannelDiscussionInbox(x) => tl::write_boxed(*x, out),
-            Self::ReadChannelDiscussionOutbox(x) => tl::write_boxed(x, out),
-            Self::PeerBlocked(x) => tl::write_boxed(x, out),
-            Self::ChannelUserTyping(x) => tl::write_boxed(*x, out),
-            Self::PinnedMessages(x) => tl::write_boxed(*x, out),
-            Self::PinnedChannelMessages(x) => tl::write_boxed(*x, out),
-            Self::Chat(x) => tl::write_boxed(x, out),
-            Self::GroupCallParticipants(x) => tl::write_boxed(*x, out),
-            Self::GroupCall(x) => tl::write_boxed(*x, out),
-            Self::PeerHistoryTtl(x) => tl::write_boxed(x, out),
-            Self::ChatParticipant(x) => tl::write_boxed(*x, out),
-            Self::ChannelParticipant(x) => tl::write_boxed(*x, out),
-            Self::BotStopped(x) => tl::write_boxed(x, out),
-            Self::GroupCallConnection(x) => tl::write_boxed(x, out),
-            Self::BotCommands(x) => tl::write_boxed(*x, out),
-            Self::PendingJoinRequests(x) => tl::write_boxed(*x, out),
-            Self::BotChatInviteRequester(x) => tl::write_boxed(*x, out),
-            Self::MessageReactions(x) => tl::write_boxed(*x, out),
-            Self::AttachMenuBots => tl::unit(0x17b7_a20b, out),
-            Self::WebViewResultSent(x) => tl::write_boxed(x, out),
-            Self::BotMenuButton(x) => tl::write_boxed(*x, out),
-            Self::SavedRingtones => tl::unit(0x74d8_be99, out),
-            Self::TranscribedAudio(x) => tl::write_boxed(*x, out),
-            Self::ReadFeaturedEmojiStickers => tl::unit(0xfb4c_496c, out),
-            Self::UserEmojiStatus(x) => tl::write_boxed(x, out),
-            Self::RecentEmojiStatuses => tl::unit(0x30f4_43db, out),
-            Self::RecentReactions => tl::unit(0x6f78_63f4, out),
-            Self::MoveStickerSetToTop(x) => tl::write_boxed(x, out),
-            Self::MessageExtendedMedia(x) => tl::write_boxed(*x, out),
-            Self::User(x) => tl::write_boxed(x, out),
-            Self::AutoSaveSettings => tl::unit(0xec05_b097, out),
-            Self::Story(x) => tl::write_boxed(*x, out),
-            Self::ReadStories(x) => tl::write_boxed(x, out),
-            Self::StoryId(x) => tl::write_boxed(x, out),
-            Self::StoriesStealthMode(x) => tl::write_boxed(x, out),
-            Self::SentStoryReaction(x) => tl::write_boxed(*x, out),
-            Self::BotChatBoost(x) => tl::write_boxed(x, out),
-            Self::ChannelViewForumAsMessages(x) => tl::write_boxed(x, out),
-            Self::PeerWallpaper(x) => tl::write_boxed(x, out),
-            Self::BotMessageReaction(x) => tl::write_boxed(*x, out),
-            Self::BotMessageReactions(x) => tl::write_boxed(*x, out),
-            Self::SavedDialogPinned(x) => tl::write_boxed(x, out),
-            Self::PinnedSavedDialogs(x) => tl::write_boxed(x, out),
-            Self::SavedReactionTags => tl::unit(0x39c6_7432, out),
-            Self::SmsJob(x) => tl::write_boxed(x, out),
-            Self::QuickReplies(x) => tl::write_boxed(x, out),
-            Self::NewQuickReply(x) => tl::write_boxed(x, out),
-            Self::DeleteQuickReply(x) => tl::write_boxed(x, out),
-            Self::QuickReplyMessage(x) => tl::write_boxed(x, out),
-            Self::DeleteQuickReplyMessages(x) => tl::write_boxed(x, out),
-            Self::BotBusinessConnect(x) => tl::write_boxed(x, out),
-            Self::BotNewBusinessMessage(x) => tl::write_boxed(*x, out),
-            Self::BotEditBusinessMessage(x) => tl::write_boxed(*x, out),
-            Self::BotDeleteBusinessMessage(x) => tl::write_boxed(*x, out),
-            Self::NewStoryReaction(x) => tl::write_boxed(*x, out),
-            Self::StarsBalance(x) => tl::write_boxed(x, out),
-            Self::BusinessBotCallbackQuery(x) => tl::write_boxed(*x, out),
-            Self::StarsRevenueStatus(x) => tl::write_boxed(x, out),
-            Self::BotPurchasedPaidMedia(x) => tl::write_boxed(x, out),
-            Self::PaidReactionPrivacy(x) => tl::write_boxed(x, out),
-            Self::SentPhoneCode(x) => tl::write_boxed(x, out),
-            Self::GroupCallChainBlocks(x) => tl::write_boxed(*x, out),
-            Self::ReadMonoForumInbox(x) => tl::write_boxed(x, out),
-            Self::ReadMonoForumOutbox(x) => tl::write_boxed(x, out),
-            Self::MonoForumNoPaidException(x) => tl::write_boxed(x, out),
-            Self::GroupCallMessage(x) => tl::write_boxed(x, out),
-            Self::GroupCallEncryptedMessage(x) => tl::write_boxed(*x, out),
-            Self::PinnedForumTopic(x) => tl::write_boxed(x, out),
-            Self::PinnedForumTopics(x) => tl::write_boxed(x, out),
-            Self::DeleteGroupCallMessages(x) => tl::write_boxed(*x, out),
-            Self::StarGiftAuctionState(x) => tl::write_boxed(x, out),
-            Self::StarGiftAuctionUserState(x) => tl::write_boxed(x, out),
-            Self::EmojiGameInfo(x) => tl::write_boxed(x, out),
-            Self::StarGiftCraftFail => tl::unit(0xac07_2444, out),
-            Self::ChatParticipantRank(x) => tl::write_boxed(*x, out),
-            Self::ManagedBot(x) => tl::write_boxed(x, out),
-            Self::BotGuestChatQuery(x) => tl::write_boxed(*x, out),
-            Self::AiComposeTones => tl::unit(0x8c0f_91fb, out),
-            Self::JoinChatWebViewDecision(x) => tl::write_boxed(*x, out),
-            Self::NewBotConnection(x) => tl::write_boxed(*x, out),
-            Self::WebBrowserSettings(x) => tl::write_boxed(x, out),
-            Self::WebBrowserException(x) => tl::write_boxed(x, out),
-            Self::NewEphemeralMessage(x) => tl::write_boxed(x, out),
-            Self::DeleteEphemeralMessages(x) => tl::write_boxed(x, out),
-            Self::EditEphemeralMessage(x) => tl::write_boxed(x, out),
-            Self::EphemeralBotCallbackQuery(x) => tl::write_boxed(*x, out),
-            Self::BotStarsSubscription(x) => tl::write_boxed(x, out),
-            Self::WalletState(x) => tl::write_boxed(x, out),
-            Self::SentWalletTransaction(x) => tl::write_boxed(x, out),
-            Self::WalletGaslessInfo(x) => tl::write_boxed(*x, out),
-            Self::WalletTonConnectSession(x) => tl::write_boxed(x, out),
-            Self::WalletTonConnectPendingDisconnect(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `Updates`
 #[repr(C, u32)]
 pub enum Updates<'a> {
@@ -5983,21 +3661,6 @@ pub enum Updates<'a> {
     UpdateShortSentMessage(&'a types::UpdateShortSentMessage<'a>),
 }
 
-impl tl::Serializable for Updates<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::TooLong => tl::unit(0xe317_af7e, out),
-            Self::UpdateShortMessage(x) => tl::write_boxed(*x, out),
-            Self::UpdateShortChatMessage(x) => tl::write_boxed(*x, out),
-            Self::UpdateShort(x) => tl::write_boxed(*x, out),
-            Self::Combined(x) => tl::write_boxed(*x, out),
-            Self::Updates(x) => tl::write_boxed(*x, out),
-            Self::UpdateShortSentMessage(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `UrlAuthResult`
 #[repr(C, u32)]
 pub enum UrlAuthResult<'a> {
@@ -6009,17 +3672,6 @@ pub enum UrlAuthResult<'a> {
     Default,
 }
 
-impl tl::Serializable for UrlAuthResult<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Request(x) => tl::write_boxed(*x, out),
-            Self::Accepted(x) => tl::write_boxed(x, out),
-            Self::Default => tl::unit(0xa9d6_db1f, out),
-        }
-    }
-}
-
 /// `User`
 #[repr(C, u32)]
 pub enum User<'a> {
@@ -6027,16 +3679,6 @@ pub enum User<'a> {
     Empty(types::UserEmpty),
     /// `user#b1b8cc83 flags:# self:flags.10?true contact:flags.11?true mutual_contact:flags.12?true deleted:flags.13?true bot:flags.14?true bot_chat_history:flags.15?true bot_nochats:flags.16?true verified:flags.17?true restricted:flags.18?true min:flags.20?true bot_inline_geo:flags.21?true support:flags.23?true scam:flags.24?true apply_min_photo:flags.25?true fake:flags.26?true bot_attach_menu:flags.27?true premium:flags.28?true attach_menu_enabled:flags.29?true flags2:# bot_can_edit:flags2.1?true close_friend:flags2.2?true stories_hidden:flags2.3?true stories_unavailable:flags2.4?true contact_require_premium:flags2.10?true bot_business:flags2.11?true bot_has_main_app:flags2.13?true bot_forum_view:flags2.16?true bot_forum_can_manage_topics:flags2.17?true bot_can_manage_bots:flags2.18?true bot_guestchat:flags2.19?true bot_guard:flags2.20?true id:long access_hash:flags.0?long first_name:flags.1?string last_name:flags.2?string username:flags.3?string phone:flags.4?string photo:flags.5?UserProfilePhoto status:flags.6?UserStatus bot_info_version:flags.14?int restriction_reason:flags.18?Vector<RestrictionReason> bot_inline_placeholder:flags.19?string lang_code:flags.22?string emoji_status:flags.30?EmojiStatus usernames:flags2.0?Vector<Username> stories_max_id:flags2.5?RecentStory color:flags2.8?PeerColor profile_color:flags2.9?PeerColor bot_active_users:flags2.12?int bot_verification_icon:flags2.14?long send_paid_messages_stars:flags2.15?long linked_community_id:flags2.21?long = User;`
     User(&'a types::User<'a>),
-}
-
-impl tl::Serializable for User<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty(x) => tl::write_boxed(x, out),
-            Self::User(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `userFull#06cbe645 flags:# blocked:flags.0?true phone_calls_available:flags.4?true phone_calls_private:flags.5?true can_pin_message:flags.7?true has_scheduled:flags.12?true video_calls_available:flags.13?true voice_messages_forbidden:flags.20?true translations_disabled:flags.23?true stories_pinned_available:flags.26?true blocked_my_stories_from:flags.27?true wallpaper_overridden:flags.28?true contact_require_premium:flags.29?true read_dates_private:flags.30?true flags2:# sponsored_enabled:flags2.7?true can_view_revenue:flags2.9?true bot_can_manage_emoji_status:flags2.10?true display_gifts_button:flags2.16?true noforwards_my_enabled:flags2.23?true noforwards_peer_enabled:flags2.24?true unofficial_security_risk:flags2.26?true id:long about:flags.1?string settings:PeerSettings personal_photo:flags.21?Photo profile_photo:flags.2?Photo fallback_photo:flags.22?Photo notify_settings:PeerNotifySettings bot_info:flags.3?BotInfo pinned_msg_id:flags.6?int common_chats_count:int folder_id:flags.11?int ttl_period:flags.14?int theme:flags.15?ChatTheme private_forward_name:flags.16?string bot_group_admin_rights:flags.17?ChatAdminRights bot_broadcast_admin_rights:flags.18?ChatAdminRights wallpaper:flags.24?WallPaper stories:flags.25?PeerStories business_work_hours:flags2.0?BusinessWorkHours business_location:flags2.1?BusinessLocation business_greeting_message:flags2.2?BusinessGreetingMessage business_away_message:flags2.3?BusinessAwayMessage business_intro:flags2.4?BusinessIntro birthday:flags2.5?Birthday personal_channel_id:flags2.6?long personal_channel_message:flags2.6?int stargifts_count:flags2.8?int starref_program:flags2.11?StarRefProgram bot_verification:flags2.12?BotVerification send_paid_messages_stars:flags2.14?long disallowed_gifts:flags2.15?DisallowedGiftsSettings stars_rating:flags2.17?StarsRating stars_my_pending_rating:flags2.18?StarsRating stars_my_pending_rating_date:flags2.18?int main_tab:flags2.20?ProfileTab saved_music:flags2.21?Document note:flags2.22?TextWithEntities bot_manager_id:flags2.25?long = UserFull;`
@@ -6049,16 +3691,6 @@ pub enum UserProfilePhoto<'a> {
     Empty,
     /// `userProfilePhoto#82d1f706 flags:# has_video:flags.0?true personal:flags.2?true photo_id:long stripped_thumb:flags.1?bytes dc_id:int = UserProfilePhoto;`
     UserProfilePhoto(types::UserProfilePhoto<'a>),
-}
-
-impl tl::Serializable for UserProfilePhoto<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty => tl::unit(0x4f11_bae1, out),
-            Self::UserProfilePhoto(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `UserStatus`
@@ -6078,20 +3710,6 @@ pub enum UserStatus {
     LastMonth(types::UserStatusLastMonth),
 }
 
-impl tl::Serializable for UserStatus {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty => tl::unit(0x09d0_5049, out),
-            Self::Online(x) => tl::write_boxed(x, out),
-            Self::Offline(x) => tl::write_boxed(x, out),
-            Self::Recently(x) => tl::write_boxed(x, out),
-            Self::LastWeek(x) => tl::write_boxed(x, out),
-            Self::LastMonth(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `username#b4073647 flags:# editable:flags.0?true active:flags.1?true deletable:flags.2?true expired:flags.3?true username:string = Username;`
 pub type Username<'a> = tl::One<types::Username<'a>>;
 
@@ -6106,17 +3724,6 @@ pub enum VideoSize<'a> {
     StickerMarkup(&'a types::VideoSizeStickerMarkup<'a>),
 }
 
-impl tl::Serializable for VideoSize<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::VideoSize(x) => tl::write_boxed(*x, out),
-            Self::EmojiMarkup(x) => tl::write_boxed(x, out),
-            Self::StickerMarkup(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `WallPaper`
 #[repr(C, u32)]
 pub enum WallPaper<'a> {
@@ -6124,16 +3731,6 @@ pub enum WallPaper<'a> {
     WallPaper(&'a types::WallPaper<'a>),
     /// `wallPaperNoFile#e0804116 id:long flags:# default:flags.1?true dark:flags.4?true settings:flags.2?WallPaperSettings = WallPaper;`
     NoFile(types::WallPaperNoFile<'a>),
-}
-
-impl tl::Serializable for WallPaper<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::WallPaper(x) => tl::write_boxed(*x, out),
-            Self::NoFile(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `wallPaperSettings#372efcd0 flags:# blur:flags.1?true motion:flags.2?true background_color:flags.0?int second_background_color:flags.4?int third_background_color:flags.5?int fourth_background_color:flags.6?int intensity:flags.3?int rotation:flags.4?int emoticon:flags.7?string = WallPaperSettings;`
@@ -6149,16 +3746,6 @@ pub enum WalletState<'a> {
     Empty(types::WalletStateEmpty),
     /// `walletState#95c5346b flags:# backup_enabled:flags.0?true can_export_phrase:flags.1?true can_enable_backup:flags.2?true address:string public_key:bytes balance:long = WalletState;`
     WalletState(&'a types::WalletState<'a>),
-}
-
-impl tl::Serializable for WalletState<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty(x) => tl::write_boxed(x, out),
-            Self::WalletState(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `walletTransaction#952dc143 flags:# incoming:flags.0?true gasless:flags.1?true failed:flags.2?true key_change:flags.5?true comment_encrypted:flags.6?true id:string amount:long fee:long date:int peer:WalletTransactionPeer comment:flags.3?string tx_hash:flags.4?string nft:flags.7?wallet.NftItem = WalletTransaction;`
@@ -6177,18 +3764,6 @@ pub enum WalletTransactionPeer<'a> {
     Unsupported,
 }
 
-impl tl::Serializable for WalletTransactionPeer<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::User(x) => tl::write_boxed(*x, out),
-            Self::Address(x) => tl::write_boxed(x, out),
-            Self::Onramp(x) => tl::write_boxed(*x, out),
-            Self::Unsupported => tl::unit(0x728b_ed5a, out),
-        }
-    }
-}
-
 /// `walletUserAddress#fe78eecc flags:# user_id:flags.0?long address:string public_key:bytes = WalletUserAddress;`
 pub type WalletUserAddress<'a> = tl::One<&'a types::WalletUserAddress<'a>>;
 
@@ -6202,16 +3777,6 @@ pub enum WebDocument<'a> {
     WebDocument(&'a types::WebDocument<'a>),
     /// `webDocumentNoProxy#f9c8bcc6 url:string size:int mime_type:string attributes:Vector<DocumentAttribute> = WebDocument;`
     NoProxy(&'a types::WebDocumentNoProxy<'a>),
-}
-
-impl tl::Serializable for WebDocument<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::WebDocument(x) => tl::write_boxed(*x, out),
-            Self::NoProxy(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `webDomainException#933ca597 flags:# domain:string url:string title:string favicon:flags.0?long = WebDomainException;`
@@ -6228,18 +3793,6 @@ pub enum WebPage<'a> {
     WebPage(&'a types::WebPage<'a>),
     /// `webPageNotModified#7311ca11 flags:# cached_page_views:flags.0?int = WebPage;`
     NotModified(types::WebPageNotModified),
-}
-
-impl tl::Serializable for WebPage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty(x) => tl::write_boxed(x, out),
-            Self::Pending(x) => tl::write_boxed(x, out),
-            Self::WebPage(x) => tl::write_boxed(*x, out),
-            Self::NotModified(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `WebPageAttribute`
@@ -6259,21 +3812,6 @@ pub enum WebPageAttribute<'a> {
     StarGiftAuction(types::WebPageAttributeStarGiftAuction<'a>),
     /// `webPageAttributeAiComposeTone#7781fe18 emoji_id:long = WebPageAttribute;`
     AiComposeTone(types::WebPageAttributeAiComposeTone),
-}
-
-impl tl::Serializable for WebPageAttribute<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Theme(x) => tl::write_boxed(x, out),
-            Self::Story(x) => tl::write_boxed(x, out),
-            Self::StickerSet(x) => tl::write_boxed(x, out),
-            Self::UniqueStarGift(x) => tl::write_boxed(x, out),
-            Self::StarGiftCollection(x) => tl::write_boxed(x, out),
-            Self::StarGiftAuction(x) => tl::write_boxed(x, out),
-            Self::AiComposeTone(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `webViewMessageSent#0c94511c flags:# msg_id:flags.0?InputBotInlineMessageID = WebViewMessageSent;`

@@ -19,16 +19,6 @@ pub enum CheckCanSendGiftResult<'a> {
     Fail(types::payments::CheckCanSendGiftResultFail<'a>),
 }
 
-impl tl::Serializable for CheckCanSendGiftResult<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Ok => tl::unit(0x374f_a7ad, out),
-            Self::Fail(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `payments.checkedGiftCode#eb983f8f flags:# via_giveaway:flags.2?true from_id:flags.4?Peer giveaway_msg_id:flags.3?int to_id:flags.0?long date:int days:int used_date:flags.1?int chats:Vector<Chat> users:Vector<User> = payments.CheckedGiftCode;`
 pub type CheckedGiftCode<'a> = tl::One<&'a types::payments::CheckedGiftCode<'a>>;
 
@@ -50,16 +40,6 @@ pub enum GiveawayInfo<'a> {
     Results(&'a types::payments::GiveawayInfoResults<'a>),
 }
 
-impl tl::Serializable for GiveawayInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::GiveawayInfo(x) => tl::write_boxed(*x, out),
-            Self::Results(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `payments.PaymentForm`
 #[repr(C, u32)]
 pub enum PaymentForm<'a> {
@@ -71,17 +51,6 @@ pub enum PaymentForm<'a> {
     StarGift(types::payments::PaymentFormStarGift<'a>),
 }
 
-impl tl::Serializable for PaymentForm<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PaymentForm(x) => tl::write_boxed(*x, out),
-            Self::Stars(x) => tl::write_boxed(*x, out),
-            Self::StarGift(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `payments.PaymentReceipt`
 #[repr(C, u32)]
 pub enum PaymentReceipt<'a> {
@@ -91,16 +60,6 @@ pub enum PaymentReceipt<'a> {
     Stars(&'a types::payments::PaymentReceiptStars<'a>),
 }
 
-impl tl::Serializable for PaymentReceipt<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PaymentReceipt(x) => tl::write_boxed(*x, out),
-            Self::Stars(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `payments.PaymentResult`
 #[repr(C, u32)]
 pub enum PaymentResult<'a> {
@@ -108,16 +67,6 @@ pub enum PaymentResult<'a> {
     PaymentResult(types::payments::PaymentResult<'a>),
     /// `payments.paymentVerificationNeeded#d8411139 url:string = payments.PaymentResult;`
     PaymentVerificationNeeded(types::payments::PaymentVerificationNeeded<'a>),
-}
-
-impl tl::Serializable for PaymentResult<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PaymentResult(x) => tl::write_boxed(x, out),
-            Self::PaymentVerificationNeeded(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `payments.resaleStarGifts#947a12df flags:# count:int gifts:Vector<StarGift> next_offset:flags.0?string attributes:flags.1?Vector<StarGiftAttribute> attributes_hash:flags.1?long chats:Vector<Chat> counters:flags.2?Vector<StarGiftAttributeCounter> users:Vector<User> = payments.ResaleStarGifts;`
@@ -138,16 +87,6 @@ pub enum StarGiftActiveAuctions<'a> {
     StarGiftActiveAuctions(&'a types::payments::StarGiftActiveAuctions<'a>),
 }
 
-impl tl::Serializable for StarGiftActiveAuctions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0xdb33_dad0, out),
-            Self::StarGiftActiveAuctions(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `payments.starGiftAuctionAcquiredGifts#7d5bd1f0 gifts:Vector<StarGiftAuctionAcquiredGift> users:Vector<User> chats:Vector<Chat> = payments.StarGiftAuctionAcquiredGifts;`
 pub type StarGiftAuctionAcquiredGifts<'a> = tl::One<&'a types::payments::StarGiftAuctionAcquiredGifts<'a>>;
 
@@ -161,16 +100,6 @@ pub enum StarGiftCollections<'a> {
     NotModified,
     /// `payments.starGiftCollections#8a2932f3 collections:Vector<StarGiftCollection> = payments.StarGiftCollections;`
     StarGiftCollections(types::payments::StarGiftCollections<'a>),
-}
-
-impl tl::Serializable for StarGiftCollections<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0xa0ba_4f17, out),
-            Self::StarGiftCollections(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `payments.starGiftUpgradeAttributes#46c6e36f attributes:Vector<StarGiftAttribute> = payments.StarGiftUpgradeAttributes;`
@@ -189,16 +118,6 @@ pub enum StarGifts<'a> {
     NotModified,
     /// `payments.starGifts#2ed82995 hash:int gifts:Vector<StarGift> chats:Vector<Chat> users:Vector<User> = payments.StarGifts;`
     StarGifts(&'a types::payments::StarGifts<'a>),
-}
-
-impl tl::Serializable for StarGifts<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0xa388_a368, out),
-            Self::StarGifts(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `payments.starsRevenueAdsAccountUrl#394e7f21 url:string = payments.StarsRevenueAdsAccountUrl;`

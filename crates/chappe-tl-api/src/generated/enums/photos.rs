@@ -18,13 +18,3 @@ pub enum Photos<'a> {
     /// `photos.photosSlice#15051f54 count:int photos:Vector<Photo> users:Vector<User> = photos.Photos;`
     Slice(&'a types::photos::PhotosSlice<'a>),
 }
-
-impl tl::Serializable for Photos<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Photos(x) => tl::write_boxed(x, out),
-            Self::Slice(x) => tl::write_boxed(*x, out),
-        }
-    }
-}

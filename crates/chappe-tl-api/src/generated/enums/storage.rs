@@ -2,7 +2,6 @@
 
 //! Types of the namespace `storage`.
 
-use ::chappe_tl::__private as tl;
 
 
 /// `storage.FileType`
@@ -28,22 +27,4 @@ pub enum FileType {
     FileMp4,
     /// `storage.fileWebp#1081464c = storage.FileType;`
     FileWebp,
-}
-
-impl tl::Serializable for FileType {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::FileUnknown => tl::unit(0xaa96_3b05, out),
-            Self::FilePartial => tl::unit(0x40bc_6f52, out),
-            Self::FileJpeg => tl::unit(0x007e_fe0e, out),
-            Self::FileGif => tl::unit(0xcae1_aadf, out),
-            Self::FilePng => tl::unit(0x0a4f_63c0, out),
-            Self::FilePdf => tl::unit(0xae1e_508d, out),
-            Self::FileMp3 => tl::unit(0x528a_0677, out),
-            Self::FileMov => tl::unit(0x4b09_ebbc, out),
-            Self::FileMp4 => tl::unit(0xb3ce_a0e4, out),
-            Self::FileWebp => tl::unit(0x1081_464c, out),
-        }
-    }
 }

@@ -16,16 +16,6 @@ pub enum Albums<'a> {
     Albums(types::stories::Albums<'a>),
 }
 
-impl tl::Serializable for Albums<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified => tl::unit(0x564e_daeb, out),
-            Self::Albums(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `stories.AllStories`
 #[repr(C, u32)]
 pub enum AllStories<'a> {
@@ -33,16 +23,6 @@ pub enum AllStories<'a> {
     NotModified(types::stories::AllStoriesNotModified<'a>),
     /// `stories.allStories#6efc5e81 flags:# has_more:flags.0?true count:int state:string peer_stories:Vector<PeerStories> chats:Vector<Chat> users:Vector<User> stealth_mode:StoriesStealthMode = stories.AllStories;`
     AllStories(&'a types::stories::AllStories<'a>),
-}
-
-impl tl::Serializable for AllStories<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified(x) => tl::write_boxed(x, out),
-            Self::AllStories(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `stories.canSendStoryCount#c387c04e count_remains:int = stories.CanSendStoryCount;`

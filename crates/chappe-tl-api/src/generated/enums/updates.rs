@@ -18,17 +18,6 @@ pub enum ChannelDifference<'a> {
     ChannelDifference(&'a types::updates::ChannelDifference<'a>),
 }
 
-impl tl::Serializable for ChannelDifference<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty(x) => tl::write_boxed(x, out),
-            Self::TooLong(x) => tl::write_boxed(*x, out),
-            Self::ChannelDifference(x) => tl::write_boxed(*x, out),
-        }
-    }
-}
-
 /// `updates.Difference`
 #[repr(C, u32)]
 pub enum Difference<'a> {
@@ -40,18 +29,6 @@ pub enum Difference<'a> {
     Slice(&'a types::updates::DifferenceSlice<'a>),
     /// `updates.differenceTooLong#4afe8f6d pts:int = updates.Difference;`
     TooLong(types::updates::DifferenceTooLong),
-}
-
-impl tl::Serializable for Difference<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Empty(x) => tl::write_boxed(x, out),
-            Self::Difference(x) => tl::write_boxed(*x, out),
-            Self::Slice(x) => tl::write_boxed(*x, out),
-            Self::TooLong(x) => tl::write_boxed(x, out),
-        }
-    }
 }
 
 /// `updates.state#a56c2a3e pts:int qts:int date:int seq:int unread_count:int = updates.State;`

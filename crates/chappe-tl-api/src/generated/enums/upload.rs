@@ -16,16 +16,6 @@ pub enum CdnFile<'a> {
     CdnFile(types::upload::CdnFile<'a>),
 }
 
-impl tl::Serializable for CdnFile<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ReuploadNeeded(x) => tl::write_boxed(x, out),
-            Self::CdnFile(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `upload.File`
 #[repr(C, u32)]
 pub enum File<'a> {
@@ -33,16 +23,6 @@ pub enum File<'a> {
     File(types::upload::File<'a>),
     /// `upload.fileCdnRedirect#f18cda44 dc_id:int file_token:bytes encryption_key:bytes encryption_iv:bytes file_hashes:Vector<FileHash> = upload.File;`
     CdnRedirect(&'a types::upload::FileCdnRedirect<'a>),
-}
-
-impl tl::Serializable for File<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::File(x) => tl::write_boxed(x, out),
-            Self::CdnRedirect(x) => tl::write_boxed(*x, out),
-        }
-    }
 }
 
 /// `upload.webFile#21e753bc size:int mime_type:string file_type:storage.FileType mtime:int bytes:bytes = upload.WebFile;`

@@ -16,16 +16,6 @@ pub enum SavedMusic<'a> {
     SavedMusic(types::users::SavedMusic<'a>),
 }
 
-impl tl::Serializable for SavedMusic<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NotModified(x) => tl::write_boxed(x, out),
-            Self::SavedMusic(x) => tl::write_boxed(x, out),
-        }
-    }
-}
-
 /// `users.userFull#3b6d152e full_user:UserFull chats:Vector<Chat> users:Vector<User> = users.UserFull;`
 pub type UserFull<'a> = tl::One<&'a types::users::UserFull<'a>>;
 
@@ -36,14 +26,4 @@ pub enum Users<'a> {
     Users(types::users::Users<'a>),
     /// `users.usersSlice#315a4974 count:int users:Vector<User> = users.Users;`
     Slice(types::users::UsersSlice<'a>),
-}
-
-impl tl::Serializable for Users<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?tl::Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Users(x) => tl::write_boxed(x, out),
-            Self::Slice(x) => tl::write_boxed(x, out),
-        }
-    }
 }

@@ -26,8 +26,8 @@ pub struct CancelPasswordEmail {}
 pub struct ChangeAuthorizationSettings {
     pub confirmed: bool,
     pub hash: i64,
-    pub encrypted_requests_disabled: Option<bool>,
-    pub call_requests_disabled: Option<bool>,
+    pub encrypted_requests_disabled: tl::Option<bool>,
+    pub call_requests_disabled: tl::Option<bool>,
 }
 
 /// `account.changePhone#70c32edb phone_number:string phone_code_hash:string phone_code:string = User;`
@@ -78,8 +78,8 @@ pub struct CreateBusinessChatLink<'a> {
 pub struct CreateTheme<'a> {
     pub slug: &'a str,
     pub title: &'a str,
-    pub document: Option<&'a enums::InputDocument<'a>>,
-    pub settings: Option<&'a [enums::InputThemeSettings<'a>]>,
+    pub document: tl::Option<&'a enums::InputDocument<'a>>,
+    pub settings: tl::Option<&'a [enums::InputThemeSettings<'a>]>,
 }
 
 /// `account.declinePasswordReset#4c9409f6 = Bool;`
@@ -90,7 +90,7 @@ pub struct DeclinePasswordReset {}
 #[repr(C)]
 pub struct DeleteAccount<'a> {
     pub reason: &'a str,
-    pub password: Option<&'a enums::InputCheckPasswordSrp<'a>>,
+    pub password: tl::Option<&'a enums::InputCheckPasswordSrp<'a>>,
 }
 
 /// `account.deleteAutoSaveExceptions#53bc0020 = Bool;`
@@ -251,7 +251,7 @@ pub struct GetMultiWallPapers<'a> {
 pub struct GetNotifyExceptions<'a> {
     pub compare_sound: bool,
     pub compare_stories: bool,
-    pub peer: Option<&'a enums::InputNotifyPeer<'a>>,
+    pub peer: tl::Option<&'a enums::InputNotifyPeer<'a>>,
 }
 
 /// `account.getNotifySettings#12b3ad31 peer:InputNotifyPeer = PeerNotifySettings;`
@@ -263,7 +263,7 @@ pub struct GetNotifySettings<'a> {
 /// `account.getPaidMessagesRevenue#19ba4a67 flags:# parent_peer:flags.0?InputPeer user_id:InputUser = account.PaidMessagesRevenue;`
 #[repr(C)]
 pub struct GetPaidMessagesRevenue<'a> {
-    pub parent_peer: Option<&'a enums::InputPeer<'a>>,
+    pub parent_peer: tl::Option<&'a enums::InputPeer<'a>>,
     pub user_id: enums::InputUser<'a>,
 }
 
@@ -379,16 +379,16 @@ pub struct InitTakeoutSession {
     pub message_megagroups: bool,
     pub message_channels: bool,
     pub files: bool,
-    pub file_max_size: Option<i64>,
+    pub file_max_size: tl::Option<i64>,
 }
 
 /// `account.installTheme#c727bb3b flags:# dark:flags.0?true theme:flags.1?InputTheme format:flags.2?string base_theme:flags.3?BaseTheme = Bool;`
 #[repr(C)]
 pub struct InstallTheme<'a> {
     pub dark: bool,
-    pub theme: Option<&'a enums::InputTheme<'a>>,
-    pub format: Option<&'a str>,
-    pub base_theme: Option<&'a enums::BaseTheme>,
+    pub theme: tl::Option<&'a enums::InputTheme<'a>>,
+    pub format: tl::Option<&'a str>,
+    pub base_theme: tl::Option<&'a enums::BaseTheme>,
 }
 
 /// `account.installWallPaper#feed5769 wallpaper:InputWallPaper settings:WallPaperSettings = Bool;`
@@ -496,7 +496,7 @@ pub struct SaveAutoSaveSettings<'a> {
     pub users: bool,
     pub chats: bool,
     pub broadcasts: bool,
-    pub peer: Option<&'a enums::InputPeer<'a>>,
+    pub peer: tl::Option<&'a enums::InputPeer<'a>>,
     pub settings: enums::AutoSaveSettings,
 }
 
@@ -505,7 +505,7 @@ pub struct SaveAutoSaveSettings<'a> {
 pub struct SaveMusic<'a> {
     pub unsave: bool,
     pub id: enums::InputDocument<'a>,
-    pub after_id: Option<&'a enums::InputDocument<'a>>,
+    pub after_id: tl::Option<&'a enums::InputDocument<'a>>,
 }
 
 /// `account.saveRingtone#3dea5b03 id:InputDocument unsave:Bool = account.SavedRingtone;`
@@ -626,7 +626,7 @@ pub struct ToggleConnectedBotPaused<'a> {
 pub struct ToggleNoPaidMessagesException<'a> {
     pub refund_charged: bool,
     pub require_payment: bool,
-    pub parent_peer: Option<&'a enums::InputPeer<'a>>,
+    pub parent_peer: tl::Option<&'a enums::InputPeer<'a>>,
     pub user_id: enums::InputUser<'a>,
 }
 
@@ -647,7 +647,7 @@ pub struct ToggleUsername<'a> {
 #[repr(C)]
 pub struct ToggleWebBrowserSettingsException<'a> {
     pub delete: bool,
-    pub open_external_browser: Option<bool>,
+    pub open_external_browser: tl::Option<bool>,
     pub url: &'a str,
 }
 
@@ -662,52 +662,52 @@ pub struct UnregisterDevice<'a> {
 /// `account.updateBirthday#cc6e0c11 flags:# birthday:flags.0?Birthday = Bool;`
 #[repr(C)]
 pub struct UpdateBirthday<'a> {
-    pub birthday: Option<&'a enums::Birthday>,
+    pub birthday: tl::Option<&'a enums::Birthday>,
 }
 
 /// `account.updateBusinessAwayMessage#a26a7fa5 flags:# message:flags.0?InputBusinessAwayMessage = Bool;`
 #[repr(C)]
 pub struct UpdateBusinessAwayMessage<'a> {
-    pub message: Option<&'a enums::InputBusinessAwayMessage<'a>>,
+    pub message: tl::Option<&'a enums::InputBusinessAwayMessage<'a>>,
 }
 
 /// `account.updateBusinessGreetingMessage#66cdafc4 flags:# message:flags.0?InputBusinessGreetingMessage = Bool;`
 #[repr(C)]
 pub struct UpdateBusinessGreetingMessage<'a> {
-    pub message: Option<&'a enums::InputBusinessGreetingMessage<'a>>,
+    pub message: tl::Option<&'a enums::InputBusinessGreetingMessage<'a>>,
 }
 
 /// `account.updateBusinessIntro#a614d034 flags:# intro:flags.0?InputBusinessIntro = Bool;`
 #[repr(C)]
 pub struct UpdateBusinessIntro<'a> {
-    pub intro: Option<&'a enums::InputBusinessIntro<'a>>,
+    pub intro: tl::Option<&'a enums::InputBusinessIntro<'a>>,
 }
 
 /// `account.updateBusinessLocation#9e6b131a flags:# geo_point:flags.1?InputGeoPoint address:flags.0?string = Bool;`
 #[repr(C)]
 pub struct UpdateBusinessLocation<'a> {
-    pub geo_point: Option<&'a enums::InputGeoPoint>,
-    pub address: Option<&'a str>,
+    pub geo_point: tl::Option<&'a enums::InputGeoPoint>,
+    pub address: tl::Option<&'a str>,
 }
 
 /// `account.updateBusinessWorkHours#4b00e066 flags:# business_work_hours:flags.0?BusinessWorkHours = Bool;`
 #[repr(C)]
 pub struct UpdateBusinessWorkHours<'a> {
-    pub business_work_hours: Option<&'a enums::BusinessWorkHours<'a>>,
+    pub business_work_hours: tl::Option<&'a enums::BusinessWorkHours<'a>>,
 }
 
 /// `account.updateColor#684d214e flags:# for_profile:flags.1?true color:flags.2?PeerColor = Bool;`
 #[repr(C)]
 pub struct UpdateColor<'a> {
     pub for_profile: bool,
-    pub color: Option<&'a enums::PeerColor<'a>>,
+    pub color: tl::Option<&'a enums::PeerColor<'a>>,
 }
 
 /// `account.updateConnectedBot#66a08c7e flags:# deleted:flags.1?true rights:flags.0?BusinessBotRights bot:InputUser recipients:InputBusinessBotRecipients = Updates;`
 #[repr(C)]
 pub struct UpdateConnectedBot<'a> {
     pub deleted: bool,
-    pub rights: Option<&'a enums::BusinessBotRights>,
+    pub rights: tl::Option<&'a enums::BusinessBotRights>,
     pub bot: enums::InputUser<'a>,
     pub recipients: enums::InputBusinessBotRecipients<'a>,
 }
@@ -747,9 +747,9 @@ pub struct UpdatePersonalChannel<'a> {
 /// `account.updateProfile#78515775 flags:# first_name:flags.0?string last_name:flags.1?string about:flags.2?string = User;`
 #[repr(C)]
 pub struct UpdateProfile<'a> {
-    pub first_name: Option<&'a str>,
-    pub last_name: Option<&'a str>,
-    pub about: Option<&'a str>,
+    pub first_name: tl::Option<&'a str>,
+    pub last_name: tl::Option<&'a str>,
+    pub about: tl::Option<&'a str>,
 }
 
 /// `account.updateStatus#6628562c offline:Bool = Bool;`
@@ -763,10 +763,10 @@ pub struct UpdateStatus {
 pub struct UpdateTheme<'a> {
     pub format: &'a str,
     pub theme: enums::InputTheme<'a>,
-    pub slug: Option<&'a str>,
-    pub title: Option<&'a str>,
-    pub document: Option<&'a enums::InputDocument<'a>>,
-    pub settings: Option<&'a [enums::InputThemeSettings<'a>]>,
+    pub slug: tl::Option<&'a str>,
+    pub title: tl::Option<&'a str>,
+    pub document: tl::Option<&'a enums::InputDocument<'a>>,
+    pub settings: tl::Option<&'a [enums::InputThemeSettings<'a>]>,
 }
 
 /// `account.updateUsername#3e0bdd7c username:string = User;`
@@ -794,7 +794,7 @@ pub struct UploadRingtone<'a> {
 #[repr(C)]
 pub struct UploadTheme<'a> {
     pub file: enums::InputFile<'a>,
-    pub thumb: Option<&'a enums::InputFile<'a>>,
+    pub thumb: tl::Option<&'a enums::InputFile<'a>>,
     pub file_name: &'a str,
     pub mime_type: &'a str,
 }
@@ -823,133 +823,133 @@ pub struct VerifyPhone<'a> {
     pub phone_code: &'a str,
 }
 
-tl::calls! { layout::Calls;
-    ['a] AcceptAuthorization<'a>, D1 D7 D1 D2, (i64, &'a str, &'a str, &'a [enums::SecureValueHash<'a>], enums::SecureCredentialsEncrypted<'a>), bool;
-    [] CancelPasswordEmail, D1 D7 D1 D3, (), bool;
-    [] ChangeAuthorizationSettings, D1 D7 D1 D4, (tl::Word, tl::Flag, i64, Option<bool>, Option<bool>), bool;
-    ['a] ChangePhone<'a>, D1 D7 D1 D5, (&'a str, &'a str, &'a str), tl::Decoded<enums::User<'static>>;
-    ['a] CheckUsername<'a>, D1 D7 D1 D6, (&'a str,), bool;
-    [] ClearRecentEmojiStatuses, D1 D7 D1 D7, (), bool;
-    ['a] ConfirmBotConnection<'a>, D1 D7 D1 D8, (enums::InputUser<'a>,), bool;
-    ['a] ConfirmPasswordEmail<'a>, D1 D7 D1 D9, (&'a str,), bool;
-    ['a] ConfirmPhone<'a>, D1 D7 D2 D0, (&'a str, &'a str), bool;
-    ['a] CreateBusinessChatLink<'a>, D1 D7 D2 D1, (enums::InputBusinessChatLink<'a>,), tl::Decoded<enums::BusinessChatLink<'static>>;
-    ['a] CreateTheme<'a>, D1 D7 D2 D2, (tl::Word, &'a str, &'a str, tl::Maybe<'a, enums::InputDocument<'a>>, Option<&'a [enums::InputThemeSettings<'a>]>), tl::Decoded<enums::Theme<'static>>;
-    [] DeclinePasswordReset, D1 D7 D2 D3, (), bool;
-    ['a] DeleteAccount<'a>, D1 D7 D2 D4, (tl::Word, &'a str, tl::Maybe<'a, enums::InputCheckPasswordSrp<'a>>), bool;
-    [] DeleteAutoSaveExceptions, D1 D7 D2 D5, (), bool;
-    ['a] DeleteBusinessChatLink<'a>, D1 D7 D2 D6, (&'a str,), bool;
-    ['a] DeletePasskey<'a>, D1 D7 D2 D7, (&'a str,), bool;
-    ['a] DeleteSecureValue<'a>, D1 D7 D2 D8, (&'a [enums::SecureValueType],), bool;
-    [] DeleteWebBrowserSettingsExceptions, D1 D7 D2 D9, (), tl::Decoded<enums::account::WebBrowserSettings<'static>>;
-    ['a] DisablePeerConnectedBot<'a>, D1 D7 D3 D0, (enums::InputPeer<'a>,), bool;
-    ['a] EditBusinessChatLink<'a>, D1 D7 D3 D1, (&'a str, enums::InputBusinessChatLink<'a>), tl::Decoded<enums::BusinessChatLink<'static>>;
-    [] FinishTakeoutSession, D1 D7 D3 D2, (tl::Word, tl::Flag), bool;
-    [] GetAccountTtl, D1 D7 D3 D3, (), tl::Decoded<enums::AccountDaysTtl>;
-    [] GetAllSecureValues, D1 D7 D3 D4, (), tl::Decoded<&'static [enums::SecureValue<'static>]>;
-    ['a] GetAuthorizationForm<'a>, D1 D7 D3 D5, (i64, &'a str, &'a str), tl::Decoded<enums::account::AuthorizationForm<'static>>;
-    [] GetAuthorizations, D1 D7 D3 D6, (), tl::Decoded<enums::account::Authorizations<'static>>;
-    [] GetAutoDownloadSettings, D1 D7 D3 D7, (), tl::Decoded<enums::account::AutoDownloadSettings<'static>>;
-    [] GetAutoSaveSettings, D1 D7 D3 D8, (), tl::Decoded<enums::account::AutoSaveSettings<'static>>;
-    ['a] GetBotBusinessConnection<'a>, D1 D7 D3 D9, (&'a str,), tl::Decoded<enums::Updates<'static>>;
-    [] GetBusinessChatLinks, D1 D7 D4 D0, (), tl::Decoded<enums::account::BusinessChatLinks<'static>>;
-    [] GetChannelDefaultEmojiStatuses, D1 D7 D4 D1, (i64,), tl::Decoded<enums::account::EmojiStatuses<'static>>;
-    [] GetChannelRestrictedStatusEmojis, D1 D7 D4 D2, (i64,), tl::Decoded<enums::EmojiList<'static>>;
-    [] GetChatThemes, D1 D7 D4 D3, (i64,), tl::Decoded<enums::account::Themes<'static>>;
-    [] GetCollectibleEmojiStatuses, D1 D7 D4 D4, (i64,), tl::Decoded<enums::account::EmojiStatuses<'static>>;
-    [] GetConnectedBots, D1 D7 D4 D5, (), tl::Decoded<enums::account::ConnectedBots<'static>>;
-    [] GetContactSignUpNotification, D1 D7 D4 D6, (), bool;
-    [] GetContentSettings, D1 D7 D4 D7, (), tl::Decoded<enums::account::ContentSettings>;
-    [] GetDefaultBackgroundEmojis, D1 D7 D4 D8, (i64,), tl::Decoded<enums::EmojiList<'static>>;
-    [] GetDefaultEmojiStatuses, D1 D7 D4 D9, (i64,), tl::Decoded<enums::account::EmojiStatuses<'static>>;
-    [] GetDefaultGroupPhotoEmojis, D1 D7 D5 D0, (i64,), tl::Decoded<enums::EmojiList<'static>>;
-    [] GetDefaultProfilePhotoEmojis, D1 D7 D5 D1, (i64,), tl::Decoded<enums::EmojiList<'static>>;
-    [] GetGlobalPrivacySettings, D1 D7 D5 D2, (), tl::Decoded<enums::GlobalPrivacySettings<'static>>;
-    ['a] GetMultiWallPapers<'a>, D1 D7 D5 D3, (&'a [enums::InputWallPaper<'a>],), tl::Decoded<&'static [enums::WallPaper<'static>]>;
-    ['a] GetNotifyExceptions<'a>, D1 D7 D5 D4, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputNotifyPeer<'a>>), tl::Decoded<enums::Updates<'static>>;
-    ['a] GetNotifySettings<'a>, D1 D7 D5 D5, (enums::InputNotifyPeer<'a>,), tl::Decoded<enums::PeerNotifySettings<'static>>;
-    ['a] GetPaidMessagesRevenue<'a>, D1 D7 D5 D6, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputUser<'a>), tl::Decoded<enums::account::PaidMessagesRevenue>;
-    [] GetPasskeys, D1 D7 D5 D7, (), tl::Decoded<enums::account::Passkeys<'static>>;
-    [] GetPassword, D1 D7 D5 D8, (), tl::Decoded<enums::account::Password<'static>>;
-    ['a] GetPasswordSettings<'a>, D1 D7 D5 D9, (enums::InputCheckPasswordSrp<'a>,), tl::Decoded<enums::account::PasswordSettings<'static>>;
-    [] GetPrivacy, D1 D7 D6 D0, (enums::InputPrivacyKey,), tl::Decoded<enums::account::PrivacyRules<'static>>;
-    [] GetReactionsNotifySettings, D1 D7 D6 D1, (), tl::Decoded<enums::ReactionsNotifySettings<'static>>;
-    [] GetRecentEmojiStatuses, D1 D7 D6 D2, (i64,), tl::Decoded<enums::account::EmojiStatuses<'static>>;
-    [] GetSavedMusicIds, D1 D7 D6 D3, (i64,), tl::Decoded<enums::account::SavedMusicIds<'static>>;
-    [] GetSavedRingtones, D1 D7 D6 D4, (i64,), tl::Decoded<enums::account::SavedRingtones<'static>>;
-    ['a] GetSecureValue<'a>, D1 D7 D6 D5, (&'a [enums::SecureValueType],), tl::Decoded<&'static [enums::SecureValue<'static>]>;
-    ['a] GetTheme<'a>, D1 D7 D6 D6, (&'a str, enums::InputTheme<'a>), tl::Decoded<enums::Theme<'static>>;
-    ['a] GetThemes<'a>, D1 D7 D6 D7, (&'a str, i64), tl::Decoded<enums::account::Themes<'static>>;
-    ['a] GetTmpPassword<'a>, D1 D7 D6 D8, (enums::InputCheckPasswordSrp<'a>, i32), tl::Decoded<enums::account::TmpPassword<'static>>;
-    ['a] GetUniqueGiftChatThemes<'a>, D1 D7 D6 D9, (&'a str, i32, i64), tl::Decoded<enums::account::ChatThemes<'static>>;
-    ['a] GetWallPaper<'a>, D1 D7 D7 D0, (enums::InputWallPaper<'a>,), tl::Decoded<enums::WallPaper<'static>>;
-    [] GetWallPapers, D1 D7 D7 D1, (i64,), tl::Decoded<enums::account::WallPapers<'static>>;
-    [] GetWebAuthorizations, D1 D7 D7 D2, (), tl::Decoded<enums::account::WebAuthorizations<'static>>;
-    [] GetWebBrowserSettings, D1 D7 D7 D3, (i64,), tl::Decoded<enums::account::WebBrowserSettings<'static>>;
-    [] InitPasskeyRegistration, D1 D7 D7 D4, (), tl::Decoded<enums::account::PasskeyRegistrationOptions<'static>>;
-    [] InitTakeoutSession, D1 D7 D7 D5, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<i64>), tl::Decoded<enums::account::Takeout>;
-    ['a] InstallTheme<'a>, D1 D7 D7 D6, (tl::Word, tl::Flag, tl::Maybe<'a, enums::InputTheme<'a>>, Option<&'a str>, tl::Maybe<'a, enums::BaseTheme>), bool;
-    ['a] InstallWallPaper<'a>, D1 D7 D7 D7, (enums::InputWallPaper<'a>, enums::WallPaperSettings<'a>), bool;
-    ['a] InvalidateSignInCodes<'a>, D1 D7 D7 D8, (&'a [&'a str],), bool;
-    ['a] RegisterDevice<'a>, D1 D7 D7 D9, (tl::Word, tl::Flag, i32, &'a str, bool, &'a [u8], &'a [i64]), bool;
-    ['a] RegisterPasskey<'a>, D1 D7 D8 D0, (enums::InputPasskeyCredential<'a>,), tl::Decoded<enums::Passkey<'static>>;
-    ['a] ReorderUsernames<'a>, D1 D7 D8 D1, (&'a [&'a str],), bool;
-    ['a] ReportPeer<'a>, D1 D7 D8 D2, (enums::InputPeer<'a>, enums::ReportReason, &'a str), bool;
-    ['a] ReportProfilePhoto<'a>, D1 D7 D8 D3, (enums::InputPeer<'a>, enums::InputPhoto<'a>, enums::ReportReason, &'a str), bool;
-    [] ResendPasswordEmail, D1 D7 D8 D4, (), bool;
-    [] ResetAuthorization, D1 D7 D8 D5, (i64,), bool;
-    [] ResetNotifySettings, D1 D7 D8 D6, (), bool;
-    [] ResetPassword, D1 D7 D8 D7, (), tl::Decoded<enums::account::ResetPasswordResult>;
-    [] ResetWallPapers, D1 D7 D8 D8, (), bool;
-    [] ResetWebAuthorization, D1 D7 D8 D9, (i64,), bool;
-    [] ResetWebAuthorizations, D1 D7 D9 D0, (), bool;
-    ['a] ResolveBusinessChatLink<'a>, D1 D7 D9 D1, (&'a str,), tl::Decoded<enums::account::ResolvedBusinessChatLinks<'static>>;
-    ['a] SaveAutoDownloadSettings<'a>, D1 D7 D9 D2, (tl::Word, tl::Flag, tl::Flag, enums::AutoDownloadSettings<'a>), bool;
-    ['a] SaveAutoSaveSettings<'a>, D1 D7 D9 D3, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, enums::AutoSaveSettings), bool;
-    ['a] SaveMusic<'a>, D1 D7 D9 D4, (tl::Word, tl::Flag, enums::InputDocument<'a>, tl::Maybe<'a, enums::InputDocument<'a>>), bool;
-    ['a] SaveRingtone<'a>, D1 D7 D9 D5, (enums::InputDocument<'a>, bool), tl::Decoded<enums::account::SavedRingtone<'static>>;
-    ['a] SaveSecureValue<'a>, D1 D7 D9 D6, (enums::InputSecureValue<'a>, i64), tl::Decoded<enums::SecureValue<'static>>;
-    ['a] SaveTheme<'a>, D1 D7 D9 D7, (enums::InputTheme<'a>, bool), bool;
-    ['a] SaveWallPaper<'a>, D1 D7 D9 D8, (enums::InputWallPaper<'a>, bool, enums::WallPaperSettings<'a>), bool;
-    ['a] SendChangePhoneCode<'a>, D1 D7 D9 D9, (&'a str, enums::CodeSettings<'a>), tl::Decoded<enums::auth::SentCode<'static>>;
-    ['a] SendConfirmPhoneCode<'a>, D1 D8 D0 D0, (&'a str, enums::CodeSettings<'a>), tl::Decoded<enums::auth::SentCode<'static>>;
-    ['a] SendVerifyEmailCode<'a>, D1 D8 D0 D1, (enums::EmailVerifyPurpose<'a>, &'a str), tl::Decoded<enums::account::SentEmailCode<'static>>;
-    ['a] SendVerifyPhoneCode<'a>, D1 D8 D0 D2, (&'a str, enums::CodeSettings<'a>), tl::Decoded<enums::auth::SentCode<'static>>;
-    [] SetAccountTtl, D1 D8 D0 D3, (enums::AccountDaysTtl,), bool;
-    [] SetAuthorizationTtl, D1 D8 D0 D4, (i32,), bool;
-    [] SetContactSignUpNotification, D1 D8 D0 D5, (bool,), bool;
-    [] SetContentSettings, D1 D8 D0 D6, (tl::Word, tl::Flag), bool;
-    ['a] SetGlobalPrivacySettings<'a>, D1 D8 D0 D7, (enums::GlobalPrivacySettings<'a>,), tl::Decoded<enums::GlobalPrivacySettings<'static>>;
-    [] SetMainProfileTab, D1 D8 D0 D8, (enums::ProfileTab,), bool;
-    ['a] SetPrivacy<'a>, D1 D8 D0 D9, (enums::InputPrivacyKey, &'a [enums::InputPrivacyRule<'a>]), tl::Decoded<enums::account::PrivacyRules<'static>>;
-    ['a] SetReactionsNotifySettings<'a>, D1 D8 D1 D0, (enums::ReactionsNotifySettings<'a>,), tl::Decoded<enums::ReactionsNotifySettings<'static>>;
-    ['a] ToggleConnectedBotPaused<'a>, D1 D8 D1 D1, (enums::InputPeer<'a>, bool), bool;
-    ['a] ToggleNoPaidMessagesException<'a>, D1 D8 D1 D2, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputUser<'a>), bool;
-    [] ToggleSponsoredMessages, D1 D8 D1 D3, (bool,), bool;
-    ['a] ToggleUsername<'a>, D1 D8 D1 D4, (&'a str, bool), bool;
-    ['a] ToggleWebBrowserSettingsException<'a>, D1 D8 D1 D5, (tl::Word, tl::Flag, Option<bool>, &'a str), tl::Decoded<enums::Updates<'static>>;
-    ['a] UnregisterDevice<'a>, D1 D8 D1 D6, (i32, &'a str, &'a [i64]), bool;
-    ['a] UpdateBirthday<'a>, D1 D8 D1 D7, (tl::Word, tl::Maybe<'a, enums::Birthday>), bool;
-    ['a] UpdateBusinessAwayMessage<'a>, D1 D8 D1 D8, (tl::Word, tl::Maybe<'a, enums::InputBusinessAwayMessage<'a>>), bool;
-    ['a] UpdateBusinessGreetingMessage<'a>, D1 D8 D1 D9, (tl::Word, tl::Maybe<'a, enums::InputBusinessGreetingMessage<'a>>), bool;
-    ['a] UpdateBusinessIntro<'a>, D1 D8 D2 D0, (tl::Word, tl::Maybe<'a, enums::InputBusinessIntro<'a>>), bool;
-    ['a] UpdateBusinessLocation<'a>, D1 D8 D2 D1, (tl::Word, tl::Maybe<'a, enums::InputGeoPoint>, Option<&'a str>), bool;
-    ['a] UpdateBusinessWorkHours<'a>, D1 D8 D2 D2, (tl::Word, tl::Maybe<'a, enums::BusinessWorkHours<'a>>), bool;
-    ['a] UpdateColor<'a>, D1 D8 D2 D3, (tl::Word, tl::Flag, tl::Maybe<'a, enums::PeerColor<'a>>), bool;
-    ['a] UpdateConnectedBot<'a>, D1 D8 D2 D4, (tl::Word, tl::Flag, tl::Maybe<'a, enums::BusinessBotRights>, enums::InputUser<'a>, enums::InputBusinessBotRecipients<'a>), tl::Decoded<enums::Updates<'static>>;
-    [] UpdateDeviceLocked, D1 D8 D2 D5, (i32,), bool;
-    ['a] UpdateEmojiStatus<'a>, D1 D8 D2 D6, (enums::EmojiStatus<'a>,), bool;
-    ['a] UpdateNotifySettings<'a>, D1 D8 D2 D7, (enums::InputNotifyPeer<'a>, enums::InputPeerNotifySettings<'a>), bool;
-    ['a] UpdatePasswordSettings<'a>, D1 D8 D2 D8, (enums::InputCheckPasswordSrp<'a>, enums::account::PasswordInputSettings<'a>), bool;
-    ['a] UpdatePersonalChannel<'a>, D1 D8 D2 D9, (enums::InputChannel<'a>,), bool;
-    ['a] UpdateProfile<'a>, D1 D8 D3 D0, (tl::Word, Option<&'a str>, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::User<'static>>;
-    [] UpdateStatus, D1 D8 D3 D1, (bool,), bool;
-    ['a] UpdateTheme<'a>, D1 D8 D3 D2, (tl::Word, &'a str, enums::InputTheme<'a>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::InputDocument<'a>>, Option<&'a [enums::InputThemeSettings<'a>]>), tl::Decoded<enums::Theme<'static>>;
-    ['a] UpdateUsername<'a>, D1 D8 D3 D3, (&'a str,), tl::Decoded<enums::User<'static>>;
-    [] UpdateWebBrowserSettings, D1 D8 D3 D4, (tl::Word, tl::Flag, tl::Flag), tl::Decoded<enums::account::WebBrowserSettings<'static>>;
-    ['a] UploadRingtone<'a>, D1 D8 D3 D5, (enums::InputFile<'a>, &'a str, &'a str), tl::Decoded<enums::Document<'static>>;
-    ['a] UploadTheme<'a>, D1 D8 D3 D6, (tl::Word, enums::InputFile<'a>, tl::Maybe<'a, enums::InputFile<'a>>, &'a str, &'a str), tl::Decoded<enums::Document<'static>>;
-    ['a] UploadWallPaper<'a>, D1 D8 D3 D7, (tl::Word, tl::Flag, enums::InputFile<'a>, &'a str, enums::WallPaperSettings<'a>), tl::Decoded<enums::WallPaper<'static>>;
-    ['a] VerifyEmail<'a>, D1 D8 D3 D8, (enums::EmailVerifyPurpose<'a>, enums::EmailVerification<'a>), tl::Decoded<enums::account::EmailVerified<'static>>;
-    ['a] VerifyPhone<'a>, D1 D8 D3 D9, (&'a str, &'a str, &'a str), bool;
+tl::calls! { unsafe { tl::Promise::new() }; layout::Calls;
+    ['a] AcceptAuthorization<'a>, D1 D7 D1 D2, bool;
+    [] CancelPasswordEmail, D1 D7 D1 D3, bool;
+    [] ChangeAuthorizationSettings, D1 D7 D1 D4, bool;
+    ['a] ChangePhone<'a>, D1 D7 D1 D5, tl::Decoded<enums::User<'static>>;
+    ['a] CheckUsername<'a>, D1 D7 D1 D6, bool;
+    [] ClearRecentEmojiStatuses, D1 D7 D1 D7, bool;
+    ['a] ConfirmBotConnection<'a>, D1 D7 D1 D8, bool;
+    ['a] ConfirmPasswordEmail<'a>, D1 D7 D1 D9, bool;
+    ['a] ConfirmPhone<'a>, D1 D7 D2 D0, bool;
+    ['a] CreateBusinessChatLink<'a>, D1 D7 D2 D1, tl::Decoded<enums::BusinessChatLink<'static>>;
+    ['a] CreateTheme<'a>, D1 D7 D2 D2, tl::Decoded<enums::Theme<'static>>;
+    [] DeclinePasswordReset, D1 D7 D2 D3, bool;
+    ['a] DeleteAccount<'a>, D1 D7 D2 D4, bool;
+    [] DeleteAutoSaveExceptions, D1 D7 D2 D5, bool;
+    ['a] DeleteBusinessChatLink<'a>, D1 D7 D2 D6, bool;
+    ['a] DeletePasskey<'a>, D1 D7 D2 D7, bool;
+    ['a] DeleteSecureValue<'a>, D1 D7 D2 D8, bool;
+    [] DeleteWebBrowserSettingsExceptions, D1 D7 D2 D9, tl::Decoded<enums::account::WebBrowserSettings<'static>>;
+    ['a] DisablePeerConnectedBot<'a>, D1 D7 D3 D0, bool;
+    ['a] EditBusinessChatLink<'a>, D1 D7 D3 D1, tl::Decoded<enums::BusinessChatLink<'static>>;
+    [] FinishTakeoutSession, D1 D7 D3 D2, bool;
+    [] GetAccountTtl, D1 D7 D3 D3, tl::Decoded<enums::AccountDaysTtl>;
+    [] GetAllSecureValues, D1 D7 D3 D4, tl::Decoded<&'static [enums::SecureValue<'static>]>;
+    ['a] GetAuthorizationForm<'a>, D1 D7 D3 D5, tl::Decoded<enums::account::AuthorizationForm<'static>>;
+    [] GetAuthorizations, D1 D7 D3 D6, tl::Decoded<enums::account::Authorizations<'static>>;
+    [] GetAutoDownloadSettings, D1 D7 D3 D7, tl::Decoded<enums::account::AutoDownloadSettings<'static>>;
+    [] GetAutoSaveSettings, D1 D7 D3 D8, tl::Decoded<enums::account::AutoSaveSettings<'static>>;
+    ['a] GetBotBusinessConnection<'a>, D1 D7 D3 D9, tl::Decoded<enums::Updates<'static>>;
+    [] GetBusinessChatLinks, D1 D7 D4 D0, tl::Decoded<enums::account::BusinessChatLinks<'static>>;
+    [] GetChannelDefaultEmojiStatuses, D1 D7 D4 D1, tl::Decoded<enums::account::EmojiStatuses<'static>>;
+    [] GetChannelRestrictedStatusEmojis, D1 D7 D4 D2, tl::Decoded<enums::EmojiList<'static>>;
+    [] GetChatThemes, D1 D7 D4 D3, tl::Decoded<enums::account::Themes<'static>>;
+    [] GetCollectibleEmojiStatuses, D1 D7 D4 D4, tl::Decoded<enums::account::EmojiStatuses<'static>>;
+    [] GetConnectedBots, D1 D7 D4 D5, tl::Decoded<enums::account::ConnectedBots<'static>>;
+    [] GetContactSignUpNotification, D1 D7 D4 D6, bool;
+    [] GetContentSettings, D1 D7 D4 D7, tl::Decoded<enums::account::ContentSettings>;
+    [] GetDefaultBackgroundEmojis, D1 D7 D4 D8, tl::Decoded<enums::EmojiList<'static>>;
+    [] GetDefaultEmojiStatuses, D1 D7 D4 D9, tl::Decoded<enums::account::EmojiStatuses<'static>>;
+    [] GetDefaultGroupPhotoEmojis, D1 D7 D5 D0, tl::Decoded<enums::EmojiList<'static>>;
+    [] GetDefaultProfilePhotoEmojis, D1 D7 D5 D1, tl::Decoded<enums::EmojiList<'static>>;
+    [] GetGlobalPrivacySettings, D1 D7 D5 D2, tl::Decoded<enums::GlobalPrivacySettings<'static>>;
+    ['a] GetMultiWallPapers<'a>, D1 D7 D5 D3, tl::Decoded<&'static [enums::WallPaper<'static>]>;
+    ['a] GetNotifyExceptions<'a>, D1 D7 D5 D4, tl::Decoded<enums::Updates<'static>>;
+    ['a] GetNotifySettings<'a>, D1 D7 D5 D5, tl::Decoded<enums::PeerNotifySettings<'static>>;
+    ['a] GetPaidMessagesRevenue<'a>, D1 D7 D5 D6, tl::Decoded<enums::account::PaidMessagesRevenue>;
+    [] GetPasskeys, D1 D7 D5 D7, tl::Decoded<enums::account::Passkeys<'static>>;
+    [] GetPassword, D1 D7 D5 D8, tl::Decoded<enums::account::Password<'static>>;
+    ['a] GetPasswordSettings<'a>, D1 D7 D5 D9, tl::Decoded<enums::account::PasswordSettings<'static>>;
+    [] GetPrivacy, D1 D7 D6 D0, tl::Decoded<enums::account::PrivacyRules<'static>>;
+    [] GetReactionsNotifySettings, D1 D7 D6 D1, tl::Decoded<enums::ReactionsNotifySettings<'static>>;
+    [] GetRecentEmojiStatuses, D1 D7 D6 D2, tl::Decoded<enums::account::EmojiStatuses<'static>>;
+    [] GetSavedMusicIds, D1 D7 D6 D3, tl::Decoded<enums::account::SavedMusicIds<'static>>;
+    [] GetSavedRingtones, D1 D7 D6 D4, tl::Decoded<enums::account::SavedRingtones<'static>>;
+    ['a] GetSecureValue<'a>, D1 D7 D6 D5, tl::Decoded<&'static [enums::SecureValue<'static>]>;
+    ['a] GetTheme<'a>, D1 D7 D6 D6, tl::Decoded<enums::Theme<'static>>;
+    ['a] GetThemes<'a>, D1 D7 D6 D7, tl::Decoded<enums::account::Themes<'static>>;
+    ['a] GetTmpPassword<'a>, D1 D7 D6 D8, tl::Decoded<enums::account::TmpPassword<'static>>;
+    ['a] GetUniqueGiftChatThemes<'a>, D1 D7 D6 D9, tl::Decoded<enums::account::ChatThemes<'static>>;
+    ['a] GetWallPaper<'a>, D1 D7 D7 D0, tl::Decoded<enums::WallPaper<'static>>;
+    [] GetWallPapers, D1 D7 D7 D1, tl::Decoded<enums::account::WallPapers<'static>>;
+    [] GetWebAuthorizations, D1 D7 D7 D2, tl::Decoded<enums::account::WebAuthorizations<'static>>;
+    [] GetWebBrowserSettings, D1 D7 D7 D3, tl::Decoded<enums::account::WebBrowserSettings<'static>>;
+    [] InitPasskeyRegistration, D1 D7 D7 D4, tl::Decoded<enums::account::PasskeyRegistrationOptions<'static>>;
+    [] InitTakeoutSession, D1 D7 D7 D5, tl::Decoded<enums::account::Takeout>;
+    ['a] InstallTheme<'a>, D1 D7 D7 D6, bool;
+    ['a] InstallWallPaper<'a>, D1 D7 D7 D7, bool;
+    ['a] InvalidateSignInCodes<'a>, D1 D7 D7 D8, bool;
+    ['a] RegisterDevice<'a>, D1 D7 D7 D9, bool;
+    ['a] RegisterPasskey<'a>, D1 D7 D8 D0, tl::Decoded<enums::Passkey<'static>>;
+    ['a] ReorderUsernames<'a>, D1 D7 D8 D1, bool;
+    ['a] ReportPeer<'a>, D1 D7 D8 D2, bool;
+    ['a] ReportProfilePhoto<'a>, D1 D7 D8 D3, bool;
+    [] ResendPasswordEmail, D1 D7 D8 D4, bool;
+    [] ResetAuthorization, D1 D7 D8 D5, bool;
+    [] ResetNotifySettings, D1 D7 D8 D6, bool;
+    [] ResetPassword, D1 D7 D8 D7, tl::Decoded<enums::account::ResetPasswordResult>;
+    [] ResetWallPapers, D1 D7 D8 D8, bool;
+    [] ResetWebAuthorization, D1 D7 D8 D9, bool;
+    [] ResetWebAuthorizations, D1 D7 D9 D0, bool;
+    ['a] ResolveBusinessChatLink<'a>, D1 D7 D9 D1, tl::Decoded<enums::account::ResolvedBusinessChatLinks<'static>>;
+    ['a] SaveAutoDownloadSettings<'a>, D1 D7 D9 D2, bool;
+    ['a] SaveAutoSaveSettings<'a>, D1 D7 D9 D3, bool;
+    ['a] SaveMusic<'a>, D1 D7 D9 D4, bool;
+    ['a] SaveRingtone<'a>, D1 D7 D9 D5, tl::Decoded<enums::account::SavedRingtone<'static>>;
+    ['a] SaveSecureValue<'a>, D1 D7 D9 D6, tl::Decoded<enums::SecureValue<'static>>;
+    ['a] SaveTheme<'a>, D1 D7 D9 D7, bool;
+    ['a] SaveWallPaper<'a>, D1 D7 D9 D8, bool;
+    ['a] SendChangePhoneCode<'a>, D1 D7 D9 D9, tl::Decoded<enums::auth::SentCode<'static>>;
+    ['a] SendConfirmPhoneCode<'a>, D1 D8 D0 D0, tl::Decoded<enums::auth::SentCode<'static>>;
+    ['a] SendVerifyEmailCode<'a>, D1 D8 D0 D1, tl::Decoded<enums::account::SentEmailCode<'static>>;
+    ['a] SendVerifyPhoneCode<'a>, D1 D8 D0 D2, tl::Decoded<enums::auth::SentCode<'static>>;
+    [] SetAccountTtl, D1 D8 D0 D3, bool;
+    [] SetAuthorizationTtl, D1 D8 D0 D4, bool;
+    [] SetContactSignUpNotification, D1 D8 D0 D5, bool;
+    [] SetContentSettings, D1 D8 D0 D6, bool;
+    ['a] SetGlobalPrivacySettings<'a>, D1 D8 D0 D7, tl::Decoded<enums::GlobalPrivacySettings<'static>>;
+    [] SetMainProfileTab, D1 D8 D0 D8, bool;
+    ['a] SetPrivacy<'a>, D1 D8 D0 D9, tl::Decoded<enums::account::PrivacyRules<'static>>;
+    ['a] SetReactionsNotifySettings<'a>, D1 D8 D1 D0, tl::Decoded<enums::ReactionsNotifySettings<'static>>;
+    ['a] ToggleConnectedBotPaused<'a>, D1 D8 D1 D1, bool;
+    ['a] ToggleNoPaidMessagesException<'a>, D1 D8 D1 D2, bool;
+    [] ToggleSponsoredMessages, D1 D8 D1 D3, bool;
+    ['a] ToggleUsername<'a>, D1 D8 D1 D4, bool;
+    ['a] ToggleWebBrowserSettingsException<'a>, D1 D8 D1 D5, tl::Decoded<enums::Updates<'static>>;
+    ['a] UnregisterDevice<'a>, D1 D8 D1 D6, bool;
+    ['a] UpdateBirthday<'a>, D1 D8 D1 D7, bool;
+    ['a] UpdateBusinessAwayMessage<'a>, D1 D8 D1 D8, bool;
+    ['a] UpdateBusinessGreetingMessage<'a>, D1 D8 D1 D9, bool;
+    ['a] UpdateBusinessIntro<'a>, D1 D8 D2 D0, bool;
+    ['a] UpdateBusinessLocation<'a>, D1 D8 D2 D1, bool;
+    ['a] UpdateBusinessWorkHours<'a>, D1 D8 D2 D2, bool;
+    ['a] UpdateColor<'a>, D1 D8 D2 D3, bool;
+    ['a] UpdateConnectedBot<'a>, D1 D8 D2 D4, tl::Decoded<enums::Updates<'static>>;
+    [] UpdateDeviceLocked, D1 D8 D2 D5, bool;
+    ['a] UpdateEmojiStatus<'a>, D1 D8 D2 D6, bool;
+    ['a] UpdateNotifySettings<'a>, D1 D8 D2 D7, bool;
+    ['a] UpdatePasswordSettings<'a>, D1 D8 D2 D8, bool;
+    ['a] UpdatePersonalChannel<'a>, D1 D8 D2 D9, bool;
+    ['a] UpdateProfile<'a>, D1 D8 D3 D0, tl::Decoded<enums::User<'static>>;
+    [] UpdateStatus, D1 D8 D3 D1, bool;
+    ['a] UpdateTheme<'a>, D1 D8 D3 D2, tl::Decoded<enums::Theme<'static>>;
+    ['a] UpdateUsername<'a>, D1 D8 D3 D3, tl::Decoded<enums::User<'static>>;
+    [] UpdateWebBrowserSettings, D1 D8 D3 D4, tl::Decoded<enums::account::WebBrowserSettings<'static>>;
+    ['a] UploadRingtone<'a>, D1 D8 D3 D5, tl::Decoded<enums::Document<'static>>;
+    ['a] UploadTheme<'a>, D1 D8 D3 D6, tl::Decoded<enums::Document<'static>>;
+    ['a] UploadWallPaper<'a>, D1 D8 D3 D7, tl::Decoded<enums::WallPaper<'static>>;
+    ['a] VerifyEmail<'a>, D1 D8 D3 D8, tl::Decoded<enums::account::EmailVerified<'static>>;
+    ['a] VerifyPhone<'a>, D1 D8 D3 D9, bool;
 }

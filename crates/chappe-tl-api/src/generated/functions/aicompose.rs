@@ -52,18 +52,18 @@ pub struct SaveTone<'a> {
 #[repr(C)]
 pub struct UpdateTone<'a> {
     pub tone: enums::InputAiComposeTone<'a>,
-    pub display_author: Option<bool>,
-    pub emoji_id: Option<i64>,
-    pub title: Option<&'a str>,
-    pub prompt: Option<&'a str>,
+    pub display_author: tl::Option<bool>,
+    pub emoji_id: tl::Option<i64>,
+    pub title: tl::Option<&'a str>,
+    pub prompt: tl::Option<&'a str>,
 }
 
-tl::calls! { layout::Calls;
-    ['a] CreateTone<'a>, D1 D8 D4 D0, (tl::Word, tl::Flag, i64, &'a str, &'a str), tl::Decoded<enums::AiComposeTone<'static>>;
-    ['a] DeleteTone<'a>, D1 D8 D4 D1, (enums::InputAiComposeTone<'a>,), bool;
-    ['a] GetTone<'a>, D1 D8 D4 D2, (enums::InputAiComposeTone<'a>,), tl::Decoded<enums::aicompose::Tones<'static>>;
-    ['a] GetToneExample<'a>, D1 D8 D4 D3, (enums::InputAiComposeTone<'a>, i32), tl::Decoded<enums::AiComposeToneExample<'static>>;
-    [] GetTones, D1 D8 D4 D4, (i64,), tl::Decoded<enums::aicompose::Tones<'static>>;
-    ['a] SaveTone<'a>, D1 D8 D4 D5, (enums::InputAiComposeTone<'a>, bool), bool;
-    ['a] UpdateTone<'a>, D1 D8 D4 D6, (tl::Word, enums::InputAiComposeTone<'a>, Option<bool>, Option<i64>, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::AiComposeTone<'static>>;
+tl::calls! { unsafe { tl::Promise::new() }; layout::Calls;
+    ['a] CreateTone<'a>, D1 D8 D4 D0, tl::Decoded<enums::AiComposeTone<'static>>;
+    ['a] DeleteTone<'a>, D1 D8 D4 D1, bool;
+    ['a] GetTone<'a>, D1 D8 D4 D2, tl::Decoded<enums::aicompose::Tones<'static>>;
+    ['a] GetToneExample<'a>, D1 D8 D4 D3, tl::Decoded<enums::AiComposeToneExample<'static>>;
+    [] GetTones, D1 D8 D4 D4, tl::Decoded<enums::aicompose::Tones<'static>>;
+    ['a] SaveTone<'a>, D1 D8 D4 D5, bool;
+    ['a] UpdateTone<'a>, D1 D8 D4 D6, tl::Decoded<enums::AiComposeTone<'static>>;
 }

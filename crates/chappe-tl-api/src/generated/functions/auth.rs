@@ -85,8 +85,8 @@ pub struct FinishFirebasePnvLogin<'a> {
 #[repr(C)]
 pub struct FinishPasskeyLogin<'a> {
     pub credential: enums::InputPasskeyCredential<'a>,
-    pub from_dc_id: Option<i32>,
-    pub from_auth_key_id: Option<i64>,
+    pub from_dc_id: tl::Option<i32>,
+    pub from_auth_key_id: tl::Option<i64>,
 }
 
 /// `auth.firebasePnvSignUp#783f6b56 flags:# no_joined_notifications:flags.0?true first_name:string last_name:string = auth.Authorization;`
@@ -130,7 +130,7 @@ pub struct ImportWebTokenAuthorization<'a> {
 /// `auth.initFirebasePnvLogin#644f15c0 flags:# except_ids:flags.0?Vector<long> api_id:int api_hash:string = auth.FirebasePnvIntent;`
 #[repr(C)]
 pub struct InitFirebasePnvLogin<'a> {
-    pub except_ids: Option<&'a [i64]>,
+    pub except_ids: tl::Option<&'a [i64]>,
     pub api_id: i32,
     pub api_hash: &'a str,
 }
@@ -150,7 +150,7 @@ pub struct LogOut {}
 #[repr(C)]
 pub struct RecoverPassword<'a> {
     pub code: &'a str,
-    pub new_settings: Option<&'a enums::account::PasswordInputSettings<'a>>,
+    pub new_settings: tl::Option<&'a enums::account::PasswordInputSettings<'a>>,
 }
 
 /// `auth.reportMissingCode#cb9deff6 phone_number:string phone_code_hash:string mnc:string = Bool;`
@@ -166,9 +166,9 @@ pub struct ReportMissingCode<'a> {
 pub struct RequestFirebaseSms<'a> {
     pub phone_number: &'a str,
     pub phone_code_hash: &'a str,
-    pub safety_net_token: Option<&'a str>,
-    pub play_integrity_token: Option<&'a str>,
-    pub ios_push_secret: Option<&'a str>,
+    pub safety_net_token: tl::Option<&'a str>,
+    pub play_integrity_token: tl::Option<&'a str>,
+    pub ios_push_secret: tl::Option<&'a str>,
 }
 
 /// `auth.requestPasswordRecovery#d897bc66 = auth.PasswordRecovery;`
@@ -180,7 +180,7 @@ pub struct RequestPasswordRecovery {}
 pub struct ResendCode<'a> {
     pub phone_number: &'a str,
     pub phone_code_hash: &'a str,
-    pub reason: Option<&'a str>,
+    pub reason: tl::Option<&'a str>,
 }
 
 /// `auth.resetAuthorizations#9fab0d1a = Bool;`
@@ -208,8 +208,8 @@ pub struct SendCode<'a> {
 pub struct SignIn<'a> {
     pub phone_number: &'a str,
     pub phone_code_hash: &'a str,
-    pub phone_code: Option<&'a str>,
-    pub email_verification: Option<&'a enums::EmailVerification<'a>>,
+    pub phone_code: tl::Option<&'a str>,
+    pub email_verification: tl::Option<&'a enums::EmailVerification<'a>>,
 }
 
 /// `auth.signUp#aac7b717 flags:# no_joined_notifications:flags.0?true phone_number:string phone_code_hash:string first_name:string last_name:string = auth.Authorization;`
@@ -222,35 +222,35 @@ pub struct SignUp<'a> {
     pub last_name: &'a str,
 }
 
-tl::calls! { layout::Calls;
-    ['a] AcceptLoginToken<'a>, D1 D8 D4 D7, (&'a [u8],), tl::Decoded<enums::Authorization<'static>>;
-    ['a] BindTempAuthKey<'a>, D1 D8 D4 D8, (i64, i64, i32, &'a [u8]), bool;
-    ['a] CancelCode<'a>, D1 D8 D4 D9, (&'a str, &'a str), bool;
-    ['a] CancelWebTokenAuthorization<'a>, D1 D8 D5 D0, (&'a str,), bool;
-    ['a] CheckPaidAuth<'a>, D1 D8 D5 D1, (&'a str, &'a str, i64), tl::Decoded<enums::auth::SentCode<'static>>;
-    ['a] CheckPassword<'a>, D1 D8 D5 D2, (enums::InputCheckPasswordSrp<'a>,), tl::Decoded<enums::auth::Authorization<'static>>;
-    ['a] CheckRecoveryPassword<'a>, D1 D8 D5 D3, (&'a str,), bool;
-    ['a] DropTempAuthKeys<'a>, D1 D8 D5 D4, (&'a [i64],), bool;
-    [] ExportAuthorization, D1 D8 D5 D5, (i32,), tl::Decoded<enums::auth::ExportedAuthorization<'static>>;
-    ['a] ExportLoginToken<'a>, D1 D8 D5 D6, (i32, &'a str, &'a [i64]), tl::Decoded<enums::auth::LoginToken<'static>>;
-    ['a] FinishFirebasePnvLogin<'a>, D1 D8 D5 D7, (&'a str,), tl::Decoded<enums::auth::Authorization<'static>>;
-    ['a] FinishPasskeyLogin<'a>, D1 D8 D5 D8, (tl::Word, enums::InputPasskeyCredential<'a>, Option<i32>, Option<i64>), tl::Decoded<enums::auth::Authorization<'static>>;
-    ['a] FirebasePnvSignUp<'a>, D1 D8 D5 D9, (tl::Word, tl::Flag, &'a str, &'a str), tl::Decoded<enums::auth::Authorization<'static>>;
-    ['a] ImportAuthorization<'a>, D1 D8 D6 D0, (i64, &'a [u8]), tl::Decoded<enums::auth::Authorization<'static>>;
-    ['a] ImportBotAuthorization<'a>, D1 D8 D6 D1, (i32, i32, &'a str, &'a str), tl::Decoded<enums::auth::Authorization<'static>>;
-    ['a] ImportLoginToken<'a>, D1 D8 D6 D2, (&'a [u8],), tl::Decoded<enums::auth::LoginToken<'static>>;
-    ['a] ImportWebTokenAuthorization<'a>, D1 D8 D6 D3, (i32, &'a str, &'a str), tl::Decoded<enums::auth::Authorization<'static>>;
-    ['a] InitFirebasePnvLogin<'a>, D1 D8 D6 D4, (tl::Word, Option<&'a [i64]>, i32, &'a str), tl::Decoded<enums::auth::FirebasePnvIntent<'static>>;
-    ['a] InitPasskeyLogin<'a>, D1 D8 D6 D5, (i32, &'a str), tl::Decoded<enums::auth::PasskeyLoginOptions<'static>>;
-    [] LogOut, D1 D8 D6 D6, (), tl::Decoded<enums::auth::LoggedOut<'static>>;
-    ['a] RecoverPassword<'a>, D1 D8 D6 D7, (tl::Word, &'a str, tl::Maybe<'a, enums::account::PasswordInputSettings<'a>>), tl::Decoded<enums::auth::Authorization<'static>>;
-    ['a] ReportMissingCode<'a>, D1 D8 D6 D8, (&'a str, &'a str, &'a str), bool;
-    ['a] RequestFirebaseSms<'a>, D1 D8 D6 D9, (tl::Word, &'a str, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>), bool;
-    [] RequestPasswordRecovery, D1 D8 D7 D0, (), tl::Decoded<enums::auth::PasswordRecovery<'static>>;
-    ['a] ResendCode<'a>, D1 D8 D7 D1, (tl::Word, &'a str, &'a str, Option<&'a str>), tl::Decoded<enums::auth::SentCode<'static>>;
-    [] ResetAuthorizations, D1 D8 D7 D2, (), bool;
-    ['a] ResetLoginEmail<'a>, D1 D8 D7 D3, (&'a str, &'a str), tl::Decoded<enums::auth::SentCode<'static>>;
-    ['a] SendCode<'a>, D1 D8 D7 D4, (&'a str, i32, &'a str, enums::CodeSettings<'a>), tl::Decoded<enums::auth::SentCode<'static>>;
-    ['a] SignIn<'a>, D1 D8 D7 D5, (tl::Word, &'a str, &'a str, Option<&'a str>, tl::Maybe<'a, enums::EmailVerification<'a>>), tl::Decoded<enums::auth::Authorization<'static>>;
-    ['a] SignUp<'a>, D1 D8 D7 D6, (tl::Word, tl::Flag, &'a str, &'a str, &'a str, &'a str), tl::Decoded<enums::auth::Authorization<'static>>;
+tl::calls! { unsafe { tl::Promise::new() }; layout::Calls;
+    ['a] AcceptLoginToken<'a>, D1 D8 D4 D7, tl::Decoded<enums::Authorization<'static>>;
+    ['a] BindTempAuthKey<'a>, D1 D8 D4 D8, bool;
+    ['a] CancelCode<'a>, D1 D8 D4 D9, bool;
+    ['a] CancelWebTokenAuthorization<'a>, D1 D8 D5 D0, bool;
+    ['a] CheckPaidAuth<'a>, D1 D8 D5 D1, tl::Decoded<enums::auth::SentCode<'static>>;
+    ['a] CheckPassword<'a>, D1 D8 D5 D2, tl::Decoded<enums::auth::Authorization<'static>>;
+    ['a] CheckRecoveryPassword<'a>, D1 D8 D5 D3, bool;
+    ['a] DropTempAuthKeys<'a>, D1 D8 D5 D4, bool;
+    [] ExportAuthorization, D1 D8 D5 D5, tl::Decoded<enums::auth::ExportedAuthorization<'static>>;
+    ['a] ExportLoginToken<'a>, D1 D8 D5 D6, tl::Decoded<enums::auth::LoginToken<'static>>;
+    ['a] FinishFirebasePnvLogin<'a>, D1 D8 D5 D7, tl::Decoded<enums::auth::Authorization<'static>>;
+    ['a] FinishPasskeyLogin<'a>, D1 D8 D5 D8, tl::Decoded<enums::auth::Authorization<'static>>;
+    ['a] FirebasePnvSignUp<'a>, D1 D8 D5 D9, tl::Decoded<enums::auth::Authorization<'static>>;
+    ['a] ImportAuthorization<'a>, D1 D8 D6 D0, tl::Decoded<enums::auth::Authorization<'static>>;
+    ['a] ImportBotAuthorization<'a>, D1 D8 D6 D1, tl::Decoded<enums::auth::Authorization<'static>>;
+    ['a] ImportLoginToken<'a>, D1 D8 D6 D2, tl::Decoded<enums::auth::LoginToken<'static>>;
+    ['a] ImportWebTokenAuthorization<'a>, D1 D8 D6 D3, tl::Decoded<enums::auth::Authorization<'static>>;
+    ['a] InitFirebasePnvLogin<'a>, D1 D8 D6 D4, tl::Decoded<enums::auth::FirebasePnvIntent<'static>>;
+    ['a] InitPasskeyLogin<'a>, D1 D8 D6 D5, tl::Decoded<enums::auth::PasskeyLoginOptions<'static>>;
+    [] LogOut, D1 D8 D6 D6, tl::Decoded<enums::auth::LoggedOut<'static>>;
+    ['a] RecoverPassword<'a>, D1 D8 D6 D7, tl::Decoded<enums::auth::Authorization<'static>>;
+    ['a] ReportMissingCode<'a>, D1 D8 D6 D8, bool;
+    ['a] RequestFirebaseSms<'a>, D1 D8 D6 D9, bool;
+    [] RequestPasswordRecovery, D1 D8 D7 D0, tl::Decoded<enums::auth::PasswordRecovery<'static>>;
+    ['a] ResendCode<'a>, D1 D8 D7 D1, tl::Decoded<enums::auth::SentCode<'static>>;
+    [] ResetAuthorizations, D1 D8 D7 D2, bool;
+    ['a] ResetLoginEmail<'a>, D1 D8 D7 D3, tl::Decoded<enums::auth::SentCode<'static>>;
+    ['a] SendCode<'a>, D1 D8 D7 D4, tl::Decoded<enums::auth::SentCode<'static>>;
+    ['a] SignIn<'a>, D1 D8 D7 D5, tl::Decoded<enums::auth::Authorization<'static>>;
+    ['a] SignUp<'a>, D1 D8 D7 D6, tl::Decoded<enums::auth::Authorization<'static>>;
 }

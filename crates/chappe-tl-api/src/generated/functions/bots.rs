@@ -78,7 +78,7 @@ pub struct DeletePreviewMedia<'a> {
 pub struct EditAccessSettings<'a> {
     pub restricted: bool,
     pub bot: enums::InputUser<'a>,
-    pub add_users: Option<&'a [enums::InputUser<'a>]>,
+    pub add_users: tl::Option<&'a [enums::InputUser<'a>]>,
 }
 
 /// `bots.editPreviewMedia#8525606f bot:InputUser lang_code:string media:InputMedia new_media:InputMedia = BotPreviewMedia;`
@@ -117,7 +117,7 @@ pub struct GetBotCommands<'a> {
 /// `bots.getBotInfo#dcd914fd flags:# bot:flags.0?InputUser lang_code:string = bots.BotInfo;`
 #[repr(C)]
 pub struct GetBotInfo<'a> {
-    pub bot: Option<&'a enums::InputUser<'a>>,
+    pub bot: tl::Option<&'a enums::InputUser<'a>>,
     pub lang_code: &'a str,
 }
 
@@ -234,11 +234,11 @@ pub struct SetBotGroupDefaultAdminRights {
 /// `bots.setBotInfo#10cf3123 flags:# bot:flags.2?InputUser lang_code:string name:flags.3?string about:flags.0?string description:flags.1?string = Bool;`
 #[repr(C)]
 pub struct SetBotInfo<'a> {
-    pub bot: Option<&'a enums::InputUser<'a>>,
+    pub bot: tl::Option<&'a enums::InputUser<'a>>,
     pub lang_code: &'a str,
-    pub name: Option<&'a str>,
-    pub about: Option<&'a str>,
-    pub description: Option<&'a str>,
+    pub name: tl::Option<&'a str>,
+    pub about: tl::Option<&'a str>,
+    pub description: tl::Option<&'a str>,
 }
 
 /// `bots.setBotMenuButton#4504d54f user_id:InputUser button:BotMenuButton = Bool;`
@@ -252,9 +252,9 @@ pub struct SetBotMenuButton<'a> {
 #[repr(C)]
 pub struct SetCustomVerification<'a> {
     pub enabled: bool,
-    pub bot: Option<&'a enums::InputUser<'a>>,
+    pub bot: tl::Option<&'a enums::InputUser<'a>>,
     pub peer: enums::InputPeer<'a>,
-    pub custom_description: Option<&'a enums::TextWithEntities<'a>>,
+    pub custom_description: tl::Option<&'a enums::TextWithEntities<'a>>,
 }
 
 /// `bots.setJoinChatResults#e71a4810 query_id:long result:JoinChatBotResult = Bool;`
@@ -284,7 +284,7 @@ pub struct ToggleUsername<'a> {
 pub struct UpdateStarRefProgram<'a> {
     pub bot: enums::InputUser<'a>,
     pub commission_permille: i32,
-    pub duration_months: Option<i32>,
+    pub duration_months: tl::Option<i32>,
 }
 
 /// `bots.updateUserEmojiStatus#ed9f30c5 user_id:InputUser emoji_status:EmojiStatus = Bool;`
@@ -294,45 +294,45 @@ pub struct UpdateUserEmojiStatus<'a> {
     pub emoji_status: enums::EmojiStatus<'a>,
 }
 
-tl::calls! { layout::Calls;
-    ['a] AddPreviewMedia<'a>, D1 D8 D7 D7, (enums::InputUser<'a>, &'a str, enums::InputMedia<'a>), tl::Decoded<enums::BotPreviewMedia<'static>>;
-    ['a] AddUsername<'a>, D1 D8 D7 D8, (enums::InputUser<'a>, &'a str), bool;
-    ['a] AllowSendMessage<'a>, D1 D8 D7 D9, (enums::InputUser<'a>,), tl::Decoded<enums::Updates<'static>>;
-    ['a] AnswerWebhookJsonquery<'a>, D1 D8 D8 D0, (i64, enums::DataJson<'a>), bool;
-    ['a] CanSendMessage<'a>, D1 D8 D8 D1, (enums::InputUser<'a>,), bool;
-    ['a] CheckDownloadFileParams<'a>, D1 D8 D8 D2, (enums::InputUser<'a>, &'a str, &'a str), bool;
-    ['a] CheckUsername<'a>, D1 D8 D8 D3, (tl::Word, tl::Flag, &'a str), bool;
-    ['a] CreateBot<'a>, D1 D8 D8 D4, (tl::Word, tl::Flag, &'a str, &'a str, enums::InputUser<'a>), tl::Decoded<enums::User<'static>>;
-    ['a] DeletePreviewMedia<'a>, D1 D8 D8 D5, (enums::InputUser<'a>, &'a str, &'a [enums::InputMedia<'a>]), bool;
-    ['a] EditAccessSettings<'a>, D1 D8 D8 D6, (tl::Word, tl::Flag, enums::InputUser<'a>, Option<&'a [enums::InputUser<'a>]>), bool;
-    ['a] EditPreviewMedia<'a>, D1 D8 D8 D7, (enums::InputUser<'a>, &'a str, enums::InputMedia<'a>, enums::InputMedia<'a>), tl::Decoded<enums::BotPreviewMedia<'static>>;
-    ['a] ExportBotToken<'a>, D1 D8 D8 D8, (enums::InputUser<'a>, bool), tl::Decoded<enums::bots::ExportedBotToken<'static>>;
-    ['a] GetAccessSettings<'a>, D1 D8 D8 D9, (enums::InputUser<'a>,), tl::Decoded<enums::bots::AccessSettings<'static>>;
-    [] GetAdminedBots, D1 D8 D9 D0, (), tl::Decoded<&'static [enums::User<'static>]>;
-    ['a] GetBotCommands<'a>, D1 D8 D9 D1, (enums::BotCommandScope<'a>, &'a str), tl::Decoded<&'static [enums::BotCommand<'static>]>;
-    ['a] GetBotInfo<'a>, D1 D8 D9 D2, (tl::Word, tl::Maybe<'a, enums::InputUser<'a>>, &'a str), tl::Decoded<enums::bots::BotInfo<'static>>;
-    ['a] GetBotMenuButton<'a>, D1 D8 D9 D3, (enums::InputUser<'a>,), tl::Decoded<enums::BotMenuButton<'static>>;
-    ['a] GetBotRecommendations<'a>, D1 D8 D9 D4, (enums::InputUser<'a>,), tl::Decoded<enums::users::Users<'static>>;
-    ['a] GetPopularAppBots<'a>, D1 D8 D9 D5, (&'a str, i32), tl::Decoded<enums::bots::PopularAppBots<'static>>;
-    ['a] GetPreviewInfo<'a>, D1 D8 D9 D6, (enums::InputUser<'a>, &'a str), tl::Decoded<enums::bots::PreviewInfo<'static>>;
-    ['a] GetPreviewMedias<'a>, D1 D8 D9 D7, (enums::InputUser<'a>,), tl::Decoded<&'static [enums::BotPreviewMedia<'static>]>;
-    ['a] GetRequestedWebViewButton<'a>, D1 D8 D9 D8, (enums::InputUser<'a>, &'a str), tl::Decoded<enums::KeyboardButton<'static>>;
-    ['a] InvokeWebViewCustomMethod<'a>, D1 D8 D9 D9, (enums::InputUser<'a>, &'a str, enums::DataJson<'a>), tl::Decoded<enums::DataJson<'static>>;
-    ['a] RemoveUsername<'a>, D1 D9 D0 D0, (enums::InputUser<'a>, &'a str), bool;
-    ['a] ReorderPreviewMedias<'a>, D1 D9 D0 D1, (enums::InputUser<'a>, &'a str, &'a [enums::InputMedia<'a>]), bool;
-    ['a] ReorderUsernames<'a>, D1 D9 D0 D2, (enums::InputUser<'a>, &'a [&'a str]), bool;
-    ['a] RequestWebViewButton<'a>, D1 D9 D0 D3, (enums::InputUser<'a>, enums::KeyboardButton<'a>), tl::Decoded<enums::bots::RequestedButton<'static>>;
-    ['a] ResetBotCommands<'a>, D1 D9 D0 D4, (enums::BotCommandScope<'a>, &'a str), bool;
-    ['a] SendCustomRequest<'a>, D1 D9 D0 D5, (&'a str, enums::DataJson<'a>), tl::Decoded<enums::DataJson<'static>>;
-    [] SetBotBroadcastDefaultAdminRights, D1 D9 D0 D6, (enums::ChatAdminRights,), bool;
-    ['a] SetBotCommands<'a>, D1 D9 D0 D7, (enums::BotCommandScope<'a>, &'a str, &'a [enums::BotCommand<'a>]), bool;
-    [] SetBotGroupDefaultAdminRights, D1 D9 D0 D8, (enums::ChatAdminRights,), bool;
-    ['a] SetBotInfo<'a>, D1 D9 D0 D9, (tl::Word, tl::Maybe<'a, enums::InputUser<'a>>, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>), bool;
-    ['a] SetBotMenuButton<'a>, D1 D9 D1 D0, (enums::InputUser<'a>, enums::BotMenuButton<'a>), bool;
-    ['a] SetCustomVerification<'a>, D1 D9 D1 D1, (tl::Word, tl::Flag, tl::Maybe<'a, enums::InputUser<'a>>, enums::InputPeer<'a>, tl::Maybe<'a, enums::TextWithEntities<'a>>), bool;
-    ['a] SetJoinChatResults<'a>, D1 D9 D1 D2, (i64, enums::JoinChatBotResult<'a>), bool;
-    ['a] ToggleUserEmojiStatusPermission<'a>, D1 D9 D1 D3, (enums::InputUser<'a>, bool), bool;
-    ['a] ToggleUsername<'a>, D1 D9 D1 D4, (enums::InputUser<'a>, &'a str, bool), bool;
-    ['a] UpdateStarRefProgram<'a>, D1 D9 D1 D5, (tl::Word, enums::InputUser<'a>, i32, Option<i32>), tl::Decoded<enums::StarRefProgram<'static>>;
-    ['a] UpdateUserEmojiStatus<'a>, D1 D9 D1 D6, (enums::InputUser<'a>, enums::EmojiStatus<'a>), bool;
+tl::calls! { unsafe { tl::Promise::new() }; layout::Calls;
+    ['a] AddPreviewMedia<'a>, D1 D8 D7 D7, tl::Decoded<enums::BotPreviewMedia<'static>>;
+    ['a] AddUsername<'a>, D1 D8 D7 D8, bool;
+    ['a] AllowSendMessage<'a>, D1 D8 D7 D9, tl::Decoded<enums::Updates<'static>>;
+    ['a] AnswerWebhookJsonquery<'a>, D1 D8 D8 D0, bool;
+    ['a] CanSendMessage<'a>, D1 D8 D8 D1, bool;
+    ['a] CheckDownloadFileParams<'a>, D1 D8 D8 D2, bool;
+    ['a] CheckUsername<'a>, D1 D8 D8 D3, bool;
+    ['a] CreateBot<'a>, D1 D8 D8 D4, tl::Decoded<enums::User<'static>>;
+    ['a] DeletePreviewMedia<'a>, D1 D8 D8 D5, bool;
+    ['a] EditAccessSettings<'a>, D1 D8 D8 D6, bool;
+    ['a] EditPreviewMedia<'a>, D1 D8 D8 D7, tl::Decoded<enums::BotPreviewMedia<'static>>;
+    ['a] ExportBotToken<'a>, D1 D8 D8 D8, tl::Decoded<enums::bots::ExportedBotToken<'static>>;
+    ['a] GetAccessSettings<'a>, D1 D8 D8 D9, tl::Decoded<enums::bots::AccessSettings<'static>>;
+    [] GetAdminedBots, D1 D8 D9 D0, tl::Decoded<&'static [enums::User<'static>]>;
+    ['a] GetBotCommands<'a>, D1 D8 D9 D1, tl::Decoded<&'static [enums::BotCommand<'static>]>;
+    ['a] GetBotInfo<'a>, D1 D8 D9 D2, tl::Decoded<enums::bots::BotInfo<'static>>;
+    ['a] GetBotMenuButton<'a>, D1 D8 D9 D3, tl::Decoded<enums::BotMenuButton<'static>>;
+    ['a] GetBotRecommendations<'a>, D1 D8 D9 D4, tl::Decoded<enums::users::Users<'static>>;
+    ['a] GetPopularAppBots<'a>, D1 D8 D9 D5, tl::Decoded<enums::bots::PopularAppBots<'static>>;
+    ['a] GetPreviewInfo<'a>, D1 D8 D9 D6, tl::Decoded<enums::bots::PreviewInfo<'static>>;
+    ['a] GetPreviewMedias<'a>, D1 D8 D9 D7, tl::Decoded<&'static [enums::BotPreviewMedia<'static>]>;
+    ['a] GetRequestedWebViewButton<'a>, D1 D8 D9 D8, tl::Decoded<enums::KeyboardButton<'static>>;
+    ['a] InvokeWebViewCustomMethod<'a>, D1 D8 D9 D9, tl::Decoded<enums::DataJson<'static>>;
+    ['a] RemoveUsername<'a>, D1 D9 D0 D0, bool;
+    ['a] ReorderPreviewMedias<'a>, D1 D9 D0 D1, bool;
+    ['a] ReorderUsernames<'a>, D1 D9 D0 D2, bool;
+    ['a] RequestWebViewButton<'a>, D1 D9 D0 D3, tl::Decoded<enums::bots::RequestedButton<'static>>;
+    ['a] ResetBotCommands<'a>, D1 D9 D0 D4, bool;
+    ['a] SendCustomRequest<'a>, D1 D9 D0 D5, tl::Decoded<enums::DataJson<'static>>;
+    [] SetBotBroadcastDefaultAdminRights, D1 D9 D0 D6, bool;
+    ['a] SetBotCommands<'a>, D1 D9 D0 D7, bool;
+    [] SetBotGroupDefaultAdminRights, D1 D9 D0 D8, bool;
+    ['a] SetBotInfo<'a>, D1 D9 D0 D9, bool;
+    ['a] SetBotMenuButton<'a>, D1 D9 D1 D0, bool;
+    ['a] SetCustomVerification<'a>, D1 D9 D1 D1, bool;
+    ['a] SetJoinChatResults<'a>, D1 D9 D1 D2, bool;
+    ['a] ToggleUserEmojiStatusPermission<'a>, D1 D9 D1 D3, bool;
+    ['a] ToggleUsername<'a>, D1 D9 D1 D4, bool;
+    ['a] UpdateStarRefProgram<'a>, D1 D9 D1 D5, tl::Decoded<enums::StarRefProgram<'static>>;
+    ['a] UpdateUserEmojiStatus<'a>, D1 D9 D1 D6, bool;
 }

@@ -10,7 +10,7 @@ use super::super::{enums, layout};
 /// `channels.checkSearchPostsFlood#22567115 flags:# query:flags.0?string = SearchPostsFlood;`
 #[repr(C)]
 pub struct CheckSearchPostsFlood<'a> {
-    pub query: Option<&'a str>,
+    pub query: tl::Option<&'a str>,
 }
 
 /// `channels.checkUsername#10e6bd2c channel:InputChannel username:string = Bool;`
@@ -35,9 +35,9 @@ pub struct CreateChannel<'a> {
     pub forum: bool,
     pub title: &'a str,
     pub about: &'a str,
-    pub geo_point: Option<&'a enums::InputGeoPoint>,
-    pub address: Option<&'a str>,
-    pub ttl_period: Option<i32>,
+    pub geo_point: tl::Option<&'a enums::InputGeoPoint>,
+    pub address: tl::Option<&'a str>,
+    pub ttl_period: tl::Option<i32>,
 }
 
 /// `channels.deactivateAllUsernames#0a245dd3 channel:InputChannel = Bool;`
@@ -80,7 +80,7 @@ pub struct EditAdmin<'a> {
     pub channel: enums::InputChannel<'a>,
     pub user_id: enums::InputUser<'a>,
     pub admin_rights: enums::ChatAdminRights,
-    pub rank: Option<&'a str>,
+    pub rank: tl::Option<&'a str>,
 }
 
 /// `channels.editBanned#96e6cd81 channel:InputChannel participant:InputPeer banned_rights:ChatBannedRights = Updates;`
@@ -127,8 +127,8 @@ pub struct ExportMessageLink<'a> {
 pub struct GetAdminLog<'a> {
     pub channel: enums::InputChannel<'a>,
     pub q: &'a str,
-    pub events_filter: Option<&'a enums::ChannelAdminLogEventsFilter>,
-    pub admins: Option<&'a [enums::InputUser<'a>]>,
+    pub events_filter: tl::Option<&'a enums::ChannelAdminLogEventsFilter>,
+    pub admins: tl::Option<&'a [enums::InputUser<'a>]>,
     pub max_id: i64,
     pub min_id: i64,
     pub limit: i32,
@@ -146,7 +146,7 @@ pub struct GetAdminedPublicChannels {
 /// `channels.getChannelRecommendations#25a71742 flags:# channel:flags.0?InputChannel = messages.Chats;`
 #[repr(C)]
 pub struct GetChannelRecommendations<'a> {
-    pub channel: Option<&'a enums::InputChannel<'a>>,
+    pub channel: tl::Option<&'a enums::InputChannel<'a>>,
 }
 
 /// `channels.getChannels#0a7f6bbb id:Vector<InputChannel> = messages.Chats;`
@@ -279,13 +279,13 @@ pub struct RestrictSponsoredMessages<'a> {
 /// `channels.searchPosts#f2c4f24d flags:# hashtag:flags.0?string query:flags.1?string offset_rate:int offset_peer:InputPeer offset_id:int limit:int allow_paid_stars:flags.2?long = messages.Messages;`
 #[repr(C)]
 pub struct SearchPosts<'a> {
-    pub hashtag: Option<&'a str>,
-    pub query: Option<&'a str>,
+    pub hashtag: tl::Option<&'a str>,
+    pub query: tl::Option<&'a str>,
     pub offset_rate: i32,
     pub offset_peer: enums::InputPeer<'a>,
     pub offset_id: i32,
     pub limit: i32,
-    pub allow_paid_stars: Option<i64>,
+    pub allow_paid_stars: tl::Option<i64>,
 }
 
 /// `channels.setBoostsToUnblockRestrictions#ad399cee channel:InputChannel boosts:int = Updates;`
@@ -351,7 +351,7 @@ pub struct ToggleJoinRequest<'a> {
     pub apply_to_invites: bool,
     pub channel: enums::InputChannel<'a>,
     pub enabled: bool,
-    pub guard_bot: Option<&'a enums::InputUser<'a>>,
+    pub guard_bot: tl::Option<&'a enums::InputUser<'a>>,
 }
 
 /// `channels.toggleJoinToSend#e4cb9580 channel:InputChannel enabled:Bool = Updates;`
@@ -410,8 +410,8 @@ pub struct ToggleViewForumAsMessages<'a> {
 pub struct UpdateColor<'a> {
     pub for_profile: bool,
     pub channel: enums::InputChannel<'a>,
-    pub color: Option<i32>,
-    pub background_emoji_id: Option<i64>,
+    pub color: tl::Option<i32>,
+    pub background_emoji_id: tl::Option<i64>,
 }
 
 /// `channels.updateEmojiStatus#f0d3e6a8 channel:InputChannel emoji_status:EmojiStatus = Updates;`
@@ -436,63 +436,63 @@ pub struct UpdateUsername<'a> {
     pub username: &'a str,
 }
 
-tl::calls! { layout::Calls;
-    ['a] CheckSearchPostsFlood<'a>, D1 D9 D1 D7, (tl::Word, Option<&'a str>), tl::Decoded<enums::SearchPostsFlood>;
-    ['a] CheckUsername<'a>, D1 D9 D1 D8, (enums::InputChannel<'a>, &'a str), bool;
-    ['a] ConvertToGigagroup<'a>, D1 D9 D1 D9, (enums::InputChannel<'a>,), tl::Decoded<enums::Updates<'static>>;
-    ['a] CreateChannel<'a>, D1 D9 D2 D0, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, &'a str, &'a str, tl::Maybe<'a, enums::InputGeoPoint>, Option<&'a str>, Option<i32>), tl::Decoded<enums::Updates<'static>>;
-    ['a] DeactivateAllUsernames<'a>, D1 D9 D2 D1, (enums::InputChannel<'a>,), bool;
-    ['a] DeleteChannel<'a>, D1 D9 D2 D2, (enums::InputChannel<'a>,), tl::Decoded<enums::Updates<'static>>;
-    ['a] DeleteHistory<'a>, D1 D9 D2 D3, (tl::Word, tl::Flag, enums::InputChannel<'a>, i32), tl::Decoded<enums::Updates<'static>>;
-    ['a] DeleteMessages<'a>, D1 D9 D2 D4, (enums::InputChannel<'a>, &'a [i32]), tl::Decoded<enums::messages::AffectedMessages>;
-    ['a] DeleteParticipantHistory<'a>, D1 D9 D2 D5, (enums::InputChannel<'a>, enums::InputPeer<'a>), tl::Decoded<enums::messages::AffectedHistory>;
-    ['a] EditAdmin<'a>, D1 D9 D2 D6, (tl::Word, enums::InputChannel<'a>, enums::InputUser<'a>, enums::ChatAdminRights, Option<&'a str>), tl::Decoded<enums::Updates<'static>>;
-    ['a] EditBanned<'a>, D1 D9 D2 D7, (enums::InputChannel<'a>, enums::InputPeer<'a>, enums::ChatBannedRights), tl::Decoded<enums::Updates<'static>>;
-    ['a] EditLocation<'a>, D1 D9 D2 D8, (enums::InputChannel<'a>, enums::InputGeoPoint, &'a str), bool;
-    ['a] EditPhoto<'a>, D1 D9 D2 D9, (enums::InputChannel<'a>, enums::InputChatPhoto<'a>), tl::Decoded<enums::Updates<'static>>;
-    ['a] EditTitle<'a>, D1 D9 D3 D0, (enums::InputChannel<'a>, &'a str), tl::Decoded<enums::Updates<'static>>;
-    ['a] ExportMessageLink<'a>, D1 D9 D3 D1, (tl::Word, tl::Flag, tl::Flag, enums::InputChannel<'a>, i32), tl::Decoded<enums::ExportedMessageLink<'static>>;
-    ['a] GetAdminLog<'a>, D1 D9 D3 D2, (tl::Word, enums::InputChannel<'a>, &'a str, tl::Maybe<'a, enums::ChannelAdminLogEventsFilter>, Option<&'a [enums::InputUser<'a>]>, i64, i64, i32), tl::Decoded<enums::channels::AdminLogResults<'static>>;
-    [] GetAdminedPublicChannels, D1 D9 D3 D3, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::Decoded<enums::messages::Chats<'static>>;
-    ['a] GetChannelRecommendations<'a>, D1 D9 D3 D4, (tl::Word, tl::Maybe<'a, enums::InputChannel<'a>>), tl::Decoded<enums::messages::Chats<'static>>;
-    ['a] GetChannels<'a>, D1 D9 D3 D5, (&'a [enums::InputChannel<'a>],), tl::Decoded<enums::messages::Chats<'static>>;
-    ['a] GetFullChannel<'a>, D1 D9 D3 D6, (enums::InputChannel<'a>,), tl::Decoded<enums::messages::ChatFull<'static>>;
-    [] GetGroupsForDiscussion, D1 D9 D3 D7, (), tl::Decoded<enums::messages::Chats<'static>>;
-    [] GetInactiveChannels, D1 D9 D3 D8, (), tl::Decoded<enums::messages::InactiveChats<'static>>;
-    [] GetLeftChannels, D1 D9 D3 D9, (i32,), tl::Decoded<enums::messages::Chats<'static>>;
-    ['a] GetMessageAuthor<'a>, D1 D9 D4 D0, (enums::InputChannel<'a>, i32), tl::Decoded<enums::User<'static>>;
-    ['a] GetMessages<'a>, D1 D9 D4 D1, (enums::InputChannel<'a>, &'a [enums::InputMessage]), tl::Decoded<enums::messages::Messages<'static>>;
-    ['a] GetParticipant<'a>, D1 D9 D4 D2, (enums::InputChannel<'a>, enums::InputPeer<'a>), tl::Decoded<enums::channels::ChannelParticipant<'static>>;
-    ['a] GetParticipants<'a>, D1 D9 D4 D3, (enums::InputChannel<'a>, enums::ChannelParticipantsFilter<'a>, i32, i32, i64), tl::Decoded<enums::channels::ChannelParticipants<'static>>;
-    ['a] GetSendAs<'a>, D1 D9 D4 D4, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>), tl::Decoded<enums::channels::SendAsPeers<'static>>;
-    ['a] InviteToChannel<'a>, D1 D9 D4 D5, (enums::InputChannel<'a>, &'a [enums::InputUser<'a>]), tl::Decoded<enums::messages::InvitedUsers<'static>>;
-    ['a] JoinChannel<'a>, D1 D9 D4 D6, (enums::InputChannel<'a>,), tl::Decoded<enums::messages::ChatInviteJoinResult<'static>>;
-    ['a] LeaveChannel<'a>, D1 D9 D4 D7, (enums::InputChannel<'a>,), tl::Decoded<enums::Updates<'static>>;
-    ['a] ReadHistory<'a>, D1 D9 D4 D8, (enums::InputChannel<'a>, i32), bool;
-    ['a] ReadMessageContents<'a>, D1 D9 D4 D9, (enums::InputChannel<'a>, &'a [i32]), bool;
-    ['a] ReorderUsernames<'a>, D1 D9 D5 D0, (enums::InputChannel<'a>, &'a [&'a str]), bool;
-    ['a] ReportAntiSpamFalsePositive<'a>, D1 D9 D5 D1, (enums::InputChannel<'a>, i32), bool;
-    ['a] ReportSpam<'a>, D1 D9 D5 D2, (enums::InputChannel<'a>, enums::InputPeer<'a>, &'a [i32]), bool;
-    ['a] RestrictSponsoredMessages<'a>, D1 D9 D5 D3, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>>;
-    ['a] SearchPosts<'a>, D1 D9 D5 D4, (tl::Word, Option<&'a str>, Option<&'a str>, i32, enums::InputPeer<'a>, i32, i32, Option<i64>), tl::Decoded<enums::messages::Messages<'static>>;
-    ['a] SetBoostsToUnblockRestrictions<'a>, D1 D9 D5 D5, (enums::InputChannel<'a>, i32), tl::Decoded<enums::Updates<'static>>;
-    ['a] SetDiscussionGroup<'a>, D1 D9 D5 D6, (enums::InputChannel<'a>, enums::InputChannel<'a>), bool;
-    ['a] SetEmojiStickers<'a>, D1 D9 D5 D7, (enums::InputChannel<'a>, enums::InputStickerSet<'a>), bool;
-    ['a] SetMainProfileTab<'a>, D1 D9 D5 D8, (enums::InputChannel<'a>, enums::ProfileTab), bool;
-    ['a] SetStickers<'a>, D1 D9 D5 D9, (enums::InputChannel<'a>, enums::InputStickerSet<'a>), bool;
-    ['a] ToggleAntiSpam<'a>, D1 D9 D6 D0, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>>;
-    ['a] ToggleAutotranslation<'a>, D1 D9 D6 D1, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>>;
-    ['a] ToggleForum<'a>, D1 D9 D6 D2, (enums::InputChannel<'a>, bool, bool), tl::Decoded<enums::Updates<'static>>;
-    ['a] ToggleJoinRequest<'a>, D1 D9 D6 D3, (tl::Word, tl::Flag, enums::InputChannel<'a>, bool, tl::Maybe<'a, enums::InputUser<'a>>), tl::Decoded<enums::Updates<'static>>;
-    ['a] ToggleJoinToSend<'a>, D1 D9 D6 D4, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>>;
-    ['a] ToggleParticipantsHidden<'a>, D1 D9 D6 D5, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>>;
-    ['a] TogglePreHistoryHidden<'a>, D1 D9 D6 D6, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>>;
-    ['a] ToggleSignatures<'a>, D1 D9 D6 D7, (tl::Word, tl::Flag, tl::Flag, enums::InputChannel<'a>), tl::Decoded<enums::Updates<'static>>;
-    ['a] ToggleSlowMode<'a>, D1 D9 D6 D8, (enums::InputChannel<'a>, i32), tl::Decoded<enums::Updates<'static>>;
-    ['a] ToggleUsername<'a>, D1 D9 D6 D9, (enums::InputChannel<'a>, &'a str, bool), bool;
-    ['a] ToggleViewForumAsMessages<'a>, D1 D9 D7 D0, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>>;
-    ['a] UpdateColor<'a>, D1 D9 D7 D1, (tl::Word, tl::Flag, enums::InputChannel<'a>, Option<i32>, Option<i64>), tl::Decoded<enums::Updates<'static>>;
-    ['a] UpdateEmojiStatus<'a>, D1 D9 D7 D2, (enums::InputChannel<'a>, enums::EmojiStatus<'a>), tl::Decoded<enums::Updates<'static>>;
-    ['a] UpdatePaidMessagesPrice<'a>, D1 D9 D7 D3, (tl::Word, tl::Flag, enums::InputChannel<'a>, i64), tl::Decoded<enums::Updates<'static>>;
-    ['a] UpdateUsername<'a>, D1 D9 D7 D4, (enums::InputChannel<'a>, &'a str), bool;
+tl::calls! { unsafe { tl::Promise::new() }; layout::Calls;
+    ['a] CheckSearchPostsFlood<'a>, D1 D9 D1 D7, tl::Decoded<enums::SearchPostsFlood>;
+    ['a] CheckUsername<'a>, D1 D9 D1 D8, bool;
+    ['a] ConvertToGigagroup<'a>, D1 D9 D1 D9, tl::Decoded<enums::Updates<'static>>;
+    ['a] CreateChannel<'a>, D1 D9 D2 D0, tl::Decoded<enums::Updates<'static>>;
+    ['a] DeactivateAllUsernames<'a>, D1 D9 D2 D1, bool;
+    ['a] DeleteChannel<'a>, D1 D9 D2 D2, tl::Decoded<enums::Updates<'static>>;
+    ['a] DeleteHistory<'a>, D1 D9 D2 D3, tl::Decoded<enums::Updates<'static>>;
+    ['a] DeleteMessages<'a>, D1 D9 D2 D4, tl::Decoded<enums::messages::AffectedMessages>;
+    ['a] DeleteParticipantHistory<'a>, D1 D9 D2 D5, tl::Decoded<enums::messages::AffectedHistory>;
+    ['a] EditAdmin<'a>, D1 D9 D2 D6, tl::Decoded<enums::Updates<'static>>;
+    ['a] EditBanned<'a>, D1 D9 D2 D7, tl::Decoded<enums::Updates<'static>>;
+    ['a] EditLocation<'a>, D1 D9 D2 D8, bool;
+    ['a] EditPhoto<'a>, D1 D9 D2 D9, tl::Decoded<enums::Updates<'static>>;
+    ['a] EditTitle<'a>, D1 D9 D3 D0, tl::Decoded<enums::Updates<'static>>;
+    ['a] ExportMessageLink<'a>, D1 D9 D3 D1, tl::Decoded<enums::ExportedMessageLink<'static>>;
+    ['a] GetAdminLog<'a>, D1 D9 D3 D2, tl::Decoded<enums::channels::AdminLogResults<'static>>;
+    [] GetAdminedPublicChannels, D1 D9 D3 D3, tl::Decoded<enums::messages::Chats<'static>>;
+    ['a] GetChannelRecommendations<'a>, D1 D9 D3 D4, tl::Decoded<enums::messages::Chats<'static>>;
+    ['a] GetChannels<'a>, D1 D9 D3 D5, tl::Decoded<enums::messages::Chats<'static>>;
+    ['a] GetFullChannel<'a>, D1 D9 D3 D6, tl::Decoded<enums::messages::ChatFull<'static>>;
+    [] GetGroupsForDiscussion, D1 D9 D3 D7, tl::Decoded<enums::messages::Chats<'static>>;
+    [] GetInactiveChannels, D1 D9 D3 D8, tl::Decoded<enums::messages::InactiveChats<'static>>;
+    [] GetLeftChannels, D1 D9 D3 D9, tl::Decoded<enums::messages::Chats<'static>>;
+    ['a] GetMessageAuthor<'a>, D1 D9 D4 D0, tl::Decoded<enums::User<'static>>;
+    ['a] GetMessages<'a>, D1 D9 D4 D1, tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] GetParticipant<'a>, D1 D9 D4 D2, tl::Decoded<enums::channels::ChannelParticipant<'static>>;
+    ['a] GetParticipants<'a>, D1 D9 D4 D3, tl::Decoded<enums::channels::ChannelParticipants<'static>>;
+    ['a] GetSendAs<'a>, D1 D9 D4 D4, tl::Decoded<enums::channels::SendAsPeers<'static>>;
+    ['a] InviteToChannel<'a>, D1 D9 D4 D5, tl::Decoded<enums::messages::InvitedUsers<'static>>;
+    ['a] JoinChannel<'a>, D1 D9 D4 D6, tl::Decoded<enums::messages::ChatInviteJoinResult<'static>>;
+    ['a] LeaveChannel<'a>, D1 D9 D4 D7, tl::Decoded<enums::Updates<'static>>;
+    ['a] ReadHistory<'a>, D1 D9 D4 D8, bool;
+    ['a] ReadMessageContents<'a>, D1 D9 D4 D9, bool;
+    ['a] ReorderUsernames<'a>, D1 D9 D5 D0, bool;
+    ['a] ReportAntiSpamFalsePositive<'a>, D1 D9 D5 D1, bool;
+    ['a] ReportSpam<'a>, D1 D9 D5 D2, bool;
+    ['a] RestrictSponsoredMessages<'a>, D1 D9 D5 D3, tl::Decoded<enums::Updates<'static>>;
+    ['a] SearchPosts<'a>, D1 D9 D5 D4, tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] SetBoostsToUnblockRestrictions<'a>, D1 D9 D5 D5, tl::Decoded<enums::Updates<'static>>;
+    ['a] SetDiscussionGroup<'a>, D1 D9 D5 D6, bool;
+    ['a] SetEmojiStickers<'a>, D1 D9 D5 D7, bool;
+    ['a] SetMainProfileTab<'a>, D1 D9 D5 D8, bool;
+    ['a] SetStickers<'a>, D1 D9 D5 D9, bool;
+    ['a] ToggleAntiSpam<'a>, D1 D9 D6 D0, tl::Decoded<enums::Updates<'static>>;
+    ['a] ToggleAutotranslation<'a>, D1 D9 D6 D1, tl::Decoded<enums::Updates<'static>>;
+    ['a] ToggleForum<'a>, D1 D9 D6 D2, tl::Decoded<enums::Updates<'static>>;
+    ['a] ToggleJoinRequest<'a>, D1 D9 D6 D3, tl::Decoded<enums::Updates<'static>>;
+    ['a] ToggleJoinToSend<'a>, D1 D9 D6 D4, tl::Decoded<enums::Updates<'static>>;
+    ['a] ToggleParticipantsHidden<'a>, D1 D9 D6 D5, tl::Decoded<enums::Updates<'static>>;
+    ['a] TogglePreHistoryHidden<'a>, D1 D9 D6 D6, tl::Decoded<enums::Updates<'static>>;
+    ['a] ToggleSignatures<'a>, D1 D9 D6 D7, tl::Decoded<enums::Updates<'static>>;
+    ['a] ToggleSlowMode<'a>, D1 D9 D6 D8, tl::Decoded<enums::Updates<'static>>;
+    ['a] ToggleUsername<'a>, D1 D9 D6 D9, bool;
+    ['a] ToggleViewForumAsMessages<'a>, D1 D9 D7 D0, tl::Decoded<enums::Updates<'static>>;
+    ['a] UpdateColor<'a>, D1 D9 D7 D1, tl::Decoded<enums::Updates<'static>>;
+    ['a] UpdateEmojiStatus<'a>, D1 D9 D7 D2, tl::Decoded<enums::Updates<'static>>;
+    ['a] UpdatePaidMessagesPrice<'a>, D1 D9 D7 D3, tl::Decoded<enums::Updates<'static>>;
+    ['a] UpdateUsername<'a>, D1 D9 D7 D4, bool;
 }

@@ -25,8 +25,8 @@ pub struct DeleteExportedInvite<'a> {
 pub struct EditExportedInvite<'a> {
     pub chatlist: enums::InputChatlist,
     pub slug: &'a str,
-    pub title: Option<&'a str>,
-    pub peers: Option<&'a [enums::InputPeer<'a>]>,
+    pub title: tl::Option<&'a str>,
+    pub peers: tl::Option<&'a [enums::InputPeer<'a>]>,
 }
 
 /// `chatlists.exportChatlistInvite#8472478e chatlist:InputChatlist title:string peers:Vector<InputPeer> = chatlists.ExportedChatlistInvite;`
@@ -82,16 +82,16 @@ pub struct LeaveChatlist<'a> {
     pub peers: &'a [enums::InputPeer<'a>],
 }
 
-tl::calls! { layout::Calls;
-    ['a] CheckChatlistInvite<'a>, D1 D9 D7 D5, (&'a str,), tl::Decoded<enums::chatlists::ChatlistInvite<'static>>;
-    ['a] DeleteExportedInvite<'a>, D1 D9 D7 D6, (enums::InputChatlist, &'a str), bool;
-    ['a] EditExportedInvite<'a>, D1 D9 D7 D7, (tl::Word, enums::InputChatlist, &'a str, Option<&'a str>, Option<&'a [enums::InputPeer<'a>]>), tl::Decoded<enums::ExportedChatlistInvite<'static>>;
-    ['a] ExportChatlistInvite<'a>, D1 D9 D7 D8, (enums::InputChatlist, &'a str, &'a [enums::InputPeer<'a>]), tl::Decoded<enums::chatlists::ExportedChatlistInvite<'static>>;
-    [] GetChatlistUpdates, D1 D9 D7 D9, (enums::InputChatlist,), tl::Decoded<enums::chatlists::ChatlistUpdates<'static>>;
-    [] GetExportedInvites, D1 D9 D8 D0, (enums::InputChatlist,), tl::Decoded<enums::chatlists::ExportedInvites<'static>>;
-    [] GetLeaveChatlistSuggestions, D1 D9 D8 D1, (enums::InputChatlist,), tl::Decoded<&'static [enums::Peer]>;
-    [] HideChatlistUpdates, D1 D9 D8 D2, (enums::InputChatlist,), bool;
-    ['a] JoinChatlistInvite<'a>, D1 D9 D8 D3, (&'a str, &'a [enums::InputPeer<'a>]), tl::Decoded<enums::Updates<'static>>;
-    ['a] JoinChatlistUpdates<'a>, D1 D9 D8 D4, (enums::InputChatlist, &'a [enums::InputPeer<'a>]), tl::Decoded<enums::Updates<'static>>;
-    ['a] LeaveChatlist<'a>, D1 D9 D8 D5, (enums::InputChatlist, &'a [enums::InputPeer<'a>]), tl::Decoded<enums::Updates<'static>>;
+tl::calls! { unsafe { tl::Promise::new() }; layout::Calls;
+    ['a] CheckChatlistInvite<'a>, D1 D9 D7 D5, tl::Decoded<enums::chatlists::ChatlistInvite<'static>>;
+    ['a] DeleteExportedInvite<'a>, D1 D9 D7 D6, bool;
+    ['a] EditExportedInvite<'a>, D1 D9 D7 D7, tl::Decoded<enums::ExportedChatlistInvite<'static>>;
+    ['a] ExportChatlistInvite<'a>, D1 D9 D7 D8, tl::Decoded<enums::chatlists::ExportedChatlistInvite<'static>>;
+    [] GetChatlistUpdates, D1 D9 D7 D9, tl::Decoded<enums::chatlists::ChatlistUpdates<'static>>;
+    [] GetExportedInvites, D1 D9 D8 D0, tl::Decoded<enums::chatlists::ExportedInvites<'static>>;
+    [] GetLeaveChatlistSuggestions, D1 D9 D8 D1, tl::Decoded<&'static [enums::Peer]>;
+    [] HideChatlistUpdates, D1 D9 D8 D2, bool;
+    ['a] JoinChatlistInvite<'a>, D1 D9 D8 D3, tl::Decoded<enums::Updates<'static>>;
+    ['a] JoinChatlistUpdates<'a>, D1 D9 D8 D4, tl::Decoded<enums::Updates<'static>>;
+    ['a] LeaveChatlist<'a>, D1 D9 D8 D5, tl::Decoded<enums::Updates<'static>>;
 }

@@ -12,7 +12,7 @@ use super::super::{enums, layout};
 pub struct Create<'a> {
     pub hidden: bool,
     pub title: &'a str,
-    pub about: Option<&'a str>,
+    pub about: tl::Option<&'a str>,
     pub peer: enums::InputPeer<'a>,
 }
 
@@ -75,14 +75,14 @@ pub struct TogglePeerLinkRequestApproval<'a> {
     pub peer: enums::InputPeer<'a>,
 }
 
-tl::calls! { layout::Calls;
-    ['a] Create<'a>, D1 D9 D8 D6, (tl::Word, tl::Flag, &'a str, Option<&'a str>, enums::InputPeer<'a>), tl::Decoded<enums::Updates<'static>>;
-    [] GetJoinedCommunities, D1 D9 D8 D7, (), tl::Decoded<enums::messages::Chats<'static>>;
-    ['a] GetParticipantJoinedChats<'a>, D1 D9 D8 D8, (enums::InputChannel<'a>, enums::InputPeer<'a>), tl::Decoded<enums::communities::ParticipantJoinedChats<'static>>;
-    ['a] GetPeerLinkRequests<'a>, D1 D9 D8 D9, (enums::InputChannel<'a>, &'a str, i32), tl::Decoded<enums::communities::PeerLinkRequests<'static>>;
-    ['a] ToggleAllPeerLinkRequestApproval<'a>, D1 D9 D9 D0, (tl::Word, tl::Flag, enums::InputChannel<'a>), bool;
-    ['a] ToggleCommunityCollapsedInDialogs<'a>, D1 D9 D9 D1, (tl::Word, tl::Flag, enums::InputChannel<'a>), tl::Decoded<enums::Updates<'static>>;
-    ['a] ToggleParticipantBanned<'a>, D1 D9 D9 D2, (tl::Word, tl::Flag, enums::InputChannel<'a>, enums::InputPeer<'a>), bool;
-    ['a] TogglePeerLink<'a>, D1 D9 D9 D3, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputChannel<'a>, enums::InputPeer<'a>), bool;
-    ['a] TogglePeerLinkRequestApproval<'a>, D1 D9 D9 D4, (tl::Word, tl::Flag, enums::InputChannel<'a>, enums::InputPeer<'a>), bool;
+tl::calls! { unsafe { tl::Promise::new() }; layout::Calls;
+    ['a] Create<'a>, D1 D9 D8 D6, tl::Decoded<enums::Updates<'static>>;
+    [] GetJoinedCommunities, D1 D9 D8 D7, tl::Decoded<enums::messages::Chats<'static>>;
+    ['a] GetParticipantJoinedChats<'a>, D1 D9 D8 D8, tl::Decoded<enums::communities::ParticipantJoinedChats<'static>>;
+    ['a] GetPeerLinkRequests<'a>, D1 D9 D8 D9, tl::Decoded<enums::communities::PeerLinkRequests<'static>>;
+    ['a] ToggleAllPeerLinkRequestApproval<'a>, D1 D9 D9 D0, bool;
+    ['a] ToggleCommunityCollapsedInDialogs<'a>, D1 D9 D9 D1, tl::Decoded<enums::Updates<'static>>;
+    ['a] ToggleParticipantBanned<'a>, D1 D9 D9 D2, bool;
+    ['a] TogglePeerLink<'a>, D1 D9 D9 D3, bool;
+    ['a] TogglePeerLinkRequestApproval<'a>, D1 D9 D9 D4, bool;
 }

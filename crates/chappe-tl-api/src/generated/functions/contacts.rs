@@ -21,7 +21,7 @@ pub struct AddContact<'a> {
     pub first_name: &'a str,
     pub last_name: &'a str,
     pub phone: &'a str,
-    pub note: Option<&'a enums::TextWithEntities<'a>>,
+    pub note: tl::Option<&'a enums::TextWithEntities<'a>>,
 }
 
 /// `contacts.block#2e2e8734 flags:# my_stories_from:flags.0?true id:InputPeer = Bool;`
@@ -91,7 +91,7 @@ pub struct GetContacts {
 pub struct GetLocated {
     pub background: bool,
     pub geo_point: enums::InputGeoPoint,
-    pub self_expires: Option<i32>,
+    pub self_expires: tl::Option<i32>,
 }
 
 /// `contacts.getSaved#82f1e39f = Vector<SavedContact>;`
@@ -159,7 +159,7 @@ pub struct ResolvePhone<'a> {
 #[repr(C)]
 pub struct ResolveUsername<'a> {
     pub username: &'a str,
-    pub referer: Option<&'a str>,
+    pub referer: tl::Option<&'a str>,
 }
 
 /// `contacts.search#05f58d0f flags:# broadcasts:flags.0?true bots:flags.1?true q:string limit:int = contacts.Found;`
@@ -199,33 +199,33 @@ pub struct UpdateContactNote<'a> {
     pub note: enums::TextWithEntities<'a>,
 }
 
-tl::calls! { layout::Calls;
-    ['a] AcceptContact<'a>, D1 D9 D9 D5, (enums::InputUser<'a>,), tl::Decoded<enums::Updates<'static>>;
-    ['a] AddContact<'a>, D1 D9 D9 D6, (tl::Word, tl::Flag, enums::InputUser<'a>, &'a str, &'a str, &'a str, tl::Maybe<'a, enums::TextWithEntities<'a>>), tl::Decoded<enums::Updates<'static>>;
-    ['a] Block<'a>, D1 D9 D9 D7, (tl::Word, tl::Flag, enums::InputPeer<'a>), bool;
-    [] BlockFromReplies, D1 D9 D9 D8, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i32), tl::Decoded<enums::Updates<'static>>;
-    ['a] DeleteByPhones<'a>, D1 D9 D9 D9, (&'a [&'a str],), bool;
-    ['a] DeleteContacts<'a>, D2 D0 D0 D0, (&'a [enums::InputUser<'a>],), tl::Decoded<enums::Updates<'static>>;
-    ['a] EditCloseFriends<'a>, D2 D0 D0 D1, (&'a [i64],), bool;
-    [] ExportContactToken, D2 D0 D0 D2, (), tl::Decoded<enums::ExportedContactToken<'static>>;
-    [] GetBirthdays, D2 D0 D0 D3, (), tl::Decoded<enums::contacts::ContactBirthdays<'static>>;
-    [] GetBlocked, D2 D0 D0 D4, (tl::Word, tl::Flag, i32, i32), tl::Decoded<enums::contacts::Blocked<'static>>;
-    [] GetContactIds, D2 D0 D0 D5, (i64,), tl::Vec<i32>;
-    [] GetContacts, D2 D0 D0 D6, (i64,), tl::Decoded<enums::contacts::Contacts<'static>>;
-    [] GetLocated, D2 D0 D0 D7, (tl::Word, tl::Flag, enums::InputGeoPoint, Option<i32>), tl::Decoded<enums::Updates<'static>>;
-    [] GetSaved, D2 D0 D0 D8, (), tl::Decoded<&'static [enums::SavedContact<'static>]>;
-    ['a] GetSponsoredPeers<'a>, D2 D0 D0 D9, (&'a str,), tl::Decoded<enums::contacts::SponsoredPeers<'static>>;
-    [] GetStatuses, D2 D0 D1 D0, (), tl::Decoded<&'static [enums::ContactStatus]>;
-    [] GetTopPeers, D2 D0 D1 D1, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32), (i32, i64)>, tl::Decoded<enums::contacts::TopPeers<'static>>;
-    ['a] ImportContactToken<'a>, D2 D0 D1 D2, (&'a str,), tl::Decoded<enums::User<'static>>;
-    ['a] ImportContacts<'a>, D2 D0 D1 D3, (&'a [enums::InputContact<'a>],), tl::Decoded<enums::contacts::ImportedContacts<'static>>;
-    [] ResetSaved, D2 D0 D1 D4, (), bool;
-    ['a] ResetTopPeerRating<'a>, D2 D0 D1 D5, (enums::TopPeerCategory, enums::InputPeer<'a>), bool;
-    ['a] ResolvePhone<'a>, D2 D0 D1 D6, (&'a str,), tl::Decoded<enums::contacts::ResolvedPeer<'static>>;
-    ['a] ResolveUsername<'a>, D2 D0 D1 D7, (tl::Word, &'a str, Option<&'a str>), tl::Decoded<enums::contacts::ResolvedPeer<'static>>;
-    ['a] Search<'a>, D2 D0 D1 D8, (tl::Word, tl::Flag, tl::Flag, &'a str, i32), tl::Decoded<enums::contacts::Found<'static>>;
-    ['a] SetBlocked<'a>, D2 D0 D1 D9, (tl::Word, tl::Flag, &'a [enums::InputPeer<'a>], i32), bool;
-    [] ToggleTopPeers, D2 D0 D2 D0, (bool,), bool;
-    ['a] Unblock<'a>, D2 D0 D2 D1, (tl::Word, tl::Flag, enums::InputPeer<'a>), bool;
-    ['a] UpdateContactNote<'a>, D2 D0 D2 D2, (enums::InputUser<'a>, enums::TextWithEntities<'a>), bool;
+tl::calls! { unsafe { tl::Promise::new() }; layout::Calls;
+    ['a] AcceptContact<'a>, D1 D9 D9 D5, tl::Decoded<enums::Updates<'static>>;
+    ['a] AddContact<'a>, D1 D9 D9 D6, tl::Decoded<enums::Updates<'static>>;
+    ['a] Block<'a>, D1 D9 D9 D7, bool;
+    [] BlockFromReplies, D1 D9 D9 D8, tl::Decoded<enums::Updates<'static>>;
+    ['a] DeleteByPhones<'a>, D1 D9 D9 D9, bool;
+    ['a] DeleteContacts<'a>, D2 D0 D0 D0, tl::Decoded<enums::Updates<'static>>;
+    ['a] EditCloseFriends<'a>, D2 D0 D0 D1, bool;
+    [] ExportContactToken, D2 D0 D0 D2, tl::Decoded<enums::ExportedContactToken<'static>>;
+    [] GetBirthdays, D2 D0 D0 D3, tl::Decoded<enums::contacts::ContactBirthdays<'static>>;
+    [] GetBlocked, D2 D0 D0 D4, tl::Decoded<enums::contacts::Blocked<'static>>;
+    [] GetContactIds, D2 D0 D0 D5, tl::Vec<i32>;
+    [] GetContacts, D2 D0 D0 D6, tl::Decoded<enums::contacts::Contacts<'static>>;
+    [] GetLocated, D2 D0 D0 D7, tl::Decoded<enums::Updates<'static>>;
+    [] GetSaved, D2 D0 D0 D8, tl::Decoded<&'static [enums::SavedContact<'static>]>;
+    ['a] GetSponsoredPeers<'a>, D2 D0 D0 D9, tl::Decoded<enums::contacts::SponsoredPeers<'static>>;
+    [] GetStatuses, D2 D0 D1 D0, tl::Decoded<&'static [enums::ContactStatus]>;
+    [] GetTopPeers, D2 D0 D1 D1, tl::Decoded<enums::contacts::TopPeers<'static>>;
+    ['a] ImportContactToken<'a>, D2 D0 D1 D2, tl::Decoded<enums::User<'static>>;
+    ['a] ImportContacts<'a>, D2 D0 D1 D3, tl::Decoded<enums::contacts::ImportedContacts<'static>>;
+    [] ResetSaved, D2 D0 D1 D4, bool;
+    ['a] ResetTopPeerRating<'a>, D2 D0 D1 D5, bool;
+    ['a] ResolvePhone<'a>, D2 D0 D1 D6, tl::Decoded<enums::contacts::ResolvedPeer<'static>>;
+    ['a] ResolveUsername<'a>, D2 D0 D1 D7, tl::Decoded<enums::contacts::ResolvedPeer<'static>>;
+    ['a] Search<'a>, D2 D0 D1 D8, tl::Decoded<enums::contacts::Found<'static>>;
+    ['a] SetBlocked<'a>, D2 D0 D1 D9, bool;
+    [] ToggleTopPeers, D2 D0 D2 D0, bool;
+    ['a] Unblock<'a>, D2 D0 D2 D1, bool;
+    ['a] UpdateContactNote<'a>, D2 D0 D2 D2, bool;
 }

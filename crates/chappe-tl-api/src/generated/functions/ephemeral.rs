@@ -16,7 +16,7 @@ pub struct DeleteAllWelcomeMessages<'a> {
 /// `ephemeral.deleteMessage#92f6e797 flags:# peer:flags.0?InputPeer receiver_id:InputUser id:int = Bool;`
 #[repr(C)]
 pub struct DeleteMessage<'a> {
-    pub peer: Option<&'a enums::InputPeer<'a>>,
+    pub peer: tl::Option<&'a enums::InputPeer<'a>>,
     pub receiver_id: enums::InputUser<'a>,
     pub id: i32,
 }
@@ -33,14 +33,14 @@ pub struct DeleteWelcomeMessage<'a> {
 pub struct EditMessage<'a> {
     pub invert_media: bool,
     pub welcome: bool,
-    pub peer: Option<&'a enums::InputPeer<'a>>,
+    pub peer: tl::Option<&'a enums::InputPeer<'a>>,
     pub receiver_id: enums::InputUser<'a>,
     pub id: i32,
-    pub message: Option<&'a str>,
-    pub media: Option<&'a enums::InputMedia<'a>>,
-    pub entities: Option<&'a [enums::MessageEntity<'a>]>,
-    pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
-    pub rich_message: Option<&'a enums::InputRichMessage<'a>>,
+    pub message: tl::Option<&'a str>,
+    pub media: tl::Option<&'a enums::InputMedia<'a>>,
+    pub entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
+    pub reply_markup: tl::Option<&'a enums::ReplyMarkup<'a>>,
+    pub rich_message: tl::Option<&'a enums::InputRichMessage<'a>>,
 }
 
 /// `ephemeral.getCallbackAnswer#3fa464c8 flags:# peer:InputPeer id:int data:flags.1?bytes = messages.BotCallbackAnswer;`
@@ -48,7 +48,7 @@ pub struct EditMessage<'a> {
 pub struct GetCallbackAnswer<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
-    pub data: Option<&'a [u8]>,
+    pub data: tl::Option<&'a [u8]>,
 }
 
 /// `ephemeral.getWelcomeMessages#db9ac18d peer:InputPeer hash:long = ephemeral.WelcomeMessages;`
@@ -74,25 +74,25 @@ pub struct SendMessage<'a> {
     pub welcome: bool,
     pub anchor: bool,
     pub noforwards: bool,
-    pub peer: Option<&'a enums::InputPeer<'a>>,
+    pub peer: tl::Option<&'a enums::InputPeer<'a>>,
     pub receiver_id: enums::InputUser<'a>,
-    pub query_id: Option<i64>,
+    pub query_id: tl::Option<i64>,
     pub message: &'a str,
-    pub entities: Option<&'a [enums::MessageEntity<'a>]>,
-    pub media: Option<&'a enums::InputMedia<'a>>,
-    pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
-    pub rich_message: Option<&'a enums::InputRichMessage<'a>>,
+    pub entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
+    pub media: tl::Option<&'a enums::InputMedia<'a>>,
+    pub reply_markup: tl::Option<&'a enums::ReplyMarkup<'a>>,
+    pub rich_message: tl::Option<&'a enums::InputRichMessage<'a>>,
     pub random_id: i64,
-    pub reply_to: Option<&'a enums::InputReplyTo<'a>>,
+    pub reply_to: tl::Option<&'a enums::InputReplyTo<'a>>,
 }
 
-tl::calls! { layout::Calls;
-    ['a] DeleteAllWelcomeMessages<'a>, D2 D0 D2 D3, (enums::InputPeer<'a>,), bool;
-    ['a] DeleteMessage<'a>, D2 D0 D2 D4, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputUser<'a>, i32), bool;
-    ['a] DeleteWelcomeMessage<'a>, D2 D0 D2 D5, (enums::InputPeer<'a>, i32), bool;
-    ['a] EditMessage<'a>, D2 D0 D2 D6, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputUser<'a>, i32, Option<&'a str>, tl::Maybe<'a, enums::InputMedia<'a>>, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::ReplyMarkup<'a>>, tl::Maybe<'a, enums::InputRichMessage<'a>>), tl::Decoded<enums::Updates<'static>>;
-    ['a] GetCallbackAnswer<'a>, D2 D0 D2 D7, (tl::Word, enums::InputPeer<'a>, i32, Option<&'a [u8]>), tl::Decoded<enums::messages::BotCallbackAnswer<'static>>;
-    ['a] GetWelcomeMessages<'a>, D2 D0 D2 D8, (enums::InputPeer<'a>, i64), tl::Decoded<enums::ephemeral::WelcomeMessages<'static>>;
-    ['a] ReportMessage<'a>, D2 D0 D2 D9, (enums::InputPeer<'a>, i32, &'a [u8], &'a str), tl::Decoded<enums::ReportResult<'static>>;
-    ['a] SendMessage<'a>, D2 D0 D3 D0, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputUser<'a>, Option<i64>, &'a str, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::InputMedia<'a>>, tl::Maybe<'a, enums::ReplyMarkup<'a>>), (tl::Maybe<'a, enums::InputRichMessage<'a>>, i64, tl::Maybe<'a, enums::InputReplyTo<'a>>)>, tl::Decoded<enums::Updates<'static>>;
+tl::calls! { unsafe { tl::Promise::new() }; layout::Calls;
+    ['a] DeleteAllWelcomeMessages<'a>, D2 D0 D2 D3, bool;
+    ['a] DeleteMessage<'a>, D2 D0 D2 D4, bool;
+    ['a] DeleteWelcomeMessage<'a>, D2 D0 D2 D5, bool;
+    ['a] EditMessage<'a>, D2 D0 D2 D6, tl::Decoded<enums::Updates<'static>>;
+    ['a] GetCallbackAnswer<'a>, D2 D0 D2 D7, tl::Decoded<enums::messages::BotCallbackAnswer<'static>>;
+    ['a] GetWelcomeMessages<'a>, D2 D0 D2 D8, tl::Decoded<enums::ephemeral::WelcomeMessages<'static>>;
+    ['a] ReportMessage<'a>, D2 D0 D2 D9, tl::Decoded<enums::ReportResult<'static>>;
+    ['a] SendMessage<'a>, D2 D0 D3 D0, tl::Decoded<enums::Updates<'static>>;
 }

@@ -13,6 +13,6 @@ pub struct EditPeerFolders<'a> {
     pub folder_peers: &'a [enums::InputFolderPeer<'a>],
 }
 
-tl::calls! { layout::Calls;
-    ['a] EditPeerFolders<'a>, D2 D0 D3 D1, (&'a [enums::InputFolderPeer<'a>],), tl::Decoded<enums::Updates<'static>>;
+tl::calls! { unsafe { tl::Promise::new() }; layout::Calls;
+    ['a] EditPeerFolders<'a>, D2 D0 D3 D1, tl::Decoded<enums::Updates<'static>>;
 }

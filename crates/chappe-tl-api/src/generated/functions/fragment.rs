@@ -13,6 +13,6 @@ pub struct GetCollectibleInfo<'a> {
     pub collectible: enums::InputCollectible<'a>,
 }
 
-tl::calls! { layout::Calls;
-    ['a] GetCollectibleInfo<'a>, D2 D0 D3 D2, (enums::InputCollectible<'a>,), tl::Decoded<enums::fragment::CollectibleInfo<'static>>;
+tl::calls! { unsafe { tl::Promise::new() }; layout::Calls;
+    ['a] GetCollectibleInfo<'a>, D2 D0 D3 D2, tl::Decoded<enums::fragment::CollectibleInfo<'static>>;
 }

@@ -144,30 +144,30 @@ pub struct SetBotUpdatesStatus<'a> {
     pub message: &'a str,
 }
 
-tl::calls! { layout::Calls;
-    ['a] AcceptTermsOfService<'a>, D2 D0 D3 D3, (enums::DataJson<'a>,), bool;
-    ['a] DismissSuggestion<'a>, D2 D0 D3 D4, (enums::InputPeer<'a>, &'a str), bool;
-    ['a] EditUserInfo<'a>, D2 D0 D3 D5, (enums::InputUser<'a>, &'a str, &'a [enums::MessageEntity<'a>]), tl::Decoded<enums::help::UserInfo<'static>>;
-    [] GetAppConfig, D2 D0 D3 D6, (i32,), tl::Decoded<enums::help::AppConfig<'static>>;
-    ['a] GetAppUpdate<'a>, D2 D0 D3 D7, (&'a str,), tl::Decoded<enums::help::AppUpdate<'static>>;
-    [] GetCdnConfig, D2 D0 D3 D8, (), tl::Decoded<enums::CdnConfig<'static>>;
-    [] GetConfig, D2 D0 D3 D9, (), tl::Decoded<enums::Config<'static>>;
-    ['a] GetCountriesList<'a>, D2 D0 D4 D0, (&'a str, i32), tl::Decoded<enums::help::CountriesList<'static>>;
-    ['a] GetDeepLinkInfo<'a>, D2 D0 D4 D1, (&'a str,), tl::Decoded<enums::help::DeepLinkInfo<'static>>;
-    [] GetInviteText, D2 D0 D4 D2, (), tl::Decoded<enums::help::InviteText<'static>>;
-    [] GetNearestDc, D2 D0 D4 D3, (), tl::Decoded<enums::NearestDc<'static>>;
-    [] GetPassportConfig, D2 D0 D4 D4, (i32,), tl::Decoded<enums::help::PassportConfig<'static>>;
-    [] GetPeerColors, D2 D0 D4 D5, (i32,), tl::Decoded<enums::help::PeerColors<'static>>;
-    [] GetPeerProfileColors, D2 D0 D4 D6, (i32,), tl::Decoded<enums::help::PeerColors<'static>>;
-    [] GetPremiumPromo, D2 D0 D4 D7, (), tl::Decoded<enums::help::PremiumPromo<'static>>;
-    [] GetPromoData, D2 D0 D4 D8, (), tl::Decoded<enums::help::PromoData<'static>>;
-    ['a] GetRecentMeUrls<'a>, D2 D0 D4 D9, (&'a str,), tl::Decoded<enums::help::RecentMeUrls<'static>>;
-    [] GetSupport, D2 D0 D5 D0, (), tl::Decoded<enums::help::Support<'static>>;
-    [] GetSupportName, D2 D0 D5 D1, (), tl::Decoded<enums::help::SupportName<'static>>;
-    [] GetTermsOfServiceUpdate, D2 D0 D5 D2, (), tl::Decoded<enums::help::TermsOfServiceUpdate<'static>>;
-    [] GetTimezonesList, D2 D0 D5 D3, (i32,), tl::Decoded<enums::help::TimezonesList<'static>>;
-    ['a] GetUserInfo<'a>, D2 D0 D5 D4, (enums::InputUser<'a>,), tl::Decoded<enums::help::UserInfo<'static>>;
-    ['a] HidePromoData<'a>, D2 D0 D5 D5, (enums::InputPeer<'a>,), bool;
-    ['a] SaveAppLog<'a>, D2 D0 D5 D6, (&'a [enums::InputAppEvent<'a>],), bool;
-    ['a] SetBotUpdatesStatus<'a>, D2 D0 D5 D7, (i32, &'a str), bool;
+tl::calls! { unsafe { tl::Promise::new() }; layout::Calls;
+    ['a] AcceptTermsOfService<'a>, D2 D0 D3 D3, bool;
+    ['a] DismissSuggestion<'a>, D2 D0 D3 D4, bool;
+    ['a] EditUserInfo<'a>, D2 D0 D3 D5, tl::Decoded<enums::help::UserInfo<'static>>;
+    [] GetAppConfig, D2 D0 D3 D6, tl::Decoded<enums::help::AppConfig<'static>>;
+    ['a] GetAppUpdate<'a>, D2 D0 D3 D7, tl::Decoded<enums::help::AppUpdate<'static>>;
+    [] GetCdnConfig, D2 D0 D3 D8, tl::Decoded<enums::CdnConfig<'static>>;
+    [] GetConfig, D2 D0 D3 D9, tl::Decoded<enums::Config<'static>>;
+    ['a] GetCountriesList<'a>, D2 D0 D4 D0, tl::Decoded<enums::help::CountriesList<'static>>;
+    ['a] GetDeepLinkInfo<'a>, D2 D0 D4 D1, tl::Decoded<enums::help::DeepLinkInfo<'static>>;
+    [] GetInviteText, D2 D0 D4 D2, tl::Decoded<enums::help::InviteText<'static>>;
+    [] GetNearestDc, D2 D0 D4 D3, tl::Decoded<enums::NearestDc<'static>>;
+    [] GetPassportConfig, D2 D0 D4 D4, tl::Decoded<enums::help::PassportConfig<'static>>;
+    [] GetPeerColors, D2 D0 D4 D5, tl::Decoded<enums::help::PeerColors<'static>>;
+    [] GetPeerProfileColors, D2 D0 D4 D6, tl::Decoded<enums::help::PeerColors<'static>>;
+    [] GetPremiumPromo, D2 D0 D4 D7, tl::Decoded<enums::help::PremiumPromo<'static>>;
+    [] GetPromoData, D2 D0 D4 D8, tl::Decoded<enums::help::PromoData<'static>>;
+    ['a] GetRecentMeUrls<'a>, D2 D0 D4 D9, tl::Decoded<enums::help::RecentMeUrls<'static>>;
+    [] GetSupport, D2 D0 D5 D0, tl::Decoded<enums::help::Support<'static>>;
+    [] GetSupportName, D2 D0 D5 D1, tl::Decoded<enums::help::SupportName<'static>>;
+    [] GetTermsOfServiceUpdate, D2 D0 D5 D2, tl::Decoded<enums::help::TermsOfServiceUpdate<'static>>;
+    [] GetTimezonesList, D2 D0 D5 D3, tl::Decoded<enums::help::TimezonesList<'static>>;
+    ['a] GetUserInfo<'a>, D2 D0 D5 D4, tl::Decoded<enums::help::UserInfo<'static>>;
+    ['a] HidePromoData<'a>, D2 D0 D5 D5, bool;
+    ['a] SaveAppLog<'a>, D2 D0 D5 D6, bool;
+    ['a] SetBotUpdatesStatus<'a>, D2 D0 D5 D7, bool;
 }

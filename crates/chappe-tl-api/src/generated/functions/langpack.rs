@@ -43,10 +43,10 @@ pub struct GetStrings<'a> {
     pub keys: &'a [&'a str],
 }
 
-tl::calls! { layout::Calls;
-    ['a] GetDifference<'a>, D2 D0 D5 D8, (&'a str, &'a str, i32), tl::Decoded<enums::LangPackDifference<'static>>;
-    ['a] GetLangPack<'a>, D2 D0 D5 D9, (&'a str, &'a str), tl::Decoded<enums::LangPackDifference<'static>>;
-    ['a] GetLanguage<'a>, D2 D0 D6 D0, (&'a str, &'a str), tl::Decoded<enums::LangPackLanguage<'static>>;
-    ['a] GetLanguages<'a>, D2 D0 D6 D1, (&'a str,), tl::Decoded<&'static [enums::LangPackLanguage<'static>]>;
-    ['a] GetStrings<'a>, D2 D0 D6 D2, (&'a str, &'a str, &'a [&'a str]), tl::Decoded<&'static [enums::LangPackString<'static>]>;
+tl::calls! { unsafe { tl::Promise::new() }; layout::Calls;
+    ['a] GetDifference<'a>, D2 D0 D5 D8, tl::Decoded<enums::LangPackDifference<'static>>;
+    ['a] GetLangPack<'a>, D2 D0 D5 D9, tl::Decoded<enums::LangPackDifference<'static>>;
+    ['a] GetLanguage<'a>, D2 D0 D6 D0, tl::Decoded<enums::LangPackLanguage<'static>>;
+    ['a] GetLanguages<'a>, D2 D0 D6 D1, tl::Decoded<&'static [enums::LangPackLanguage<'static>]>;
+    ['a] GetStrings<'a>, D2 D0 D6 D2, tl::Decoded<&'static [enums::LangPackString<'static>]>;
 }

@@ -20,11 +20,11 @@ pub struct AcceptEncryption<'a> {
 pub struct AcceptUrlAuth<'a> {
     pub write_allowed: bool,
     pub share_phone_number: bool,
-    pub peer: Option<&'a enums::InputPeer<'a>>,
-    pub msg_id: Option<i32>,
-    pub button_id: Option<i32>,
-    pub url: Option<&'a str>,
-    pub match_code: Option<&'a str>,
+    pub peer: tl::Option<&'a enums::InputPeer<'a>>,
+    pub msg_id: tl::Option<i32>,
+    pub button_id: tl::Option<i32>,
+    pub url: tl::Option<&'a str>,
+    pub match_code: tl::Option<&'a str>,
 }
 
 /// `messages.addChatUser#cbc6d107 chat_id:long user_id:InputUser fwd_limit:int = messages.InvitedUsers;`
@@ -110,8 +110,8 @@ pub struct ComposeMessageWithAi<'a> {
     pub proofread: bool,
     pub emojify: bool,
     pub text: enums::TextWithEntities<'a>,
-    pub translate_to_lang: Option<&'a str>,
-    pub tone: Option<&'a enums::InputAiComposeTone<'a>>,
+    pub translate_to_lang: tl::Option<&'a str>,
+    pub tone: tl::Option<&'a enums::InputAiComposeTone<'a>>,
 }
 
 /// `messages.composeRichMessageWithAI#8d7ae6af flags:# proofread:flags.0?true emojify:flags.3?true text:flags.4?InputRichMessage translate_to_lang:flags.1?string tone:flags.2?InputAiComposeTone = messages.ComposedRichMessageWithAI;`
@@ -119,9 +119,9 @@ pub struct ComposeMessageWithAi<'a> {
 pub struct ComposeRichMessageWithAi<'a> {
     pub proofread: bool,
     pub emojify: bool,
-    pub text: Option<&'a enums::InputRichMessage<'a>>,
-    pub translate_to_lang: Option<&'a str>,
-    pub tone: Option<&'a enums::InputAiComposeTone<'a>>,
+    pub text: tl::Option<&'a enums::InputRichMessage<'a>>,
+    pub translate_to_lang: tl::Option<&'a str>,
+    pub tone: tl::Option<&'a enums::InputAiComposeTone<'a>>,
 }
 
 /// `messages.createChat#92ceddd4 flags:# users:Vector<InputUser> title:string ttl_period:flags.0?int = messages.InvitedUsers;`
@@ -129,7 +129,7 @@ pub struct ComposeRichMessageWithAi<'a> {
 pub struct CreateChat<'a> {
     pub users: &'a [enums::InputUser<'a>],
     pub title: &'a str,
-    pub ttl_period: Option<i32>,
+    pub ttl_period: tl::Option<i32>,
 }
 
 /// `messages.createForumTopic#2f98c3d5 flags:# title_missing:flags.4?true peer:InputPeer title:string icon_color:flags.0?int icon_emoji_id:flags.3?long random_id:long send_as:flags.2?InputPeer = Updates;`
@@ -138,10 +138,10 @@ pub struct CreateForumTopic<'a> {
     pub title_missing: bool,
     pub peer: enums::InputPeer<'a>,
     pub title: &'a str,
-    pub icon_color: Option<i32>,
-    pub icon_emoji_id: Option<i64>,
+    pub icon_color: tl::Option<i32>,
+    pub icon_emoji_id: tl::Option<i64>,
     pub random_id: i64,
-    pub send_as: Option<&'a enums::InputPeer<'a>>,
+    pub send_as: tl::Option<&'a enums::InputPeer<'a>>,
 }
 
 /// `messages.declineUrlAuth#35436bbc url:string = Bool;`
@@ -185,8 +185,8 @@ pub struct DeleteHistory<'a> {
     pub revoke: bool,
     pub peer: enums::InputPeer<'a>,
     pub max_id: i32,
-    pub min_date: Option<i32>,
-    pub max_date: Option<i32>,
+    pub min_date: tl::Option<i32>,
+    pub max_date: tl::Option<i32>,
 }
 
 /// `messages.deleteMessages#e58e95d2 flags:# revoke:flags.0?true id:Vector<int> = messages.AffectedMessages;`
@@ -248,11 +248,11 @@ pub struct DeleteRevokedExportedChatInvites<'a> {
 /// `messages.deleteSavedHistory#4dc5085f flags:# parent_peer:flags.0?InputPeer peer:InputPeer max_id:int min_date:flags.2?int max_date:flags.3?int = messages.AffectedHistory;`
 #[repr(C)]
 pub struct DeleteSavedHistory<'a> {
-    pub parent_peer: Option<&'a enums::InputPeer<'a>>,
+    pub parent_peer: tl::Option<&'a enums::InputPeer<'a>>,
     pub peer: enums::InputPeer<'a>,
     pub max_id: i32,
-    pub min_date: Option<i32>,
-    pub max_date: Option<i32>,
+    pub min_date: tl::Option<i32>,
+    pub max_date: tl::Option<i32>,
 }
 
 /// `messages.deleteScheduledMessages#59ae2b16 peer:InputPeer id:Vector<int> = Updates;`
@@ -334,10 +334,10 @@ pub struct EditExportedChatInvite<'a> {
     pub revoked: bool,
     pub peer: enums::InputPeer<'a>,
     pub link: &'a str,
-    pub expire_date: Option<i32>,
-    pub usage_limit: Option<i32>,
-    pub request_needed: Option<bool>,
-    pub title: Option<&'a str>,
+    pub expire_date: tl::Option<i32>,
+    pub usage_limit: tl::Option<i32>,
+    pub request_needed: tl::Option<bool>,
+    pub title: tl::Option<&'a str>,
 }
 
 /// `messages.editFactCheck#0589ee75 peer:InputPeer msg_id:int text:TextWithEntities = Updates;`
@@ -353,10 +353,10 @@ pub struct EditFactCheck<'a> {
 pub struct EditForumTopic<'a> {
     pub peer: enums::InputPeer<'a>,
     pub topic_id: i32,
-    pub title: Option<&'a str>,
-    pub icon_emoji_id: Option<i64>,
-    pub closed: Option<bool>,
-    pub hidden: Option<bool>,
+    pub title: tl::Option<&'a str>,
+    pub icon_emoji_id: tl::Option<i64>,
+    pub closed: tl::Option<bool>,
+    pub hidden: tl::Option<bool>,
 }
 
 /// `messages.editInlineBotMessage#a423bb51 flags:# no_webpage:flags.1?true invert_media:flags.16?true id:InputBotInlineMessageID message:flags.11?string media:flags.14?InputMedia reply_markup:flags.2?ReplyMarkup entities:flags.3?Vector<MessageEntity> rich_message:flags.23?InputRichMessage = Bool;`
@@ -365,11 +365,11 @@ pub struct EditInlineBotMessage<'a> {
     pub no_webpage: bool,
     pub invert_media: bool,
     pub id: enums::InputBotInlineMessageId,
-    pub message: Option<&'a str>,
-    pub media: Option<&'a enums::InputMedia<'a>>,
-    pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
-    pub entities: Option<&'a [enums::MessageEntity<'a>]>,
-    pub rich_message: Option<&'a enums::InputRichMessage<'a>>,
+    pub message: tl::Option<&'a str>,
+    pub media: tl::Option<&'a enums::InputMedia<'a>>,
+    pub reply_markup: tl::Option<&'a enums::ReplyMarkup<'a>>,
+    pub entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
+    pub rich_message: tl::Option<&'a enums::InputRichMessage<'a>>,
 }
 
 /// `messages.editMessage#b106e66c flags:# no_webpage:flags.1?true invert_media:flags.16?true peer:InputPeer id:int message:flags.11?string media:flags.14?InputMedia reply_markup:flags.2?ReplyMarkup entities:flags.3?Vector<MessageEntity> schedule_date:flags.15?int schedule_repeat_period:flags.18?int quick_reply_shortcut_id:flags.17?int rich_message:flags.23?InputRichMessage = Updates;`
@@ -379,14 +379,14 @@ pub struct EditMessage<'a> {
     pub invert_media: bool,
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
-    pub message: Option<&'a str>,
-    pub media: Option<&'a enums::InputMedia<'a>>,
-    pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
-    pub entities: Option<&'a [enums::MessageEntity<'a>]>,
-    pub schedule_date: Option<i32>,
-    pub schedule_repeat_period: Option<i32>,
-    pub quick_reply_shortcut_id: Option<i32>,
-    pub rich_message: Option<&'a enums::InputRichMessage<'a>>,
+    pub message: tl::Option<&'a str>,
+    pub media: tl::Option<&'a enums::InputMedia<'a>>,
+    pub reply_markup: tl::Option<&'a enums::ReplyMarkup<'a>>,
+    pub entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
+    pub schedule_date: tl::Option<i32>,
+    pub schedule_repeat_period: tl::Option<i32>,
+    pub quick_reply_shortcut_id: tl::Option<i32>,
+    pub rich_message: tl::Option<&'a enums::InputRichMessage<'a>>,
 }
 
 /// `messages.editQuickReplyShortcut#5c003cef shortcut_id:int shortcut:string = Bool;`
@@ -402,10 +402,10 @@ pub struct ExportChatInvite<'a> {
     pub legacy_revoke_permanent: bool,
     pub request_needed: bool,
     pub peer: enums::InputPeer<'a>,
-    pub expire_date: Option<i32>,
-    pub usage_limit: Option<i32>,
-    pub title: Option<&'a str>,
-    pub subscription_pricing: Option<&'a enums::StarsSubscriptionPricing>,
+    pub expire_date: tl::Option<i32>,
+    pub usage_limit: tl::Option<i32>,
+    pub title: tl::Option<&'a str>,
+    pub subscription_pricing: tl::Option<&'a enums::StarsSubscriptionPricing>,
 }
 
 /// `messages.faveSticker#b9ffc55b id:InputDocument unfave:Bool = Bool;`
@@ -430,16 +430,16 @@ pub struct ForwardMessages<'a> {
     pub id: &'a [i32],
     pub random_id: &'a [i64],
     pub to_peer: enums::InputPeer<'a>,
-    pub top_msg_id: Option<i32>,
-    pub reply_to: Option<&'a enums::InputReplyTo<'a>>,
-    pub schedule_date: Option<i32>,
-    pub schedule_repeat_period: Option<i32>,
-    pub send_as: Option<&'a enums::InputPeer<'a>>,
-    pub quick_reply_shortcut: Option<&'a enums::InputQuickReplyShortcut<'a>>,
-    pub effect: Option<i64>,
-    pub video_timestamp: Option<i32>,
-    pub allow_paid_stars: Option<i64>,
-    pub suggested_post: Option<&'a enums::SuggestedPost<'a>>,
+    pub top_msg_id: tl::Option<i32>,
+    pub reply_to: tl::Option<&'a enums::InputReplyTo<'a>>,
+    pub schedule_date: tl::Option<i32>,
+    pub schedule_repeat_period: tl::Option<i32>,
+    pub send_as: tl::Option<&'a enums::InputPeer<'a>>,
+    pub quick_reply_shortcut: tl::Option<&'a enums::InputQuickReplyShortcut<'a>>,
+    pub effect: tl::Option<i64>,
+    pub video_timestamp: tl::Option<i32>,
+    pub allow_paid_stars: tl::Option<i64>,
+    pub suggested_post: tl::Option<&'a enums::SuggestedPost<'a>>,
 }
 
 /// `messages.getAdminsWithInvites#3920e6ef peer:InputPeer = messages.ChatAdminsWithInvites;`
@@ -510,8 +510,8 @@ pub struct GetBotCallbackAnswer<'a> {
     pub game: bool,
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
-    pub data: Option<&'a [u8]>,
-    pub password: Option<&'a enums::InputCheckPasswordSrp<'a>>,
+    pub data: tl::Option<&'a [u8]>,
+    pub password: tl::Option<&'a enums::InputCheckPasswordSrp<'a>>,
 }
 
 /// `messages.getChatInviteImporters#df04dd4e flags:# requested:flags.0?true subscription_expired:flags.3?true peer:InputPeer link:flags.1?string q:flags.2?string offset_date:int offset_user:InputUser limit:int = messages.ChatInviteImporters;`
@@ -520,8 +520,8 @@ pub struct GetChatInviteImporters<'a> {
     pub requested: bool,
     pub subscription_expired: bool,
     pub peer: enums::InputPeer<'a>,
-    pub link: Option<&'a str>,
-    pub q: Option<&'a str>,
+    pub link: tl::Option<&'a str>,
+    pub q: tl::Option<&'a str>,
     pub offset_date: i32,
     pub offset_user: enums::InputUser<'a>,
     pub limit: i32,
@@ -571,14 +571,14 @@ pub struct GetDialogFilters {}
 /// `messages.getDialogUnreadMarks#21202222 flags:# parent_peer:flags.0?InputPeer = Vector<DialogPeer>;`
 #[repr(C)]
 pub struct GetDialogUnreadMarks<'a> {
-    pub parent_peer: Option<&'a enums::InputPeer<'a>>,
+    pub parent_peer: tl::Option<&'a enums::InputPeer<'a>>,
 }
 
 /// `messages.getDialogs#a0f4cb4f flags:# exclude_pinned:flags.0?true folder_id:flags.1?int offset_date:int offset_id:int offset_peer:InputPeer limit:int hash:long = messages.Dialogs;`
 #[repr(C)]
 pub struct GetDialogs<'a> {
     pub exclude_pinned: bool,
-    pub folder_id: Option<i32>,
+    pub folder_id: tl::Option<i32>,
     pub offset_date: i32,
     pub offset_id: i32,
     pub offset_peer: enums::InputPeer<'a>,
@@ -673,8 +673,8 @@ pub struct GetExportedChatInvites<'a> {
     pub revoked: bool,
     pub peer: enums::InputPeer<'a>,
     pub admin_id: enums::InputUser<'a>,
-    pub offset_date: Option<i32>,
-    pub offset_link: Option<&'a str>,
+    pub offset_date: tl::Option<i32>,
+    pub offset_link: tl::Option<&'a str>,
     pub limit: i32,
 }
 
@@ -714,7 +714,7 @@ pub struct GetFeaturedStickers {
 #[repr(C)]
 pub struct GetForumTopics<'a> {
     pub peer: enums::InputPeer<'a>,
-    pub q: Option<&'a str>,
+    pub q: tl::Option<&'a str>,
     pub offset_date: i32,
     pub offset_id: i32,
     pub offset_topic: i32,
@@ -766,7 +766,7 @@ pub struct GetHistory<'a> {
 pub struct GetInlineBotResults<'a> {
     pub bot: enums::InputUser<'a>,
     pub peer: enums::InputPeer<'a>,
-    pub geo_point: Option<&'a enums::InputGeoPoint>,
+    pub geo_point: tl::Option<&'a enums::InputGeoPoint>,
     pub query: &'a str,
     pub offset: &'a str,
 }
@@ -796,8 +796,8 @@ pub struct GetMessageEditData<'a> {
 pub struct GetMessageReactionsList<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
-    pub reaction: Option<&'a enums::Reaction<'a>>,
-    pub offset: Option<&'a str>,
+    pub reaction: tl::Option<&'a enums::Reaction<'a>>,
+    pub offset: tl::Option<&'a str>,
     pub limit: i32,
 }
 
@@ -906,8 +906,8 @@ pub struct GetPollResults<'a> {
 pub struct GetPollVotes<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
-    pub option: Option<&'a [u8]>,
-    pub offset: Option<&'a str>,
+    pub option: tl::Option<&'a [u8]>,
+    pub offset: tl::Option<&'a str>,
     pub limit: i32,
 }
 
@@ -928,7 +928,7 @@ pub struct GetQuickReplies {
 #[repr(C)]
 pub struct GetQuickReplyMessages<'a> {
     pub shortcut_id: i32,
-    pub id: Option<&'a [i32]>,
+    pub id: tl::Option<&'a [i32]>,
     pub hash: i64,
 }
 
@@ -979,7 +979,7 @@ pub struct GetRichMessage<'a> {
 #[repr(C)]
 pub struct GetSavedDialogs<'a> {
     pub exclude_pinned: bool,
-    pub parent_peer: Option<&'a enums::InputPeer<'a>>,
+    pub parent_peer: tl::Option<&'a enums::InputPeer<'a>>,
     pub offset_date: i32,
     pub offset_id: i32,
     pub offset_peer: enums::InputPeer<'a>,
@@ -990,7 +990,7 @@ pub struct GetSavedDialogs<'a> {
 /// `messages.getSavedDialogsByID#6f6f9c96 flags:# parent_peer:flags.1?InputPeer ids:Vector<InputPeer> = messages.SavedDialogs;`
 #[repr(C)]
 pub struct GetSavedDialogsById<'a> {
-    pub parent_peer: Option<&'a enums::InputPeer<'a>>,
+    pub parent_peer: tl::Option<&'a enums::InputPeer<'a>>,
     pub ids: &'a [enums::InputPeer<'a>],
 }
 
@@ -1003,7 +1003,7 @@ pub struct GetSavedGifs {
 /// `messages.getSavedHistory#998ab009 flags:# parent_peer:flags.0?InputPeer peer:InputPeer offset_id:int offset_date:int add_offset:int limit:int max_id:int min_id:int hash:long = messages.Messages;`
 #[repr(C)]
 pub struct GetSavedHistory<'a> {
-    pub parent_peer: Option<&'a enums::InputPeer<'a>>,
+    pub parent_peer: tl::Option<&'a enums::InputPeer<'a>>,
     pub peer: enums::InputPeer<'a>,
     pub offset_id: i32,
     pub offset_date: i32,
@@ -1017,7 +1017,7 @@ pub struct GetSavedHistory<'a> {
 /// `messages.getSavedReactionTags#3637e05b flags:# peer:flags.0?InputPeer hash:long = messages.SavedReactionTags;`
 #[repr(C)]
 pub struct GetSavedReactionTags<'a> {
-    pub peer: Option<&'a enums::InputPeer<'a>>,
+    pub peer: tl::Option<&'a enums::InputPeer<'a>>,
     pub hash: i64,
 }
 
@@ -1039,8 +1039,8 @@ pub struct GetScheduledMessages<'a> {
 #[repr(C)]
 pub struct GetSearchCounters<'a> {
     pub peer: enums::InputPeer<'a>,
-    pub saved_peer_id: Option<&'a enums::InputPeer<'a>>,
-    pub top_msg_id: Option<i32>,
+    pub saved_peer_id: tl::Option<&'a enums::InputPeer<'a>>,
+    pub top_msg_id: tl::Option<i32>,
     pub filters: &'a [enums::MessagesFilter],
 }
 
@@ -1048,7 +1048,7 @@ pub struct GetSearchCounters<'a> {
 #[repr(C)]
 pub struct GetSearchResultsCalendar<'a> {
     pub peer: enums::InputPeer<'a>,
-    pub saved_peer_id: Option<&'a enums::InputPeer<'a>>,
+    pub saved_peer_id: tl::Option<&'a enums::InputPeer<'a>>,
     pub filter: enums::MessagesFilter,
     pub offset_id: i32,
     pub offset_date: i32,
@@ -1058,7 +1058,7 @@ pub struct GetSearchResultsCalendar<'a> {
 #[repr(C)]
 pub struct GetSearchResultsPositions<'a> {
     pub peer: enums::InputPeer<'a>,
-    pub saved_peer_id: Option<&'a enums::InputPeer<'a>>,
+    pub saved_peer_id: tl::Option<&'a enums::InputPeer<'a>>,
     pub filter: enums::MessagesFilter,
     pub offset_id: i32,
     pub limit: i32,
@@ -1072,7 +1072,7 @@ pub struct GetSplitRanges {}
 #[repr(C)]
 pub struct GetSponsoredMessages<'a> {
     pub peer: enums::InputPeer<'a>,
-    pub msg_id: Option<i32>,
+    pub msg_id: tl::Option<i32>,
 }
 
 /// `messages.getStickerSet#c8a0ec74 stickerset:InputStickerSet hash:int = messages.StickerSet;`
@@ -1104,7 +1104,7 @@ pub struct GetTopReactions {
 #[repr(C)]
 pub struct GetUnreadMentions<'a> {
     pub peer: enums::InputPeer<'a>,
-    pub top_msg_id: Option<i32>,
+    pub top_msg_id: tl::Option<i32>,
     pub offset_id: i32,
     pub add_offset: i32,
     pub limit: i32,
@@ -1116,7 +1116,7 @@ pub struct GetUnreadMentions<'a> {
 #[repr(C)]
 pub struct GetUnreadPollVotes<'a> {
     pub peer: enums::InputPeer<'a>,
-    pub top_msg_id: Option<i32>,
+    pub top_msg_id: tl::Option<i32>,
     pub offset_id: i32,
     pub add_offset: i32,
     pub limit: i32,
@@ -1128,8 +1128,8 @@ pub struct GetUnreadPollVotes<'a> {
 #[repr(C)]
 pub struct GetUnreadReactions<'a> {
     pub peer: enums::InputPeer<'a>,
-    pub top_msg_id: Option<i32>,
-    pub saved_peer_id: Option<&'a enums::InputPeer<'a>>,
+    pub top_msg_id: tl::Option<i32>,
+    pub saved_peer_id: tl::Option<&'a enums::InputPeer<'a>>,
     pub offset_id: i32,
     pub add_offset: i32,
     pub limit: i32,
@@ -1148,7 +1148,7 @@ pub struct GetWebPage<'a> {
 #[repr(C)]
 pub struct GetWebPagePreview<'a> {
     pub message: &'a str,
-    pub entities: Option<&'a [enums::MessageEntity<'a>]>,
+    pub entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
 }
 
 /// `messages.hideAllChatJoinRequests#e085f4ea flags:# approved:flags.0?true peer:InputPeer link:flags.1?string = Updates;`
@@ -1156,7 +1156,7 @@ pub struct GetWebPagePreview<'a> {
 pub struct HideAllChatJoinRequests<'a> {
     pub approved: bool,
     pub peer: enums::InputPeer<'a>,
-    pub link: Option<&'a str>,
+    pub link: tl::Option<&'a str>,
 }
 
 /// `messages.hideChatJoinRequest#7fe7e815 flags:# approved:flags.0?true peer:InputPeer user_id:InputUser = Updates;`
@@ -1198,7 +1198,7 @@ pub struct InstallStickerSet<'a> {
 #[repr(C)]
 pub struct MarkDialogUnread<'a> {
     pub unread: bool,
-    pub parent_peer: Option<&'a enums::InputPeer<'a>>,
+    pub parent_peer: tl::Option<&'a enums::InputPeer<'a>>,
     pub peer: enums::InputDialogPeer<'a>,
 }
 
@@ -1215,8 +1215,8 @@ pub struct ProlongWebView<'a> {
     pub peer: enums::InputPeer<'a>,
     pub bot: enums::InputUser<'a>,
     pub query_id: i64,
-    pub reply_to: Option<&'a enums::InputReplyTo<'a>>,
-    pub send_as: Option<&'a enums::InputPeer<'a>>,
+    pub reply_to: tl::Option<&'a enums::InputReplyTo<'a>>,
+    pub send_as: tl::Option<&'a enums::InputPeer<'a>>,
 }
 
 /// `messages.rateTranscribedAudio#7f1d072f peer:InputPeer msg_id:int transcription_id:long good:Bool = Bool;`
@@ -1260,7 +1260,7 @@ pub struct ReadHistory<'a> {
 #[repr(C)]
 pub struct ReadMentions<'a> {
     pub peer: enums::InputPeer<'a>,
-    pub top_msg_id: Option<i32>,
+    pub top_msg_id: tl::Option<i32>,
 }
 
 /// `messages.readMessageContents#36a73f77 id:Vector<int> = messages.AffectedMessages;`
@@ -1273,15 +1273,15 @@ pub struct ReadMessageContents<'a> {
 #[repr(C)]
 pub struct ReadPollVotes<'a> {
     pub peer: enums::InputPeer<'a>,
-    pub top_msg_id: Option<i32>,
+    pub top_msg_id: tl::Option<i32>,
 }
 
 /// `messages.readReactions#9ec44f93 flags:# peer:InputPeer top_msg_id:flags.0?int saved_peer_id:flags.1?InputPeer = messages.AffectedHistory;`
 #[repr(C)]
 pub struct ReadReactions<'a> {
     pub peer: enums::InputPeer<'a>,
-    pub top_msg_id: Option<i32>,
-    pub saved_peer_id: Option<&'a enums::InputPeer<'a>>,
+    pub top_msg_id: tl::Option<i32>,
+    pub saved_peer_id: tl::Option<&'a enums::InputPeer<'a>>,
 }
 
 /// `messages.readSavedHistory#ba4a3b5b parent_peer:InputPeer peer:InputPeer max_id:int = Bool;`
@@ -1407,8 +1407,8 @@ pub struct RequestAppWebView<'a> {
     pub fullscreen: bool,
     pub peer: enums::InputPeer<'a>,
     pub app: enums::InputBotApp<'a>,
-    pub start_param: Option<&'a str>,
-    pub theme_params: Option<&'a enums::DataJson<'a>>,
+    pub start_param: tl::Option<&'a str>,
+    pub theme_params: tl::Option<&'a enums::DataJson<'a>>,
     pub platform: &'a str,
 }
 
@@ -1416,7 +1416,7 @@ pub struct RequestAppWebView<'a> {
 #[repr(C)]
 pub struct RequestChatJoinWebView<'a> {
     pub query_id: i64,
-    pub theme_params: Option<&'a enums::DataJson<'a>>,
+    pub theme_params: tl::Option<&'a enums::DataJson<'a>>,
     pub platform: &'a str,
 }
 
@@ -1435,8 +1435,8 @@ pub struct RequestMainWebView<'a> {
     pub fullscreen: bool,
     pub peer: enums::InputPeer<'a>,
     pub bot: enums::InputUser<'a>,
-    pub start_param: Option<&'a str>,
-    pub theme_params: Option<&'a enums::DataJson<'a>>,
+    pub start_param: tl::Option<&'a str>,
+    pub theme_params: tl::Option<&'a enums::DataJson<'a>>,
     pub platform: &'a str,
 }
 
@@ -1448,20 +1448,20 @@ pub struct RequestSimpleWebView<'a> {
     pub compact: bool,
     pub fullscreen: bool,
     pub bot: enums::InputUser<'a>,
-    pub url: Option<&'a str>,
-    pub start_param: Option<&'a str>,
-    pub theme_params: Option<&'a enums::DataJson<'a>>,
+    pub url: tl::Option<&'a str>,
+    pub start_param: tl::Option<&'a str>,
+    pub theme_params: tl::Option<&'a enums::DataJson<'a>>,
     pub platform: &'a str,
 }
 
 /// `messages.requestUrlAuth#894cc99c flags:# peer:flags.1?InputPeer msg_id:flags.1?int button_id:flags.1?int url:flags.2?string in_app_origin:flags.3?string = UrlAuthResult;`
 #[repr(C)]
 pub struct RequestUrlAuth<'a> {
-    pub peer: Option<&'a enums::InputPeer<'a>>,
-    pub msg_id: Option<i32>,
-    pub button_id: Option<i32>,
-    pub url: Option<&'a str>,
-    pub in_app_origin: Option<&'a str>,
+    pub peer: tl::Option<&'a enums::InputPeer<'a>>,
+    pub msg_id: tl::Option<i32>,
+    pub button_id: tl::Option<i32>,
+    pub url: tl::Option<&'a str>,
+    pub in_app_origin: tl::Option<&'a str>,
 }
 
 /// `messages.requestWebView#269dc2c1 flags:# from_bot_menu:flags.4?true silent:flags.5?true compact:flags.7?true fullscreen:flags.8?true peer:InputPeer bot:InputUser url:flags.1?string start_param:flags.3?string theme_params:flags.2?DataJSON platform:string reply_to:flags.0?InputReplyTo send_as:flags.13?InputPeer = WebViewResult;`
@@ -1473,12 +1473,12 @@ pub struct RequestWebView<'a> {
     pub fullscreen: bool,
     pub peer: enums::InputPeer<'a>,
     pub bot: enums::InputUser<'a>,
-    pub url: Option<&'a str>,
-    pub start_param: Option<&'a str>,
-    pub theme_params: Option<&'a enums::DataJson<'a>>,
+    pub url: tl::Option<&'a str>,
+    pub start_param: tl::Option<&'a str>,
+    pub theme_params: tl::Option<&'a enums::DataJson<'a>>,
     pub platform: &'a str,
-    pub reply_to: Option<&'a enums::InputReplyTo<'a>>,
-    pub send_as: Option<&'a enums::InputPeer<'a>>,
+    pub reply_to: tl::Option<&'a enums::InputReplyTo<'a>>,
+    pub send_as: tl::Option<&'a enums::InputPeer<'a>>,
 }
 
 /// `messages.saveDefaultSendAs#ccfddf96 peer:InputPeer send_as:InputPeer = Bool;`
@@ -1493,14 +1493,14 @@ pub struct SaveDefaultSendAs<'a> {
 pub struct SaveDraft<'a> {
     pub no_webpage: bool,
     pub invert_media: bool,
-    pub reply_to: Option<&'a enums::InputReplyTo<'a>>,
+    pub reply_to: tl::Option<&'a enums::InputReplyTo<'a>>,
     pub peer: enums::InputPeer<'a>,
     pub message: &'a str,
-    pub entities: Option<&'a [enums::MessageEntity<'a>]>,
-    pub media: Option<&'a enums::InputMedia<'a>>,
-    pub effect: Option<i64>,
-    pub suggested_post: Option<&'a enums::SuggestedPost<'a>>,
-    pub rich_message: Option<&'a enums::InputRichMessage<'a>>,
+    pub entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
+    pub media: tl::Option<&'a enums::InputMedia<'a>>,
+    pub effect: tl::Option<i64>,
+    pub suggested_post: tl::Option<&'a enums::SuggestedPost<'a>>,
+    pub rich_message: tl::Option<&'a enums::InputRichMessage<'a>>,
 }
 
 /// `messages.saveGif#327a30cb id:InputDocument unsave:Bool = Bool;`
@@ -1515,7 +1515,7 @@ pub struct SaveGif<'a> {
 pub struct SavePreparedInlineMessage<'a> {
     pub result: enums::InputBotInlineResult<'a>,
     pub user_id: enums::InputUser<'a>,
-    pub peer_types: Option<&'a [enums::InlineQueryPeerType]>,
+    pub peer_types: tl::Option<&'a [enums::InlineQueryPeerType]>,
 }
 
 /// `messages.saveRecentSticker#392718f8 flags:# attached:flags.0?true id:InputDocument unsave:Bool = Bool;`
@@ -1531,10 +1531,10 @@ pub struct SaveRecentSticker<'a> {
 pub struct Search<'a> {
     pub peer: enums::InputPeer<'a>,
     pub q: &'a str,
-    pub from_id: Option<&'a enums::InputPeer<'a>>,
-    pub saved_peer_id: Option<&'a enums::InputPeer<'a>>,
-    pub saved_reaction: Option<&'a [enums::Reaction<'a>]>,
-    pub top_msg_id: Option<i32>,
+    pub from_id: tl::Option<&'a enums::InputPeer<'a>>,
+    pub saved_peer_id: tl::Option<&'a enums::InputPeer<'a>>,
+    pub saved_reaction: tl::Option<&'a [enums::Reaction<'a>]>,
+    pub top_msg_id: tl::Option<i32>,
     pub filter: enums::MessagesFilter,
     pub min_date: i32,
     pub max_date: i32,
@@ -1567,8 +1567,8 @@ pub struct SearchGlobal<'a> {
     pub broadcasts_only: bool,
     pub groups_only: bool,
     pub users_only: bool,
-    pub folder_id: Option<i32>,
-    pub community: Option<&'a enums::InputChannel<'a>>,
+    pub folder_id: tl::Option<i32>,
+    pub community: tl::Option<&'a enums::InputChannel<'a>>,
     pub q: &'a str,
     pub filter: enums::MessagesFilter,
     pub min_date: i32,
@@ -1611,8 +1611,8 @@ pub struct SearchStickers<'a> {
 #[repr(C)]
 pub struct SendBotRequestedPeer<'a> {
     pub peer: enums::InputPeer<'a>,
-    pub msg_id: Option<i32>,
-    pub webapp_req_id: Option<&'a str>,
+    pub msg_id: tl::Option<i32>,
+    pub webapp_req_id: tl::Option<&'a str>,
     pub button_id: i32,
     pub requested_peers: &'a [enums::InputPeer<'a>],
 }
@@ -1652,14 +1652,14 @@ pub struct SendInlineBotResult<'a> {
     pub clear_draft: bool,
     pub hide_via: bool,
     pub peer: enums::InputPeer<'a>,
-    pub reply_to: Option<&'a enums::InputReplyTo<'a>>,
+    pub reply_to: tl::Option<&'a enums::InputReplyTo<'a>>,
     pub random_id: i64,
     pub query_id: i64,
     pub id: &'a str,
-    pub schedule_date: Option<i32>,
-    pub send_as: Option<&'a enums::InputPeer<'a>>,
-    pub quick_reply_shortcut: Option<&'a enums::InputQuickReplyShortcut<'a>>,
-    pub allow_paid_stars: Option<i64>,
+    pub schedule_date: tl::Option<i32>,
+    pub send_as: tl::Option<&'a enums::InputPeer<'a>>,
+    pub quick_reply_shortcut: tl::Option<&'a enums::InputQuickReplyShortcut<'a>>,
+    pub allow_paid_stars: tl::Option<i64>,
 }
 
 /// `messages.sendMedia#0330e77f flags:# silent:flags.5?true background:flags.6?true clear_draft:flags.7?true noforwards:flags.14?true update_stickersets_order:flags.15?true invert_media:flags.16?true allow_paid_floodskip:flags.19?true peer:InputPeer reply_to:flags.0?InputReplyTo media:InputMedia message:string random_id:long reply_markup:flags.2?ReplyMarkup entities:flags.3?Vector<MessageEntity> schedule_date:flags.10?int schedule_repeat_period:flags.24?int send_as:flags.13?InputPeer quick_reply_shortcut:flags.17?InputQuickReplyShortcut effect:flags.18?long allow_paid_stars:flags.21?long suggested_post:flags.22?SuggestedPost = Updates;`
@@ -1673,19 +1673,19 @@ pub struct SendMedia<'a> {
     pub invert_media: bool,
     pub allow_paid_floodskip: bool,
     pub peer: enums::InputPeer<'a>,
-    pub reply_to: Option<&'a enums::InputReplyTo<'a>>,
+    pub reply_to: tl::Option<&'a enums::InputReplyTo<'a>>,
     pub media: enums::InputMedia<'a>,
     pub message: &'a str,
     pub random_id: i64,
-    pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
-    pub entities: Option<&'a [enums::MessageEntity<'a>]>,
-    pub schedule_date: Option<i32>,
-    pub schedule_repeat_period: Option<i32>,
-    pub send_as: Option<&'a enums::InputPeer<'a>>,
-    pub quick_reply_shortcut: Option<&'a enums::InputQuickReplyShortcut<'a>>,
-    pub effect: Option<i64>,
-    pub allow_paid_stars: Option<i64>,
-    pub suggested_post: Option<&'a enums::SuggestedPost<'a>>,
+    pub reply_markup: tl::Option<&'a enums::ReplyMarkup<'a>>,
+    pub entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
+    pub schedule_date: tl::Option<i32>,
+    pub schedule_repeat_period: tl::Option<i32>,
+    pub send_as: tl::Option<&'a enums::InputPeer<'a>>,
+    pub quick_reply_shortcut: tl::Option<&'a enums::InputQuickReplyShortcut<'a>>,
+    pub effect: tl::Option<i64>,
+    pub allow_paid_stars: tl::Option<i64>,
+    pub suggested_post: tl::Option<&'a enums::SuggestedPost<'a>>,
 }
 
 /// `messages.sendMessage#fef48f62 flags:# no_webpage:flags.1?true silent:flags.5?true background:flags.6?true clear_draft:flags.7?true noforwards:flags.14?true update_stickersets_order:flags.15?true invert_media:flags.16?true allow_paid_floodskip:flags.19?true peer:InputPeer reply_to:flags.0?InputReplyTo message:string random_id:long reply_markup:flags.2?ReplyMarkup entities:flags.3?Vector<MessageEntity> schedule_date:flags.10?int schedule_repeat_period:flags.24?int send_as:flags.13?InputPeer quick_reply_shortcut:flags.17?InputQuickReplyShortcut effect:flags.18?long allow_paid_stars:flags.21?long suggested_post:flags.22?SuggestedPost rich_message:flags.23?InputRichMessage = Updates;`
@@ -1700,19 +1700,19 @@ pub struct SendMessage<'a> {
     pub invert_media: bool,
     pub allow_paid_floodskip: bool,
     pub peer: enums::InputPeer<'a>,
-    pub reply_to: Option<&'a enums::InputReplyTo<'a>>,
+    pub reply_to: tl::Option<&'a enums::InputReplyTo<'a>>,
     pub message: &'a str,
     pub random_id: i64,
-    pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
-    pub entities: Option<&'a [enums::MessageEntity<'a>]>,
-    pub schedule_date: Option<i32>,
-    pub schedule_repeat_period: Option<i32>,
-    pub send_as: Option<&'a enums::InputPeer<'a>>,
-    pub quick_reply_shortcut: Option<&'a enums::InputQuickReplyShortcut<'a>>,
-    pub effect: Option<i64>,
-    pub allow_paid_stars: Option<i64>,
-    pub suggested_post: Option<&'a enums::SuggestedPost<'a>>,
-    pub rich_message: Option<&'a enums::InputRichMessage<'a>>,
+    pub reply_markup: tl::Option<&'a enums::ReplyMarkup<'a>>,
+    pub entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
+    pub schedule_date: tl::Option<i32>,
+    pub schedule_repeat_period: tl::Option<i32>,
+    pub send_as: tl::Option<&'a enums::InputPeer<'a>>,
+    pub quick_reply_shortcut: tl::Option<&'a enums::InputQuickReplyShortcut<'a>>,
+    pub effect: tl::Option<i64>,
+    pub allow_paid_stars: tl::Option<i64>,
+    pub suggested_post: tl::Option<&'a enums::SuggestedPost<'a>>,
+    pub rich_message: tl::Option<&'a enums::InputRichMessage<'a>>,
 }
 
 /// `messages.sendMultiMedia#1bf89d74 flags:# silent:flags.5?true background:flags.6?true clear_draft:flags.7?true noforwards:flags.14?true update_stickersets_order:flags.15?true invert_media:flags.16?true allow_paid_floodskip:flags.19?true peer:InputPeer reply_to:flags.0?InputReplyTo multi_media:Vector<InputSingleMedia> schedule_date:flags.10?int send_as:flags.13?InputPeer quick_reply_shortcut:flags.17?InputQuickReplyShortcut effect:flags.18?long allow_paid_stars:flags.21?long = Updates;`
@@ -1726,13 +1726,13 @@ pub struct SendMultiMedia<'a> {
     pub invert_media: bool,
     pub allow_paid_floodskip: bool,
     pub peer: enums::InputPeer<'a>,
-    pub reply_to: Option<&'a enums::InputReplyTo<'a>>,
+    pub reply_to: tl::Option<&'a enums::InputReplyTo<'a>>,
     pub multi_media: &'a [enums::InputSingleMedia<'a>],
-    pub schedule_date: Option<i32>,
-    pub send_as: Option<&'a enums::InputPeer<'a>>,
-    pub quick_reply_shortcut: Option<&'a enums::InputQuickReplyShortcut<'a>>,
-    pub effect: Option<i64>,
-    pub allow_paid_stars: Option<i64>,
+    pub schedule_date: tl::Option<i32>,
+    pub send_as: tl::Option<&'a enums::InputPeer<'a>>,
+    pub quick_reply_shortcut: tl::Option<&'a enums::InputQuickReplyShortcut<'a>>,
+    pub effect: tl::Option<i64>,
+    pub allow_paid_stars: tl::Option<i64>,
 }
 
 /// `messages.sendPaidReaction#58bbcb50 flags:# peer:InputPeer msg_id:int count:int random_id:long private:flags.0?PaidReactionPrivacy = Updates;`
@@ -1742,7 +1742,7 @@ pub struct SendPaidReaction<'a> {
     pub msg_id: i32,
     pub count: i32,
     pub random_id: i64,
-    pub private: Option<&'a enums::PaidReactionPrivacy<'a>>,
+    pub private: tl::Option<&'a enums::PaidReactionPrivacy<'a>>,
 }
 
 /// `messages.sendQuickReplyMessages#6c750de1 peer:InputPeer shortcut_id:int id:Vector<int> random_id:Vector<long> = Updates;`
@@ -1761,7 +1761,7 @@ pub struct SendReaction<'a> {
     pub add_to_recent: bool,
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
-    pub reaction: Option<&'a [enums::Reaction<'a>]>,
+    pub reaction: tl::Option<&'a [enums::Reaction<'a>]>,
 }
 
 /// `messages.sendScheduledMessages#bd38850a peer:InputPeer id:Vector<int> = Updates;`
@@ -1808,8 +1808,8 @@ pub struct SendWebViewResultMessage<'a> {
 pub struct SetBotCallbackAnswer<'a> {
     pub alert: bool,
     pub query_id: i64,
-    pub message: Option<&'a str>,
-    pub url: Option<&'a str>,
+    pub message: tl::Option<&'a str>,
+    pub url: tl::Option<&'a str>,
     pub cache_time: i32,
 }
 
@@ -1825,15 +1825,15 @@ pub struct SetBotGuestChatResult<'a> {
 pub struct SetBotPrecheckoutResults<'a> {
     pub success: bool,
     pub query_id: i64,
-    pub error: Option<&'a str>,
+    pub error: tl::Option<&'a str>,
 }
 
 /// `messages.setBotShippingResults#e5f672fa flags:# query_id:long error:flags.0?string shipping_options:flags.1?Vector<ShippingOption> = Bool;`
 #[repr(C)]
 pub struct SetBotShippingResults<'a> {
     pub query_id: i64,
-    pub error: Option<&'a str>,
-    pub shipping_options: Option<&'a [enums::ShippingOption<'a>]>,
+    pub error: tl::Option<&'a str>,
+    pub shipping_options: tl::Option<&'a [enums::ShippingOption<'a>]>,
 }
 
 /// `messages.setChatAvailableReactions#864b2581 flags:# peer:InputPeer available_reactions:ChatReactions reactions_limit:flags.0?int paid_enabled:flags.1?Bool = Updates;`
@@ -1841,8 +1841,8 @@ pub struct SetBotShippingResults<'a> {
 pub struct SetChatAvailableReactions<'a> {
     pub peer: enums::InputPeer<'a>,
     pub available_reactions: enums::ChatReactions<'a>,
-    pub reactions_limit: Option<i32>,
-    pub paid_enabled: Option<bool>,
+    pub reactions_limit: tl::Option<i32>,
+    pub paid_enabled: tl::Option<bool>,
 }
 
 /// `messages.setChatTheme#081202c9 peer:InputPeer theme:InputChatTheme = Updates;`
@@ -1858,9 +1858,9 @@ pub struct SetChatWallPaper<'a> {
     pub for_both: bool,
     pub revert: bool,
     pub peer: enums::InputPeer<'a>,
-    pub wallpaper: Option<&'a enums::InputWallPaper<'a>>,
-    pub settings: Option<&'a enums::WallPaperSettings<'a>>,
-    pub id: Option<i32>,
+    pub wallpaper: tl::Option<&'a enums::InputWallPaper<'a>>,
+    pub settings: tl::Option<&'a enums::WallPaperSettings<'a>>,
+    pub id: tl::Option<i32>,
 }
 
 /// `messages.setDefaultHistoryTTL#9eb51445 period:int = Bool;`
@@ -1908,9 +1908,9 @@ pub struct SetInlineBotResults<'a> {
     pub query_id: i64,
     pub results: &'a [enums::InputBotInlineResult<'a>],
     pub cache_time: i32,
-    pub next_offset: Option<&'a str>,
-    pub switch_pm: Option<&'a enums::InlineBotSwitchPm<'a>>,
-    pub switch_webview: Option<&'a enums::InlineBotWebView<'a>>,
+    pub next_offset: tl::Option<&'a str>,
+    pub switch_pm: tl::Option<&'a enums::InlineBotSwitchPm<'a>>,
+    pub switch_webview: tl::Option<&'a enums::InlineBotWebView<'a>>,
 }
 
 /// `messages.setInlineGameScore#15ad9f64 flags:# edit_message:flags.0?true force:flags.1?true id:InputBotInlineMessageID user_id:InputUser score:int = Bool;`
@@ -1927,7 +1927,7 @@ pub struct SetInlineGameScore<'a> {
 #[repr(C)]
 pub struct SetTyping<'a> {
     pub peer: enums::InputPeer<'a>,
-    pub top_msg_id: Option<i32>,
+    pub top_msg_id: tl::Option<i32>,
     pub action: enums::SendMessageAction<'a>,
 }
 
@@ -1952,8 +1952,8 @@ pub struct StartHistoryImport<'a> {
 pub struct SummarizeText<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
-    pub to_lang: Option<&'a str>,
-    pub tone: Option<&'a str>,
+    pub to_lang: tl::Option<&'a str>,
+    pub tone: tl::Option<&'a str>,
 }
 
 /// `messages.toggleBotInAttachMenu#69f59d69 flags:# write_allowed:flags.0?true bot:InputUser enabled:Bool = Bool;`
@@ -1982,7 +1982,7 @@ pub struct ToggleDialogPin<'a> {
 pub struct ToggleNoForwards<'a> {
     pub peer: enums::InputPeer<'a>,
     pub enabled: bool,
-    pub request_msg_id: Option<i32>,
+    pub request_msg_id: tl::Option<i32>,
 }
 
 /// `messages.togglePaidReactionPrivacy#435885b5 peer:InputPeer msg_id:int private:PaidReactionPrivacy = Bool;`
@@ -2022,8 +2022,8 @@ pub struct ToggleSuggestedPostApproval<'a> {
     pub reject: bool,
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
-    pub schedule_date: Option<i32>,
-    pub reject_comment: Option<&'a str>,
+    pub schedule_date: tl::Option<i32>,
+    pub reject_comment: tl::Option<&'a str>,
 }
 
 /// `messages.toggleTodoCompleted#d3e03124 peer:InputPeer msg_id:int completed:Vector<int> incompleted:Vector<int> = Updates;`
@@ -2045,21 +2045,21 @@ pub struct TranscribeAudio<'a> {
 /// `messages.translateRichMessage#1a542004 flags:# peer:flags.0?InputPeer id:flags.0?Vector<int> text:flags.1?Vector<InputRichMessage> to_lang:string tone:flags.2?string = messages.TranslatedRichMessage;`
 #[repr(C)]
 pub struct TranslateRichMessage<'a> {
-    pub peer: Option<&'a enums::InputPeer<'a>>,
-    pub id: Option<&'a [i32]>,
-    pub text: Option<&'a [enums::InputRichMessage<'a>]>,
+    pub peer: tl::Option<&'a enums::InputPeer<'a>>,
+    pub id: tl::Option<&'a [i32]>,
+    pub text: tl::Option<&'a [enums::InputRichMessage<'a>]>,
     pub to_lang: &'a str,
-    pub tone: Option<&'a str>,
+    pub tone: tl::Option<&'a str>,
 }
 
 /// `messages.translateText#a5eec345 flags:# peer:flags.0?InputPeer id:flags.0?Vector<int> text:flags.1?Vector<TextWithEntities> to_lang:string tone:flags.2?string = messages.TranslatedText;`
 #[repr(C)]
 pub struct TranslateText<'a> {
-    pub peer: Option<&'a enums::InputPeer<'a>>,
-    pub id: Option<&'a [i32]>,
-    pub text: Option<&'a [enums::TextWithEntities<'a>]>,
+    pub peer: tl::Option<&'a enums::InputPeer<'a>>,
+    pub id: tl::Option<&'a [i32]>,
+    pub text: tl::Option<&'a [enums::TextWithEntities<'a>]>,
     pub to_lang: &'a str,
-    pub tone: Option<&'a str>,
+    pub tone: tl::Option<&'a str>,
 }
 
 /// `messages.uninstallStickerSet#f96e55de stickerset:InputStickerSet = Bool;`
@@ -2072,15 +2072,15 @@ pub struct UninstallStickerSet<'a> {
 #[repr(C)]
 pub struct UnpinAllMessages<'a> {
     pub peer: enums::InputPeer<'a>,
-    pub top_msg_id: Option<i32>,
-    pub saved_peer_id: Option<&'a enums::InputPeer<'a>>,
+    pub top_msg_id: tl::Option<i32>,
+    pub saved_peer_id: tl::Option<&'a enums::InputPeer<'a>>,
 }
 
 /// `messages.updateDialogFilter#1ad4a04a flags:# id:int filter:flags.0?DialogFilter = Bool;`
 #[repr(C)]
 pub struct UpdateDialogFilter<'a> {
     pub id: i32,
-    pub filter: Option<&'a enums::DialogFilter<'a>>,
+    pub filter: tl::Option<&'a enums::DialogFilter<'a>>,
 }
 
 /// `messages.updateDialogFiltersOrder#c563c1e4 order:Vector<int> = Bool;`
@@ -2111,7 +2111,7 @@ pub struct UpdatePinnedMessage<'a> {
 #[repr(C)]
 pub struct UpdateSavedReactionTag<'a> {
     pub reaction: enums::Reaction<'a>,
-    pub title: Option<&'a str>,
+    pub title: tl::Option<&'a str>,
 }
 
 /// `messages.uploadEncryptedFile#5057c497 peer:InputEncryptedChat file:InputEncryptedFile = EncryptedFile;`
@@ -2133,7 +2133,7 @@ pub struct UploadImportedMedia<'a> {
 /// `messages.uploadMedia#14967978 flags:# business_connection_id:flags.0?string peer:InputPeer media:InputMedia = MessageMedia;`
 #[repr(C)]
 pub struct UploadMedia<'a> {
-    pub business_connection_id: Option<&'a str>,
+    pub business_connection_id: tl::Option<&'a str>,
     pub peer: enums::InputPeer<'a>,
     pub media: enums::InputMedia<'a>,
 }
@@ -2144,264 +2144,264 @@ pub struct ViewSponsoredMessage<'a> {
     pub random_id: &'a [u8],
 }
 
-tl::calls! { layout::Calls;
-    ['a] AcceptEncryption<'a>, D2 D0 D6 D3, (enums::InputEncryptedChat, &'a [u8], i64), tl::Decoded<enums::EncryptedChat<'static>>;
-    ['a] AcceptUrlAuth<'a>, D2 D0 D6 D4, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, Option<i32>, Option<i32>, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::UrlAuthResult<'static>>;
-    ['a] AddChatUser<'a>, D2 D0 D6 D5, (i64, enums::InputUser<'a>, i32), tl::Decoded<enums::messages::InvitedUsers<'static>>;
-    ['a] AddPollAnswer<'a>, D2 D0 D6 D6, (enums::InputPeer<'a>, i32, enums::PollAnswer<'a>), tl::Decoded<enums::Updates<'static>>;
-    ['a] AppendTodoList<'a>, D2 D0 D6 D7, (enums::InputPeer<'a>, i32, &'a [enums::TodoItem<'a>]), tl::Decoded<enums::Updates<'static>>;
-    ['a] CheckChatInvite<'a>, D2 D0 D6 D8, (&'a str,), tl::Decoded<enums::ChatInvite<'static>>;
-    ['a] CheckHistoryImport<'a>, D2 D0 D6 D9, (&'a str,), tl::Decoded<enums::messages::HistoryImportParsed<'static>>;
-    ['a] CheckHistoryImportPeer<'a>, D2 D0 D7 D0, (enums::InputPeer<'a>,), tl::Decoded<enums::messages::CheckedHistoryImportPeer<'static>>;
-    ['a] CheckQuickReplyShortcut<'a>, D2 D0 D7 D1, (&'a str,), bool;
-    ['a] CheckUrlAuthMatchCode<'a>, D2 D0 D7 D2, (&'a str, &'a str), bool;
-    [] ClearAllDrafts, D2 D0 D7 D3, (), bool;
-    [] ClearRecentReactions, D2 D0 D7 D4, (), bool;
-    [] ClearRecentStickers, D2 D0 D7 D5, (tl::Word, tl::Flag), bool;
-    ['a] ClickSponsoredMessage<'a>, D2 D0 D7 D6, (tl::Word, tl::Flag, tl::Flag, &'a [u8]), bool;
-    ['a] ComposeMessageWithAi<'a>, D2 D0 D7 D7, (tl::Word, tl::Flag, tl::Flag, enums::TextWithEntities<'a>, Option<&'a str>, tl::Maybe<'a, enums::InputAiComposeTone<'a>>), tl::Decoded<enums::messages::ComposedMessageWithAi<'static>>;
-    ['a] ComposeRichMessageWithAi<'a>, D2 D0 D7 D8, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputRichMessage<'a>>, Option<&'a str>, tl::Maybe<'a, enums::InputAiComposeTone<'a>>), tl::Decoded<enums::messages::ComposedRichMessageWithAi<'static>>;
-    ['a] CreateChat<'a>, D2 D0 D7 D9, (tl::Word, &'a [enums::InputUser<'a>], &'a str, Option<i32>), tl::Decoded<enums::messages::InvitedUsers<'static>>;
-    ['a] CreateForumTopic<'a>, D2 D0 D8 D0, (tl::Word, tl::Flag, enums::InputPeer<'a>, &'a str, Option<i32>, Option<i64>, i64, tl::Maybe<'a, enums::InputPeer<'a>>), tl::Decoded<enums::Updates<'static>>;
-    ['a] DeclineUrlAuth<'a>, D2 D0 D8 D1, (&'a str,), bool;
-    [] DeleteChat, D2 D0 D8 D2, (i64,), bool;
-    ['a] DeleteChatUser<'a>, D2 D0 D8 D3, (tl::Word, tl::Flag, i64, enums::InputUser<'a>), tl::Decoded<enums::Updates<'static>>;
-    ['a] DeleteExportedChatInvite<'a>, D2 D0 D8 D4, (enums::InputPeer<'a>, &'a str), bool;
-    ['a] DeleteFactCheck<'a>, D2 D0 D8 D5, (enums::InputPeer<'a>, i32), tl::Decoded<enums::Updates<'static>>;
-    ['a] DeleteHistory<'a>, D2 D0 D8 D6, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, i32, Option<i32>, Option<i32>), tl::Decoded<enums::messages::AffectedHistory>;
-    ['a] DeleteMessages<'a>, D2 D0 D8 D7, (tl::Word, tl::Flag, &'a [i32]), tl::Decoded<enums::messages::AffectedMessages>;
-    ['a] DeleteParticipantReaction<'a>, D2 D0 D8 D8, (enums::InputPeer<'a>, i32, enums::InputPeer<'a>), tl::Decoded<enums::Updates<'static>>;
-    ['a] DeleteParticipantReactions<'a>, D2 D0 D8 D9, (enums::InputPeer<'a>, enums::InputPeer<'a>), bool;
-    [] DeletePhoneCallHistory, D2 D0 D9 D0, (tl::Word, tl::Flag), tl::Decoded<enums::messages::AffectedFoundMessages<'static>>;
-    ['a] DeletePollAnswer<'a>, D2 D0 D9 D1, (enums::InputPeer<'a>, i32, &'a [u8]), tl::Decoded<enums::Updates<'static>>;
-    ['a] DeleteQuickReplyMessages<'a>, D2 D0 D9 D2, (i32, &'a [i32]), tl::Decoded<enums::Updates<'static>>;
-    [] DeleteQuickReplyShortcut, D2 D0 D9 D3, (i32,), bool;
-    ['a] DeleteRevokedExportedChatInvites<'a>, D2 D0 D9 D4, (enums::InputPeer<'a>, enums::InputUser<'a>), bool;
-    ['a] DeleteSavedHistory<'a>, D2 D0 D9 D5, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputPeer<'a>, i32, Option<i32>, Option<i32>), tl::Decoded<enums::messages::AffectedHistory>;
-    ['a] DeleteScheduledMessages<'a>, D2 D0 D9 D6, (enums::InputPeer<'a>, &'a [i32]), tl::Decoded<enums::Updates<'static>>;
-    ['a] DeleteTopicHistory<'a>, D2 D0 D9 D7, (enums::InputPeer<'a>, i32), tl::Decoded<enums::messages::AffectedHistory>;
-    [] DiscardEncryption, D2 D0 D9 D8, (tl::Word, tl::Flag, i32), bool;
-    ['a] EditChatAbout<'a>, D2 D0 D9 D9, (enums::InputPeer<'a>, &'a str), bool;
-    ['a] EditChatAdmin<'a>, D2 D1 D0 D0, (i64, enums::InputUser<'a>, bool), bool;
-    ['a] EditChatCreator<'a>, D2 D1 D0 D1, (enums::InputPeer<'a>, enums::InputUser<'a>, enums::InputCheckPasswordSrp<'a>), tl::Decoded<enums::Updates<'static>>;
-    ['a] EditChatDefaultBannedRights<'a>, D2 D1 D0 D2, (enums::InputPeer<'a>, enums::ChatBannedRights), tl::Decoded<enums::Updates<'static>>;
-    ['a] EditChatParticipantRank<'a>, D2 D1 D0 D3, (enums::InputPeer<'a>, enums::InputPeer<'a>, &'a str), tl::Decoded<enums::Updates<'static>>;
-    ['a] EditChatPhoto<'a>, D2 D1 D0 D4, (i64, enums::InputChatPhoto<'a>), tl::Decoded<enums::Updates<'static>>;
-    ['a] EditChatTitle<'a>, D2 D1 D0 D5, (i64, &'a str), tl::Decoded<enums::Updates<'static>>;
-    ['a] EditExportedChatInvite<'a>, D2 D1 D0 D6, (tl::Word, tl::Flag, enums::InputPeer<'a>, &'a str, Option<i32>, Option<i32>, Option<bool>, Option<&'a str>), tl::Decoded<enums::messages::ExportedChatInvite<'static>>;
-    ['a] EditFactCheck<'a>, D2 D1 D0 D7, (enums::InputPeer<'a>, i32, enums::TextWithEntities<'a>), tl::Decoded<enums::Updates<'static>>;
-    ['a] EditForumTopic<'a>, D2 D1 D0 D8, (tl::Word, enums::InputPeer<'a>, i32, Option<&'a str>, Option<i64>, Option<bool>, Option<bool>), tl::Decoded<enums::Updates<'static>>;
-    ['a] EditInlineBotMessage<'a>, D2 D1 D0 D9, (tl::Word, tl::Flag, tl::Flag, enums::InputBotInlineMessageId, Option<&'a str>, tl::Maybe<'a, enums::InputMedia<'a>>, tl::Maybe<'a, enums::ReplyMarkup<'a>>, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::InputRichMessage<'a>>), bool;
-    ['a] EditMessage<'a>, D2 D1 D1 D0, tl::And<(tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, i32, Option<&'a str>, tl::Maybe<'a, enums::InputMedia<'a>>, tl::Maybe<'a, enums::ReplyMarkup<'a>>, Option<&'a [enums::MessageEntity<'a>]>, Option<i32>, Option<i32>, Option<i32>), (tl::Maybe<'a, enums::InputRichMessage<'a>>,)>, tl::Decoded<enums::Updates<'static>>;
-    ['a] EditQuickReplyShortcut<'a>, D2 D1 D1 D1, (i32, &'a str), bool;
-    ['a] ExportChatInvite<'a>, D2 D1 D1 D2, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, Option<i32>, Option<i32>, Option<&'a str>, tl::Maybe<'a, enums::StarsSubscriptionPricing>), tl::Decoded<enums::ExportedChatInvite<'static>>;
-    ['a] FaveSticker<'a>, D2 D1 D1 D3, (enums::InputDocument<'a>, bool), bool;
-    ['a] ForwardMessages<'a>, D2 D1 D1 D4, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, &'a [i32], &'a [i64]), (enums::InputPeer<'a>, Option<i32>, tl::Maybe<'a, enums::InputReplyTo<'a>>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::InputPeer<'a>>, tl::Maybe<'a, enums::InputQuickReplyShortcut<'a>>, Option<i64>, Option<i32>, Option<i64>, tl::Maybe<'a, enums::SuggestedPost<'a>>)>, tl::Decoded<enums::Updates<'static>>;
-    ['a] GetAdminsWithInvites<'a>, D2 D1 D1 D5, (enums::InputPeer<'a>,), tl::Decoded<enums::messages::ChatAdminsWithInvites<'static>>;
-    [] GetAllDrafts, D2 D1 D1 D6, (), tl::Decoded<enums::Updates<'static>>;
-    [] GetAllStickers, D2 D1 D1 D7, (i64,), tl::Decoded<enums::messages::AllStickers<'static>>;
-    [] GetArchivedStickers, D2 D1 D1 D8, (tl::Word, tl::Flag, tl::Flag, i64, i32), tl::Decoded<enums::messages::ArchivedStickers<'static>>;
-    ['a] GetAttachMenuBot<'a>, D2 D1 D1 D9, (enums::InputUser<'a>,), tl::Decoded<enums::AttachMenuBotsBot<'static>>;
-    [] GetAttachMenuBots, D2 D1 D2 D0, (i64,), tl::Decoded<enums::AttachMenuBots<'static>>;
-    ['a] GetAttachedStickers<'a>, D2 D1 D2 D1, (enums::InputStickeredMedia<'a>,), tl::Decoded<&'static [enums::StickerSetCovered<'static>]>;
-    [] GetAvailableEffects, D2 D1 D2 D2, (i32,), tl::Decoded<enums::messages::AvailableEffects<'static>>;
-    [] GetAvailableReactions, D2 D1 D2 D3, (i32,), tl::Decoded<enums::messages::AvailableReactions<'static>>;
-    ['a] GetBotApp<'a>, D2 D1 D2 D4, (enums::InputBotApp<'a>, i64), tl::Decoded<enums::messages::BotApp<'static>>;
-    ['a] GetBotCallbackAnswer<'a>, D2 D1 D2 D5, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32, Option<&'a [u8]>, tl::Maybe<'a, enums::InputCheckPasswordSrp<'a>>), tl::Decoded<enums::messages::BotCallbackAnswer<'static>>;
-    ['a] GetChatInviteImporters<'a>, D2 D1 D2 D6, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, Option<&'a str>, Option<&'a str>, i32, enums::InputUser<'a>, i32), tl::Decoded<enums::messages::ChatInviteImporters<'static>>;
-    ['a] GetChats<'a>, D2 D1 D2 D7, (&'a [i64],), tl::Decoded<enums::messages::Chats<'static>>;
-    ['a] GetCommonChats<'a>, D2 D1 D2 D8, (enums::InputUser<'a>, i64, i32), tl::Decoded<enums::messages::Chats<'static>>;
-    ['a] GetCustomEmojiDocuments<'a>, D2 D1 D2 D9, (&'a [i64],), tl::Decoded<&'static [enums::Document<'static>]>;
-    [] GetDefaultHistoryTtl, D2 D1 D3 D0, (), tl::Decoded<enums::DefaultHistoryTtl>;
-    [] GetDefaultTagReactions, D2 D1 D3 D1, (i64,), tl::Decoded<enums::messages::Reactions<'static>>;
-    [] GetDhConfig, D2 D1 D3 D2, (i32, i32), tl::Decoded<enums::messages::DhConfig<'static>>;
-    [] GetDialogFilters, D2 D1 D3 D3, (), tl::Decoded<enums::messages::DialogFilters<'static>>;
-    ['a] GetDialogUnreadMarks<'a>, D2 D1 D3 D4, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>), tl::Decoded<&'static [enums::DialogPeer]>;
-    ['a] GetDialogs<'a>, D2 D1 D3 D5, (tl::Word, tl::Flag, Option<i32>, i32, i32, enums::InputPeer<'a>, i32, i64), tl::Decoded<enums::messages::Dialogs<'static>>;
-    ['a] GetDiscussionMessage<'a>, D2 D1 D3 D6, (enums::InputPeer<'a>, i32), tl::Decoded<enums::messages::DiscussionMessage<'static>>;
-    ['a] GetDocumentByHash<'a>, D2 D1 D3 D7, (&'a [u8], i64, &'a str), tl::Decoded<enums::Document<'static>>;
-    [] GetEmojiGameInfo, D2 D1 D3 D8, (), tl::Decoded<enums::messages::EmojiGameInfo<'static>>;
-    [] GetEmojiGroups, D2 D1 D3 D9, (i32,), tl::Decoded<enums::messages::EmojiGroups<'static>>;
-    ['a] GetEmojiKeywords<'a>, D2 D1 D4 D0, (&'a str,), tl::Decoded<enums::EmojiKeywordsDifference<'static>>;
-    ['a] GetEmojiKeywordsDifference<'a>, D2 D1 D4 D1, (&'a str, i32), tl::Decoded<enums::EmojiKeywordsDifference<'static>>;
-    ['a] GetEmojiKeywordsLanguages<'a>, D2 D1 D4 D2, (&'a [&'a str],), tl::Decoded<&'static [enums::EmojiLanguage<'static>]>;
-    [] GetEmojiProfilePhotoGroups, D2 D1 D4 D3, (i32,), tl::Decoded<enums::messages::EmojiGroups<'static>>;
-    [] GetEmojiStatusGroups, D2 D1 D4 D4, (i32,), tl::Decoded<enums::messages::EmojiGroups<'static>>;
-    [] GetEmojiStickerGroups, D2 D1 D4 D5, (i32,), tl::Decoded<enums::messages::EmojiGroups<'static>>;
-    [] GetEmojiStickers, D2 D1 D4 D6, (i64,), tl::Decoded<enums::messages::AllStickers<'static>>;
-    ['a] GetEmojiUrl<'a>, D2 D1 D4 D7, (&'a str,), tl::Decoded<enums::EmojiUrl<'static>>;
-    ['a] GetExportedChatInvite<'a>, D2 D1 D4 D8, (enums::InputPeer<'a>, &'a str), tl::Decoded<enums::messages::ExportedChatInvite<'static>>;
-    ['a] GetExportedChatInvites<'a>, D2 D1 D4 D9, (tl::Word, tl::Flag, enums::InputPeer<'a>, enums::InputUser<'a>, Option<i32>, Option<&'a str>, i32), tl::Decoded<enums::messages::ExportedChatInvites<'static>>;
-    ['a] GetExtendedMedia<'a>, D2 D1 D5 D0, (enums::InputPeer<'a>, &'a [i32]), tl::Decoded<enums::Updates<'static>>;
-    ['a] GetFactCheck<'a>, D2 D1 D5 D1, (enums::InputPeer<'a>, &'a [i32]), tl::Decoded<&'static [enums::FactCheck<'static>]>;
-    [] GetFavedStickers, D2 D1 D5 D2, (i64,), tl::Decoded<enums::messages::FavedStickers<'static>>;
-    [] GetFeaturedEmojiStickers, D2 D1 D5 D3, (i64,), tl::Decoded<enums::messages::FeaturedStickers<'static>>;
-    [] GetFeaturedStickers, D2 D1 D5 D4, (i64,), tl::Decoded<enums::messages::FeaturedStickers<'static>>;
-    ['a] GetForumTopics<'a>, D2 D1 D5 D5, (tl::Word, enums::InputPeer<'a>, Option<&'a str>, i32, i32, i32, i32), tl::Decoded<enums::messages::ForumTopics<'static>>;
-    ['a] GetForumTopicsById<'a>, D2 D1 D5 D6, (enums::InputPeer<'a>, &'a [i32]), tl::Decoded<enums::messages::ForumTopics<'static>>;
-    [] GetFullChat, D2 D1 D5 D7, (i64,), tl::Decoded<enums::messages::ChatFull<'static>>;
-    ['a] GetFutureChatCreatorAfterLeave<'a>, D2 D1 D5 D8, (enums::InputPeer<'a>,), tl::Decoded<enums::User<'static>>;
-    ['a] GetGameHighScores<'a>, D2 D1 D5 D9, (enums::InputPeer<'a>, i32, enums::InputUser<'a>), tl::Decoded<enums::messages::HighScores<'static>>;
-    ['a] GetHistory<'a>, D2 D1 D6 D0, (enums::InputPeer<'a>, i32, i32, i32, i32, i32, i32, i64), tl::Decoded<enums::messages::Messages<'static>>;
-    ['a] GetInlineBotResults<'a>, D2 D1 D6 D1, (tl::Word, enums::InputUser<'a>, enums::InputPeer<'a>, tl::Maybe<'a, enums::InputGeoPoint>, &'a str, &'a str), tl::Decoded<enums::messages::BotResults<'static>>;
-    ['a] GetInlineGameHighScores<'a>, D2 D1 D6 D2, (enums::InputBotInlineMessageId, enums::InputUser<'a>), tl::Decoded<enums::messages::HighScores<'static>>;
-    [] GetMaskStickers, D2 D1 D6 D3, (i64,), tl::Decoded<enums::messages::AllStickers<'static>>;
-    ['a] GetMessageEditData<'a>, D2 D1 D6 D4, (enums::InputPeer<'a>, i32), tl::Decoded<enums::messages::MessageEditData>;
-    ['a] GetMessageReactionsList<'a>, D2 D1 D6 D5, (tl::Word, enums::InputPeer<'a>, i32, tl::Maybe<'a, enums::Reaction<'a>>, Option<&'a str>, i32), tl::Decoded<enums::messages::MessageReactionsList<'static>>;
-    ['a] GetMessageReadParticipants<'a>, D2 D1 D6 D6, (enums::InputPeer<'a>, i32), tl::Decoded<&'static [enums::ReadParticipantDate]>;
-    ['a] GetMessages<'a>, D2 D1 D6 D7, (&'a [enums::InputMessage],), tl::Decoded<enums::messages::Messages<'static>>;
-    ['a] GetMessagesReactions<'a>, D2 D1 D6 D8, (enums::InputPeer<'a>, &'a [i32]), tl::Decoded<enums::Updates<'static>>;
-    ['a] GetMessagesViews<'a>, D2 D1 D6 D9, (enums::InputPeer<'a>, &'a [i32], bool), tl::Decoded<enums::messages::MessageViews<'static>>;
-    [] GetMyStickers, D2 D1 D7 D0, (i64, i32), tl::Decoded<enums::messages::MyStickers<'static>>;
-    [] GetOldFeaturedStickers, D2 D1 D7 D1, (i32, i32, i64), tl::Decoded<enums::messages::FeaturedStickers<'static>>;
-    ['a] GetOnlines<'a>, D2 D1 D7 D2, (enums::InputPeer<'a>,), tl::Decoded<enums::ChatOnlines>;
-    ['a] GetOutboxReadDate<'a>, D2 D1 D7 D3, (enums::InputPeer<'a>, i32), tl::Decoded<enums::OutboxReadDate>;
-    [] GetPaidReactionPrivacy, D2 D1 D7 D4, (), tl::Decoded<enums::Updates<'static>>;
-    ['a] GetPeerDialogs<'a>, D2 D1 D7 D5, (&'a [enums::InputDialogPeer<'a>],), tl::Decoded<enums::messages::PeerDialogs<'static>>;
-    ['a] GetPeerSettings<'a>, D2 D1 D7 D6, (enums::InputPeer<'a>,), tl::Decoded<enums::messages::PeerSettings<'static>>;
-    ['a] GetPersonalChannelHistory<'a>, D2 D1 D7 D7, (enums::InputUser<'a>, i32, i32, i32, i64), tl::Decoded<enums::messages::Messages<'static>>;
-    [] GetPinnedDialogs, D2 D1 D7 D8, (i32,), tl::Decoded<enums::messages::PeerDialogs<'static>>;
-    [] GetPinnedSavedDialogs, D2 D1 D7 D9, (), tl::Decoded<enums::messages::SavedDialogs<'static>>;
-    ['a] GetPollResults<'a>, D2 D1 D8 D0, (enums::InputPeer<'a>, i32, i64), tl::Decoded<enums::Updates<'static>>;
-    ['a] GetPollVotes<'a>, D2 D1 D8 D1, (tl::Word, enums::InputPeer<'a>, i32, Option<&'a [u8]>, Option<&'a str>, i32), tl::Decoded<enums::messages::VotesList<'static>>;
-    ['a] GetPreparedInlineMessage<'a>, D2 D1 D8 D2, (enums::InputUser<'a>, &'a str), tl::Decoded<enums::messages::PreparedInlineMessage<'static>>;
-    [] GetQuickReplies, D2 D1 D8 D3, (i64,), tl::Decoded<enums::messages::QuickReplies<'static>>;
-    ['a] GetQuickReplyMessages<'a>, D2 D1 D8 D4, (tl::Word, i32, Option<&'a [i32]>, i64), tl::Decoded<enums::messages::Messages<'static>>;
-    ['a] GetRecentLocations<'a>, D2 D1 D8 D5, (enums::InputPeer<'a>, i32, i64), tl::Decoded<enums::messages::Messages<'static>>;
-    [] GetRecentReactions, D2 D1 D8 D6, (i32, i64), tl::Decoded<enums::messages::Reactions<'static>>;
-    [] GetRecentStickers, D2 D1 D8 D7, (tl::Word, tl::Flag, i64), tl::Decoded<enums::messages::RecentStickers<'static>>;
-    ['a] GetReplies<'a>, D2 D1 D8 D8, (enums::InputPeer<'a>, i32, i32, i32, i32, i32, i32, i32, i64), tl::Decoded<enums::messages::Messages<'static>>;
-    ['a] GetRichMessage<'a>, D2 D1 D8 D9, (enums::InputPeer<'a>, i32), tl::Decoded<enums::messages::Messages<'static>>;
-    ['a] GetSavedDialogs<'a>, D2 D1 D9 D0, (tl::Word, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, i32, i32, enums::InputPeer<'a>, i32, i64), tl::Decoded<enums::messages::SavedDialogs<'static>>;
-    ['a] GetSavedDialogsById<'a>, D2 D1 D9 D1, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, &'a [enums::InputPeer<'a>]), tl::Decoded<enums::messages::SavedDialogs<'static>>;
-    [] GetSavedGifs, D2 D1 D9 D2, (i64,), tl::Decoded<enums::messages::SavedGifs<'static>>;
-    ['a] GetSavedHistory<'a>, D2 D1 D9 D3, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputPeer<'a>, i32, i32, i32, i32, i32, i32, i64), tl::Decoded<enums::messages::Messages<'static>>;
-    ['a] GetSavedReactionTags<'a>, D2 D1 D9 D4, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, i64), tl::Decoded<enums::messages::SavedReactionTags<'static>>;
-    ['a] GetScheduledHistory<'a>, D2 D1 D9 D5, (enums::InputPeer<'a>, i64), tl::Decoded<enums::messages::Messages<'static>>;
-    ['a] GetScheduledMessages<'a>, D2 D1 D9 D6, (enums::InputPeer<'a>, &'a [i32]), tl::Decoded<enums::messages::Messages<'static>>;
-    ['a] GetSearchCounters<'a>, D2 D1 D9 D7, (tl::Word, enums::InputPeer<'a>, tl::Maybe<'a, enums::InputPeer<'a>>, Option<i32>, &'a [enums::MessagesFilter]), tl::Decoded<&'static [enums::messages::SearchCounter]>;
-    ['a] GetSearchResultsCalendar<'a>, D2 D1 D9 D8, (tl::Word, enums::InputPeer<'a>, tl::Maybe<'a, enums::InputPeer<'a>>, enums::MessagesFilter, i32, i32), tl::Decoded<enums::messages::SearchResultsCalendar<'static>>;
-    ['a] GetSearchResultsPositions<'a>, D2 D1 D9 D9, (tl::Word, enums::InputPeer<'a>, tl::Maybe<'a, enums::InputPeer<'a>>, enums::MessagesFilter, i32, i32), tl::Decoded<enums::messages::SearchResultsPositions<'static>>;
-    [] GetSplitRanges, D2 D2 D0 D0, (), tl::Decoded<&'static [enums::MessageRange]>;
-    ['a] GetSponsoredMessages<'a>, D2 D2 D0 D1, (tl::Word, enums::InputPeer<'a>, Option<i32>), tl::Decoded<enums::messages::SponsoredMessages<'static>>;
-    ['a] GetStickerSet<'a>, D2 D2 D0 D2, (enums::InputStickerSet<'a>, i32), tl::Decoded<enums::messages::StickerSet<'static>>;
-    ['a] GetStickers<'a>, D2 D2 D0 D3, (&'a str, i64), tl::Decoded<enums::messages::Stickers<'static>>;
-    [] GetSuggestedDialogFilters, D2 D2 D0 D4, (), tl::Decoded<&'static [enums::DialogFilterSuggested<'static>]>;
-    [] GetTopReactions, D2 D2 D0 D5, (i32, i64), tl::Decoded<enums::messages::Reactions<'static>>;
-    ['a] GetUnreadMentions<'a>, D2 D2 D0 D6, (tl::Word, enums::InputPeer<'a>, Option<i32>, i32, i32, i32, i32, i32), tl::Decoded<enums::messages::Messages<'static>>;
-    ['a] GetUnreadPollVotes<'a>, D2 D2 D0 D7, (tl::Word, enums::InputPeer<'a>, Option<i32>, i32, i32, i32, i32, i32), tl::Decoded<enums::messages::Messages<'static>>;
-    ['a] GetUnreadReactions<'a>, D2 D2 D0 D8, (tl::Word, enums::InputPeer<'a>, Option<i32>, tl::Maybe<'a, enums::InputPeer<'a>>, i32, i32, i32, i32, i32), tl::Decoded<enums::messages::Messages<'static>>;
-    ['a] GetWebPage<'a>, D2 D2 D0 D9, (&'a str, i32), tl::Decoded<enums::messages::WebPage<'static>>;
-    ['a] GetWebPagePreview<'a>, D2 D2 D1 D0, (tl::Word, &'a str, Option<&'a [enums::MessageEntity<'a>]>), tl::Decoded<enums::messages::WebPagePreview<'static>>;
-    ['a] HideAllChatJoinRequests<'a>, D2 D2 D1 D1, (tl::Word, tl::Flag, enums::InputPeer<'a>, Option<&'a str>), tl::Decoded<enums::Updates<'static>>;
-    ['a] HideChatJoinRequest<'a>, D2 D2 D1 D2, (tl::Word, tl::Flag, enums::InputPeer<'a>, enums::InputUser<'a>), tl::Decoded<enums::Updates<'static>>;
-    ['a] HidePeerSettingsBar<'a>, D2 D2 D1 D3, (enums::InputPeer<'a>,), bool;
-    ['a] ImportChatInvite<'a>, D2 D2 D1 D4, (&'a str,), tl::Decoded<enums::messages::ChatInviteJoinResult<'static>>;
-    ['a] InitHistoryImport<'a>, D2 D2 D1 D5, (enums::InputPeer<'a>, enums::InputFile<'a>, i32), tl::Decoded<enums::messages::HistoryImport>;
-    ['a] InstallStickerSet<'a>, D2 D2 D1 D6, (enums::InputStickerSet<'a>, bool), tl::Decoded<enums::messages::StickerSetInstallResult<'static>>;
-    ['a] MarkDialogUnread<'a>, D2 D2 D1 D7, (tl::Word, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputDialogPeer<'a>), bool;
-    [] MigrateChat, D2 D2 D1 D8, (i64,), tl::Decoded<enums::Updates<'static>>;
-    ['a] ProlongWebView<'a>, D2 D2 D1 D9, (tl::Word, tl::Flag, enums::InputPeer<'a>, enums::InputUser<'a>, i64, tl::Maybe<'a, enums::InputReplyTo<'a>>, tl::Maybe<'a, enums::InputPeer<'a>>), bool;
-    ['a] RateTranscribedAudio<'a>, D2 D2 D2 D0, (enums::InputPeer<'a>, i32, i64, bool), bool;
-    ['a] ReadDiscussion<'a>, D2 D2 D2 D1, (enums::InputPeer<'a>, i32, i32), bool;
-    [] ReadEncryptedHistory, D2 D2 D2 D2, (enums::InputEncryptedChat, i32), bool;
-    ['a] ReadFeaturedStickers<'a>, D2 D2 D2 D3, (&'a [i64],), bool;
-    ['a] ReadHistory<'a>, D2 D2 D2 D4, (enums::InputPeer<'a>, i32), tl::Decoded<enums::messages::AffectedMessages>;
-    ['a] ReadMentions<'a>, D2 D2 D2 D5, (tl::Word, enums::InputPeer<'a>, Option<i32>), tl::Decoded<enums::messages::AffectedHistory>;
-    ['a] ReadMessageContents<'a>, D2 D2 D2 D6, (&'a [i32],), tl::Decoded<enums::messages::AffectedMessages>;
-    ['a] ReadPollVotes<'a>, D2 D2 D2 D7, (tl::Word, enums::InputPeer<'a>, Option<i32>), tl::Decoded<enums::messages::AffectedHistory>;
-    ['a] ReadReactions<'a>, D2 D2 D2 D8, (tl::Word, enums::InputPeer<'a>, Option<i32>, tl::Maybe<'a, enums::InputPeer<'a>>), tl::Decoded<enums::messages::AffectedHistory>;
-    ['a] ReadSavedHistory<'a>, D2 D2 D2 D9, (enums::InputPeer<'a>, enums::InputPeer<'a>, i32), bool;
-    [] ReceivedMessages, D2 D2 D3 D0, (i32,), tl::Decoded<&'static [enums::ReceivedNotifyMessage]>;
-    [] ReceivedQueue, D2 D2 D3 D1, (i32,), tl::Vec<i64>;
-    ['a] ReorderPinnedDialogs<'a>, D2 D2 D3 D2, (tl::Word, tl::Flag, i32, &'a [enums::InputDialogPeer<'a>]), bool;
-    ['a] ReorderPinnedForumTopics<'a>, D2 D2 D3 D3, (tl::Word, tl::Flag, enums::InputPeer<'a>, &'a [i32]), tl::Decoded<enums::Updates<'static>>;
-    ['a] ReorderPinnedSavedDialogs<'a>, D2 D2 D3 D4, (tl::Word, tl::Flag, &'a [enums::InputDialogPeer<'a>]), bool;
-    ['a] ReorderQuickReplies<'a>, D2 D2 D3 D5, (&'a [i32],), bool;
-    ['a] ReorderStickerSets<'a>, D2 D2 D3 D6, (tl::Word, tl::Flag, tl::Flag, &'a [i64]), bool;
-    ['a] Report<'a>, D2 D2 D3 D7, (enums::InputPeer<'a>, &'a [i32], &'a [u8], &'a str), tl::Decoded<enums::ReportResult<'static>>;
-    [] ReportEncryptedSpam, D2 D2 D3 D8, (enums::InputEncryptedChat,), bool;
-    ['a] ReportMessagesDelivery<'a>, D2 D2 D3 D9, (tl::Word, tl::Flag, enums::InputPeer<'a>, &'a [i32]), bool;
-    ['a] ReportMusicListen<'a>, D2 D2 D4 D0, (enums::InputDocument<'a>, i32), bool;
-    ['a] ReportReaction<'a>, D2 D2 D4 D1, (enums::InputPeer<'a>, i32, enums::InputPeer<'a>), bool;
-    ['a] ReportReadMetrics<'a>, D2 D2 D4 D2, (enums::InputPeer<'a>, &'a [enums::InputMessageReadMetric]), bool;
-    ['a] ReportSpam<'a>, D2 D2 D4 D3, (enums::InputPeer<'a>,), bool;
-    ['a] ReportSponsoredMessage<'a>, D2 D2 D4 D4, (&'a [u8], &'a [u8]), tl::Decoded<enums::channels::SponsoredMessageReportResult<'static>>;
-    ['a] RequestAppWebView<'a>, D2 D2 D4 D5, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, enums::InputBotApp<'a>, Option<&'a str>, tl::Maybe<'a, enums::DataJson<'a>>, &'a str), tl::Decoded<enums::WebViewResult<'static>>;
-    ['a] RequestChatJoinWebView<'a>, D2 D2 D4 D6, (tl::Word, i64, tl::Maybe<'a, enums::DataJson<'a>>, &'a str), tl::Decoded<enums::WebViewResult<'static>>;
-    ['a] RequestEncryption<'a>, D2 D2 D4 D7, (enums::InputUser<'a>, i32, &'a [u8]), tl::Decoded<enums::EncryptedChat<'static>>;
-    ['a] RequestMainWebView<'a>, D2 D2 D4 D8, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, enums::InputUser<'a>, Option<&'a str>, tl::Maybe<'a, enums::DataJson<'a>>, &'a str), tl::Decoded<enums::WebViewResult<'static>>;
-    ['a] RequestSimpleWebView<'a>, D2 D2 D4 D9, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::InputUser<'a>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::DataJson<'a>>, &'a str), tl::Decoded<enums::WebViewResult<'static>>;
-    ['a] RequestUrlAuth<'a>, D2 D2 D5 D0, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, Option<i32>, Option<i32>, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::UrlAuthResult<'static>>;
-    ['a] RequestWebView<'a>, D2 D2 D5 D1, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, enums::InputUser<'a>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::DataJson<'a>>, &'a str, tl::Maybe<'a, enums::InputReplyTo<'a>>), (tl::Maybe<'a, enums::InputPeer<'a>>,)>, tl::Decoded<enums::WebViewResult<'static>>;
-    ['a] SaveDefaultSendAs<'a>, D2 D2 D5 D2, (enums::InputPeer<'a>, enums::InputPeer<'a>), bool;
-    ['a] SaveDraft<'a>, D2 D2 D5 D3, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputReplyTo<'a>>, enums::InputPeer<'a>, &'a str, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::InputMedia<'a>>, Option<i64>, tl::Maybe<'a, enums::SuggestedPost<'a>>, tl::Maybe<'a, enums::InputRichMessage<'a>>), bool;
-    ['a] SaveGif<'a>, D2 D2 D5 D4, (enums::InputDocument<'a>, bool), bool;
-    ['a] SavePreparedInlineMessage<'a>, D2 D2 D5 D5, (tl::Word, enums::InputBotInlineResult<'a>, enums::InputUser<'a>, Option<&'a [enums::InlineQueryPeerType]>), tl::Decoded<enums::messages::BotPreparedInlineMessage<'static>>;
-    ['a] SaveRecentSticker<'a>, D2 D2 D5 D6, (tl::Word, tl::Flag, enums::InputDocument<'a>, bool), bool;
-    ['a] Search<'a>, D2 D2 D5 D7, tl::And<(tl::Word, enums::InputPeer<'a>, &'a str, tl::Maybe<'a, enums::InputPeer<'a>>, tl::Maybe<'a, enums::InputPeer<'a>>, Option<&'a [enums::Reaction<'a>]>, Option<i32>, enums::MessagesFilter, i32, i32, i32, i32), (i32, i32, i32, i64)>, tl::Decoded<enums::messages::Messages<'static>>;
-    ['a] SearchCustomEmoji<'a>, D2 D2 D5 D8, (&'a str, i64), tl::Decoded<enums::EmojiList<'static>>;
-    ['a] SearchEmojiStickerSets<'a>, D2 D2 D5 D9, (tl::Word, tl::Flag, &'a str, i64), tl::Decoded<enums::messages::FoundStickerSets<'static>>;
-    ['a] SearchGlobal<'a>, D2 D2 D6 D0, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, Option<i32>, tl::Maybe<'a, enums::InputChannel<'a>>, &'a str, enums::MessagesFilter, i32, i32, i32, enums::InputPeer<'a>), (i32, i32)>, tl::Decoded<enums::messages::Messages<'static>>;
-    ['a] SearchSentMedia<'a>, D2 D2 D6 D1, (&'a str, enums::MessagesFilter, i32), tl::Decoded<enums::messages::Messages<'static>>;
-    ['a] SearchStickerSets<'a>, D2 D2 D6 D2, (tl::Word, tl::Flag, &'a str, i64), tl::Decoded<enums::messages::FoundStickerSets<'static>>;
-    ['a] SearchStickers<'a>, D2 D2 D6 D3, (tl::Word, tl::Flag, &'a str, &'a str, &'a [&'a str], i32, i32, i64), tl::Decoded<enums::messages::FoundStickers<'static>>;
-    ['a] SendBotRequestedPeer<'a>, D2 D2 D6 D4, (tl::Word, enums::InputPeer<'a>, Option<i32>, Option<&'a str>, i32, &'a [enums::InputPeer<'a>]), tl::Decoded<enums::Updates<'static>>;
-    ['a] SendEncrypted<'a>, D2 D2 D6 D5, (tl::Word, tl::Flag, enums::InputEncryptedChat, i64, &'a [u8]), tl::Decoded<enums::messages::SentEncryptedMessage<'static>>;
-    ['a] SendEncryptedFile<'a>, D2 D2 D6 D6, (tl::Word, tl::Flag, enums::InputEncryptedChat, i64, &'a [u8], enums::InputEncryptedFile<'a>), tl::Decoded<enums::messages::SentEncryptedMessage<'static>>;
-    ['a] SendEncryptedService<'a>, D2 D2 D6 D7, (enums::InputEncryptedChat, i64, &'a [u8]), tl::Decoded<enums::messages::SentEncryptedMessage<'static>>;
-    ['a] SendInlineBotResult<'a>, D2 D2 D6 D8, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, tl::Maybe<'a, enums::InputReplyTo<'a>>, i64, i64, &'a str, Option<i32>, tl::Maybe<'a, enums::InputPeer<'a>>), (tl::Maybe<'a, enums::InputQuickReplyShortcut<'a>>, Option<i64>)>, tl::Decoded<enums::Updates<'static>>;
-    ['a] SendMedia<'a>, D2 D2 D6 D9, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, tl::Maybe<'a, enums::InputReplyTo<'a>>, enums::InputMedia<'a>, &'a str), (i64, tl::Maybe<'a, enums::ReplyMarkup<'a>>, Option<&'a [enums::MessageEntity<'a>]>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::InputPeer<'a>>, tl::Maybe<'a, enums::InputQuickReplyShortcut<'a>>, Option<i64>, Option<i64>, tl::Maybe<'a, enums::SuggestedPost<'a>>)>, tl::Decoded<enums::Updates<'static>>;
-    ['a] SendMessage<'a>, D2 D2 D7 D0, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, tl::Maybe<'a, enums::InputReplyTo<'a>>, &'a str), (i64, tl::Maybe<'a, enums::ReplyMarkup<'a>>, Option<&'a [enums::MessageEntity<'a>]>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::InputPeer<'a>>, tl::Maybe<'a, enums::InputQuickReplyShortcut<'a>>, Option<i64>, Option<i64>, tl::Maybe<'a, enums::SuggestedPost<'a>>, tl::Maybe<'a, enums::InputRichMessage<'a>>)>, tl::Decoded<enums::Updates<'static>>;
-    ['a] SendMultiMedia<'a>, D2 D2 D7 D1, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, tl::Maybe<'a, enums::InputReplyTo<'a>>, &'a [enums::InputSingleMedia<'a>], Option<i32>), (tl::Maybe<'a, enums::InputPeer<'a>>, tl::Maybe<'a, enums::InputQuickReplyShortcut<'a>>, Option<i64>, Option<i64>)>, tl::Decoded<enums::Updates<'static>>;
-    ['a] SendPaidReaction<'a>, D2 D2 D7 D2, (tl::Word, enums::InputPeer<'a>, i32, i32, i64, tl::Maybe<'a, enums::PaidReactionPrivacy<'a>>), tl::Decoded<enums::Updates<'static>>;
-    ['a] SendQuickReplyMessages<'a>, D2 D2 D7 D3, (enums::InputPeer<'a>, i32, &'a [i32], &'a [i64]), tl::Decoded<enums::Updates<'static>>;
-    ['a] SendReaction<'a>, D2 D2 D7 D4, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, i32, Option<&'a [enums::Reaction<'a>]>), tl::Decoded<enums::Updates<'static>>;
-    ['a] SendScheduledMessages<'a>, D2 D2 D7 D5, (enums::InputPeer<'a>, &'a [i32]), tl::Decoded<enums::Updates<'static>>;
-    ['a] SendScreenshotNotification<'a>, D2 D2 D7 D6, (enums::InputPeer<'a>, enums::InputReplyTo<'a>, i64), tl::Decoded<enums::Updates<'static>>;
-    ['a] SendVote<'a>, D2 D2 D7 D7, (enums::InputPeer<'a>, i32, &'a [&'a [u8]]), tl::Decoded<enums::Updates<'static>>;
-    ['a] SendWebViewData<'a>, D2 D2 D7 D8, (enums::InputUser<'a>, i64, &'a str, &'a str), tl::Decoded<enums::Updates<'static>>;
-    ['a] SendWebViewResultMessage<'a>, D2 D2 D7 D9, (&'a str, enums::InputBotInlineResult<'a>), tl::Decoded<enums::WebViewMessageSent<'static>>;
-    ['a] SetBotCallbackAnswer<'a>, D2 D2 D8 D0, (tl::Word, tl::Flag, i64, Option<&'a str>, Option<&'a str>, i32), bool;
-    ['a] SetBotGuestChatResult<'a>, D2 D2 D8 D1, (i64, enums::InputBotInlineResult<'a>), tl::Decoded<enums::InputBotInlineMessageId>;
-    ['a] SetBotPrecheckoutResults<'a>, D2 D2 D8 D2, (tl::Word, tl::Flag, i64, Option<&'a str>), bool;
-    ['a] SetBotShippingResults<'a>, D2 D2 D8 D3, (tl::Word, i64, Option<&'a str>, Option<&'a [enums::ShippingOption<'a>]>), bool;
-    ['a] SetChatAvailableReactions<'a>, D2 D2 D8 D4, (tl::Word, enums::InputPeer<'a>, enums::ChatReactions<'a>, Option<i32>, Option<bool>), tl::Decoded<enums::Updates<'static>>;
-    ['a] SetChatTheme<'a>, D2 D2 D8 D5, (enums::InputPeer<'a>, enums::InputChatTheme<'a>), tl::Decoded<enums::Updates<'static>>;
-    ['a] SetChatWallPaper<'a>, D2 D2 D8 D6, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, tl::Maybe<'a, enums::InputWallPaper<'a>>, tl::Maybe<'a, enums::WallPaperSettings<'a>>, Option<i32>), tl::Decoded<enums::Updates<'static>>;
-    [] SetDefaultHistoryTtl, D2 D2 D8 D7, (i32,), bool;
-    ['a] SetDefaultReaction<'a>, D2 D2 D8 D8, (enums::Reaction<'a>,), bool;
-    [] SetEncryptedTyping, D2 D2 D8 D9, (enums::InputEncryptedChat, bool), bool;
-    ['a] SetGameScore<'a>, D2 D2 D9 D0, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, i32, enums::InputUser<'a>, i32), tl::Decoded<enums::Updates<'static>>;
-    ['a] SetHistoryTtl<'a>, D2 D2 D9 D1, (enums::InputPeer<'a>, i32), tl::Decoded<enums::Updates<'static>>;
-    ['a] SetInlineBotResults<'a>, D2 D2 D9 D2, (tl::Word, tl::Flag, tl::Flag, i64, &'a [enums::InputBotInlineResult<'a>], i32, Option<&'a str>, tl::Maybe<'a, enums::InlineBotSwitchPm<'a>>, tl::Maybe<'a, enums::InlineBotWebView<'a>>), bool;
-    ['a] SetInlineGameScore<'a>, D2 D2 D9 D3, (tl::Word, tl::Flag, tl::Flag, enums::InputBotInlineMessageId, enums::InputUser<'a>, i32), bool;
-    ['a] SetTyping<'a>, D2 D2 D9 D4, (tl::Word, enums::InputPeer<'a>, Option<i32>, enums::SendMessageAction<'a>), bool;
-    ['a] StartBot<'a>, D2 D2 D9 D5, (enums::InputUser<'a>, enums::InputPeer<'a>, i64, &'a str), tl::Decoded<enums::Updates<'static>>;
-    ['a] StartHistoryImport<'a>, D2 D2 D9 D6, (enums::InputPeer<'a>, i64), bool;
-    ['a] SummarizeText<'a>, D2 D2 D9 D7, (tl::Word, enums::InputPeer<'a>, i32, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::TextWithEntities<'static>>;
-    ['a] ToggleBotInAttachMenu<'a>, D2 D2 D9 D8, (tl::Word, tl::Flag, enums::InputUser<'a>, bool), bool;
-    [] ToggleDialogFilterTags, D2 D2 D9 D9, (bool,), bool;
-    ['a] ToggleDialogPin<'a>, D2 D3 D0 D0, (tl::Word, tl::Flag, enums::InputDialogPeer<'a>), bool;
-    ['a] ToggleNoForwards<'a>, D2 D3 D0 D1, (tl::Word, enums::InputPeer<'a>, bool, Option<i32>), tl::Decoded<enums::Updates<'static>>;
-    ['a] TogglePaidReactionPrivacy<'a>, D2 D3 D0 D2, (enums::InputPeer<'a>, i32, enums::PaidReactionPrivacy<'a>), bool;
-    ['a] TogglePeerTranslations<'a>, D2 D3 D0 D3, (tl::Word, tl::Flag, enums::InputPeer<'a>), bool;
-    ['a] ToggleSavedDialogPin<'a>, D2 D3 D0 D4, (tl::Word, tl::Flag, enums::InputDialogPeer<'a>), bool;
-    ['a] ToggleStickerSets<'a>, D2 D3 D0 D5, (tl::Word, tl::Flag, tl::Flag, tl::Flag, &'a [enums::InputStickerSet<'a>]), bool;
-    ['a] ToggleSuggestedPostApproval<'a>, D2 D3 D0 D6, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32, Option<i32>, Option<&'a str>), tl::Decoded<enums::Updates<'static>>;
-    ['a] ToggleTodoCompleted<'a>, D2 D3 D0 D7, (enums::InputPeer<'a>, i32, &'a [i32], &'a [i32]), tl::Decoded<enums::Updates<'static>>;
-    ['a] TranscribeAudio<'a>, D2 D3 D0 D8, (enums::InputPeer<'a>, i32), tl::Decoded<enums::messages::TranscribedAudio<'static>>;
-    ['a] TranslateRichMessage<'a>, D2 D3 D0 D9, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, Option<&'a [i32]>, Option<&'a [enums::InputRichMessage<'a>]>, &'a str, Option<&'a str>), tl::Decoded<enums::messages::TranslatedRichMessage<'static>>;
-    ['a] TranslateText<'a>, D2 D3 D1 D0, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, Option<&'a [i32]>, Option<&'a [enums::TextWithEntities<'a>]>, &'a str, Option<&'a str>), tl::Decoded<enums::messages::TranslatedText<'static>>;
-    ['a] UninstallStickerSet<'a>, D2 D3 D1 D1, (enums::InputStickerSet<'a>,), bool;
-    ['a] UnpinAllMessages<'a>, D2 D3 D1 D2, (tl::Word, enums::InputPeer<'a>, Option<i32>, tl::Maybe<'a, enums::InputPeer<'a>>), tl::Decoded<enums::messages::AffectedHistory>;
-    ['a] UpdateDialogFilter<'a>, D2 D3 D1 D3, (tl::Word, i32, tl::Maybe<'a, enums::DialogFilter<'a>>), bool;
-    ['a] UpdateDialogFiltersOrder<'a>, D2 D3 D1 D4, (&'a [i32],), bool;
-    ['a] UpdatePinnedForumTopic<'a>, D2 D3 D1 D5, (enums::InputPeer<'a>, i32, bool), tl::Decoded<enums::Updates<'static>>;
-    ['a] UpdatePinnedMessage<'a>, D2 D3 D1 D6, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, i32), tl::Decoded<enums::Updates<'static>>;
-    ['a] UpdateSavedReactionTag<'a>, D2 D3 D1 D7, (tl::Word, enums::Reaction<'a>, Option<&'a str>), bool;
-    ['a] UploadEncryptedFile<'a>, D2 D3 D1 D8, (enums::InputEncryptedChat, enums::InputEncryptedFile<'a>), tl::Decoded<enums::EncryptedFile>;
-    ['a] UploadImportedMedia<'a>, D2 D3 D1 D9, (enums::InputPeer<'a>, i64, &'a str, enums::InputMedia<'a>), tl::Decoded<enums::MessageMedia<'static>>;
-    ['a] UploadMedia<'a>, D2 D3 D2 D0, (tl::Word, Option<&'a str>, enums::InputPeer<'a>, enums::InputMedia<'a>), tl::Decoded<enums::MessageMedia<'static>>;
-    ['a] ViewSponsoredMessage<'a>, D2 D3 D2 D1, (&'a [u8],), bool;
+tl::calls! { unsafe { tl::Promise::new() }; layout::Calls;
+    ['a] AcceptEncryption<'a>, D2 D0 D6 D3, tl::Decoded<enums::EncryptedChat<'static>>;
+    ['a] AcceptUrlAuth<'a>, D2 D0 D6 D4, tl::Decoded<enums::UrlAuthResult<'static>>;
+    ['a] AddChatUser<'a>, D2 D0 D6 D5, tl::Decoded<enums::messages::InvitedUsers<'static>>;
+    ['a] AddPollAnswer<'a>, D2 D0 D6 D6, tl::Decoded<enums::Updates<'static>>;
+    ['a] AppendTodoList<'a>, D2 D0 D6 D7, tl::Decoded<enums::Updates<'static>>;
+    ['a] CheckChatInvite<'a>, D2 D0 D6 D8, tl::Decoded<enums::ChatInvite<'static>>;
+    ['a] CheckHistoryImport<'a>, D2 D0 D6 D9, tl::Decoded<enums::messages::HistoryImportParsed<'static>>;
+    ['a] CheckHistoryImportPeer<'a>, D2 D0 D7 D0, tl::Decoded<enums::messages::CheckedHistoryImportPeer<'static>>;
+    ['a] CheckQuickReplyShortcut<'a>, D2 D0 D7 D1, bool;
+    ['a] CheckUrlAuthMatchCode<'a>, D2 D0 D7 D2, bool;
+    [] ClearAllDrafts, D2 D0 D7 D3, bool;
+    [] ClearRecentReactions, D2 D0 D7 D4, bool;
+    [] ClearRecentStickers, D2 D0 D7 D5, bool;
+    ['a] ClickSponsoredMessage<'a>, D2 D0 D7 D6, bool;
+    ['a] ComposeMessageWithAi<'a>, D2 D0 D7 D7, tl::Decoded<enums::messages::ComposedMessageWithAi<'static>>;
+    ['a] ComposeRichMessageWithAi<'a>, D2 D0 D7 D8, tl::Decoded<enums::messages::ComposedRichMessageWithAi<'static>>;
+    ['a] CreateChat<'a>, D2 D0 D7 D9, tl::Decoded<enums::messages::InvitedUsers<'static>>;
+    ['a] CreateForumTopic<'a>, D2 D0 D8 D0, tl::Decoded<enums::Updates<'static>>;
+    ['a] DeclineUrlAuth<'a>, D2 D0 D8 D1, bool;
+    [] DeleteChat, D2 D0 D8 D2, bool;
+    ['a] DeleteChatUser<'a>, D2 D0 D8 D3, tl::Decoded<enums::Updates<'static>>;
+    ['a] DeleteExportedChatInvite<'a>, D2 D0 D8 D4, bool;
+    ['a] DeleteFactCheck<'a>, D2 D0 D8 D5, tl::Decoded<enums::Updates<'static>>;
+    ['a] DeleteHistory<'a>, D2 D0 D8 D6, tl::Decoded<enums::messages::AffectedHistory>;
+    ['a] DeleteMessages<'a>, D2 D0 D8 D7, tl::Decoded<enums::messages::AffectedMessages>;
+    ['a] DeleteParticipantReaction<'a>, D2 D0 D8 D8, tl::Decoded<enums::Updates<'static>>;
+    ['a] DeleteParticipantReactions<'a>, D2 D0 D8 D9, bool;
+    [] DeletePhoneCallHistory, D2 D0 D9 D0, tl::Decoded<enums::messages::AffectedFoundMessages<'static>>;
+    ['a] DeletePollAnswer<'a>, D2 D0 D9 D1, tl::Decoded<enums::Updates<'static>>;
+    ['a] DeleteQuickReplyMessages<'a>, D2 D0 D9 D2, tl::Decoded<enums::Updates<'static>>;
+    [] DeleteQuickReplyShortcut, D2 D0 D9 D3, bool;
+    ['a] DeleteRevokedExportedChatInvites<'a>, D2 D0 D9 D4, bool;
+    ['a] DeleteSavedHistory<'a>, D2 D0 D9 D5, tl::Decoded<enums::messages::AffectedHistory>;
+    ['a] DeleteScheduledMessages<'a>, D2 D0 D9 D6, tl::Decoded<enums::Updates<'static>>;
+    ['a] DeleteTopicHistory<'a>, D2 D0 D9 D7, tl::Decoded<enums::messages::AffectedHistory>;
+    [] DiscardEncryption, D2 D0 D9 D8, bool;
+    ['a] EditChatAbout<'a>, D2 D0 D9 D9, bool;
+    ['a] EditChatAdmin<'a>, D2 D1 D0 D0, bool;
+    ['a] EditChatCreator<'a>, D2 D1 D0 D1, tl::Decoded<enums::Updates<'static>>;
+    ['a] EditChatDefaultBannedRights<'a>, D2 D1 D0 D2, tl::Decoded<enums::Updates<'static>>;
+    ['a] EditChatParticipantRank<'a>, D2 D1 D0 D3, tl::Decoded<enums::Updates<'static>>;
+    ['a] EditChatPhoto<'a>, D2 D1 D0 D4, tl::Decoded<enums::Updates<'static>>;
+    ['a] EditChatTitle<'a>, D2 D1 D0 D5, tl::Decoded<enums::Updates<'static>>;
+    ['a] EditExportedChatInvite<'a>, D2 D1 D0 D6, tl::Decoded<enums::messages::ExportedChatInvite<'static>>;
+    ['a] EditFactCheck<'a>, D2 D1 D0 D7, tl::Decoded<enums::Updates<'static>>;
+    ['a] EditForumTopic<'a>, D2 D1 D0 D8, tl::Decoded<enums::Updates<'static>>;
+    ['a] EditInlineBotMessage<'a>, D2 D1 D0 D9, bool;
+    ['a] EditMessage<'a>, D2 D1 D1 D0, tl::Decoded<enums::Updates<'static>>;
+    ['a] EditQuickReplyShortcut<'a>, D2 D1 D1 D1, bool;
+    ['a] ExportChatInvite<'a>, D2 D1 D1 D2, tl::Decoded<enums::ExportedChatInvite<'static>>;
+    ['a] FaveSticker<'a>, D2 D1 D1 D3, bool;
+    ['a] ForwardMessages<'a>, D2 D1 D1 D4, tl::Decoded<enums::Updates<'static>>;
+    ['a] GetAdminsWithInvites<'a>, D2 D1 D1 D5, tl::Decoded<enums::messages::ChatAdminsWithInvites<'static>>;
+    [] GetAllDrafts, D2 D1 D1 D6, tl::Decoded<enums::Updates<'static>>;
+    [] GetAllStickers, D2 D1 D1 D7, tl::Decoded<enums::messages::AllStickers<'static>>;
+    [] GetArchivedStickers, D2 D1 D1 D8, tl::Decoded<enums::messages::ArchivedStickers<'static>>;
+    ['a] GetAttachMenuBot<'a>, D2 D1 D1 D9, tl::Decoded<enums::AttachMenuBotsBot<'static>>;
+    [] GetAttachMenuBots, D2 D1 D2 D0, tl::Decoded<enums::AttachMenuBots<'static>>;
+    ['a] GetAttachedStickers<'a>, D2 D1 D2 D1, tl::Decoded<&'static [enums::StickerSetCovered<'static>]>;
+    [] GetAvailableEffects, D2 D1 D2 D2, tl::Decoded<enums::messages::AvailableEffects<'static>>;
+    [] GetAvailableReactions, D2 D1 D2 D3, tl::Decoded<enums::messages::AvailableReactions<'static>>;
+    ['a] GetBotApp<'a>, D2 D1 D2 D4, tl::Decoded<enums::messages::BotApp<'static>>;
+    ['a] GetBotCallbackAnswer<'a>, D2 D1 D2 D5, tl::Decoded<enums::messages::BotCallbackAnswer<'static>>;
+    ['a] GetChatInviteImporters<'a>, D2 D1 D2 D6, tl::Decoded<enums::messages::ChatInviteImporters<'static>>;
+    ['a] GetChats<'a>, D2 D1 D2 D7, tl::Decoded<enums::messages::Chats<'static>>;
+    ['a] GetCommonChats<'a>, D2 D1 D2 D8, tl::Decoded<enums::messages::Chats<'static>>;
+    ['a] GetCustomEmojiDocuments<'a>, D2 D1 D2 D9, tl::Decoded<&'static [enums::Document<'static>]>;
+    [] GetDefaultHistoryTtl, D2 D1 D3 D0, tl::Decoded<enums::DefaultHistoryTtl>;
+    [] GetDefaultTagReactions, D2 D1 D3 D1, tl::Decoded<enums::messages::Reactions<'static>>;
+    [] GetDhConfig, D2 D1 D3 D2, tl::Decoded<enums::messages::DhConfig<'static>>;
+    [] GetDialogFilters, D2 D1 D3 D3, tl::Decoded<enums::messages::DialogFilters<'static>>;
+    ['a] GetDialogUnreadMarks<'a>, D2 D1 D3 D4, tl::Decoded<&'static [enums::DialogPeer]>;
+    ['a] GetDialogs<'a>, D2 D1 D3 D5, tl::Decoded<enums::messages::Dialogs<'static>>;
+    ['a] GetDiscussionMessage<'a>, D2 D1 D3 D6, tl::Decoded<enums::messages::DiscussionMessage<'static>>;
+    ['a] GetDocumentByHash<'a>, D2 D1 D3 D7, tl::Decoded<enums::Document<'static>>;
+    [] GetEmojiGameInfo, D2 D1 D3 D8, tl::Decoded<enums::messages::EmojiGameInfo<'static>>;
+    [] GetEmojiGroups, D2 D1 D3 D9, tl::Decoded<enums::messages::EmojiGroups<'static>>;
+    ['a] GetEmojiKeywords<'a>, D2 D1 D4 D0, tl::Decoded<enums::EmojiKeywordsDifference<'static>>;
+    ['a] GetEmojiKeywordsDifference<'a>, D2 D1 D4 D1, tl::Decoded<enums::EmojiKeywordsDifference<'static>>;
+    ['a] GetEmojiKeywordsLanguages<'a>, D2 D1 D4 D2, tl::Decoded<&'static [enums::EmojiLanguage<'static>]>;
+    [] GetEmojiProfilePhotoGroups, D2 D1 D4 D3, tl::Decoded<enums::messages::EmojiGroups<'static>>;
+    [] GetEmojiStatusGroups, D2 D1 D4 D4, tl::Decoded<enums::messages::EmojiGroups<'static>>;
+    [] GetEmojiStickerGroups, D2 D1 D4 D5, tl::Decoded<enums::messages::EmojiGroups<'static>>;
+    [] GetEmojiStickers, D2 D1 D4 D6, tl::Decoded<enums::messages::AllStickers<'static>>;
+    ['a] GetEmojiUrl<'a>, D2 D1 D4 D7, tl::Decoded<enums::EmojiUrl<'static>>;
+    ['a] GetExportedChatInvite<'a>, D2 D1 D4 D8, tl::Decoded<enums::messages::ExportedChatInvite<'static>>;
+    ['a] GetExportedChatInvites<'a>, D2 D1 D4 D9, tl::Decoded<enums::messages::ExportedChatInvites<'static>>;
+    ['a] GetExtendedMedia<'a>, D2 D1 D5 D0, tl::Decoded<enums::Updates<'static>>;
+    ['a] GetFactCheck<'a>, D2 D1 D5 D1, tl::Decoded<&'static [enums::FactCheck<'static>]>;
+    [] GetFavedStickers, D2 D1 D5 D2, tl::Decoded<enums::messages::FavedStickers<'static>>;
+    [] GetFeaturedEmojiStickers, D2 D1 D5 D3, tl::Decoded<enums::messages::FeaturedStickers<'static>>;
+    [] GetFeaturedStickers, D2 D1 D5 D4, tl::Decoded<enums::messages::FeaturedStickers<'static>>;
+    ['a] GetForumTopics<'a>, D2 D1 D5 D5, tl::Decoded<enums::messages::ForumTopics<'static>>;
+    ['a] GetForumTopicsById<'a>, D2 D1 D5 D6, tl::Decoded<enums::messages::ForumTopics<'static>>;
+    [] GetFullChat, D2 D1 D5 D7, tl::Decoded<enums::messages::ChatFull<'static>>;
+    ['a] GetFutureChatCreatorAfterLeave<'a>, D2 D1 D5 D8, tl::Decoded<enums::User<'static>>;
+    ['a] GetGameHighScores<'a>, D2 D1 D5 D9, tl::Decoded<enums::messages::HighScores<'static>>;
+    ['a] GetHistory<'a>, D2 D1 D6 D0, tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] GetInlineBotResults<'a>, D2 D1 D6 D1, tl::Decoded<enums::messages::BotResults<'static>>;
+    ['a] GetInlineGameHighScores<'a>, D2 D1 D6 D2, tl::Decoded<enums::messages::HighScores<'static>>;
+    [] GetMaskStickers, D2 D1 D6 D3, tl::Decoded<enums::messages::AllStickers<'static>>;
+    ['a] GetMessageEditData<'a>, D2 D1 D6 D4, tl::Decoded<enums::messages::MessageEditData>;
+    ['a] GetMessageReactionsList<'a>, D2 D1 D6 D5, tl::Decoded<enums::messages::MessageReactionsList<'static>>;
+    ['a] GetMessageReadParticipants<'a>, D2 D1 D6 D6, tl::Decoded<&'static [enums::ReadParticipantDate]>;
+    ['a] GetMessages<'a>, D2 D1 D6 D7, tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] GetMessagesReactions<'a>, D2 D1 D6 D8, tl::Decoded<enums::Updates<'static>>;
+    ['a] GetMessagesViews<'a>, D2 D1 D6 D9, tl::Decoded<enums::messages::MessageViews<'static>>;
+    [] GetMyStickers, D2 D1 D7 D0, tl::Decoded<enums::messages::MyStickers<'static>>;
+    [] GetOldFeaturedStickers, D2 D1 D7 D1, tl::Decoded<enums::messages::FeaturedStickers<'static>>;
+    ['a] GetOnlines<'a>, D2 D1 D7 D2, tl::Decoded<enums::ChatOnlines>;
+    ['a] GetOutboxReadDate<'a>, D2 D1 D7 D3, tl::Decoded<enums::OutboxReadDate>;
+    [] GetPaidReactionPrivacy, D2 D1 D7 D4, tl::Decoded<enums::Updates<'static>>;
+    ['a] GetPeerDialogs<'a>, D2 D1 D7 D5, tl::Decoded<enums::messages::PeerDialogs<'static>>;
+    ['a] GetPeerSettings<'a>, D2 D1 D7 D6, tl::Decoded<enums::messages::PeerSettings<'static>>;
+    ['a] GetPersonalChannelHistory<'a>, D2 D1 D7 D7, tl::Decoded<enums::messages::Messages<'static>>;
+    [] GetPinnedDialogs, D2 D1 D7 D8, tl::Decoded<enums::messages::PeerDialogs<'static>>;
+    [] GetPinnedSavedDialogs, D2 D1 D7 D9, tl::Decoded<enums::messages::SavedDialogs<'static>>;
+    ['a] GetPollResults<'a>, D2 D1 D8 D0, tl::Decoded<enums::Updates<'static>>;
+    ['a] GetPollVotes<'a>, D2 D1 D8 D1, tl::Decoded<enums::messages::VotesList<'static>>;
+    ['a] GetPreparedInlineMessage<'a>, D2 D1 D8 D2, tl::Decoded<enums::messages::PreparedInlineMessage<'static>>;
+    [] GetQuickReplies, D2 D1 D8 D3, tl::Decoded<enums::messages::QuickReplies<'static>>;
+    ['a] GetQuickReplyMessages<'a>, D2 D1 D8 D4, tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] GetRecentLocations<'a>, D2 D1 D8 D5, tl::Decoded<enums::messages::Messages<'static>>;
+    [] GetRecentReactions, D2 D1 D8 D6, tl::Decoded<enums::messages::Reactions<'static>>;
+    [] GetRecentStickers, D2 D1 D8 D7, tl::Decoded<enums::messages::RecentStickers<'static>>;
+    ['a] GetReplies<'a>, D2 D1 D8 D8, tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] GetRichMessage<'a>, D2 D1 D8 D9, tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] GetSavedDialogs<'a>, D2 D1 D9 D0, tl::Decoded<enums::messages::SavedDialogs<'static>>;
+    ['a] GetSavedDialogsById<'a>, D2 D1 D9 D1, tl::Decoded<enums::messages::SavedDialogs<'static>>;
+    [] GetSavedGifs, D2 D1 D9 D2, tl::Decoded<enums::messages::SavedGifs<'static>>;
+    ['a] GetSavedHistory<'a>, D2 D1 D9 D3, tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] GetSavedReactionTags<'a>, D2 D1 D9 D4, tl::Decoded<enums::messages::SavedReactionTags<'static>>;
+    ['a] GetScheduledHistory<'a>, D2 D1 D9 D5, tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] GetScheduledMessages<'a>, D2 D1 D9 D6, tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] GetSearchCounters<'a>, D2 D1 D9 D7, tl::Decoded<&'static [enums::messages::SearchCounter]>;
+    ['a] GetSearchResultsCalendar<'a>, D2 D1 D9 D8, tl::Decoded<enums::messages::SearchResultsCalendar<'static>>;
+    ['a] GetSearchResultsPositions<'a>, D2 D1 D9 D9, tl::Decoded<enums::messages::SearchResultsPositions<'static>>;
+    [] GetSplitRanges, D2 D2 D0 D0, tl::Decoded<&'static [enums::MessageRange]>;
+    ['a] GetSponsoredMessages<'a>, D2 D2 D0 D1, tl::Decoded<enums::messages::SponsoredMessages<'static>>;
+    ['a] GetStickerSet<'a>, D2 D2 D0 D2, tl::Decoded<enums::messages::StickerSet<'static>>;
+    ['a] GetStickers<'a>, D2 D2 D0 D3, tl::Decoded<enums::messages::Stickers<'static>>;
+    [] GetSuggestedDialogFilters, D2 D2 D0 D4, tl::Decoded<&'static [enums::DialogFilterSuggested<'static>]>;
+    [] GetTopReactions, D2 D2 D0 D5, tl::Decoded<enums::messages::Reactions<'static>>;
+    ['a] GetUnreadMentions<'a>, D2 D2 D0 D6, tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] GetUnreadPollVotes<'a>, D2 D2 D0 D7, tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] GetUnreadReactions<'a>, D2 D2 D0 D8, tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] GetWebPage<'a>, D2 D2 D0 D9, tl::Decoded<enums::messages::WebPage<'static>>;
+    ['a] GetWebPagePreview<'a>, D2 D2 D1 D0, tl::Decoded<enums::messages::WebPagePreview<'static>>;
+    ['a] HideAllChatJoinRequests<'a>, D2 D2 D1 D1, tl::Decoded<enums::Updates<'static>>;
+    ['a] HideChatJoinRequest<'a>, D2 D2 D1 D2, tl::Decoded<enums::Updates<'static>>;
+    ['a] HidePeerSettingsBar<'a>, D2 D2 D1 D3, bool;
+    ['a] ImportChatInvite<'a>, D2 D2 D1 D4, tl::Decoded<enums::messages::ChatInviteJoinResult<'static>>;
+    ['a] InitHistoryImport<'a>, D2 D2 D1 D5, tl::Decoded<enums::messages::HistoryImport>;
+    ['a] InstallStickerSet<'a>, D2 D2 D1 D6, tl::Decoded<enums::messages::StickerSetInstallResult<'static>>;
+    ['a] MarkDialogUnread<'a>, D2 D2 D1 D7, bool;
+    [] MigrateChat, D2 D2 D1 D8, tl::Decoded<enums::Updates<'static>>;
+    ['a] ProlongWebView<'a>, D2 D2 D1 D9, bool;
+    ['a] RateTranscribedAudio<'a>, D2 D2 D2 D0, bool;
+    ['a] ReadDiscussion<'a>, D2 D2 D2 D1, bool;
+    [] ReadEncryptedHistory, D2 D2 D2 D2, bool;
+    ['a] ReadFeaturedStickers<'a>, D2 D2 D2 D3, bool;
+    ['a] ReadHistory<'a>, D2 D2 D2 D4, tl::Decoded<enums::messages::AffectedMessages>;
+    ['a] ReadMentions<'a>, D2 D2 D2 D5, tl::Decoded<enums::messages::AffectedHistory>;
+    ['a] ReadMessageContents<'a>, D2 D2 D2 D6, tl::Decoded<enums::messages::AffectedMessages>;
+    ['a] ReadPollVotes<'a>, D2 D2 D2 D7, tl::Decoded<enums::messages::AffectedHistory>;
+    ['a] ReadReactions<'a>, D2 D2 D2 D8, tl::Decoded<enums::messages::AffectedHistory>;
+    ['a] ReadSavedHistory<'a>, D2 D2 D2 D9, bool;
+    [] ReceivedMessages, D2 D2 D3 D0, tl::Decoded<&'static [enums::ReceivedNotifyMessage]>;
+    [] ReceivedQueue, D2 D2 D3 D1, tl::Vec<i64>;
+    ['a] ReorderPinnedDialogs<'a>, D2 D2 D3 D2, bool;
+    ['a] ReorderPinnedForumTopics<'a>, D2 D2 D3 D3, tl::Decoded<enums::Updates<'static>>;
+    ['a] ReorderPinnedSavedDialogs<'a>, D2 D2 D3 D4, bool;
+    ['a] ReorderQuickReplies<'a>, D2 D2 D3 D5, bool;
+    ['a] ReorderStickerSets<'a>, D2 D2 D3 D6, bool;
+    ['a] Report<'a>, D2 D2 D3 D7, tl::Decoded<enums::ReportResult<'static>>;
+    [] ReportEncryptedSpam, D2 D2 D3 D8, bool;
+    ['a] ReportMessagesDelivery<'a>, D2 D2 D3 D9, bool;
+    ['a] ReportMusicListen<'a>, D2 D2 D4 D0, bool;
+    ['a] ReportReaction<'a>, D2 D2 D4 D1, bool;
+    ['a] ReportReadMetrics<'a>, D2 D2 D4 D2, bool;
+    ['a] ReportSpam<'a>, D2 D2 D4 D3, bool;
+    ['a] ReportSponsoredMessage<'a>, D2 D2 D4 D4, tl::Decoded<enums::channels::SponsoredMessageReportResult<'static>>;
+    ['a] RequestAppWebView<'a>, D2 D2 D4 D5, tl::Decoded<enums::WebViewResult<'static>>;
+    ['a] RequestChatJoinWebView<'a>, D2 D2 D4 D6, tl::Decoded<enums::WebViewResult<'static>>;
+    ['a] RequestEncryption<'a>, D2 D2 D4 D7, tl::Decoded<enums::EncryptedChat<'static>>;
+    ['a] RequestMainWebView<'a>, D2 D2 D4 D8, tl::Decoded<enums::WebViewResult<'static>>;
+    ['a] RequestSimpleWebView<'a>, D2 D2 D4 D9, tl::Decoded<enums::WebViewResult<'static>>;
+    ['a] RequestUrlAuth<'a>, D2 D2 D5 D0, tl::Decoded<enums::UrlAuthResult<'static>>;
+    ['a] RequestWebView<'a>, D2 D2 D5 D1, tl::Decoded<enums::WebViewResult<'static>>;
+    ['a] SaveDefaultSendAs<'a>, D2 D2 D5 D2, bool;
+    ['a] SaveDraft<'a>, D2 D2 D5 D3, bool;
+    ['a] SaveGif<'a>, D2 D2 D5 D4, bool;
+    ['a] SavePreparedInlineMessage<'a>, D2 D2 D5 D5, tl::Decoded<enums::messages::BotPreparedInlineMessage<'static>>;
+    ['a] SaveRecentSticker<'a>, D2 D2 D5 D6, bool;
+    ['a] Search<'a>, D2 D2 D5 D7, tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] SearchCustomEmoji<'a>, D2 D2 D5 D8, tl::Decoded<enums::EmojiList<'static>>;
+    ['a] SearchEmojiStickerSets<'a>, D2 D2 D5 D9, tl::Decoded<enums::messages::FoundStickerSets<'static>>;
+    ['a] SearchGlobal<'a>, D2 D2 D6 D0, tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] SearchSentMedia<'a>, D2 D2 D6 D1, tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] SearchStickerSets<'a>, D2 D2 D6 D2, tl::Decoded<enums::messages::FoundStickerSets<'static>>;
+    ['a] SearchStickers<'a>, D2 D2 D6 D3, tl::Decoded<enums::messages::FoundStickers<'static>>;
+    ['a] SendBotRequestedPeer<'a>, D2 D2 D6 D4, tl::Decoded<enums::Updates<'static>>;
+    ['a] SendEncrypted<'a>, D2 D2 D6 D5, tl::Decoded<enums::messages::SentEncryptedMessage<'static>>;
+    ['a] SendEncryptedFile<'a>, D2 D2 D6 D6, tl::Decoded<enums::messages::SentEncryptedMessage<'static>>;
+    ['a] SendEncryptedService<'a>, D2 D2 D6 D7, tl::Decoded<enums::messages::SentEncryptedMessage<'static>>;
+    ['a] SendInlineBotResult<'a>, D2 D2 D6 D8, tl::Decoded<enums::Updates<'static>>;
+    ['a] SendMedia<'a>, D2 D2 D6 D9, tl::Decoded<enums::Updates<'static>>;
+    ['a] SendMessage<'a>, D2 D2 D7 D0, tl::Decoded<enums::Updates<'static>>;
+    ['a] SendMultiMedia<'a>, D2 D2 D7 D1, tl::Decoded<enums::Updates<'static>>;
+    ['a] SendPaidReaction<'a>, D2 D2 D7 D2, tl::Decoded<enums::Updates<'static>>;
+    ['a] SendQuickReplyMessages<'a>, D2 D2 D7 D3, tl::Decoded<enums::Updates<'static>>;
+    ['a] SendReaction<'a>, D2 D2 D7 D4, tl::Decoded<enums::Updates<'static>>;
+    ['a] SendScheduledMessages<'a>, D2 D2 D7 D5, tl::Decoded<enums::Updates<'static>>;
+    ['a] SendScreenshotNotification<'a>, D2 D2 D7 D6, tl::Decoded<enums::Updates<'static>>;
+    ['a] SendVote<'a>, D2 D2 D7 D7, tl::Decoded<enums::Updates<'static>>;
+    ['a] SendWebViewData<'a>, D2 D2 D7 D8, tl::Decoded<enums::Updates<'static>>;
+    ['a] SendWebViewResultMessage<'a>, D2 D2 D7 D9, tl::Decoded<enums::WebViewMessageSent<'static>>;
+    ['a] SetBotCallbackAnswer<'a>, D2 D2 D8 D0, bool;
+    ['a] SetBotGuestChatResult<'a>, D2 D2 D8 D1, tl::Decoded<enums::InputBotInlineMessageId>;
+    ['a] SetBotPrecheckoutResults<'a>, D2 D2 D8 D2, bool;
+    ['a] SetBotShippingResults<'a>, D2 D2 D8 D3, bool;
+    ['a] SetChatAvailableReactions<'a>, D2 D2 D8 D4, tl::Decoded<enums::Updates<'static>>;
+    ['a] SetChatTheme<'a>, D2 D2 D8 D5, tl::Decoded<enums::Updates<'static>>;
+    ['a] SetChatWallPaper<'a>, D2 D2 D8 D6, tl::Decoded<enums::Updates<'static>>;
+    [] SetDefaultHistoryTtl, D2 D2 D8 D7, bool;
+    ['a] SetDefaultReaction<'a>, D2 D2 D8 D8, bool;
+    [] SetEncryptedTyping, D2 D2 D8 D9, bool;
+    ['a] SetGameScore<'a>, D2 D2 D9 D0, tl::Decoded<enums::Updates<'static>>;
+    ['a] SetHistoryTtl<'a>, D2 D2 D9 D1, tl::Decoded<enums::Updates<'static>>;
+    ['a] SetInlineBotResults<'a>, D2 D2 D9 D2, bool;
+    ['a] SetInlineGameScore<'a>, D2 D2 D9 D3, bool;
+    ['a] SetTyping<'a>, D2 D2 D9 D4, bool;
+    ['a] StartBot<'a>, D2 D2 D9 D5, tl::Decoded<enums::Updates<'static>>;
+    ['a] StartHistoryImport<'a>, D2 D2 D9 D6, bool;
+    ['a] SummarizeText<'a>, D2 D2 D9 D7, tl::Decoded<enums::TextWithEntities<'static>>;
+    ['a] ToggleBotInAttachMenu<'a>, D2 D2 D9 D8, bool;
+    [] ToggleDialogFilterTags, D2 D2 D9 D9, bool;
+    ['a] ToggleDialogPin<'a>, D2 D3 D0 D0, bool;
+    ['a] ToggleNoForwards<'a>, D2 D3 D0 D1, tl::Decoded<enums::Updates<'static>>;
+    ['a] TogglePaidReactionPrivacy<'a>, D2 D3 D0 D2, bool;
+    ['a] TogglePeerTranslations<'a>, D2 D3 D0 D3, bool;
+    ['a] ToggleSavedDialogPin<'a>, D2 D3 D0 D4, bool;
+    ['a] ToggleStickerSets<'a>, D2 D3 D0 D5, bool;
+    ['a] ToggleSuggestedPostApproval<'a>, D2 D3 D0 D6, tl::Decoded<enums::Updates<'static>>;
+    ['a] ToggleTodoCompleted<'a>, D2 D3 D0 D7, tl::Decoded<enums::Updates<'static>>;
+    ['a] TranscribeAudio<'a>, D2 D3 D0 D8, tl::Decoded<enums::messages::TranscribedAudio<'static>>;
+    ['a] TranslateRichMessage<'a>, D2 D3 D0 D9, tl::Decoded<enums::messages::TranslatedRichMessage<'static>>;
+    ['a] TranslateText<'a>, D2 D3 D1 D0, tl::Decoded<enums::messages::TranslatedText<'static>>;
+    ['a] UninstallStickerSet<'a>, D2 D3 D1 D1, bool;
+    ['a] UnpinAllMessages<'a>, D2 D3 D1 D2, tl::Decoded<enums::messages::AffectedHistory>;
+    ['a] UpdateDialogFilter<'a>, D2 D3 D1 D3, bool;
+    ['a] UpdateDialogFiltersOrder<'a>, D2 D3 D1 D4, bool;
+    ['a] UpdatePinnedForumTopic<'a>, D2 D3 D1 D5, tl::Decoded<enums::Updates<'static>>;
+    ['a] UpdatePinnedMessage<'a>, D2 D3 D1 D6, tl::Decoded<enums::Updates<'static>>;
+    ['a] UpdateSavedReactionTag<'a>, D2 D3 D1 D7, bool;
+    ['a] UploadEncryptedFile<'a>, D2 D3 D1 D8, tl::Decoded<enums::EncryptedFile>;
+    ['a] UploadImportedMedia<'a>, D2 D3 D1 D9, tl::Decoded<enums::MessageMedia<'static>>;
+    ['a] UploadMedia<'a>, D2 D3 D2 D0, tl::Decoded<enums::MessageMedia<'static>>;
+    ['a] ViewSponsoredMessage<'a>, D2 D3 D2 D1, bool;
 }

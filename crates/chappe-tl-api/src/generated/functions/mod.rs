@@ -2,7 +2,7 @@
 
 //! Functions without namespace; a module for each namespace.
 #![allow(missing_docs, dead_code, clippy::all, clippy::pedantic, reason = "names and shapes are those of the schema")]
-#![allow(unsafe_code, reason = "a table is a promise: types and tables are printed from one plan")]
+#![allow(unsafe_code, clippy::undocumented_unsafe_blocks, reason = "a table is a promise: types and tables are printed from one plan")]
 
 use ::chappe_tl::__private as tl;
 
@@ -74,8 +74,8 @@ pub struct InitConnection<'a, X> {
     pub system_lang_code: &'a str,
     pub lang_pack: &'a str,
     pub lang_code: &'a str,
-    pub proxy: Option<&'a enums::InputClientProxy<'a>>,
-    pub params: Option<&'a enums::Jsonvalue<'a>>,
+    pub proxy: tl::Option<&'a enums::InputClientProxy<'a>>,
+    pub params: tl::Option<&'a enums::Jsonvalue<'a>>,
     pub query: X,
 }
 impl<X> tl::Identifiable for InitConnection<'_, X> {

@@ -46,7 +46,7 @@ pub struct CanPurchaseStore<'a> {
 pub struct ChangeStarsSubscription<'a> {
     pub peer: enums::InputPeer<'a>,
     pub subscription_id: &'a str,
-    pub canceled: Option<bool>,
+    pub canceled: tl::Option<bool>,
 }
 
 /// `payments.checkCanSendGift#c0c4edc9 gift_id:long = payments.CheckCanSendGiftResult;`
@@ -93,14 +93,14 @@ pub struct CreateOnrampSession<'a> {
     pub provider: &'a str,
     pub crypto_currency: &'a str,
     pub address: &'a str,
-    pub payment_method: Option<&'a str>,
-    pub base_currency: Option<&'a str>,
-    pub base_amount: Option<&'a str>,
-    pub memo: Option<&'a str>,
-    pub theme: Option<&'a str>,
-    pub success_return_url: Option<&'a str>,
-    pub fail_return_url: Option<&'a str>,
-    pub crypto_amount: Option<&'a str>,
+    pub payment_method: tl::Option<&'a str>,
+    pub base_currency: tl::Option<&'a str>,
+    pub base_amount: tl::Option<&'a str>,
+    pub memo: tl::Option<&'a str>,
+    pub theme: tl::Option<&'a str>,
+    pub success_return_url: tl::Option<&'a str>,
+    pub fail_return_url: tl::Option<&'a str>,
+    pub crypto_amount: tl::Option<&'a str>,
 }
 
 /// `payments.createStarGiftCollection#1f4a0e87 peer:InputPeer title:string stargift:Vector<InputSavedStarGift> = StarGiftCollection;`
@@ -156,8 +156,8 @@ pub struct GetConnectedStarRefBot<'a> {
 #[repr(C)]
 pub struct GetConnectedStarRefBots<'a> {
     pub peer: enums::InputPeer<'a>,
-    pub offset_date: Option<i32>,
-    pub offset_link: Option<&'a str>,
+    pub offset_date: tl::Option<i32>,
+    pub offset_link: tl::Option<&'a str>,
     pub limit: i32,
 }
 
@@ -185,7 +185,7 @@ pub struct GetGiveawayInfo<'a> {
 pub struct GetOnrampAvailability<'a> {
     pub provider: &'a str,
     pub crypto_currency: &'a str,
-    pub base_currency: Option<&'a str>,
+    pub base_currency: tl::Option<&'a str>,
 }
 
 /// `payments.getOnrampBaseCurrencies#1c8bedf3 provider:string crypto_currency:string = Vector<string>;`
@@ -201,13 +201,13 @@ pub struct GetOnrampLimits<'a> {
     pub provider: &'a str,
     pub crypto_currency: &'a str,
     pub base_currency: &'a str,
-    pub payment_method: Option<&'a str>,
+    pub payment_method: tl::Option<&'a str>,
 }
 
 /// `payments.getOnrampProviders#3f3e00dc flags:# crypto_currency:flags.0?string = Vector<OnrampProviderInfo>;`
 #[repr(C)]
 pub struct GetOnrampProviders<'a> {
-    pub crypto_currency: Option<&'a str>,
+    pub crypto_currency: tl::Option<&'a str>,
 }
 
 /// `payments.getOnrampQuote#e06645fa flags:# provider:string crypto_currency:string base_currency:string base_amount:flags.0?string crypto_amount:flags.1?string payment_method:flags.2?string = OnrampQuote;`
@@ -216,16 +216,16 @@ pub struct GetOnrampQuote<'a> {
     pub provider: &'a str,
     pub crypto_currency: &'a str,
     pub base_currency: &'a str,
-    pub base_amount: Option<&'a str>,
-    pub crypto_amount: Option<&'a str>,
-    pub payment_method: Option<&'a str>,
+    pub base_amount: tl::Option<&'a str>,
+    pub crypto_amount: tl::Option<&'a str>,
+    pub payment_method: tl::Option<&'a str>,
 }
 
 /// `payments.getPaymentForm#37148dbb flags:# invoice:InputInvoice theme_params:flags.0?DataJSON = payments.PaymentForm;`
 #[repr(C)]
 pub struct GetPaymentForm<'a> {
     pub invoice: enums::InputInvoice<'a>,
-    pub theme_params: Option<&'a enums::DataJson<'a>>,
+    pub theme_params: tl::Option<&'a enums::DataJson<'a>>,
 }
 
 /// `payments.getPaymentReceipt#2478d1cc peer:InputPeer msg_id:int = payments.PaymentReceipt;`
@@ -238,7 +238,7 @@ pub struct GetPaymentReceipt<'a> {
 /// `payments.getPremiumGiftCodeOptions#2757ba54 flags:# boost_peer:flags.0?InputPeer = Vector<PremiumGiftCodeOption>;`
 #[repr(C)]
 pub struct GetPremiumGiftCodeOptions<'a> {
-    pub boost_peer: Option<&'a enums::InputPeer<'a>>,
+    pub boost_peer: tl::Option<&'a enums::InputPeer<'a>>,
 }
 
 /// `payments.getResaleStarGifts#7a5fa236 flags:# sort_by_price:flags.1?true sort_by_num:flags.2?true for_craft:flags.4?true stars_only:flags.5?true attributes_hash:flags.0?long gift_id:long attributes:flags.3?Vector<StarGiftAttributeId> offset:string limit:int = payments.ResaleStarGifts;`
@@ -248,9 +248,9 @@ pub struct GetResaleStarGifts<'a> {
     pub sort_by_num: bool,
     pub for_craft: bool,
     pub stars_only: bool,
-    pub attributes_hash: Option<i64>,
+    pub attributes_hash: tl::Option<i64>,
     pub gift_id: i64,
-    pub attributes: Option<&'a [enums::StarGiftAttributeId]>,
+    pub attributes: tl::Option<&'a [enums::StarGiftAttributeId]>,
     pub offset: &'a str,
     pub limit: i32,
 }
@@ -278,7 +278,7 @@ pub struct GetSavedStarGifts<'a> {
     pub peer_color_available: bool,
     pub exclude_hosted: bool,
     pub peer: enums::InputPeer<'a>,
-    pub collection_id: Option<i32>,
+    pub collection_id: tl::Option<i32>,
     pub offset: &'a str,
     pub limit: i32,
 }
@@ -337,7 +337,7 @@ pub struct GetStarGifts {
 /// `payments.getStarsGiftOptions#d3c96bc8 flags:# user_id:flags.0?InputUser = Vector<StarsGiftOption>;`
 #[repr(C)]
 pub struct GetStarsGiftOptions<'a> {
-    pub user_id: Option<&'a enums::InputUser<'a>>,
+    pub user_id: tl::Option<&'a enums::InputUser<'a>>,
 }
 
 /// `payments.getStarsGiveawayOptions#bd1efd3e = Vector<StarsGiveawayOption>;`
@@ -363,7 +363,7 @@ pub struct GetStarsRevenueStats<'a> {
 pub struct GetStarsRevenueWithdrawalUrl<'a> {
     pub ton: bool,
     pub peer: enums::InputPeer<'a>,
-    pub amount: Option<i64>,
+    pub amount: tl::Option<i64>,
     pub password: enums::InputCheckPasswordSrp<'a>,
 }
 
@@ -393,7 +393,7 @@ pub struct GetStarsTransactions<'a> {
     pub outbound: bool,
     pub ascending: bool,
     pub ton: bool,
-    pub subscription_id: Option<&'a str>,
+    pub subscription_id: tl::Option<&'a str>,
     pub peer: enums::InputPeer<'a>,
     pub offset: &'a str,
     pub limit: i32,
@@ -470,10 +470,10 @@ pub struct SaveStarGift<'a> {
 pub struct SendPaymentForm<'a> {
     pub form_id: i64,
     pub invoice: enums::InputInvoice<'a>,
-    pub requested_info_id: Option<&'a str>,
-    pub shipping_option_id: Option<&'a str>,
+    pub requested_info_id: tl::Option<&'a str>,
+    pub shipping_option_id: tl::Option<&'a str>,
     pub credentials: enums::InputPaymentCredentials<'a>,
-    pub tip_amount: Option<i64>,
+    pub tip_amount: tl::Option<i64>,
 }
 
 /// `payments.sendStarGiftOffer#8fb86b41 flags:# peer:InputPeer slug:string price:StarsAmount duration:int random_id:long allow_paid_stars:flags.0?long = Updates;`
@@ -484,7 +484,7 @@ pub struct SendStarGiftOffer<'a> {
     pub price: enums::StarsAmount,
     pub duration: i32,
     pub random_id: i64,
-    pub allow_paid_stars: Option<i64>,
+    pub allow_paid_stars: tl::Option<i64>,
 }
 
 /// `payments.sendStarsForm#7998c914 form_id:long invoice:InputInvoice = payments.PaymentResult;`
@@ -520,10 +520,10 @@ pub struct TransferStarGift<'a> {
 pub struct UpdateStarGiftCollection<'a> {
     pub peer: enums::InputPeer<'a>,
     pub collection_id: i32,
-    pub title: Option<&'a str>,
-    pub delete_stargift: Option<&'a [enums::InputSavedStarGift<'a>]>,
-    pub add_stargift: Option<&'a [enums::InputSavedStarGift<'a>]>,
-    pub order: Option<&'a [enums::InputSavedStarGift<'a>]>,
+    pub title: tl::Option<&'a str>,
+    pub delete_stargift: tl::Option<&'a [enums::InputSavedStarGift<'a>]>,
+    pub add_stargift: tl::Option<&'a [enums::InputSavedStarGift<'a>]>,
+    pub order: tl::Option<&'a [enums::InputSavedStarGift<'a>]>,
 }
 
 /// `payments.updateStarGiftPrice#edbe6ccb stargift:InputSavedStarGift resell_amount:StarsAmount = Updates;`
@@ -548,77 +548,77 @@ pub struct ValidateRequestedInfo<'a> {
     pub info: enums::PaymentRequestedInfo<'a>,
 }
 
-tl::calls! { layout::Calls;
-    ['a] ApplyGiftCode<'a>, D2 D3 D2 D2, (&'a str,), tl::Decoded<enums::Updates<'static>>;
-    ['a] AssignAppStoreTransaction<'a>, D2 D3 D2 D3, (&'a [u8], enums::InputStorePaymentPurpose<'a>), tl::Decoded<enums::Updates<'static>>;
-    ['a] AssignPlayMarketTransaction<'a>, D2 D3 D2 D4, (enums::DataJson<'a>, enums::InputStorePaymentPurpose<'a>), tl::Decoded<enums::Updates<'static>>;
-    ['a] BotCancelStarsSubscription<'a>, D2 D3 D2 D5, (tl::Word, tl::Flag, enums::InputUser<'a>, &'a str), bool;
-    ['a] CanPurchaseStore<'a>, D2 D3 D2 D6, (enums::InputStorePaymentPurpose<'a>,), bool;
-    ['a] ChangeStarsSubscription<'a>, D2 D3 D2 D7, (tl::Word, enums::InputPeer<'a>, &'a str, Option<bool>), bool;
-    [] CheckCanSendGift, D2 D3 D2 D8, (i64,), tl::Decoded<enums::payments::CheckCanSendGiftResult<'static>>;
-    ['a] CheckGiftCode<'a>, D2 D3 D2 D9, (&'a str,), tl::Decoded<enums::payments::CheckedGiftCode<'static>>;
-    [] ClearSavedInfo, D2 D3 D3 D0, (tl::Word, tl::Flag, tl::Flag), bool;
-    ['a] ConnectStarRefBot<'a>, D2 D3 D3 D1, (enums::InputPeer<'a>, enums::InputUser<'a>), tl::Decoded<enums::payments::ConnectedStarRefBots<'static>>;
-    ['a] ConvertStarGift<'a>, D2 D3 D3 D2, (enums::InputSavedStarGift<'a>,), bool;
-    ['a] CraftStarGift<'a>, D2 D3 D3 D3, (&'a [enums::InputSavedStarGift<'a>],), tl::Decoded<enums::Updates<'static>>;
-    ['a] CreateOnrampSession<'a>, D2 D3 D3 D4, (tl::Word, &'a str, &'a str, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::OnrampSession<'static>>;
-    ['a] CreateStarGiftCollection<'a>, D2 D3 D3 D5, (enums::InputPeer<'a>, &'a str, &'a [enums::InputSavedStarGift<'a>]), tl::Decoded<enums::StarGiftCollection<'static>>;
-    ['a] DeleteStarGiftCollection<'a>, D2 D3 D3 D6, (enums::InputPeer<'a>, i32), bool;
-    ['a] EditConnectedStarRefBot<'a>, D2 D3 D3 D7, (tl::Word, tl::Flag, enums::InputPeer<'a>, &'a str), tl::Decoded<enums::payments::ConnectedStarRefBots<'static>>;
-    ['a] ExportInvoice<'a>, D2 D3 D3 D8, (enums::InputMedia<'a>,), tl::Decoded<enums::payments::ExportedInvoice<'static>>;
-    ['a] FulfillStarsSubscription<'a>, D2 D3 D3 D9, (enums::InputPeer<'a>, &'a str), bool;
-    ['a] GetBankCardData<'a>, D2 D3 D4 D0, (&'a str,), tl::Decoded<enums::payments::BankCardData<'static>>;
-    ['a] GetConnectedStarRefBot<'a>, D2 D3 D4 D1, (enums::InputPeer<'a>, enums::InputUser<'a>), tl::Decoded<enums::payments::ConnectedStarRefBots<'static>>;
-    ['a] GetConnectedStarRefBots<'a>, D2 D3 D4 D2, (tl::Word, enums::InputPeer<'a>, Option<i32>, Option<&'a str>, i32), tl::Decoded<enums::payments::ConnectedStarRefBots<'static>>;
-    ['a] GetCraftStarGifts<'a>, D2 D3 D4 D3, (i64, &'a str, i32), tl::Decoded<enums::payments::SavedStarGifts<'static>>;
-    [] GetCurrencyRates, D2 D3 D4 D4, (), tl::Decoded<enums::payments::CurrencyRates<'static>>;
-    ['a] GetGiveawayInfo<'a>, D2 D3 D4 D5, (enums::InputPeer<'a>, i32), tl::Decoded<enums::payments::GiveawayInfo<'static>>;
-    ['a] GetOnrampAvailability<'a>, D2 D3 D4 D6, (tl::Word, &'a str, &'a str, Option<&'a str>), tl::Decoded<enums::OnrampAvailability<'static>>;
-    ['a] GetOnrampBaseCurrencies<'a>, D2 D3 D4 D7, (&'a str, &'a str), tl::Decoded<&'static [&'static str]>;
-    ['a] GetOnrampLimits<'a>, D2 D3 D4 D8, (tl::Word, &'a str, &'a str, &'a str, Option<&'a str>), tl::Decoded<enums::OnrampLimits<'static>>;
-    ['a] GetOnrampProviders<'a>, D2 D3 D4 D9, (tl::Word, Option<&'a str>), tl::Decoded<&'static [enums::OnrampProviderInfo<'static>]>;
-    ['a] GetOnrampQuote<'a>, D2 D3 D5 D0, (tl::Word, &'a str, &'a str, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::OnrampQuote<'static>>;
-    ['a] GetPaymentForm<'a>, D2 D3 D5 D1, (tl::Word, enums::InputInvoice<'a>, tl::Maybe<'a, enums::DataJson<'a>>), tl::Decoded<enums::payments::PaymentForm<'static>>;
-    ['a] GetPaymentReceipt<'a>, D2 D3 D5 D2, (enums::InputPeer<'a>, i32), tl::Decoded<enums::payments::PaymentReceipt<'static>>;
-    ['a] GetPremiumGiftCodeOptions<'a>, D2 D3 D5 D3, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>), tl::Decoded<&'static [enums::PremiumGiftCodeOption<'static>]>;
-    ['a] GetResaleStarGifts<'a>, D2 D3 D5 D4, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<i64>, i64, Option<&'a [enums::StarGiftAttributeId]>, &'a str, i32), tl::Decoded<enums::payments::ResaleStarGifts<'static>>;
-    [] GetSavedInfo, D2 D3 D5 D5, (), tl::Decoded<enums::payments::SavedInfo<'static>>;
-    ['a] GetSavedStarGift<'a>, D2 D3 D5 D6, (&'a [enums::InputSavedStarGift<'a>],), tl::Decoded<enums::payments::SavedStarGifts<'static>>;
-    ['a] GetSavedStarGifts<'a>, D2 D3 D5 D7, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, Option<i32>), (&'a str, i32)>, tl::Decoded<enums::payments::SavedStarGifts<'static>>;
-    [] GetStarGiftActiveAuctions, D2 D3 D5 D8, (i64,), tl::Decoded<enums::payments::StarGiftActiveAuctions<'static>>;
-    [] GetStarGiftAuctionAcquiredGifts, D2 D3 D5 D9, (i64,), tl::Decoded<enums::payments::StarGiftAuctionAcquiredGifts<'static>>;
-    ['a] GetStarGiftAuctionState<'a>, D2 D3 D6 D0, (enums::InputStarGiftAuction<'a>, i32), tl::Decoded<enums::payments::StarGiftAuctionState<'static>>;
-    ['a] GetStarGiftCollections<'a>, D2 D3 D6 D1, (enums::InputPeer<'a>, i64), tl::Decoded<enums::payments::StarGiftCollections<'static>>;
-    [] GetStarGiftUpgradeAttributes, D2 D3 D6 D2, (i64,), tl::Decoded<enums::payments::StarGiftUpgradeAttributes<'static>>;
-    [] GetStarGiftUpgradePreview, D2 D3 D6 D3, (i64,), tl::Decoded<enums::payments::StarGiftUpgradePreview<'static>>;
-    ['a] GetStarGiftWithdrawalUrl<'a>, D2 D3 D6 D4, (enums::InputSavedStarGift<'a>, enums::InputCheckPasswordSrp<'a>), tl::Decoded<enums::payments::StarGiftWithdrawalUrl<'static>>;
-    [] GetStarGifts, D2 D3 D6 D5, (i32,), tl::Decoded<enums::payments::StarGifts<'static>>;
-    ['a] GetStarsGiftOptions<'a>, D2 D3 D6 D6, (tl::Word, tl::Maybe<'a, enums::InputUser<'a>>), tl::Decoded<&'static [enums::StarsGiftOption<'static>]>;
-    [] GetStarsGiveawayOptions, D2 D3 D6 D7, (), tl::Decoded<&'static [enums::StarsGiveawayOption<'static>]>;
-    ['a] GetStarsRevenueAdsAccountUrl<'a>, D2 D3 D6 D8, (enums::InputPeer<'a>,), tl::Decoded<enums::payments::StarsRevenueAdsAccountUrl<'static>>;
-    ['a] GetStarsRevenueStats<'a>, D2 D3 D6 D9, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>), tl::Decoded<enums::payments::StarsRevenueStats<'static>>;
-    ['a] GetStarsRevenueWithdrawalUrl<'a>, D2 D3 D7 D0, (tl::Word, tl::Flag, enums::InputPeer<'a>, Option<i64>, enums::InputCheckPasswordSrp<'a>), tl::Decoded<enums::payments::StarsRevenueWithdrawalUrl<'static>>;
-    ['a] GetStarsStatus<'a>, D2 D3 D7 D1, (tl::Word, tl::Flag, enums::InputPeer<'a>), tl::Decoded<enums::payments::StarsStatus<'static>>;
-    ['a] GetStarsSubscriptions<'a>, D2 D3 D7 D2, (tl::Word, tl::Flag, enums::InputPeer<'a>, &'a str), tl::Decoded<enums::payments::StarsStatus<'static>>;
-    [] GetStarsTopupOptions, D2 D3 D7 D3, (), tl::Decoded<&'static [enums::StarsTopupOption<'static>]>;
-    ['a] GetStarsTransactions<'a>, D2 D3 D7 D4, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<&'a str>, enums::InputPeer<'a>, &'a str, i32), tl::Decoded<enums::payments::StarsStatus<'static>>;
-    ['a] GetStarsTransactionsById<'a>, D2 D3 D7 D5, (tl::Word, tl::Flag, enums::InputPeer<'a>, &'a [enums::InputStarsTransaction<'a>]), tl::Decoded<enums::payments::StarsStatus<'static>>;
-    ['a] GetSuggestedStarRefBots<'a>, D2 D3 D7 D6, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, &'a str, i32), tl::Decoded<enums::payments::SuggestedStarRefBots<'static>>;
-    ['a] GetUniqueStarGift<'a>, D2 D3 D7 D7, (&'a str,), tl::Decoded<enums::payments::UniqueStarGift<'static>>;
-    ['a] GetUniqueStarGiftValueInfo<'a>, D2 D3 D7 D8, (&'a str,), tl::Decoded<enums::payments::UniqueStarGiftValueInfo<'static>>;
-    ['a] LaunchPrepaidGiveaway<'a>, D2 D3 D7 D9, (enums::InputPeer<'a>, i64, enums::InputStorePaymentPurpose<'a>), tl::Decoded<enums::Updates<'static>>;
-    ['a] RefundStarsCharge<'a>, D2 D3 D8 D0, (enums::InputUser<'a>, &'a str), tl::Decoded<enums::Updates<'static>>;
-    ['a] ReorderStarGiftCollections<'a>, D2 D3 D8 D1, (enums::InputPeer<'a>, &'a [i32]), bool;
-    [] ResolveStarGiftOffer, D2 D3 D8 D2, (tl::Word, tl::Flag, i32), tl::Decoded<enums::Updates<'static>>;
-    ['a] SaveStarGift<'a>, D2 D3 D8 D3, (tl::Word, tl::Flag, enums::InputSavedStarGift<'a>), bool;
-    ['a] SendPaymentForm<'a>, D2 D3 D8 D4, (tl::Word, i64, enums::InputInvoice<'a>, Option<&'a str>, Option<&'a str>, enums::InputPaymentCredentials<'a>, Option<i64>), tl::Decoded<enums::payments::PaymentResult<'static>>;
-    ['a] SendStarGiftOffer<'a>, D2 D3 D8 D5, (tl::Word, enums::InputPeer<'a>, &'a str, enums::StarsAmount, i32, i64, Option<i64>), tl::Decoded<enums::Updates<'static>>;
-    ['a] SendStarsForm<'a>, D2 D3 D8 D6, (i64, enums::InputInvoice<'a>), tl::Decoded<enums::payments::PaymentResult<'static>>;
-    ['a] ToggleChatStarGiftNotifications<'a>, D2 D3 D8 D7, (tl::Word, tl::Flag, enums::InputPeer<'a>), bool;
-    ['a] ToggleStarGiftsPinnedToTop<'a>, D2 D3 D8 D8, (enums::InputPeer<'a>, &'a [enums::InputSavedStarGift<'a>]), bool;
-    ['a] TransferStarGift<'a>, D2 D3 D8 D9, (enums::InputSavedStarGift<'a>, enums::InputPeer<'a>), tl::Decoded<enums::Updates<'static>>;
-    ['a] UpdateStarGiftCollection<'a>, D2 D3 D9 D0, (tl::Word, enums::InputPeer<'a>, i32, Option<&'a str>, Option<&'a [enums::InputSavedStarGift<'a>]>, Option<&'a [enums::InputSavedStarGift<'a>]>, Option<&'a [enums::InputSavedStarGift<'a>]>), tl::Decoded<enums::StarGiftCollection<'static>>;
-    ['a] UpdateStarGiftPrice<'a>, D2 D3 D9 D1, (enums::InputSavedStarGift<'a>, enums::StarsAmount), tl::Decoded<enums::Updates<'static>>;
-    ['a] UpgradeStarGift<'a>, D2 D3 D9 D2, (tl::Word, tl::Flag, enums::InputSavedStarGift<'a>), tl::Decoded<enums::Updates<'static>>;
-    ['a] ValidateRequestedInfo<'a>, D2 D3 D9 D3, (tl::Word, tl::Flag, enums::InputInvoice<'a>, enums::PaymentRequestedInfo<'a>), tl::Decoded<enums::payments::ValidatedRequestedInfo<'static>>;
+tl::calls! { unsafe { tl::Promise::new() }; layout::Calls;
+    ['a] ApplyGiftCode<'a>, D2 D3 D2 D2, tl::Decoded<enums::Updates<'static>>;
+    ['a] AssignAppStoreTransaction<'a>, D2 D3 D2 D3, tl::Decoded<enums::Updates<'static>>;
+    ['a] AssignPlayMarketTransaction<'a>, D2 D3 D2 D4, tl::Decoded<enums::Updates<'static>>;
+    ['a] BotCancelStarsSubscription<'a>, D2 D3 D2 D5, bool;
+    ['a] CanPurchaseStore<'a>, D2 D3 D2 D6, bool;
+    ['a] ChangeStarsSubscription<'a>, D2 D3 D2 D7, bool;
+    [] CheckCanSendGift, D2 D3 D2 D8, tl::Decoded<enums::payments::CheckCanSendGiftResult<'static>>;
+    ['a] CheckGiftCode<'a>, D2 D3 D2 D9, tl::Decoded<enums::payments::CheckedGiftCode<'static>>;
+    [] ClearSavedInfo, D2 D3 D3 D0, bool;
+    ['a] ConnectStarRefBot<'a>, D2 D3 D3 D1, tl::Decoded<enums::payments::ConnectedStarRefBots<'static>>;
+    ['a] ConvertStarGift<'a>, D2 D3 D3 D2, bool;
+    ['a] CraftStarGift<'a>, D2 D3 D3 D3, tl::Decoded<enums::Updates<'static>>;
+    ['a] CreateOnrampSession<'a>, D2 D3 D3 D4, tl::Decoded<enums::OnrampSession<'static>>;
+    ['a] CreateStarGiftCollection<'a>, D2 D3 D3 D5, tl::Decoded<enums::StarGiftCollection<'static>>;
+    ['a] DeleteStarGiftCollection<'a>, D2 D3 D3 D6, bool;
+    ['a] EditConnectedStarRefBot<'a>, D2 D3 D3 D7, tl::Decoded<enums::payments::ConnectedStarRefBots<'static>>;
+    ['a] ExportInvoice<'a>, D2 D3 D3 D8, tl::Decoded<enums::payments::ExportedInvoice<'static>>;
+    ['a] FulfillStarsSubscription<'a>, D2 D3 D3 D9, bool;
+    ['a] GetBankCardData<'a>, D2 D3 D4 D0, tl::Decoded<enums::payments::BankCardData<'static>>;
+    ['a] GetConnectedStarRefBot<'a>, D2 D3 D4 D1, tl::Decoded<enums::payments::ConnectedStarRefBots<'static>>;
+    ['a] GetConnectedStarRefBots<'a>, D2 D3 D4 D2, tl::Decoded<enums::payments::ConnectedStarRefBots<'static>>;
+    ['a] GetCraftStarGifts<'a>, D2 D3 D4 D3, tl::Decoded<enums::payments::SavedStarGifts<'static>>;
+    [] GetCurrencyRates, D2 D3 D4 D4, tl::Decoded<enums::payments::CurrencyRates<'static>>;
+    ['a] GetGiveawayInfo<'a>, D2 D3 D4 D5, tl::Decoded<enums::payments::GiveawayInfo<'static>>;
+    ['a] GetOnrampAvailability<'a>, D2 D3 D4 D6, tl::Decoded<enums::OnrampAvailability<'static>>;
+    ['a] GetOnrampBaseCurrencies<'a>, D2 D3 D4 D7, tl::Decoded<&'static [&'static str]>;
+    ['a] GetOnrampLimits<'a>, D2 D3 D4 D8, tl::Decoded<enums::OnrampLimits<'static>>;
+    ['a] GetOnrampProviders<'a>, D2 D3 D4 D9, tl::Decoded<&'static [enums::OnrampProviderInfo<'static>]>;
+    ['a] GetOnrampQuote<'a>, D2 D3 D5 D0, tl::Decoded<enums::OnrampQuote<'static>>;
+    ['a] GetPaymentForm<'a>, D2 D3 D5 D1, tl::Decoded<enums::payments::PaymentForm<'static>>;
+    ['a] GetPaymentReceipt<'a>, D2 D3 D5 D2, tl::Decoded<enums::payments::PaymentReceipt<'static>>;
+    ['a] GetPremiumGiftCodeOptions<'a>, D2 D3 D5 D3, tl::Decoded<&'static [enums::PremiumGiftCodeOption<'static>]>;
+    ['a] GetResaleStarGifts<'a>, D2 D3 D5 D4, tl::Decoded<enums::payments::ResaleStarGifts<'static>>;
+    [] GetSavedInfo, D2 D3 D5 D5, tl::Decoded<enums::payments::SavedInfo<'static>>;
+    ['a] GetSavedStarGift<'a>, D2 D3 D5 D6, tl::Decoded<enums::payments::SavedStarGifts<'static>>;
+    ['a] GetSavedStarGifts<'a>, D2 D3 D5 D7, tl::Decoded<enums::payments::SavedStarGifts<'static>>;
+    [] GetStarGiftActiveAuctions, D2 D3 D5 D8, tl::Decoded<enums::payments::StarGiftActiveAuctions<'static>>;
+    [] GetStarGiftAuctionAcquiredGifts, D2 D3 D5 D9, tl::Decoded<enums::payments::StarGiftAuctionAcquiredGifts<'static>>;
+    ['a] GetStarGiftAuctionState<'a>, D2 D3 D6 D0, tl::Decoded<enums::payments::StarGiftAuctionState<'static>>;
+    ['a] GetStarGiftCollections<'a>, D2 D3 D6 D1, tl::Decoded<enums::payments::StarGiftCollections<'static>>;
+    [] GetStarGiftUpgradeAttributes, D2 D3 D6 D2, tl::Decoded<enums::payments::StarGiftUpgradeAttributes<'static>>;
+    [] GetStarGiftUpgradePreview, D2 D3 D6 D3, tl::Decoded<enums::payments::StarGiftUpgradePreview<'static>>;
+    ['a] GetStarGiftWithdrawalUrl<'a>, D2 D3 D6 D4, tl::Decoded<enums::payments::StarGiftWithdrawalUrl<'static>>;
+    [] GetStarGifts, D2 D3 D6 D5, tl::Decoded<enums::payments::StarGifts<'static>>;
+    ['a] GetStarsGiftOptions<'a>, D2 D3 D6 D6, tl::Decoded<&'static [enums::StarsGiftOption<'static>]>;
+    [] GetStarsGiveawayOptions, D2 D3 D6 D7, tl::Decoded<&'static [enums::StarsGiveawayOption<'static>]>;
+    ['a] GetStarsRevenueAdsAccountUrl<'a>, D2 D3 D6 D8, tl::Decoded<enums::payments::StarsRevenueAdsAccountUrl<'static>>;
+    ['a] GetStarsRevenueStats<'a>, D2 D3 D6 D9, tl::Decoded<enums::payments::StarsRevenueStats<'static>>;
+    ['a] GetStarsRevenueWithdrawalUrl<'a>, D2 D3 D7 D0, tl::Decoded<enums::payments::StarsRevenueWithdrawalUrl<'static>>;
+    ['a] GetStarsStatus<'a>, D2 D3 D7 D1, tl::Decoded<enums::payments::StarsStatus<'static>>;
+    ['a] GetStarsSubscriptions<'a>, D2 D3 D7 D2, tl::Decoded<enums::payments::StarsStatus<'static>>;
+    [] GetStarsTopupOptions, D2 D3 D7 D3, tl::Decoded<&'static [enums::StarsTopupOption<'static>]>;
+    ['a] GetStarsTransactions<'a>, D2 D3 D7 D4, tl::Decoded<enums::payments::StarsStatus<'static>>;
+    ['a] GetStarsTransactionsById<'a>, D2 D3 D7 D5, tl::Decoded<enums::payments::StarsStatus<'static>>;
+    ['a] GetSuggestedStarRefBots<'a>, D2 D3 D7 D6, tl::Decoded<enums::payments::SuggestedStarRefBots<'static>>;
+    ['a] GetUniqueStarGift<'a>, D2 D3 D7 D7, tl::Decoded<enums::payments::UniqueStarGift<'static>>;
+    ['a] GetUniqueStarGiftValueInfo<'a>, D2 D3 D7 D8, tl::Decoded<enums::payments::UniqueStarGiftValueInfo<'static>>;
+    ['a] LaunchPrepaidGiveaway<'a>, D2 D3 D7 D9, tl::Decoded<enums::Updates<'static>>;
+    ['a] RefundStarsCharge<'a>, D2 D3 D8 D0, tl::Decoded<enums::Updates<'static>>;
+    ['a] ReorderStarGiftCollections<'a>, D2 D3 D8 D1, bool;
+    [] ResolveStarGiftOffer, D2 D3 D8 D2, tl::Decoded<enums::Updates<'static>>;
+    ['a] SaveStarGift<'a>, D2 D3 D8 D3, bool;
+    ['a] SendPaymentForm<'a>, D2 D3 D8 D4, tl::Decoded<enums::payments::PaymentResult<'static>>;
+    ['a] SendStarGiftOffer<'a>, D2 D3 D8 D5, tl::Decoded<enums::Updates<'static>>;
+    ['a] SendStarsForm<'a>, D2 D3 D8 D6, tl::Decoded<enums::payments::PaymentResult<'static>>;
+    ['a] ToggleChatStarGiftNotifications<'a>, D2 D3 D8 D7, bool;
+    ['a] ToggleStarGiftsPinnedToTop<'a>, D2 D3 D8 D8, bool;
+    ['a] TransferStarGift<'a>, D2 D3 D8 D9, tl::Decoded<enums::Updates<'static>>;
+    ['a] UpdateStarGiftCollection<'a>, D2 D3 D9 D0, tl::Decoded<enums::StarGiftCollection<'static>>;
+    ['a] UpdateStarGiftPrice<'a>, D2 D3 D9 D1, tl::Decoded<enums::Updates<'static>>;
+    ['a] UpgradeStarGift<'a>, D2 D3 D9 D2, tl::Decoded<enums::Updates<'static>>;
+    ['a] ValidateRequestedInfo<'a>, D2 D3 D9 D3, tl::Decoded<enums::payments::ValidatedRequestedInfo<'static>>;
 }

@@ -38,9 +38,9 @@ pub struct CreateConferenceCall<'a> {
     pub video_stopped: bool,
     pub join: bool,
     pub random_id: i32,
-    pub public_key: Option<[u8; 32]>,
-    pub block: Option<&'a [u8]>,
-    pub params: Option<&'a enums::DataJson<'a>>,
+    pub public_key: tl::Option<[u8; 32]>,
+    pub block: tl::Option<&'a [u8]>,
+    pub params: tl::Option<&'a enums::DataJson<'a>>,
 }
 
 /// `phone.createGroupCall#48cdc6d8 flags:# rtmp_stream:flags.2?true peer:InputPeer random_id:int title:flags.0?string schedule_date:flags.1?int = Updates;`
@@ -49,8 +49,8 @@ pub struct CreateGroupCall<'a> {
     pub rtmp_stream: bool,
     pub peer: enums::InputPeer<'a>,
     pub random_id: i32,
-    pub title: Option<&'a str>,
-    pub schedule_date: Option<i32>,
+    pub title: tl::Option<&'a str>,
+    pub schedule_date: tl::Option<i32>,
 }
 
 /// `phone.declineConferenceCallInvite#3c479971 msg_id:int = Updates;`
@@ -106,12 +106,12 @@ pub struct DiscardGroupCall<'a> {
 pub struct EditGroupCallParticipant<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub participant: enums::InputPeer<'a>,
-    pub muted: Option<bool>,
-    pub volume: Option<i32>,
-    pub raise_hand: Option<bool>,
-    pub video_stopped: Option<bool>,
-    pub video_paused: Option<bool>,
-    pub presentation_paused: Option<bool>,
+    pub muted: tl::Option<bool>,
+    pub volume: tl::Option<i32>,
+    pub raise_hand: tl::Option<bool>,
+    pub video_stopped: tl::Option<bool>,
+    pub video_paused: tl::Option<bool>,
+    pub presentation_paused: tl::Option<bool>,
 }
 
 /// `phone.editGroupCallTitle#1ca6ac0a call:InputGroupCall title:string = Updates;`
@@ -206,9 +206,9 @@ pub struct JoinGroupCall<'a> {
     pub video_stopped: bool,
     pub call: enums::InputGroupCall<'a>,
     pub join_as: enums::InputPeer<'a>,
-    pub invite_hash: Option<&'a str>,
-    pub public_key: Option<[u8; 32]>,
-    pub block: Option<&'a [u8]>,
+    pub invite_hash: tl::Option<&'a str>,
+    pub public_key: tl::Option<[u8; 32]>,
+    pub block: tl::Option<&'a [u8]>,
     pub params: enums::DataJson<'a>,
 }
 
@@ -296,8 +296,8 @@ pub struct SendGroupCallMessage<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub random_id: i64,
     pub message: enums::TextWithEntities<'a>,
-    pub allow_paid_stars: Option<i64>,
-    pub send_as: Option<&'a enums::InputPeer<'a>>,
+    pub allow_paid_stars: tl::Option<i64>,
+    pub send_as: tl::Option<&'a enums::InputPeer<'a>>,
 }
 
 /// `phone.sendSignalingData#ff7a9383 peer:InputPhoneCall data:bytes = Bool;`
@@ -328,8 +328,8 @@ pub struct ToggleGroupCallRecord<'a> {
     pub start: bool,
     pub video: bool,
     pub call: enums::InputGroupCall<'a>,
-    pub title: Option<&'a str>,
-    pub video_portrait: Option<bool>,
+    pub title: tl::Option<&'a str>,
+    pub video_portrait: tl::Option<bool>,
 }
 
 /// `phone.toggleGroupCallSettings#974392f2 flags:# reset_invite_hash:flags.1?true call:InputGroupCall join_muted:flags.0?Bool messages_enabled:flags.2?Bool send_paid_messages_stars:flags.3?long = Updates;`
@@ -337,9 +337,9 @@ pub struct ToggleGroupCallRecord<'a> {
 pub struct ToggleGroupCallSettings<'a> {
     pub reset_invite_hash: bool,
     pub call: enums::InputGroupCall<'a>,
-    pub join_muted: Option<bool>,
-    pub messages_enabled: Option<bool>,
-    pub send_paid_messages_stars: Option<i64>,
+    pub join_muted: tl::Option<bool>,
+    pub messages_enabled: tl::Option<bool>,
+    pub send_paid_messages_stars: tl::Option<i64>,
 }
 
 /// `phone.toggleGroupCallStartSubscription#219c34e6 call:InputGroupCall subscribed:Bool = Updates;`
@@ -349,48 +349,48 @@ pub struct ToggleGroupCallStartSubscription<'a> {
     pub subscribed: bool,
 }
 
-tl::calls! { layout::Calls;
-    ['a] AcceptCall<'a>, D2 D3 D9 D4, (enums::InputPhoneCall, &'a [u8], enums::PhoneCallProtocol<'a>), tl::Decoded<enums::phone::PhoneCall<'static>>;
-    ['a] CheckGroupCall<'a>, D2 D3 D9 D5, (enums::InputGroupCall<'a>, &'a [i32]), tl::Vec<i32>;
-    ['a] ConfirmCall<'a>, D2 D3 D9 D6, (enums::InputPhoneCall, &'a [u8], i64, enums::PhoneCallProtocol<'a>), tl::Decoded<enums::phone::PhoneCall<'static>>;
-    ['a] CreateConferenceCall<'a>, D2 D3 D9 D7, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i32, Option<[u8; 32]>, Option<&'a [u8]>, tl::Maybe<'a, enums::DataJson<'a>>), tl::Decoded<enums::Updates<'static>>;
-    ['a] CreateGroupCall<'a>, D2 D3 D9 D8, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32, Option<&'a str>, Option<i32>), tl::Decoded<enums::Updates<'static>>;
-    [] DeclineConferenceCallInvite, D2 D3 D9 D9, (i32,), tl::Decoded<enums::Updates<'static>>;
-    ['a] DeleteConferenceCallParticipants<'a>, D2 D4 D0 D0, (tl::Word, tl::Flag, tl::Flag, enums::InputGroupCall<'a>, &'a [i64], &'a [u8]), tl::Decoded<enums::Updates<'static>>;
-    ['a] DeleteGroupCallMessages<'a>, D2 D4 D0 D1, (tl::Word, tl::Flag, enums::InputGroupCall<'a>, &'a [i32]), tl::Decoded<enums::Updates<'static>>;
-    ['a] DeleteGroupCallParticipantMessages<'a>, D2 D4 D0 D2, (tl::Word, tl::Flag, enums::InputGroupCall<'a>, enums::InputPeer<'a>), tl::Decoded<enums::Updates<'static>>;
-    ['a] DiscardCall<'a>, D2 D4 D0 D3, (tl::Word, tl::Flag, enums::InputPhoneCall, i32, enums::PhoneCallDiscardReason<'a>, i64), tl::Decoded<enums::Updates<'static>>;
-    ['a] DiscardGroupCall<'a>, D2 D4 D0 D4, (enums::InputGroupCall<'a>,), tl::Decoded<enums::Updates<'static>>;
-    ['a] EditGroupCallParticipant<'a>, D2 D4 D0 D5, (tl::Word, enums::InputGroupCall<'a>, enums::InputPeer<'a>, Option<bool>, Option<i32>, Option<bool>, Option<bool>, Option<bool>, Option<bool>), tl::Decoded<enums::Updates<'static>>;
-    ['a] EditGroupCallTitle<'a>, D2 D4 D0 D6, (enums::InputGroupCall<'a>, &'a str), tl::Decoded<enums::Updates<'static>>;
-    ['a] ExportGroupCallInvite<'a>, D2 D4 D0 D7, (tl::Word, tl::Flag, enums::InputGroupCall<'a>), tl::Decoded<enums::phone::ExportedGroupCallInvite<'static>>;
-    [] GetCallConfig, D2 D4 D0 D8, (), tl::Decoded<enums::DataJson<'static>>;
-    ['a] GetGroupCall<'a>, D2 D4 D0 D9, (enums::InputGroupCall<'a>, i32), tl::Decoded<enums::phone::GroupCall<'static>>;
-    ['a] GetGroupCallChainBlocks<'a>, D2 D4 D1 D0, (enums::InputGroupCall<'a>, i32, i32, i32), tl::Decoded<enums::Updates<'static>>;
-    ['a] GetGroupCallJoinAs<'a>, D2 D4 D1 D1, (enums::InputPeer<'a>,), tl::Decoded<enums::phone::JoinAsPeers<'static>>;
-    ['a] GetGroupCallStars<'a>, D2 D4 D1 D2, (enums::InputGroupCall<'a>,), tl::Decoded<enums::phone::GroupCallStars<'static>>;
-    ['a] GetGroupCallStreamChannels<'a>, D2 D4 D1 D3, (enums::InputGroupCall<'a>,), tl::Decoded<enums::phone::GroupCallStreamChannels<'static>>;
-    ['a] GetGroupCallStreamRtmpUrl<'a>, D2 D4 D1 D4, (tl::Word, tl::Flag, enums::InputPeer<'a>, bool), tl::Decoded<enums::phone::GroupCallStreamRtmpUrl<'static>>;
-    ['a] GetGroupParticipants<'a>, D2 D4 D1 D5, (enums::InputGroupCall<'a>, &'a [enums::InputPeer<'a>], &'a [i32], &'a str, i32), tl::Decoded<enums::phone::GroupParticipants<'static>>;
-    ['a] InviteConferenceCallParticipant<'a>, D2 D4 D1 D6, (tl::Word, tl::Flag, enums::InputGroupCall<'a>, enums::InputUser<'a>), tl::Decoded<enums::Updates<'static>>;
-    ['a] InviteToGroupCall<'a>, D2 D4 D1 D7, (enums::InputGroupCall<'a>, &'a [enums::InputUser<'a>]), tl::Decoded<enums::Updates<'static>>;
-    ['a] JoinGroupCall<'a>, D2 D4 D1 D8, (tl::Word, tl::Flag, tl::Flag, enums::InputGroupCall<'a>, enums::InputPeer<'a>, Option<&'a str>, Option<[u8; 32]>, Option<&'a [u8]>, enums::DataJson<'a>), tl::Decoded<enums::Updates<'static>>;
-    ['a] JoinGroupCallPresentation<'a>, D2 D4 D1 D9, (enums::InputGroupCall<'a>, enums::DataJson<'a>), tl::Decoded<enums::Updates<'static>>;
-    ['a] LeaveGroupCall<'a>, D2 D4 D2 D0, (enums::InputGroupCall<'a>, i32), tl::Decoded<enums::Updates<'static>>;
-    ['a] LeaveGroupCallPresentation<'a>, D2 D4 D2 D1, (enums::InputGroupCall<'a>,), tl::Decoded<enums::Updates<'static>>;
-    [] ReceivedCall, D2 D4 D2 D2, (enums::InputPhoneCall,), bool;
-    ['a] RequestCall<'a>, D2 D4 D2 D3, (tl::Word, tl::Flag, enums::InputUser<'a>, i32, &'a [u8], enums::PhoneCallProtocol<'a>), tl::Decoded<enums::phone::PhoneCall<'static>>;
-    ['a] SaveCallDebug<'a>, D2 D4 D2 D4, (enums::InputPhoneCall, enums::DataJson<'a>), bool;
-    ['a] SaveCallLog<'a>, D2 D4 D2 D5, (enums::InputPhoneCall, enums::InputFile<'a>), bool;
-    ['a] SaveDefaultGroupCallJoinAs<'a>, D2 D4 D2 D6, (enums::InputPeer<'a>, enums::InputPeer<'a>), bool;
-    ['a] SaveDefaultSendAs<'a>, D2 D4 D2 D7, (enums::InputGroupCall<'a>, enums::InputPeer<'a>), bool;
-    ['a] SendConferenceCallBroadcast<'a>, D2 D4 D2 D8, (enums::InputGroupCall<'a>, &'a [u8]), tl::Decoded<enums::Updates<'static>>;
-    ['a] SendGroupCallEncryptedMessage<'a>, D2 D4 D2 D9, (enums::InputGroupCall<'a>, &'a [u8]), bool;
-    ['a] SendGroupCallMessage<'a>, D2 D4 D3 D0, (tl::Word, enums::InputGroupCall<'a>, i64, enums::TextWithEntities<'a>, Option<i64>, tl::Maybe<'a, enums::InputPeer<'a>>), tl::Decoded<enums::Updates<'static>>;
-    ['a] SendSignalingData<'a>, D2 D4 D3 D1, (enums::InputPhoneCall, &'a [u8]), bool;
-    ['a] SetCallRating<'a>, D2 D4 D3 D2, (tl::Word, tl::Flag, enums::InputPhoneCall, i32, &'a str), tl::Decoded<enums::Updates<'static>>;
-    ['a] StartScheduledGroupCall<'a>, D2 D4 D3 D3, (enums::InputGroupCall<'a>,), tl::Decoded<enums::Updates<'static>>;
-    ['a] ToggleGroupCallRecord<'a>, D2 D4 D3 D4, (tl::Word, tl::Flag, tl::Flag, enums::InputGroupCall<'a>, Option<&'a str>, Option<bool>), tl::Decoded<enums::Updates<'static>>;
-    ['a] ToggleGroupCallSettings<'a>, D2 D4 D3 D5, (tl::Word, tl::Flag, enums::InputGroupCall<'a>, Option<bool>, Option<bool>, Option<i64>), tl::Decoded<enums::Updates<'static>>;
-    ['a] ToggleGroupCallStartSubscription<'a>, D2 D4 D3 D6, (enums::InputGroupCall<'a>, bool), tl::Decoded<enums::Updates<'static>>;
+tl::calls! { unsafe { tl::Promise::new() }; layout::Calls;
+    ['a] AcceptCall<'a>, D2 D3 D9 D4, tl::Decoded<enums::phone::PhoneCall<'static>>;
+    ['a] CheckGroupCall<'a>, D2 D3 D9 D5, tl::Vec<i32>;
+    ['a] ConfirmCall<'a>, D2 D3 D9 D6, tl::Decoded<enums::phone::PhoneCall<'static>>;
+    ['a] CreateConferenceCall<'a>, D2 D3 D9 D7, tl::Decoded<enums::Updates<'static>>;
+    ['a] CreateGroupCall<'a>, D2 D3 D9 D8, tl::Decoded<enums::Updates<'static>>;
+    [] DeclineConferenceCallInvite, D2 D3 D9 D9, tl::Decoded<enums::Updates<'static>>;
+    ['a] DeleteConferenceCallParticipants<'a>, D2 D4 D0 D0, tl::Decoded<enums::Updates<'static>>;
+    ['a] DeleteGroupCallMessages<'a>, D2 D4 D0 D1, tl::Decoded<enums::Updates<'static>>;
+    ['a] DeleteGroupCallParticipantMessages<'a>, D2 D4 D0 D2, tl::Decoded<enums::Updates<'static>>;
+    ['a] DiscardCall<'a>, D2 D4 D0 D3, tl::Decoded<enums::Updates<'static>>;
+    ['a] DiscardGroupCall<'a>, D2 D4 D0 D4, tl::Decoded<enums::Updates<'static>>;
+    ['a] EditGroupCallParticipant<'a>, D2 D4 D0 D5, tl::Decoded<enums::Updates<'static>>;
+    ['a] EditGroupCallTitle<'a>, D2 D4 D0 D6, tl::Decoded<enums::Updates<'static>>;
+    ['a] ExportGroupCallInvite<'a>, D2 D4 D0 D7, tl::Decoded<enums::phone::ExportedGroupCallInvite<'static>>;
+    [] GetCallConfig, D2 D4 D0 D8, tl::Decoded<enums::DataJson<'static>>;
+    ['a] GetGroupCall<'a>, D2 D4 D0 D9, tl::Decoded<enums::phone::GroupCall<'static>>;
+    ['a] GetGroupCallChainBlocks<'a>, D2 D4 D1 D0, tl::Decoded<enums::Updates<'static>>;
+    ['a] GetGroupCallJoinAs<'a>, D2 D4 D1 D1, tl::Decoded<enums::phone::JoinAsPeers<'static>>;
+    ['a] GetGroupCallStars<'a>, D2 D4 D1 D2, tl::Decoded<enums::phone::GroupCallStars<'static>>;
+    ['a] GetGroupCallStreamChannels<'a>, D2 D4 D1 D3, tl::Decoded<enums::phone::GroupCallStreamChannels<'static>>;
+    ['a] GetGroupCallStreamRtmpUrl<'a>, D2 D4 D1 D4, tl::Decoded<enums::phone::GroupCallStreamRtmpUrl<'static>>;
+    ['a] GetGroupParticipants<'a>, D2 D4 D1 D5, tl::Decoded<enums::phone::GroupParticipants<'static>>;
+    ['a] InviteConferenceCallParticipant<'a>, D2 D4 D1 D6, tl::Decoded<enums::Updates<'static>>;
+    ['a] InviteToGroupCall<'a>, D2 D4 D1 D7, tl::Decoded<enums::Updates<'static>>;
+    ['a] JoinGroupCall<'a>, D2 D4 D1 D8, tl::Decoded<enums::Updates<'static>>;
+    ['a] JoinGroupCallPresentation<'a>, D2 D4 D1 D9, tl::Decoded<enums::Updates<'static>>;
+    ['a] LeaveGroupCall<'a>, D2 D4 D2 D0, tl::Decoded<enums::Updates<'static>>;
+    ['a] LeaveGroupCallPresentation<'a>, D2 D4 D2 D1, tl::Decoded<enums::Updates<'static>>;
+    [] ReceivedCall, D2 D4 D2 D2, bool;
+    ['a] RequestCall<'a>, D2 D4 D2 D3, tl::Decoded<enums::phone::PhoneCall<'static>>;
+    ['a] SaveCallDebug<'a>, D2 D4 D2 D4, bool;
+    ['a] SaveCallLog<'a>, D2 D4 D2 D5, bool;
+    ['a] SaveDefaultGroupCallJoinAs<'a>, D2 D4 D2 D6, bool;
+    ['a] SaveDefaultSendAs<'a>, D2 D4 D2 D7, bool;
+    ['a] SendConferenceCallBroadcast<'a>, D2 D4 D2 D8, tl::Decoded<enums::Updates<'static>>;
+    ['a] SendGroupCallEncryptedMessage<'a>, D2 D4 D2 D9, bool;
+    ['a] SendGroupCallMessage<'a>, D2 D4 D3 D0, tl::Decoded<enums::Updates<'static>>;
+    ['a] SendSignalingData<'a>, D2 D4 D3 D1, bool;
+    ['a] SetCallRating<'a>, D2 D4 D3 D2, tl::Decoded<enums::Updates<'static>>;
+    ['a] StartScheduledGroupCall<'a>, D2 D4 D3 D3, tl::Decoded<enums::Updates<'static>>;
+    ['a] ToggleGroupCallRecord<'a>, D2 D4 D3 D4, tl::Decoded<enums::Updates<'static>>;
+    ['a] ToggleGroupCallSettings<'a>, D2 D4 D3 D5, tl::Decoded<enums::Updates<'static>>;
+    ['a] ToggleGroupCallStartSubscription<'a>, D2 D4 D3 D6, tl::Decoded<enums::Updates<'static>>;
 }

@@ -26,7 +26,7 @@ pub struct GetUserPhotos<'a> {
 #[repr(C)]
 pub struct UpdateProfilePhoto<'a> {
     pub fallback: bool,
-    pub bot: Option<&'a enums::InputUser<'a>>,
+    pub bot: tl::Option<&'a enums::InputUser<'a>>,
     pub id: enums::InputPhoto<'a>,
 }
 
@@ -36,27 +36,27 @@ pub struct UploadContactProfilePhoto<'a> {
     pub suggest: bool,
     pub save: bool,
     pub user_id: enums::InputUser<'a>,
-    pub file: Option<&'a enums::InputFile<'a>>,
-    pub video: Option<&'a enums::InputFile<'a>>,
-    pub video_start_ts: Option<f64>,
-    pub video_emoji_markup: Option<&'a enums::VideoSize<'a>>,
+    pub file: tl::Option<&'a enums::InputFile<'a>>,
+    pub video: tl::Option<&'a enums::InputFile<'a>>,
+    pub video_start_ts: tl::Option<f64>,
+    pub video_emoji_markup: tl::Option<&'a enums::VideoSize<'a>>,
 }
 
 /// `photos.uploadProfilePhoto#0388a3b5 flags:# fallback:flags.3?true bot:flags.5?InputUser file:flags.0?InputFile video:flags.1?InputFile video_start_ts:flags.2?double video_emoji_markup:flags.4?VideoSize = photos.Photo;`
 #[repr(C)]
 pub struct UploadProfilePhoto<'a> {
     pub fallback: bool,
-    pub bot: Option<&'a enums::InputUser<'a>>,
-    pub file: Option<&'a enums::InputFile<'a>>,
-    pub video: Option<&'a enums::InputFile<'a>>,
-    pub video_start_ts: Option<f64>,
-    pub video_emoji_markup: Option<&'a enums::VideoSize<'a>>,
+    pub bot: tl::Option<&'a enums::InputUser<'a>>,
+    pub file: tl::Option<&'a enums::InputFile<'a>>,
+    pub video: tl::Option<&'a enums::InputFile<'a>>,
+    pub video_start_ts: tl::Option<f64>,
+    pub video_emoji_markup: tl::Option<&'a enums::VideoSize<'a>>,
 }
 
-tl::calls! { layout::Calls;
-    ['a] DeletePhotos<'a>, D2 D4 D3 D7, (&'a [enums::InputPhoto<'a>],), tl::Vec<i64>;
-    ['a] GetUserPhotos<'a>, D2 D4 D3 D8, (enums::InputUser<'a>, i32, i64, i32), tl::Decoded<enums::photos::Photos<'static>>;
-    ['a] UpdateProfilePhoto<'a>, D2 D4 D3 D9, (tl::Word, tl::Flag, tl::Maybe<'a, enums::InputUser<'a>>, enums::InputPhoto<'a>), tl::Decoded<enums::photos::Photo<'static>>;
-    ['a] UploadContactProfilePhoto<'a>, D2 D4 D4 D0, (tl::Word, tl::Flag, tl::Flag, enums::InputUser<'a>, tl::Maybe<'a, enums::InputFile<'a>>, tl::Maybe<'a, enums::InputFile<'a>>, Option<f64>, tl::Maybe<'a, enums::VideoSize<'a>>), tl::Decoded<enums::photos::Photo<'static>>;
-    ['a] UploadProfilePhoto<'a>, D2 D4 D4 D1, (tl::Word, tl::Flag, tl::Maybe<'a, enums::InputUser<'a>>, tl::Maybe<'a, enums::InputFile<'a>>, tl::Maybe<'a, enums::InputFile<'a>>, Option<f64>, tl::Maybe<'a, enums::VideoSize<'a>>), tl::Decoded<enums::photos::Photo<'static>>;
+tl::calls! { unsafe { tl::Promise::new() }; layout::Calls;
+    ['a] DeletePhotos<'a>, D2 D4 D3 D7, tl::Vec<i64>;
+    ['a] GetUserPhotos<'a>, D2 D4 D3 D8, tl::Decoded<enums::photos::Photos<'static>>;
+    ['a] UpdateProfilePhoto<'a>, D2 D4 D3 D9, tl::Decoded<enums::photos::Photo<'static>>;
+    ['a] UploadContactProfilePhoto<'a>, D2 D4 D4 D0, tl::Decoded<enums::photos::Photo<'static>>;
+    ['a] UploadProfilePhoto<'a>, D2 D4 D4 D1, tl::Decoded<enums::photos::Photo<'static>>;
 }

@@ -10,7 +10,7 @@ use super::super::{enums, layout};
 /// `premium.applyBoost#6b7da746 flags:# slots:flags.0?Vector<int> peer:InputPeer = premium.MyBoosts;`
 #[repr(C)]
 pub struct ApplyBoost<'a> {
-    pub slots: Option<&'a [i32]>,
+    pub slots: tl::Option<&'a [i32]>,
     pub peer: enums::InputPeer<'a>,
 }
 
@@ -40,10 +40,10 @@ pub struct GetUserBoosts<'a> {
     pub user_id: enums::InputUser<'a>,
 }
 
-tl::calls! { layout::Calls;
-    ['a] ApplyBoost<'a>, D2 D4 D4 D2, (tl::Word, Option<&'a [i32]>, enums::InputPeer<'a>), tl::Decoded<enums::premium::MyBoosts<'static>>;
-    ['a] GetBoostsList<'a>, D2 D4 D4 D3, (tl::Word, tl::Flag, enums::InputPeer<'a>, &'a str, i32), tl::Decoded<enums::premium::BoostsList<'static>>;
-    ['a] GetBoostsStatus<'a>, D2 D4 D4 D4, (enums::InputPeer<'a>,), tl::Decoded<enums::premium::BoostsStatus<'static>>;
-    [] GetMyBoosts, D2 D4 D4 D5, (), tl::Decoded<enums::premium::MyBoosts<'static>>;
-    ['a] GetUserBoosts<'a>, D2 D4 D4 D6, (enums::InputPeer<'a>, enums::InputUser<'a>), tl::Decoded<enums::premium::BoostsList<'static>>;
+tl::calls! { unsafe { tl::Promise::new() }; layout::Calls;
+    ['a] ApplyBoost<'a>, D2 D4 D4 D2, tl::Decoded<enums::premium::MyBoosts<'static>>;
+    ['a] GetBoostsList<'a>, D2 D4 D4 D3, tl::Decoded<enums::premium::BoostsList<'static>>;
+    ['a] GetBoostsStatus<'a>, D2 D4 D4 D4, tl::Decoded<enums::premium::BoostsStatus<'static>>;
+    [] GetMyBoosts, D2 D4 D4 D5, tl::Decoded<enums::premium::MyBoosts<'static>>;
+    ['a] GetUserBoosts<'a>, D2 D4 D4 D6, tl::Decoded<enums::premium::BoostsList<'static>>;
 }

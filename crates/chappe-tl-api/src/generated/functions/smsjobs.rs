@@ -11,7 +11,7 @@ use super::super::{enums, layout};
 #[repr(C)]
 pub struct FinishJob<'a> {
     pub job_id: &'a str,
-    pub error: Option<&'a str>,
+    pub error: tl::Option<&'a str>,
 }
 
 /// `smsjobs.getSmsJob#778d902f job_id:string = SmsJob;`
@@ -42,12 +42,12 @@ pub struct UpdateSettings {
     pub allow_international: bool,
 }
 
-tl::calls! { layout::Calls;
-    ['a] FinishJob<'a>, D2 D4 D4 D7, (tl::Word, &'a str, Option<&'a str>), bool;
-    ['a] GetSmsJob<'a>, D2 D4 D4 D8, (&'a str,), tl::Decoded<enums::SmsJob<'static>>;
-    [] GetStatus, D2 D4 D4 D9, (), tl::Decoded<enums::smsjobs::Status<'static>>;
-    [] IsEligibleToJoin, D2 D4 D5 D0, (), tl::Decoded<enums::smsjobs::EligibilityToJoin<'static>>;
-    [] Join, D2 D4 D5 D1, (), bool;
-    [] Leave, D2 D4 D5 D2, (), bool;
-    [] UpdateSettings, D2 D4 D5 D3, (tl::Word, tl::Flag), bool;
+tl::calls! { unsafe { tl::Promise::new() }; layout::Calls;
+    ['a] FinishJob<'a>, D2 D4 D4 D7, bool;
+    ['a] GetSmsJob<'a>, D2 D4 D4 D8, tl::Decoded<enums::SmsJob<'static>>;
+    [] GetStatus, D2 D4 D4 D9, tl::Decoded<enums::smsjobs::Status<'static>>;
+    [] IsEligibleToJoin, D2 D4 D5 D0, tl::Decoded<enums::smsjobs::EligibilityToJoin<'static>>;
+    [] Join, D2 D4 D5 D1, bool;
+    [] Leave, D2 D4 D5 D2, bool;
+    [] UpdateSettings, D2 D4 D5 D3, bool;
 }

@@ -67,16 +67,16 @@ pub struct GetStoryStats<'a> {
 #[repr(C)]
 pub struct LoadAsyncGraph<'a> {
     pub token: &'a str,
-    pub x: Option<i64>,
+    pub x: tl::Option<i64>,
 }
 
-tl::calls! { layout::Calls;
-    ['a] GetBroadcastStats<'a>, D2 D4 D5 D4, (tl::Word, tl::Flag, enums::InputChannel<'a>), tl::Decoded<enums::stats::BroadcastStats<'static>>;
-    ['a] GetMegagroupStats<'a>, D2 D4 D5 D5, (tl::Word, tl::Flag, enums::InputChannel<'a>), tl::Decoded<enums::stats::MegagroupStats<'static>>;
-    ['a] GetMessagePublicForwards<'a>, D2 D4 D5 D6, (enums::InputChannel<'a>, i32, &'a str, i32), tl::Decoded<enums::stats::PublicForwards<'static>>;
-    ['a] GetMessageStats<'a>, D2 D4 D5 D7, (tl::Word, tl::Flag, enums::InputChannel<'a>, i32), tl::Decoded<enums::stats::MessageStats<'static>>;
-    ['a] GetPollStats<'a>, D2 D4 D5 D8, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32), tl::Decoded<enums::stats::PollStats<'static>>;
-    ['a] GetStoryPublicForwards<'a>, D2 D4 D5 D9, (enums::InputPeer<'a>, i32, &'a str, i32), tl::Decoded<enums::stats::PublicForwards<'static>>;
-    ['a] GetStoryStats<'a>, D2 D4 D6 D0, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32), tl::Decoded<enums::stats::StoryStats<'static>>;
-    ['a] LoadAsyncGraph<'a>, D2 D4 D6 D1, (tl::Word, &'a str, Option<i64>), tl::Decoded<enums::StatsGraph<'static>>;
+tl::calls! { unsafe { tl::Promise::new() }; layout::Calls;
+    ['a] GetBroadcastStats<'a>, D2 D4 D5 D4, tl::Decoded<enums::stats::BroadcastStats<'static>>;
+    ['a] GetMegagroupStats<'a>, D2 D4 D5 D5, tl::Decoded<enums::stats::MegagroupStats<'static>>;
+    ['a] GetMessagePublicForwards<'a>, D2 D4 D5 D6, tl::Decoded<enums::stats::PublicForwards<'static>>;
+    ['a] GetMessageStats<'a>, D2 D4 D5 D7, tl::Decoded<enums::stats::MessageStats<'static>>;
+    ['a] GetPollStats<'a>, D2 D4 D5 D8, tl::Decoded<enums::stats::PollStats<'static>>;
+    ['a] GetStoryPublicForwards<'a>, D2 D4 D5 D9, tl::Decoded<enums::stats::PublicForwards<'static>>;
+    ['a] GetStoryStats<'a>, D2 D4 D6 D0, tl::Decoded<enums::stats::StoryStats<'static>>;
+    ['a] LoadAsyncGraph<'a>, D2 D4 D6 D1, tl::Decoded<enums::StatsGraph<'static>>;
 }

@@ -18,9 +18,9 @@ pub struct AddStickerToSet<'a> {
 #[repr(C)]
 pub struct ChangeSticker<'a> {
     pub sticker: enums::InputDocument<'a>,
-    pub emoji: Option<&'a str>,
-    pub mask_coords: Option<&'a enums::MaskCoords>,
-    pub keywords: Option<&'a str>,
+    pub emoji: tl::Option<&'a str>,
+    pub mask_coords: tl::Option<&'a enums::MaskCoords>,
+    pub keywords: tl::Option<&'a str>,
 }
 
 /// `stickers.changeStickerPosition#ffb6d4ca sticker:InputDocument position:int = messages.StickerSet;`
@@ -45,9 +45,9 @@ pub struct CreateStickerSet<'a> {
     pub user_id: enums::InputUser<'a>,
     pub title: &'a str,
     pub short_name: &'a str,
-    pub thumb: Option<&'a enums::InputDocument<'a>>,
+    pub thumb: tl::Option<&'a enums::InputDocument<'a>>,
     pub stickers: &'a [enums::InputStickerSetItem<'a>],
-    pub software: Option<&'a str>,
+    pub software: tl::Option<&'a str>,
 }
 
 /// `stickers.deleteStickerSet#87704394 stickerset:InputStickerSet = Bool;`
@@ -80,8 +80,8 @@ pub struct ReplaceSticker<'a> {
 #[repr(C)]
 pub struct SetStickerSetThumb<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
-    pub thumb: Option<&'a enums::InputDocument<'a>>,
-    pub thumb_document_id: Option<i64>,
+    pub thumb: tl::Option<&'a enums::InputDocument<'a>>,
+    pub thumb_document_id: tl::Option<i64>,
 }
 
 /// `stickers.suggestShortName#4dafc503 title:string = stickers.SuggestedShortName;`
@@ -90,16 +90,16 @@ pub struct SuggestShortName<'a> {
     pub title: &'a str,
 }
 
-tl::calls! { layout::Calls;
-    ['a] AddStickerToSet<'a>, D2 D4 D6 D2, (enums::InputStickerSet<'a>, enums::InputStickerSetItem<'a>), tl::Decoded<enums::messages::StickerSet<'static>>;
-    ['a] ChangeSticker<'a>, D2 D4 D6 D3, (tl::Word, enums::InputDocument<'a>, Option<&'a str>, tl::Maybe<'a, enums::MaskCoords>, Option<&'a str>), tl::Decoded<enums::messages::StickerSet<'static>>;
-    ['a] ChangeStickerPosition<'a>, D2 D4 D6 D4, (enums::InputDocument<'a>, i32), tl::Decoded<enums::messages::StickerSet<'static>>;
-    ['a] CheckShortName<'a>, D2 D4 D6 D5, (&'a str,), bool;
-    ['a] CreateStickerSet<'a>, D2 D4 D6 D6, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputUser<'a>, &'a str, &'a str, tl::Maybe<'a, enums::InputDocument<'a>>, &'a [enums::InputStickerSetItem<'a>], Option<&'a str>), tl::Decoded<enums::messages::StickerSet<'static>>;
-    ['a] DeleteStickerSet<'a>, D2 D4 D6 D7, (enums::InputStickerSet<'a>,), bool;
-    ['a] RemoveStickerFromSet<'a>, D2 D4 D6 D8, (enums::InputDocument<'a>,), tl::Decoded<enums::messages::StickerSet<'static>>;
-    ['a] RenameStickerSet<'a>, D2 D4 D6 D9, (enums::InputStickerSet<'a>, &'a str), tl::Decoded<enums::messages::StickerSet<'static>>;
-    ['a] ReplaceSticker<'a>, D2 D4 D7 D0, (enums::InputDocument<'a>, enums::InputStickerSetItem<'a>), tl::Decoded<enums::messages::StickerSet<'static>>;
-    ['a] SetStickerSetThumb<'a>, D2 D4 D7 D1, (tl::Word, enums::InputStickerSet<'a>, tl::Maybe<'a, enums::InputDocument<'a>>, Option<i64>), tl::Decoded<enums::messages::StickerSet<'static>>;
-    ['a] SuggestShortName<'a>, D2 D4 D7 D2, (&'a str,), tl::Decoded<enums::stickers::SuggestedShortName<'static>>;
+tl::calls! { unsafe { tl::Promise::new() }; layout::Calls;
+    ['a] AddStickerToSet<'a>, D2 D4 D6 D2, tl::Decoded<enums::messages::StickerSet<'static>>;
+    ['a] ChangeSticker<'a>, D2 D4 D6 D3, tl::Decoded<enums::messages::StickerSet<'static>>;
+    ['a] ChangeStickerPosition<'a>, D2 D4 D6 D4, tl::Decoded<enums::messages::StickerSet<'static>>;
+    ['a] CheckShortName<'a>, D2 D4 D6 D5, bool;
+    ['a] CreateStickerSet<'a>, D2 D4 D6 D6, tl::Decoded<enums::messages::StickerSet<'static>>;
+    ['a] DeleteStickerSet<'a>, D2 D4 D6 D7, bool;
+    ['a] RemoveStickerFromSet<'a>, D2 D4 D6 D8, tl::Decoded<enums::messages::StickerSet<'static>>;
+    ['a] RenameStickerSet<'a>, D2 D4 D6 D9, tl::Decoded<enums::messages::StickerSet<'static>>;
+    ['a] ReplaceSticker<'a>, D2 D4 D7 D0, tl::Decoded<enums::messages::StickerSet<'static>>;
+    ['a] SetStickerSetThumb<'a>, D2 D4 D7 D1, tl::Decoded<enums::messages::StickerSet<'static>>;
+    ['a] SuggestShortName<'a>, D2 D4 D7 D2, tl::Decoded<enums::stickers::SuggestedShortName<'static>>;
 }

@@ -47,12 +47,12 @@ pub struct DeleteStories<'a> {
 pub struct EditStory<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
-    pub media: Option<&'a enums::InputMedia<'a>>,
-    pub media_areas: Option<&'a [enums::MediaArea<'a>]>,
-    pub caption: Option<&'a str>,
-    pub entities: Option<&'a [enums::MessageEntity<'a>]>,
-    pub privacy_rules: Option<&'a [enums::InputPrivacyRule<'a>]>,
-    pub music: Option<&'a enums::InputDocument<'a>>,
+    pub media: tl::Option<&'a enums::InputMedia<'a>>,
+    pub media_areas: tl::Option<&'a [enums::MediaArea<'a>]>,
+    pub caption: tl::Option<&'a str>,
+    pub entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
+    pub privacy_rules: tl::Option<&'a [enums::InputPrivacyRule<'a>]>,
+    pub music: tl::Option<&'a enums::InputDocument<'a>>,
 }
 
 /// `stories.exportStoryLink#7b8def20 peer:InputPeer id:int = ExportedStoryLink;`
@@ -87,7 +87,7 @@ pub struct GetAllReadPeerStories {}
 pub struct GetAllStories<'a> {
     pub next: bool,
     pub hidden: bool,
-    pub state: Option<&'a str>,
+    pub state: tl::Option<&'a str>,
 }
 
 /// `stories.getChatsToSend#a56a8b60 = messages.Chats;`
@@ -142,8 +142,8 @@ pub struct GetStoryReactionsList<'a> {
     pub forwards_first: bool,
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
-    pub reaction: Option<&'a enums::Reaction<'a>>,
-    pub offset: Option<&'a str>,
+    pub reaction: tl::Option<&'a enums::Reaction<'a>>,
+    pub offset: tl::Option<&'a str>,
     pub limit: i32,
 }
 
@@ -154,7 +154,7 @@ pub struct GetStoryViewsList<'a> {
     pub reactions_first: bool,
     pub forwards_first: bool,
     pub peer: enums::InputPeer<'a>,
-    pub q: Option<&'a str>,
+    pub q: tl::Option<&'a str>,
     pub id: i32,
     pub offset: &'a str,
     pub limit: i32,
@@ -193,9 +193,9 @@ pub struct Report<'a> {
 /// `stories.searchPosts#d1810907 flags:# hashtag:flags.0?string area:flags.1?MediaArea peer:flags.2?InputPeer offset:string limit:int = stories.FoundStories;`
 #[repr(C)]
 pub struct SearchPosts<'a> {
-    pub hashtag: Option<&'a str>,
-    pub area: Option<&'a enums::MediaArea<'a>>,
-    pub peer: Option<&'a enums::InputPeer<'a>>,
+    pub hashtag: tl::Option<&'a str>,
+    pub area: tl::Option<&'a enums::MediaArea<'a>>,
+    pub peer: tl::Option<&'a enums::InputPeer<'a>>,
     pub offset: &'a str,
     pub limit: i32,
 }
@@ -217,16 +217,16 @@ pub struct SendStory<'a> {
     pub fwd_modified: bool,
     pub peer: enums::InputPeer<'a>,
     pub media: enums::InputMedia<'a>,
-    pub media_areas: Option<&'a [enums::MediaArea<'a>]>,
-    pub caption: Option<&'a str>,
-    pub entities: Option<&'a [enums::MessageEntity<'a>]>,
+    pub media_areas: tl::Option<&'a [enums::MediaArea<'a>]>,
+    pub caption: tl::Option<&'a str>,
+    pub entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
     pub privacy_rules: &'a [enums::InputPrivacyRule<'a>],
     pub random_id: i64,
-    pub period: Option<i32>,
-    pub fwd_from_id: Option<&'a enums::InputPeer<'a>>,
-    pub fwd_from_story: Option<i32>,
-    pub albums: Option<&'a [i32]>,
-    pub music: Option<&'a enums::InputDocument<'a>>,
+    pub period: tl::Option<i32>,
+    pub fwd_from_id: tl::Option<&'a enums::InputPeer<'a>>,
+    pub fwd_from_story: tl::Option<i32>,
+    pub albums: tl::Option<&'a [i32]>,
+    pub music: tl::Option<&'a enums::InputDocument<'a>>,
 }
 
 /// `stories.startLive#d069ccde flags:# pinned:flags.2?true noforwards:flags.4?true rtmp_stream:flags.5?true peer:InputPeer caption:flags.0?string entities:flags.1?Vector<MessageEntity> privacy_rules:Vector<InputPrivacyRule> random_id:long messages_enabled:flags.6?Bool send_paid_messages_stars:flags.7?long = Updates;`
@@ -236,12 +236,12 @@ pub struct StartLive<'a> {
     pub noforwards: bool,
     pub rtmp_stream: bool,
     pub peer: enums::InputPeer<'a>,
-    pub caption: Option<&'a str>,
-    pub entities: Option<&'a [enums::MessageEntity<'a>]>,
+    pub caption: tl::Option<&'a str>,
+    pub entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
     pub privacy_rules: &'a [enums::InputPrivacyRule<'a>],
     pub random_id: i64,
-    pub messages_enabled: Option<bool>,
-    pub send_paid_messages_stars: Option<i64>,
+    pub messages_enabled: tl::Option<bool>,
+    pub send_paid_messages_stars: tl::Option<i64>,
 }
 
 /// `stories.toggleAllStoriesHidden#7c2557c4 hidden:Bool = Bool;`
@@ -277,44 +277,44 @@ pub struct TogglePinnedToTop<'a> {
 pub struct UpdateAlbum<'a> {
     pub peer: enums::InputPeer<'a>,
     pub album_id: i32,
-    pub title: Option<&'a str>,
-    pub delete_stories: Option<&'a [i32]>,
-    pub add_stories: Option<&'a [i32]>,
-    pub order: Option<&'a [i32]>,
+    pub title: tl::Option<&'a str>,
+    pub delete_stories: tl::Option<&'a [i32]>,
+    pub add_stories: tl::Option<&'a [i32]>,
+    pub order: tl::Option<&'a [i32]>,
 }
 
-tl::calls! { layout::Calls;
-    [] ActivateStealthMode, D2 D4 D7 D3, (tl::Word, tl::Flag, tl::Flag), tl::Decoded<enums::Updates<'static>>;
-    ['a] CanSendStory<'a>, D2 D4 D7 D4, (enums::InputPeer<'a>,), tl::Decoded<enums::stories::CanSendStoryCount>;
-    ['a] CreateAlbum<'a>, D2 D4 D7 D5, (enums::InputPeer<'a>, &'a str, &'a [i32]), tl::Decoded<enums::StoryAlbum<'static>>;
-    ['a] DeleteAlbum<'a>, D2 D4 D7 D6, (enums::InputPeer<'a>, i32), bool;
-    ['a] DeleteStories<'a>, D2 D4 D7 D7, (enums::InputPeer<'a>, &'a [i32]), tl::Vec<i32>;
-    ['a] EditStory<'a>, D2 D4 D7 D8, (tl::Word, enums::InputPeer<'a>, i32, tl::Maybe<'a, enums::InputMedia<'a>>, Option<&'a [enums::MediaArea<'a>]>, Option<&'a str>, Option<&'a [enums::MessageEntity<'a>]>, Option<&'a [enums::InputPrivacyRule<'a>]>, tl::Maybe<'a, enums::InputDocument<'a>>), tl::Decoded<enums::Updates<'static>>;
-    ['a] ExportStoryLink<'a>, D2 D4 D7 D9, (enums::InputPeer<'a>, i32), tl::Decoded<enums::ExportedStoryLink<'static>>;
-    ['a] GetAlbumStories<'a>, D2 D4 D8 D0, (enums::InputPeer<'a>, i32, i32, i32), tl::Decoded<enums::stories::Stories<'static>>;
-    ['a] GetAlbums<'a>, D2 D4 D8 D1, (enums::InputPeer<'a>, i64), tl::Decoded<enums::stories::Albums<'static>>;
-    [] GetAllReadPeerStories, D2 D4 D8 D2, (), tl::Decoded<enums::Updates<'static>>;
-    ['a] GetAllStories<'a>, D2 D4 D8 D3, (tl::Word, tl::Flag, tl::Flag, Option<&'a str>), tl::Decoded<enums::stories::AllStories<'static>>;
-    [] GetChatsToSend, D2 D4 D8 D4, (), tl::Decoded<enums::messages::Chats<'static>>;
-    ['a] GetPeerMaxIds<'a>, D2 D4 D8 D5, (&'a [enums::InputPeer<'a>],), tl::Decoded<&'static [enums::RecentStory]>;
-    ['a] GetPeerStories<'a>, D2 D4 D8 D6, (enums::InputPeer<'a>,), tl::Decoded<enums::stories::PeerStories<'static>>;
-    ['a] GetPinnedStories<'a>, D2 D4 D8 D7, (enums::InputPeer<'a>, i32, i32), tl::Decoded<enums::stories::Stories<'static>>;
-    ['a] GetStoriesArchive<'a>, D2 D4 D8 D8, (enums::InputPeer<'a>, i32, i32), tl::Decoded<enums::stories::Stories<'static>>;
-    ['a] GetStoriesById<'a>, D2 D4 D8 D9, (enums::InputPeer<'a>, &'a [i32]), tl::Decoded<enums::stories::Stories<'static>>;
-    ['a] GetStoriesViews<'a>, D2 D4 D9 D0, (enums::InputPeer<'a>, &'a [i32]), tl::Decoded<enums::stories::StoryViews<'static>>;
-    ['a] GetStoryReactionsList<'a>, D2 D4 D9 D1, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32, tl::Maybe<'a, enums::Reaction<'a>>, Option<&'a str>, i32), tl::Decoded<enums::stories::StoryReactionsList<'static>>;
-    ['a] GetStoryViewsList<'a>, D2 D4 D9 D2, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, Option<&'a str>, i32, &'a str, i32), tl::Decoded<enums::stories::StoryViewsList<'static>>;
-    ['a] IncrementStoryViews<'a>, D2 D4 D9 D3, (enums::InputPeer<'a>, &'a [i32]), bool;
-    ['a] ReadStories<'a>, D2 D4 D9 D4, (enums::InputPeer<'a>, i32), tl::Vec<i32>;
-    ['a] ReorderAlbums<'a>, D2 D4 D9 D5, (enums::InputPeer<'a>, &'a [i32]), bool;
-    ['a] Report<'a>, D2 D4 D9 D6, (enums::InputPeer<'a>, &'a [i32], &'a [u8], &'a str), tl::Decoded<enums::ReportResult<'static>>;
-    ['a] SearchPosts<'a>, D2 D4 D9 D7, (tl::Word, Option<&'a str>, tl::Maybe<'a, enums::MediaArea<'a>>, tl::Maybe<'a, enums::InputPeer<'a>>, &'a str, i32), tl::Decoded<enums::stories::FoundStories<'static>>;
-    ['a] SendReaction<'a>, D2 D4 D9 D8, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32, enums::Reaction<'a>), tl::Decoded<enums::Updates<'static>>;
-    ['a] SendStory<'a>, D2 D4 D9 D9, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, enums::InputMedia<'a>, Option<&'a [enums::MediaArea<'a>]>, Option<&'a str>, Option<&'a [enums::MessageEntity<'a>]>, &'a [enums::InputPrivacyRule<'a>], i64, Option<i32>), (tl::Maybe<'a, enums::InputPeer<'a>>, Option<i32>, Option<&'a [i32]>, tl::Maybe<'a, enums::InputDocument<'a>>)>, tl::Decoded<enums::Updates<'static>>;
-    ['a] StartLive<'a>, D2 D5 D0 D0, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, Option<&'a str>, Option<&'a [enums::MessageEntity<'a>]>, &'a [enums::InputPrivacyRule<'a>], i64, Option<bool>, Option<i64>), tl::Decoded<enums::Updates<'static>>;
-    [] ToggleAllStoriesHidden, D2 D5 D0 D1, (bool,), bool;
-    ['a] TogglePeerStoriesHidden<'a>, D2 D5 D0 D2, (enums::InputPeer<'a>, bool), bool;
-    ['a] TogglePinned<'a>, D2 D5 D0 D3, (enums::InputPeer<'a>, &'a [i32], bool), tl::Vec<i32>;
-    ['a] TogglePinnedToTop<'a>, D2 D5 D0 D4, (enums::InputPeer<'a>, &'a [i32]), bool;
-    ['a] UpdateAlbum<'a>, D2 D5 D0 D5, (tl::Word, enums::InputPeer<'a>, i32, Option<&'a str>, Option<&'a [i32]>, Option<&'a [i32]>, Option<&'a [i32]>), tl::Decoded<enums::StoryAlbum<'static>>;
+tl::calls! { unsafe { tl::Promise::new() }; layout::Calls;
+    [] ActivateStealthMode, D2 D4 D7 D3, tl::Decoded<enums::Updates<'static>>;
+    ['a] CanSendStory<'a>, D2 D4 D7 D4, tl::Decoded<enums::stories::CanSendStoryCount>;
+    ['a] CreateAlbum<'a>, D2 D4 D7 D5, tl::Decoded<enums::StoryAlbum<'static>>;
+    ['a] DeleteAlbum<'a>, D2 D4 D7 D6, bool;
+    ['a] DeleteStories<'a>, D2 D4 D7 D7, tl::Vec<i32>;
+    ['a] EditStory<'a>, D2 D4 D7 D8, tl::Decoded<enums::Updates<'static>>;
+    ['a] ExportStoryLink<'a>, D2 D4 D7 D9, tl::Decoded<enums::ExportedStoryLink<'static>>;
+    ['a] GetAlbumStories<'a>, D2 D4 D8 D0, tl::Decoded<enums::stories::Stories<'static>>;
+    ['a] GetAlbums<'a>, D2 D4 D8 D1, tl::Decoded<enums::stories::Albums<'static>>;
+    [] GetAllReadPeerStories, D2 D4 D8 D2, tl::Decoded<enums::Updates<'static>>;
+    ['a] GetAllStories<'a>, D2 D4 D8 D3, tl::Decoded<enums::stories::AllStories<'static>>;
+    [] GetChatsToSend, D2 D4 D8 D4, tl::Decoded<enums::messages::Chats<'static>>;
+    ['a] GetPeerMaxIds<'a>, D2 D4 D8 D5, tl::Decoded<&'static [enums::RecentStory]>;
+    ['a] GetPeerStories<'a>, D2 D4 D8 D6, tl::Decoded<enums::stories::PeerStories<'static>>;
+    ['a] GetPinnedStories<'a>, D2 D4 D8 D7, tl::Decoded<enums::stories::Stories<'static>>;
+    ['a] GetStoriesArchive<'a>, D2 D4 D8 D8, tl::Decoded<enums::stories::Stories<'static>>;
+    ['a] GetStoriesById<'a>, D2 D4 D8 D9, tl::Decoded<enums::stories::Stories<'static>>;
+    ['a] GetStoriesViews<'a>, D2 D4 D9 D0, tl::Decoded<enums::stories::StoryViews<'static>>;
+    ['a] GetStoryReactionsList<'a>, D2 D4 D9 D1, tl::Decoded<enums::stories::StoryReactionsList<'static>>;
+    ['a] GetStoryViewsList<'a>, D2 D4 D9 D2, tl::Decoded<enums::stories::StoryViewsList<'static>>;
+    ['a] IncrementStoryViews<'a>, D2 D4 D9 D3, bool;
+    ['a] ReadStories<'a>, D2 D4 D9 D4, tl::Vec<i32>;
+    ['a] ReorderAlbums<'a>, D2 D4 D9 D5, bool;
+    ['a] Report<'a>, D2 D4 D9 D6, tl::Decoded<enums::ReportResult<'static>>;
+    ['a] SearchPosts<'a>, D2 D4 D9 D7, tl::Decoded<enums::stories::FoundStories<'static>>;
+    ['a] SendReaction<'a>, D2 D4 D9 D8, tl::Decoded<enums::Updates<'static>>;
+    ['a] SendStory<'a>, D2 D4 D9 D9, tl::Decoded<enums::Updates<'static>>;
+    ['a] StartLive<'a>, D2 D5 D0 D0, tl::Decoded<enums::Updates<'static>>;
+    [] ToggleAllStoriesHidden, D2 D5 D0 D1, bool;
+    ['a] TogglePeerStoriesHidden<'a>, D2 D5 D0 D2, bool;
+    ['a] TogglePinned<'a>, D2 D5 D0 D3, tl::Vec<i32>;
+    ['a] TogglePinnedToTop<'a>, D2 D5 D0 D4, bool;
+    ['a] UpdateAlbum<'a>, D2 D5 D0 D5, tl::Decoded<enums::StoryAlbum<'static>>;
 }

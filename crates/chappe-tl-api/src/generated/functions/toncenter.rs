@@ -16,11 +16,11 @@ pub struct GetStreamingUrl {}
 pub struct PerformApiRequest<'a> {
     pub post: bool,
     pub endpoint: &'a str,
-    pub query: Option<&'a str>,
-    pub payload: Option<&'a str>,
+    pub query: tl::Option<&'a str>,
+    pub payload: tl::Option<&'a str>,
 }
 
-tl::calls! { layout::Calls;
-    [] GetStreamingUrl, D2 D5 D0 D6, (), tl::Decoded<enums::toncenter::StreamingUrl<'static>>;
-    ['a] PerformApiRequest<'a>, D2 D5 D0 D7, (tl::Word, tl::Flag, &'a str, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::toncenter::ApiResponse<'static>>;
+tl::calls! { unsafe { tl::Promise::new() }; layout::Calls;
+    [] GetStreamingUrl, D2 D5 D0 D6, tl::Decoded<enums::toncenter::StreamingUrl<'static>>;
+    ['a] PerformApiRequest<'a>, D2 D5 D0 D7, tl::Decoded<enums::toncenter::ApiResponse<'static>>;
 }

@@ -21,19 +21,19 @@ pub struct GetChannelDifference<'a> {
 #[repr(C)]
 pub struct GetDifference {
     pub pts: i32,
-    pub pts_limit: Option<i32>,
-    pub pts_total_limit: Option<i32>,
+    pub pts_limit: tl::Option<i32>,
+    pub pts_total_limit: tl::Option<i32>,
     pub date: i32,
     pub qts: i32,
-    pub qts_limit: Option<i32>,
+    pub qts_limit: tl::Option<i32>,
 }
 
 /// `updates.getState#edd4882a = updates.State;`
 #[repr(C)]
 pub struct GetState {}
 
-tl::calls! { layout::Calls;
-    ['a] GetChannelDifference<'a>, D2 D5 D0 D8, (tl::Word, tl::Flag, enums::InputChannel<'a>, enums::ChannelMessagesFilter<'a>, i32, i32), tl::Decoded<enums::updates::ChannelDifference<'static>>;
-    [] GetDifference, D2 D5 D0 D9, (tl::Word, i32, Option<i32>, Option<i32>, i32, i32, Option<i32>), tl::Decoded<enums::updates::Difference<'static>>;
-    [] GetState, D2 D5 D1 D0, (), tl::Decoded<enums::updates::State>;
+tl::calls! { unsafe { tl::Promise::new() }; layout::Calls;
+    ['a] GetChannelDifference<'a>, D2 D5 D0 D8, tl::Decoded<enums::updates::ChannelDifference<'static>>;
+    [] GetDifference, D2 D5 D0 D9, tl::Decoded<enums::updates::Difference<'static>>;
+    [] GetState, D2 D5 D1 D0, tl::Decoded<enums::updates::State>;
 }

@@ -71,13 +71,13 @@ pub struct SaveFilePart<'a> {
     pub bytes: &'a [u8],
 }
 
-tl::calls! { layout::Calls;
-    ['a] GetCdnFile<'a>, D2 D5 D1 D1, (&'a [u8], i64, i32), tl::Decoded<enums::upload::CdnFile<'static>>;
-    ['a] GetCdnFileHashes<'a>, D2 D5 D1 D2, (&'a [u8], i64), tl::Decoded<&'static [enums::FileHash<'static>]>;
-    ['a] GetFile<'a>, D2 D5 D1 D3, (tl::Word, tl::Flag, tl::Flag, enums::InputFileLocation<'a>, i64, i32), tl::Decoded<enums::upload::File<'static>>;
-    ['a] GetFileHashes<'a>, D2 D5 D1 D4, (enums::InputFileLocation<'a>, i64), tl::Decoded<&'static [enums::FileHash<'static>]>;
-    ['a] GetWebFile<'a>, D2 D5 D1 D5, (enums::InputWebFileLocation<'a>, i32, i32), tl::Decoded<enums::upload::WebFile<'static>>;
-    ['a] ReuploadCdnFile<'a>, D2 D5 D1 D6, (&'a [u8], &'a [u8]), tl::Decoded<&'static [enums::FileHash<'static>]>;
-    ['a] SaveBigFilePart<'a>, D2 D5 D1 D7, (i64, i32, i32, &'a [u8]), bool;
-    ['a] SaveFilePart<'a>, D2 D5 D1 D8, (i64, i32, &'a [u8]), bool;
+tl::calls! { unsafe { tl::Promise::new() }; layout::Calls;
+    ['a] GetCdnFile<'a>, D2 D5 D1 D1, tl::Decoded<enums::upload::CdnFile<'static>>;
+    ['a] GetCdnFileHashes<'a>, D2 D5 D1 D2, tl::Decoded<&'static [enums::FileHash<'static>]>;
+    ['a] GetFile<'a>, D2 D5 D1 D3, tl::Decoded<enums::upload::File<'static>>;
+    ['a] GetFileHashes<'a>, D2 D5 D1 D4, tl::Decoded<&'static [enums::FileHash<'static>]>;
+    ['a] GetWebFile<'a>, D2 D5 D1 D5, tl::Decoded<enums::upload::WebFile<'static>>;
+    ['a] ReuploadCdnFile<'a>, D2 D5 D1 D6, tl::Decoded<&'static [enums::FileHash<'static>]>;
+    ['a] SaveBigFilePart<'a>, D2 D5 D1 D7, bool;
+    ['a] SaveFilePart<'a>, D2 D5 D1 D8, bool;
 }

@@ -55,12 +55,12 @@ pub struct SuggestBirthday<'a> {
     pub birthday: enums::Birthday,
 }
 
-tl::calls! { layout::Calls;
-    ['a] GetFullUser<'a>, D2 D5 D1 D9, (enums::InputUser<'a>,), tl::Decoded<enums::users::UserFull<'static>>;
-    ['a] GetRequirementsToContact<'a>, D2 D5 D2 D0, (&'a [enums::InputUser<'a>],), tl::Decoded<&'static [enums::RequirementToContact]>;
-    ['a] GetSavedMusic<'a>, D2 D5 D2 D1, (enums::InputUser<'a>, i32, i32, i64), tl::Decoded<enums::users::SavedMusic<'static>>;
-    ['a] GetSavedMusicById<'a>, D2 D5 D2 D2, (enums::InputUser<'a>, &'a [enums::InputDocument<'a>]), tl::Decoded<enums::users::SavedMusic<'static>>;
-    ['a] GetUsers<'a>, D2 D5 D2 D3, (&'a [enums::InputUser<'a>],), tl::Decoded<&'static [enums::User<'static>]>;
-    ['a] SetSecureValueErrors<'a>, D2 D5 D2 D4, (enums::InputUser<'a>, &'a [enums::SecureValueError<'a>]), bool;
-    ['a] SuggestBirthday<'a>, D2 D5 D2 D5, (enums::InputUser<'a>, enums::Birthday), tl::Decoded<enums::Updates<'static>>;
+tl::calls! { unsafe { tl::Promise::new() }; layout::Calls;
+    ['a] GetFullUser<'a>, D2 D5 D1 D9, tl::Decoded<enums::users::UserFull<'static>>;
+    ['a] GetRequirementsToContact<'a>, D2 D5 D2 D0, tl::Decoded<&'static [enums::RequirementToContact]>;
+    ['a] GetSavedMusic<'a>, D2 D5 D2 D1, tl::Decoded<enums::users::SavedMusic<'static>>;
+    ['a] GetSavedMusicById<'a>, D2 D5 D2 D2, tl::Decoded<enums::users::SavedMusic<'static>>;
+    ['a] GetUsers<'a>, D2 D5 D2 D3, tl::Decoded<&'static [enums::User<'static>]>;
+    ['a] SetSecureValueErrors<'a>, D2 D5 D2 D4, bool;
+    ['a] SuggestBirthday<'a>, D2 D5 D2 D5, tl::Decoded<enums::Updates<'static>>;
 }

@@ -10,23 +10,23 @@ use super::super::{enums, layout};
 /// `wallet.disableBackup#0b0bf0da flags:# password:flags.0?InputCheckPasswordSRP new_public_key:flags.1?bytes proof:flags.2?WalletOwnershipProof = WalletState;`
 #[repr(C)]
 pub struct DisableBackup<'a> {
-    pub password: Option<&'a enums::InputCheckPasswordSrp<'a>>,
-    pub new_public_key: Option<&'a [u8]>,
-    pub proof: Option<&'a enums::WalletOwnershipProof<'a>>,
+    pub password: tl::Option<&'a enums::InputCheckPasswordSrp<'a>>,
+    pub new_public_key: tl::Option<&'a [u8]>,
+    pub proof: tl::Option<&'a enums::WalletOwnershipProof<'a>>,
 }
 
 /// `wallet.enableBackup#4500c525 flags:# parts:Vector<bytes> new_public_key:flags.1?bytes proof:flags.2?WalletOwnershipProof = WalletState;`
 #[repr(C)]
 pub struct EnableBackup<'a> {
     pub parts: &'a [&'a [u8]],
-    pub new_public_key: Option<&'a [u8]>,
-    pub proof: Option<&'a enums::WalletOwnershipProof<'a>>,
+    pub new_public_key: tl::Option<&'a [u8]>,
+    pub proof: tl::Option<&'a enums::WalletOwnershipProof<'a>>,
 }
 
 /// `wallet.exportSecretPhrase#9077c9ac flags:# password:flags.0?InputCheckPasswordSRP = wallet.SecretPhraseParts;`
 #[repr(C)]
 pub struct ExportSecretPhrase<'a> {
-    pub password: Option<&'a enums::InputCheckPasswordSrp<'a>>,
+    pub password: tl::Option<&'a enums::InputCheckPasswordSrp<'a>>,
 }
 
 /// `wallet.fetchEncryptedSecretPhrasePart#f53925cf token:string public_key:bytes = wallet.EncryptedSecretPhrasePart;`
@@ -96,14 +96,14 @@ pub struct GetUserAddresses<'a> {
 #[repr(C)]
 pub struct ReplaceWallet<'a> {
     pub wallet: enums::InputWalletReplacement<'a>,
-    pub password: Option<&'a enums::InputCheckPasswordSrp<'a>>,
+    pub password: tl::Option<&'a enums::InputCheckPasswordSrp<'a>>,
 }
 
 /// `wallet.sendTransfer#d9e5d9e2 flags:# data_normal:bytes data_gasless:flags.0?bytes user_id:InputUser random_id:long = Updates;`
 #[repr(C)]
 pub struct SendTransfer<'a> {
     pub data_normal: &'a [u8],
-    pub data_gasless: Option<&'a [u8]>,
+    pub data_gasless: tl::Option<&'a [u8]>,
     pub user_id: enums::InputUser<'a>,
     pub random_id: i64,
 }
@@ -115,14 +115,14 @@ pub struct TonConnectClaimRequest<'a> {
     pub session_id: i64,
     pub msg_id: i32,
     pub app_request_id: &'a str,
-    pub challenge_answer: Option<&'a [u8]>,
+    pub challenge_answer: tl::Option<&'a [u8]>,
 }
 
 /// `wallet.tonConnectCloseSession#d63f61ce flags:# session_id:long body:flags.0?bytes = Bool;`
 #[repr(C)]
 pub struct TonConnectCloseSession<'a> {
     pub session_id: i64,
-    pub body: Option<&'a [u8]>,
+    pub body: tl::Option<&'a [u8]>,
 }
 
 /// `wallet.tonConnectCreateSession#cc931046 dapp_client_id:string manifest_url:string = TonConnectSession;`
@@ -135,8 +135,8 @@ pub struct TonConnectCreateSession<'a> {
 /// `wallet.tonConnectGetPending#11aee065 flags:# dapp_client_id:flags.0?string session_id:flags.1?long = wallet.TonConnectPending;`
 #[repr(C)]
 pub struct TonConnectGetPending<'a> {
-    pub dapp_client_id: Option<&'a str>,
-    pub session_id: Option<i64>,
+    pub dapp_client_id: tl::Option<&'a str>,
+    pub session_id: tl::Option<i64>,
 }
 
 /// `wallet.tonConnectGetSessions#a7ffb56e = wallet.TonConnectSessions;`
@@ -163,7 +163,7 @@ pub struct TonConnectSubmitConnectResult<'a> {
     pub session_id: i64,
     pub challenge_answer: &'a [u8],
     pub body: &'a [u8],
-    pub trace_id: Option<&'a str>,
+    pub trace_id: tl::Option<&'a str>,
 }
 
 /// `wallet.tonConnectSubmitResponse#fac67d3c flags:# session_id:long msg_id:int body:bytes trace_id:flags.0?string = Bool;`
@@ -172,33 +172,33 @@ pub struct TonConnectSubmitResponse<'a> {
     pub session_id: i64,
     pub msg_id: i32,
     pub body: &'a [u8],
-    pub trace_id: Option<&'a str>,
+    pub trace_id: tl::Option<&'a str>,
 }
 
-tl::calls! { layout::Calls;
-    ['a] DisableBackup<'a>, D2 D5 D2 D6, (tl::Word, tl::Maybe<'a, enums::InputCheckPasswordSrp<'a>>, Option<&'a [u8]>, tl::Maybe<'a, enums::WalletOwnershipProof<'a>>), tl::Decoded<enums::WalletState<'static>>;
-    ['a] EnableBackup<'a>, D2 D5 D2 D7, (tl::Word, &'a [&'a [u8]], Option<&'a [u8]>, tl::Maybe<'a, enums::WalletOwnershipProof<'a>>), tl::Decoded<enums::WalletState<'static>>;
-    ['a] ExportSecretPhrase<'a>, D2 D5 D2 D8, (tl::Word, tl::Maybe<'a, enums::InputCheckPasswordSrp<'a>>), tl::Decoded<enums::wallet::SecretPhraseParts<'static>>;
-    ['a] FetchEncryptedSecretPhrasePart<'a>, D2 D5 D2 D9, (&'a str, &'a [u8]), tl::Decoded<enums::wallet::EncryptedSecretPhrasePart<'static>>;
-    [] GetBackupHolderDcs, D2 D5 D3 D0, (), tl::Decoded<&'static [enums::wallet::HolderDc<'static>]>;
-    [] GetExistingWaltBalance, D2 D5 D3 D1, (), tl::Decoded<enums::wallet::ExistingBalance<'static>>;
-    [] GetGaslessInfo, D2 D5 D3 D2, (), tl::Decoded<enums::Updates<'static>>;
-    ['a] GetNfts<'a>, D2 D5 D3 D3, (&'a str, i32), tl::Decoded<enums::wallet::NftItems<'static>>;
-    [] GetProofChallenge, D2 D5 D3 D4, (), tl::Decoded<enums::wallet::ProofChallenge<'static>>;
-    [] GetState, D2 D5 D3 D5, (), tl::Decoded<enums::WalletState<'static>>;
-    ['a] GetTransactions<'a>, D2 D5 D3 D6, (tl::Word, tl::Flag, tl::Flag, &'a str, i32), tl::Decoded<enums::wallet::Transactions<'static>>;
-    ['a] GetTransactionsByIds<'a>, D2 D5 D3 D7, (&'a [&'a str],), tl::Decoded<enums::wallet::Transactions<'static>>;
-    ['a] GetTransactionsByMsgHash<'a>, D2 D5 D3 D8, (&'a [&'a str],), tl::Decoded<enums::wallet::Transactions<'static>>;
-    ['a] GetUserAddresses<'a>, D2 D5 D3 D9, (tl::Word, tl::Flag, &'a [enums::InputUser<'a>], &'a [&'a str]), tl::Decoded<enums::wallet::UserAddresses<'static>>;
-    ['a] ReplaceWallet<'a>, D2 D5 D4 D0, (tl::Word, enums::InputWalletReplacement<'a>, tl::Maybe<'a, enums::InputCheckPasswordSrp<'a>>), tl::Decoded<enums::WalletState<'static>>;
-    ['a] SendTransfer<'a>, D2 D5 D4 D1, (tl::Word, &'a [u8], Option<&'a [u8]>, enums::InputUser<'a>, i64), tl::Decoded<enums::Updates<'static>>;
-    ['a] TonConnectClaimRequest<'a>, D2 D5 D4 D2, (tl::Word, tl::Flag, i64, i32, &'a str, Option<&'a [u8]>), bool;
-    ['a] TonConnectCloseSession<'a>, D2 D5 D4 D3, (tl::Word, i64, Option<&'a [u8]>), bool;
-    ['a] TonConnectCreateSession<'a>, D2 D5 D4 D4, (&'a str, &'a str), tl::Decoded<enums::TonConnectSession<'static>>;
-    ['a] TonConnectGetPending<'a>, D2 D5 D4 D5, (tl::Word, Option<&'a str>, Option<i64>), tl::Decoded<enums::wallet::TonConnectPending<'static>>;
-    [] TonConnectGetSessions, D2 D5 D4 D6, (), tl::Decoded<enums::wallet::TonConnectSessions<'static>>;
-    [] TonConnectNextEventId, D2 D5 D4 D7, (i64,), tl::Decoded<enums::TonConnectNextEventId>;
-    ['a] TonConnectRegisterKey<'a>, D2 D5 D4 D8, (i64, &'a str), tl::Decoded<enums::wallet::TonConnectChallenge<'static>>;
-    ['a] TonConnectSubmitConnectResult<'a>, D2 D5 D4 D9, (tl::Word, tl::Flag, i64, &'a [u8], &'a [u8], Option<&'a str>), bool;
-    ['a] TonConnectSubmitResponse<'a>, D2 D5 D5 D0, (tl::Word, i64, i32, &'a [u8], Option<&'a str>), bool;
+tl::calls! { unsafe { tl::Promise::new() }; layout::Calls;
+    ['a] DisableBackup<'a>, D2 D5 D2 D6, tl::Decoded<enums::WalletState<'static>>;
+    ['a] EnableBackup<'a>, D2 D5 D2 D7, tl::Decoded<enums::WalletState<'static>>;
+    ['a] ExportSecretPhrase<'a>, D2 D5 D2 D8, tl::Decoded<enums::wallet::SecretPhraseParts<'static>>;
+    ['a] FetchEncryptedSecretPhrasePart<'a>, D2 D5 D2 D9, tl::Decoded<enums::wallet::EncryptedSecretPhrasePart<'static>>;
+    [] GetBackupHolderDcs, D2 D5 D3 D0, tl::Decoded<&'static [enums::wallet::HolderDc<'static>]>;
+    [] GetExistingWaltBalance, D2 D5 D3 D1, tl::Decoded<enums::wallet::ExistingBalance<'static>>;
+    [] GetGaslessInfo, D2 D5 D3 D2, tl::Decoded<enums::Updates<'static>>;
+    ['a] GetNfts<'a>, D2 D5 D3 D3, tl::Decoded<enums::wallet::NftItems<'static>>;
+    [] GetProofChallenge, D2 D5 D3 D4, tl::Decoded<enums::wallet::ProofChallenge<'static>>;
+    [] GetState, D2 D5 D3 D5, tl::Decoded<enums::WalletState<'static>>;
+    ['a] GetTransactions<'a>, D2 D5 D3 D6, tl::Decoded<enums::wallet::Transactions<'static>>;
+    ['a] GetTransactionsByIds<'a>, D2 D5 D3 D7, tl::Decoded<enums::wallet::Transactions<'static>>;
+    ['a] GetTransactionsByMsgHash<'a>, D2 D5 D3 D8, tl::Decoded<enums::wallet::Transactions<'static>>;
+    ['a] GetUserAddresses<'a>, D2 D5 D3 D9, tl::Decoded<enums::wallet::UserAddresses<'static>>;
+    ['a] ReplaceWallet<'a>, D2 D5 D4 D0, tl::Decoded<enums::WalletState<'static>>;
+    ['a] SendTransfer<'a>, D2 D5 D4 D1, tl::Decoded<enums::Updates<'static>>;
+    ['a] TonConnectClaimRequest<'a>, D2 D5 D4 D2, bool;
+    ['a] TonConnectCloseSession<'a>, D2 D5 D4 D3, bool;
+    ['a] TonConnectCreateSession<'a>, D2 D5 D4 D4, tl::Decoded<enums::TonConnectSession<'static>>;
+    ['a] TonConnectGetPending<'a>, D2 D5 D4 D5, tl::Decoded<enums::wallet::TonConnectPending<'static>>;
+    [] TonConnectGetSessions, D2 D5 D4 D6, tl::Decoded<enums::wallet::TonConnectSessions<'static>>;
+    [] TonConnectNextEventId, D2 D5 D4 D7, tl::Decoded<enums::TonConnectNextEventId>;
+    ['a] TonConnectRegisterKey<'a>, D2 D5 D4 D8, tl::Decoded<enums::wallet::TonConnectChallenge<'static>>;
+    ['a] TonConnectSubmitConnectResult<'a>, D2 D5 D4 D9, bool;
+    ['a] TonConnectSubmitResponse<'a>, D2 D5 D5 D0, bool;
 }

@@ -7,7 +7,7 @@ use ::chappe_tl::__private as tl;
 use super::super::{enums, tables, types};
 
 
-tl::families! { tables::TYPES;
+tl::families! { unsafe { tl::Promise::new() }; tables::TYPES;
     enums::account::ChatThemes<'_>, enums::account::ChatThemes<'a>, 415;
     enums::account::EmailVerified<'_>, enums::account::EmailVerified<'a>, 418;
     enums::account::EmojiStatuses<'_>, enums::account::EmojiStatuses<'a>, 419;
@@ -20,7 +20,7 @@ tl::families! { tables::TYPES;
     enums::account::WebBrowserSettings<'_>, enums::account::WebBrowserSettings<'a>, 438;
 }
 
-tl::soles! {
+tl::soles! { unsafe { tl::Promise::new() };
     ['r, 's] &'r types::account::AuthorizationForm<'s>, &'a types::account::AuthorizationForm<'a>, types::account::AuthorizationForm<'s>;
     ['s] types::account::Authorizations<'s>, types::account::Authorizations<'a>, types::account::Authorizations<'s>;
     ['s] types::account::AutoDownloadSettings<'s>, types::account::AutoDownloadSettings<'a>, types::account::AutoDownloadSettings<'s>;

@@ -7,7 +7,7 @@ use ::chappe_tl::__private as tl;
 use super::super::{enums, tables, types};
 
 
-tl::families! { tables::TYPES;
+tl::families! { unsafe { tl::Promise::new() }; tables::TYPES;
     enums::auth::Authorization<'_>, enums::auth::Authorization<'a>, 440;
     enums::auth::CodeType, enums::auth::CodeType, 441;
     enums::auth::LoginToken<'_>, enums::auth::LoginToken<'a>, 445;
@@ -15,7 +15,7 @@ tl::families! { tables::TYPES;
     enums::auth::SentCodeType<'_>, enums::auth::SentCodeType<'a>, 449;
 }
 
-tl::soles! {
+tl::soles! { unsafe { tl::Promise::new() };
     ['s] types::auth::ExportedAuthorization<'s>, types::auth::ExportedAuthorization<'a>, types::auth::ExportedAuthorization<'s>;
     ['s] types::auth::FirebasePnvIntent<'s>, types::auth::FirebasePnvIntent<'a>, types::auth::FirebasePnvIntent<'s>;
     ['s] types::auth::LoggedOut<'s>, types::auth::LoggedOut<'a>, types::auth::LoggedOut<'s>;

@@ -7,7 +7,7 @@ use ::chappe_tl::__private as tl;
 use super::super::{types};
 
 
-tl::soles! {
+tl::soles! { unsafe { tl::Promise::new() };
     ['s] types::bots::AccessSettings<'s>, types::bots::AccessSettings<'a>, types::bots::AccessSettings<'s>;
     ['r, 's] &'r types::bots::BotInfo<'s>, &'a types::bots::BotInfo<'a>, types::bots::BotInfo<'s>;
     ['s] types::bots::ExportedBotToken<'s>, types::bots::ExportedBotToken<'a>, types::bots::ExportedBotToken<'s>;

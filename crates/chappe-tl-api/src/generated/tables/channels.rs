@@ -7,12 +7,12 @@ use ::chappe_tl::__private as tl;
 use super::super::{enums, tables, types};
 
 
-tl::families! { tables::TYPES;
+tl::families! { unsafe { tl::Promise::new() }; tables::TYPES;
     enums::channels::ChannelParticipants<'_>, enums::channels::ChannelParticipants<'a>, 458;
     enums::channels::SponsoredMessageReportResult<'_>, enums::channels::SponsoredMessageReportResult<'a>, 460;
 }
 
-tl::soles! {
+tl::soles! { unsafe { tl::Promise::new() };
     ['r, 's] &'r types::channels::AdminLogResults<'s>, &'a types::channels::AdminLogResults<'a>, types::channels::AdminLogResults<'s>;
     ['r, 's] &'r types::channels::ChannelParticipant<'s>, &'a types::channels::ChannelParticipant<'a>, types::channels::ChannelParticipant<'s>;
     ['r, 's] &'r types::channels::SendAsPeers<'s>, &'a types::channels::SendAsPeers<'a>, types::channels::SendAsPeers<'s>;

@@ -7,11 +7,11 @@ use ::chappe_tl::__private as tl;
 use super::super::{enums, tables, types};
 
 
-tl::families! { tables::TYPES;
+tl::families! { unsafe { tl::Promise::new() }; tables::TYPES;
     enums::chatlists::ChatlistInvite<'_>, enums::chatlists::ChatlistInvite<'a>, 461;
 }
 
-tl::soles! {
+tl::soles! { unsafe { tl::Promise::new() };
     ['r, 's] &'r types::chatlists::ChatlistUpdates<'s>, &'a types::chatlists::ChatlistUpdates<'a>, types::chatlists::ChatlistUpdates<'s>;
     ['s] types::chatlists::ExportedChatlistInvite<'s>, types::chatlists::ExportedChatlistInvite<'a>, types::chatlists::ExportedChatlistInvite<'s>;
     ['r, 's] &'r types::chatlists::ExportedInvites<'s>, &'a types::chatlists::ExportedInvites<'a>, types::chatlists::ExportedInvites<'s>;

@@ -7,7 +7,7 @@ use ::chappe_tl::__private as tl;
 use super::super::{types};
 
 
-tl::soles! {
+tl::soles! { unsafe { tl::Promise::new() };
     ['r, 's] &'r types::communities::ParticipantJoinedChats<'s>, &'a types::communities::ParticipantJoinedChats<'a>, types::communities::ParticipantJoinedChats<'s>;
     ['r, 's] &'r types::communities::PeerLinkRequests<'s>, &'a types::communities::PeerLinkRequests<'a>, types::communities::PeerLinkRequests<'s>;
 }

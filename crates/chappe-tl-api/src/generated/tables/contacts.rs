@@ -7,14 +7,14 @@ use ::chappe_tl::__private as tl;
 use super::super::{enums, tables, types};
 
 
-tl::families! { tables::TYPES;
+tl::families! { unsafe { tl::Promise::new() }; tables::TYPES;
     enums::contacts::Blocked<'_>, enums::contacts::Blocked<'a>, 467;
     enums::contacts::Contacts<'_>, enums::contacts::Contacts<'a>, 469;
     enums::contacts::SponsoredPeers<'_>, enums::contacts::SponsoredPeers<'a>, 473;
     enums::contacts::TopPeers<'_>, enums::contacts::TopPeers<'a>, 474;
 }
 
-tl::soles! {
+tl::soles! { unsafe { tl::Promise::new() };
     ['s] types::contacts::ContactBirthdays<'s>, types::contacts::ContactBirthdays<'a>, types::contacts::ContactBirthdays<'s>;
     ['r, 's] &'r types::contacts::Found<'s>, &'a types::contacts::Found<'a>, types::contacts::Found<'s>;
     ['r, 's] &'r types::contacts::ImportedContacts<'s>, &'a types::contacts::ImportedContacts<'a>, types::contacts::ImportedContacts<'s>;

@@ -7,6 +7,6 @@ use ::chappe_tl::__private as tl;
 use super::super::{enums, tables};
 
 
-tl::families! { tables::TYPES;
+tl::families! { unsafe { tl::Promise::new() }; tables::TYPES;
     enums::ephemeral::WelcomeMessages<'_>, enums::ephemeral::WelcomeMessages<'a>, 475;
 }

@@ -7,6 +7,6 @@ use ::chappe_tl::__private as tl;
 use super::super::{types};
 
 
-tl::soles! {
+tl::soles! { unsafe { tl::Promise::new() };
     ['r, 's] &'r types::fragment::CollectibleInfo<'s>, &'a types::fragment::CollectibleInfo<'a>, types::fragment::CollectibleInfo<'s>;
 }

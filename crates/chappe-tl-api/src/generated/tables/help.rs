@@ -7,7 +7,7 @@ use ::chappe_tl::__private as tl;
 use super::super::{enums, tables, types};
 
 
-tl::families! { tables::TYPES;
+tl::families! { unsafe { tl::Promise::new() }; tables::TYPES;
     enums::help::AppConfig<'_>, enums::help::AppConfig<'a>, 477;
     enums::help::AppUpdate<'_>, enums::help::AppUpdate<'a>, 478;
     enums::help::CountriesList<'_>, enums::help::CountriesList<'a>, 479;
@@ -21,7 +21,7 @@ tl::families! { tables::TYPES;
     enums::help::UserInfo<'_>, enums::help::UserInfo<'a>, 496;
 }
 
-tl::soles! {
+tl::soles! { unsafe { tl::Promise::new() };
     ['r, 's] &'r types::help::Country<'s>, &'a types::help::Country<'a>, types::help::Country<'s>;
     ['r, 's] &'r types::help::CountryCode<'s>, &'a types::help::CountryCode<'a>, types::help::CountryCode<'s>;
     ['s] types::help::InviteText<'s>, types::help::InviteText<'a>, types::help::InviteText<'s>;

@@ -7,7 +7,7 @@ use ::chappe_tl::__private as tl;
 use super::super::{enums, tables, types};
 
 
-tl::families! { tables::TYPES;
+tl::families! { unsafe { tl::Promise::new() }; tables::TYPES;
     enums::messages::AllStickers<'_>, enums::messages::AllStickers<'a>, 500;
     enums::messages::AvailableEffects<'_>, enums::messages::AvailableEffects<'a>, 502;
     enums::messages::AvailableReactions<'_>, enums::messages::AvailableReactions<'a>, 503;
@@ -36,7 +36,7 @@ tl::families! { tables::TYPES;
     enums::messages::Stickers<'_>, enums::messages::Stickers<'a>, 556;
 }
 
-tl::soles! {
+tl::soles! { unsafe { tl::Promise::new() };
     ['s] types::messages::AffectedFoundMessages<'s>, types::messages::AffectedFoundMessages<'a>, types::messages::AffectedFoundMessages<'s>;
     [] types::messages::AffectedHistory, types::messages::AffectedHistory, types::messages::AffectedHistory;
     [] types::messages::AffectedMessages, types::messages::AffectedMessages, types::messages::AffectedMessages;

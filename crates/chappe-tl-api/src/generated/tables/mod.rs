@@ -2,7 +2,7 @@
 
 //! Tables of the types without namespace, and of all types together.
 #![allow(missing_docs, dead_code, clippy::all, clippy::pedantic, reason = "names and shapes are those of the schema")]
-#![allow(unsafe_code, reason = "a table is a promise: types and tables are printed from one plan")]
+#![allow(unsafe_code, clippy::undocumented_unsafe_blocks, reason = "a table is a promise: types and tables are printed from one plan")]
 
 use ::chappe_tl::__private as tl;
 
@@ -36,7 +36,7 @@ mod users;
 mod wallet;
 
 
-tl::families! { tables::TYPES;
+tl::families! { unsafe { tl::Promise::new() }; tables::TYPES;
     enums::AiComposeTone<'_>, enums::AiComposeTone<'a>, 1;
     enums::AttachMenuBots<'_>, enums::AttachMenuBots<'a>, 6;
     enums::AttachMenuPeerType, enums::AttachMenuPeerType, 8;
@@ -208,7 +208,7 @@ tl::families! { tables::TYPES;
     enums::WebPageAttribute<'_>, enums::WebPageAttribute<'a>, 407;
 }
 
-tl::soles! {
+tl::soles! { unsafe { tl::Promise::new() };
     [] types::AccountDaysTtl, types::AccountDaysTtl, types::AccountDaysTtl;
     ['r, 's] &'r types::AiComposeToneExample<'s>, &'a types::AiComposeToneExample<'a>, types::AiComposeToneExample<'s>;
     ['r, 's] &'r types::AttachMenuBot<'s>, &'a types::AttachMenuBot<'a>, types::AttachMenuBot<'s>;
@@ -453,7 +453,7 @@ tl::soles! {
 }
 
 /// The tables of all types, by namespace and name: for tools that look at objects of any type.
-pub static TYPES: [tl::Type; 648] = tl::types(&[
+pub static TYPES: [tl::Type; 648] = unsafe { tl::types(&[
     tl::Form::new::<enums::AccountDaysTtl>("AccountDaysTTL", 8, 1),
     tl::Form::element::<enums::AiComposeTone<'static>>("AiComposeTone", 20, 2),
     tl::Form::new::<enums::AiComposeToneExample<'static>>("AiComposeToneExample", 36, 1),
@@ -507,17 +507,20 @@ pub static TYPES: [tl::Type; 648] = tl::types(&[
     tl::Form::new::<enums::ChannelMessagesFilter<'static>>("ChannelMessagesFilter", 4, 2),
     tl::Form::element::<enums::ChannelParticipant<'static>>("ChannelParticipant", 16, 6),
     tl::Form::new::<enums::ChannelParticipantsFilter<'static>>("ChannelParticipantsFilter", 4, 8),
-    tl::Form::element::<enums::Chat<'static>>("Chat", 12, 7),
+    #[cfg(not(debug_assertions))] tl::Form::element::<enums::Chat<'static>>("Chat", 12, 7).native(super::native::type_53),
+    #[cfg(debug_assertions)] tl::Form::element::<enums::Chat<'static>>("Chat", 12, 7),
     tl::Form::new::<enums::ChatAdminRights>("ChatAdminRights", 8, 1),
     tl::Form::element::<enums::ChatAdminWithInvites>("ChatAdminWithInvites", 20, 1),
-    tl::Form::new::<enums::ChatBannedRights>("ChatBannedRights", 12, 1),
+    #[cfg(not(debug_assertions))] tl::Form::new::<enums::ChatBannedRights>("ChatBannedRights", 12, 1).native(super::native::type_56),
+    #[cfg(debug_assertions)] tl::Form::new::<enums::ChatBannedRights>("ChatBannedRights", 12, 1),
     tl::Form::new::<enums::ChatFull<'static>>("ChatFull", 40, 3),
     tl::Form::new::<enums::ChatInvite<'static>>("ChatInvite", 16, 3),
     tl::Form::element::<enums::ChatInviteImporter<'static>>("ChatInviteImporter", 20, 1),
     tl::Form::new::<enums::ChatOnlines>("ChatOnlines", 8, 1),
     tl::Form::element::<enums::ChatParticipant<'static>>("ChatParticipant", 16, 3),
     tl::Form::new::<enums::ChatParticipants<'static>>("ChatParticipants", 16, 2),
-    tl::Form::new::<enums::ChatPhoto<'static>>("ChatPhoto", 4, 2),
+    #[cfg(not(debug_assertions))] tl::Form::new::<enums::ChatPhoto<'static>>("ChatPhoto", 4, 2).native(super::native::type_63),
+    #[cfg(debug_assertions)] tl::Form::new::<enums::ChatPhoto<'static>>("ChatPhoto", 4, 2),
     tl::Form::new::<enums::ChatReactions<'static>>("ChatReactions", 4, 3),
     tl::Form::element::<enums::ChatTheme<'static>>("ChatTheme", 8, 2),
     tl::Form::new::<enums::CodeSettings<'static>>("CodeSettings", 8, 1),
@@ -538,8 +541,10 @@ pub static TYPES: [tl::Type; 648] = tl::types(&[
     tl::Form::element::<enums::DialogFilterSuggested<'static>>("DialogFilterSuggested", 12, 1),
     tl::Form::element::<enums::DialogPeer>("DialogPeer", 8, 3),
     tl::Form::new::<enums::DisallowedGiftsSettings>("DisallowedGiftsSettings", 8, 1),
-    tl::Form::element::<enums::Document<'static>>("Document", 12, 2),
-    tl::Form::element::<enums::DocumentAttribute<'static>>("DocumentAttribute", 4, 8),
+    #[cfg(not(debug_assertions))] tl::Form::element::<enums::Document<'static>>("Document", 12, 2).native(super::native::type_84),
+    #[cfg(debug_assertions)] tl::Form::element::<enums::Document<'static>>("Document", 12, 2),
+    #[cfg(not(debug_assertions))] tl::Form::element::<enums::DocumentAttribute<'static>>("DocumentAttribute", 4, 8).native(super::native::type_85),
+    #[cfg(debug_assertions)] tl::Form::element::<enums::DocumentAttribute<'static>>("DocumentAttribute", 4, 8),
     tl::Form::new::<enums::DraftMessage<'static>>("DraftMessage", 8, 2),
     tl::Form::new::<enums::EmailVerification<'static>>("EmailVerification", 8, 3),
     tl::Form::new::<enums::EmailVerifyPurpose<'static>>("EmailVerifyPurpose", 4, 3),
@@ -664,19 +669,25 @@ pub static TYPES: [tl::Type; 648] = tl::types(&[
     tl::Form::new::<enums::MaskCoords>("MaskCoords", 32, 1),
     tl::Form::element::<enums::MediaArea<'static>>("MediaArea", 56, 9),
     tl::Form::new::<enums::MediaAreaCoordinates<'static>>("MediaAreaCoordinates", 48, 1),
-    tl::Form::element::<enums::Message<'static>>("Message", 12, 3),
+    #[cfg(not(debug_assertions))] tl::Form::element::<enums::Message<'static>>("Message", 12, 3).native(super::native::type_210),
+    #[cfg(debug_assertions)] tl::Form::element::<enums::Message<'static>>("Message", 12, 3),
     tl::Form::new::<enums::MessageAction<'static>>("MessageAction", 4, 71),
-    tl::Form::element::<enums::MessageEntity<'static>>("MessageEntity", 12, 26),
+    #[cfg(not(debug_assertions))] tl::Form::element::<enums::MessageEntity<'static>>("MessageEntity", 12, 26).native(super::native::type_212),
+    #[cfg(debug_assertions)] tl::Form::element::<enums::MessageEntity<'static>>("MessageEntity", 12, 26),
     tl::Form::element::<enums::MessageExtendedMedia<'static>>("MessageExtendedMedia", 8, 2),
-    tl::Form::new::<enums::MessageFwdHeader<'static>>("MessageFwdHeader", 12, 1),
-    tl::Form::element::<enums::MessageMedia<'static>>("MessageMedia", 4, 19),
+    #[cfg(not(debug_assertions))] tl::Form::new::<enums::MessageFwdHeader<'static>>("MessageFwdHeader", 12, 1).native(super::native::type_214),
+    #[cfg(debug_assertions)] tl::Form::new::<enums::MessageFwdHeader<'static>>("MessageFwdHeader", 12, 1),
+    #[cfg(not(debug_assertions))] tl::Form::element::<enums::MessageMedia<'static>>("MessageMedia", 4, 19).native(super::native::type_215),
+    #[cfg(debug_assertions)] tl::Form::element::<enums::MessageMedia<'static>>("MessageMedia", 4, 19),
     tl::Form::element::<enums::MessagePeerReaction<'static>>("MessagePeerReaction", 28, 1),
     tl::Form::element::<enums::MessagePeerVote<'static>>("MessagePeerVote", 20, 3),
     tl::Form::element::<enums::MessageRange>("MessageRange", 12, 1),
-    tl::Form::new::<enums::MessageReactions<'static>>("MessageReactions", 16, 1),
+    #[cfg(not(debug_assertions))] tl::Form::new::<enums::MessageReactions<'static>>("MessageReactions", 16, 1).native(super::native::type_219),
+    #[cfg(debug_assertions)] tl::Form::new::<enums::MessageReactions<'static>>("MessageReactions", 16, 1),
     tl::Form::element::<enums::MessageReactor<'static>>("MessageReactor", 12, 1),
     tl::Form::new::<enums::MessageReplies<'static>>("MessageReplies", 16, 1),
-    tl::Form::new::<enums::MessageReplyHeader<'static>>("MessageReplyHeader", 8, 2),
+    #[cfg(not(debug_assertions))] tl::Form::new::<enums::MessageReplyHeader<'static>>("MessageReplyHeader", 8, 2).native(super::native::type_222),
+    #[cfg(debug_assertions)] tl::Form::new::<enums::MessageReplyHeader<'static>>("MessageReplyHeader", 8, 2),
     tl::Form::element::<enums::MessageReportOption<'static>>("MessageReportOption", 12, 1),
     tl::Form::element::<enums::MessageViews<'static>>("MessageViews", 8, 1),
     tl::Form::element::<enums::MessagesFilter>("MessagesFilter", 4, 18),
@@ -709,7 +720,8 @@ pub static TYPES: [tl::Type; 648] = tl::types(&[
     tl::Form::element::<enums::PaymentFormMethod<'static>>("PaymentFormMethod", 12, 1),
     tl::Form::new::<enums::PaymentRequestedInfo<'static>>("PaymentRequestedInfo", 8, 1),
     tl::Form::element::<enums::PaymentSavedCredentials<'static>>("PaymentSavedCredentials", 12, 1),
-    tl::Form::element::<enums::Peer>("Peer", 12, 3),
+    #[cfg(not(debug_assertions))] tl::Form::element::<enums::Peer>("Peer", 12, 3).native(super::native::type_255),
+    #[cfg(debug_assertions)] tl::Form::element::<enums::Peer>("Peer", 12, 3),
     tl::Form::element::<enums::PeerBlocked>("PeerBlocked", 20, 1),
     tl::Form::new::<enums::PeerColor<'static>>("PeerColor", 8, 3),
     tl::Form::element::<enums::PeerLocated>("PeerLocated", 8, 2),
@@ -721,8 +733,10 @@ pub static TYPES: [tl::Type; 648] = tl::types(&[
     tl::Form::new::<enums::PhoneCallDiscardReason<'static>>("PhoneCallDiscardReason", 4, 5),
     tl::Form::new::<enums::PhoneCallProtocol<'static>>("PhoneCallProtocol", 24, 1),
     tl::Form::element::<enums::PhoneConnection<'static>>("PhoneConnection", 32, 2),
-    tl::Form::element::<enums::Photo<'static>>("Photo", 12, 2),
-    tl::Form::element::<enums::PhotoSize<'static>>("PhotoSize", 8, 6),
+    #[cfg(not(debug_assertions))] tl::Form::element::<enums::Photo<'static>>("Photo", 12, 2).native(super::native::type_267),
+    #[cfg(debug_assertions)] tl::Form::element::<enums::Photo<'static>>("Photo", 12, 2),
+    #[cfg(not(debug_assertions))] tl::Form::element::<enums::PhotoSize<'static>>("PhotoSize", 8, 6).native(super::native::type_268),
+    #[cfg(debug_assertions)] tl::Form::element::<enums::PhotoSize<'static>>("PhotoSize", 8, 6),
     tl::Form::new::<enums::Poll<'static>>("Poll", 48, 1),
     tl::Form::element::<enums::PollAnswer<'static>>("PollAnswer", 24, 2),
     tl::Form::element::<enums::PollAnswerVoters<'static>>("PollAnswerVoters", 12, 1),
@@ -738,8 +752,10 @@ pub static TYPES: [tl::Type; 648] = tl::types(&[
     tl::Form::new::<enums::ProfileTab>("ProfileTab", 4, 8),
     tl::Form::element::<enums::PublicForward<'static>>("PublicForward", 16, 2),
     tl::Form::element::<enums::QuickReply<'static>>("QuickReply", 20, 1),
-    tl::Form::element::<enums::Reaction<'static>>("Reaction", 4, 4),
-    tl::Form::element::<enums::ReactionCount<'static>>("ReactionCount", 16, 1),
+    #[cfg(not(debug_assertions))] tl::Form::element::<enums::Reaction<'static>>("Reaction", 4, 4).native(super::native::type_284),
+    #[cfg(debug_assertions)] tl::Form::element::<enums::Reaction<'static>>("Reaction", 4, 4),
+    #[cfg(not(debug_assertions))] tl::Form::element::<enums::ReactionCount<'static>>("ReactionCount", 16, 1).native(super::native::type_285),
+    #[cfg(debug_assertions)] tl::Form::element::<enums::ReactionCount<'static>>("ReactionCount", 16, 1),
     tl::Form::new::<enums::ReactionNotificationsFrom>("ReactionNotificationsFrom", 4, 2),
     tl::Form::new::<enums::ReactionsNotifySettings<'static>>("ReactionsNotifySettings", 16, 1),
     tl::Form::element::<enums::ReadParticipantDate>("ReadParticipantDate", 16, 1),
@@ -841,13 +857,18 @@ pub static TYPES: [tl::Type; 648] = tl::types(&[
     tl::Form::new::<enums::TopPeerCategory>("TopPeerCategory", 4, 10),
     tl::Form::element::<enums::TopPeerCategoryPeers<'static>>("TopPeerCategoryPeers", 20, 1),
     tl::Form::new::<enums::True>("True", 4, 1),
-    tl::Form::element::<enums::Update<'static>>("Update", 4, 170),
-    tl::Form::new::<enums::Updates<'static>>("Updates", 4, 7),
+    #[cfg(not(debug_assertions))] tl::Form::element::<enums::Update<'static>>("Update", 4, 170).native(super::native::type_387),
+    #[cfg(debug_assertions)] tl::Form::element::<enums::Update<'static>>("Update", 4, 170),
+    #[cfg(not(debug_assertions))] tl::Form::new::<enums::Updates<'static>>("Updates", 4, 7).native(super::native::type_388),
+    #[cfg(debug_assertions)] tl::Form::new::<enums::Updates<'static>>("Updates", 4, 7),
     tl::Form::new::<enums::UrlAuthResult<'static>>("UrlAuthResult", 4, 3),
-    tl::Form::element::<enums::User<'static>>("User", 12, 2),
+    #[cfg(not(debug_assertions))] tl::Form::element::<enums::User<'static>>("User", 12, 2).native(super::native::type_390),
+    #[cfg(debug_assertions)] tl::Form::element::<enums::User<'static>>("User", 12, 2),
     tl::Form::new::<enums::UserFull<'static>>("UserFull", 40, 1),
-    tl::Form::new::<enums::UserProfilePhoto<'static>>("UserProfilePhoto", 4, 2),
-    tl::Form::new::<enums::UserStatus>("UserStatus", 4, 6),
+    #[cfg(not(debug_assertions))] tl::Form::new::<enums::UserProfilePhoto<'static>>("UserProfilePhoto", 4, 2).native(super::native::type_392),
+    #[cfg(debug_assertions)] tl::Form::new::<enums::UserProfilePhoto<'static>>("UserProfilePhoto", 4, 2),
+    #[cfg(not(debug_assertions))] tl::Form::new::<enums::UserStatus>("UserStatus", 4, 6).native(super::native::type_393),
+    #[cfg(debug_assertions)] tl::Form::new::<enums::UserStatus>("UserStatus", 4, 6),
     tl::Form::element::<enums::Username<'static>>("Username", 12, 1),
     tl::Form::element::<enums::VideoSize<'static>>("VideoSize", 20, 3),
     tl::Form::element::<enums::WallPaper<'static>>("WallPaper", 16, 2),
@@ -860,7 +881,8 @@ pub static TYPES: [tl::Type; 648] = tl::types(&[
     tl::Form::element::<enums::WebAuthorization<'static>>("WebAuthorization", 48, 1),
     tl::Form::new::<enums::WebDocument<'static>>("WebDocument", 24, 2),
     tl::Form::element::<enums::WebDomainException<'static>>("WebDomainException", 20, 1),
-    tl::Form::new::<enums::WebPage<'static>>("WebPage", 8, 4),
+    #[cfg(not(debug_assertions))] tl::Form::new::<enums::WebPage<'static>>("WebPage", 8, 4).native(super::native::type_406),
+    #[cfg(debug_assertions)] tl::Form::new::<enums::WebPage<'static>>("WebPage", 8, 4),
     tl::Form::element::<enums::WebPageAttribute<'static>>("WebPageAttribute", 8, 7),
     tl::Form::new::<enums::WebViewMessageSent<'static>>("WebViewMessageSent", 8, 1),
     tl::Form::new::<enums::WebViewResult<'static>>("WebViewResult", 12, 1),
@@ -992,7 +1014,8 @@ pub static TYPES: [tl::Type; 648] = tl::types(&[
     tl::Form::new::<enums::messages::MessageEditData>("messages.MessageEditData", 8, 1),
     tl::Form::new::<enums::messages::MessageReactionsList<'static>>("messages.MessageReactionsList", 36, 1),
     tl::Form::new::<enums::messages::MessageViews<'static>>("messages.MessageViews", 28, 1),
-    tl::Form::new::<enums::messages::Messages<'static>>("messages.Messages", 8, 4),
+    #[cfg(not(debug_assertions))] tl::Form::new::<enums::messages::Messages<'static>>("messages.Messages", 8, 4).native(super::native::type_538),
+    #[cfg(debug_assertions)] tl::Form::new::<enums::messages::Messages<'static>>("messages.Messages", 8, 4),
     tl::Form::new::<enums::messages::MyStickers<'static>>("messages.MyStickers", 16, 1),
     tl::Form::new::<enums::messages::PeerDialogs<'static>>("messages.PeerDialogs", 60, 1),
     tl::Form::new::<enums::messages::PeerSettings<'static>>("messages.PeerSettings", 28, 1),
@@ -1102,4 +1125,4 @@ pub static TYPES: [tl::Type; 648] = tl::types(&[
     tl::Form::new::<enums::wallet::TonConnectSessions<'static>>("wallet.TonConnectSessions", 12, 1),
     tl::Form::new::<enums::wallet::Transactions<'static>>("wallet.Transactions", 40, 1),
     tl::Form::new::<enums::wallet::UserAddresses<'static>>("wallet.UserAddresses", 20, 1),
-], &layout::TABLES);
+], &layout::TABLES) };

@@ -7,7 +7,7 @@ use ::chappe_tl::__private as tl;
 use super::super::{enums, tables, types};
 
 
-tl::families! { tables::TYPES;
+tl::families! { unsafe { tl::Promise::new() }; tables::TYPES;
     enums::payments::CheckCanSendGiftResult<'_>, enums::payments::CheckCanSendGiftResult<'a>, 564;
     enums::payments::GiveawayInfo<'_>, enums::payments::GiveawayInfo<'a>, 569;
     enums::payments::PaymentForm<'_>, enums::payments::PaymentForm<'a>, 570;
@@ -18,7 +18,7 @@ tl::families! { tables::TYPES;
     enums::payments::StarGifts<'_>, enums::payments::StarGifts<'a>, 583;
 }
 
-tl::soles! {
+tl::soles! { unsafe { tl::Promise::new() };
     ['s] types::payments::BankCardData<'s>, types::payments::BankCardData<'a>, types::payments::BankCardData<'s>;
     ['r, 's] &'r types::payments::CheckedGiftCode<'s>, &'a types::payments::CheckedGiftCode<'a>, types::payments::CheckedGiftCode<'s>;
     ['r, 's] &'r types::payments::ConnectedStarRefBots<'s>, &'a types::payments::ConnectedStarRefBots<'a>, types::payments::ConnectedStarRefBots<'s>;

@@ -7,7 +7,7 @@ use ::chappe_tl::__private as tl;
 use super::super::{types};
 
 
-tl::soles! {
+tl::soles! { unsafe { tl::Promise::new() };
     ['s] types::phone::ExportedGroupCallInvite<'s>, types::phone::ExportedGroupCallInvite<'a>, types::phone::ExportedGroupCallInvite<'s>;
     ['r, 's] &'r types::phone::GroupCall<'s>, &'a types::phone::GroupCall<'a>, types::phone::GroupCall<'s>;
     ['r, 's] &'r types::phone::GroupCallStars<'s>, &'a types::phone::GroupCallStars<'a>, types::phone::GroupCallStars<'s>;

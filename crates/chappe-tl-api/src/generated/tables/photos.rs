@@ -7,10 +7,10 @@ use ::chappe_tl::__private as tl;
 use super::super::{enums, tables, types};
 
 
-tl::families! { tables::TYPES;
+tl::families! { unsafe { tl::Promise::new() }; tables::TYPES;
     enums::photos::Photos<'_>, enums::photos::Photos<'a>, 601;
 }
 
-tl::soles! {
+tl::soles! { unsafe { tl::Promise::new() };
     ['s] types::photos::Photo<'s>, types::photos::Photo<'a>, types::photos::Photo<'s>;
 }

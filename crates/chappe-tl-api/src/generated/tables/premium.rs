@@ -7,7 +7,7 @@ use ::chappe_tl::__private as tl;
 use super::super::{types};
 
 
-tl::soles! {
+tl::soles! { unsafe { tl::Promise::new() };
     ['r, 's] &'r types::premium::BoostsList<'s>, &'a types::premium::BoostsList<'a>, types::premium::BoostsList<'s>;
     ['r, 's] &'r types::premium::BoostsStatus<'s>, &'a types::premium::BoostsStatus<'a>, types::premium::BoostsStatus<'s>;
     ['r, 's] &'r types::premium::MyBoosts<'s>, &'a types::premium::MyBoosts<'a>, types::premium::MyBoosts<'s>;

@@ -7,7 +7,7 @@ use ::chappe_tl::__private as tl;
 use super::super::{types};
 
 
-tl::soles! {
+tl::soles! { unsafe { tl::Promise::new() };
     ['s] types::smsjobs::EligibleToJoin<'s>, types::smsjobs::EligibleToJoin<'a>, types::smsjobs::EligibleToJoin<'s>;
     ['r, 's] &'r types::smsjobs::Status<'s>, &'a types::smsjobs::Status<'a>, types::smsjobs::Status<'s>;
 }

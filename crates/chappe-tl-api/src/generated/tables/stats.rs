@@ -7,7 +7,7 @@ use ::chappe_tl::__private as tl;
 use super::super::{types};
 
 
-tl::soles! {
+tl::soles! { unsafe { tl::Promise::new() };
     ['r, 's] &'r types::stats::BroadcastStats<'s>, &'a types::stats::BroadcastStats<'a>, types::stats::BroadcastStats<'s>;
     ['r, 's] &'r types::stats::MegagroupStats<'s>, &'a types::stats::MegagroupStats<'a>, types::stats::MegagroupStats<'s>;
     ['r, 's] &'r types::stats::MessageStats<'s>, &'a types::stats::MessageStats<'a>, types::stats::MessageStats<'s>;

@@ -7,6 +7,6 @@ use ::chappe_tl::__private as tl;
 use super::super::{types};
 
 
-tl::soles! {
+tl::soles! { unsafe { tl::Promise::new() };
     ['s] types::stickers::SuggestedShortName<'s>, types::stickers::SuggestedShortName<'a>, types::stickers::SuggestedShortName<'s>;
 }

@@ -7,6 +7,6 @@ use ::chappe_tl::__private as tl;
 use super::super::{enums, tables};
 
 
-tl::families! { tables::TYPES;
+tl::families! { unsafe { tl::Promise::new() }; tables::TYPES;
     enums::storage::FileType, enums::storage::FileType, 614;
 }

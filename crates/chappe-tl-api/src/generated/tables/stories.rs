@@ -7,12 +7,12 @@ use ::chappe_tl::__private as tl;
 use super::super::{enums, tables, types};
 
 
-tl::families! { tables::TYPES;
+tl::families! { unsafe { tl::Promise::new() }; tables::TYPES;
     enums::stories::Albums<'_>, enums::stories::Albums<'a>, 615;
     enums::stories::AllStories<'_>, enums::stories::AllStories<'a>, 616;
 }
 
-tl::soles! {
+tl::soles! { unsafe { tl::Promise::new() };
     [] types::stories::CanSendStoryCount, types::stories::CanSendStoryCount, types::stories::CanSendStoryCount;
     ['r, 's] &'r types::stories::FoundStories<'s>, &'a types::stories::FoundStories<'a>, types::stories::FoundStories<'s>;
     ['r, 's] &'r types::stories::PeerStories<'s>, &'a types::stories::PeerStories<'a>, types::stories::PeerStories<'s>;

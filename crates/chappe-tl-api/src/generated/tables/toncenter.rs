@@ -7,7 +7,7 @@ use ::chappe_tl::__private as tl;
 use super::super::{types};
 
 
-tl::soles! {
+tl::soles! { unsafe { tl::Promise::new() };
     ['s] types::toncenter::ApiResponse<'s>, types::toncenter::ApiResponse<'a>, types::toncenter::ApiResponse<'s>;
     ['s] types::toncenter::StreamingUrl<'s>, types::toncenter::StreamingUrl<'a>, types::toncenter::StreamingUrl<'s>;
 }

@@ -7,11 +7,11 @@ use ::chappe_tl::__private as tl;
 use super::super::{enums, tables, types};
 
 
-tl::families! { tables::TYPES;
+tl::families! { unsafe { tl::Promise::new() }; tables::TYPES;
     enums::updates::ChannelDifference<'_>, enums::updates::ChannelDifference<'a>, 626;
     enums::updates::Difference<'_>, enums::updates::Difference<'a>, 627;
 }
 
-tl::soles! {
+tl::soles! { unsafe { tl::Promise::new() };
     [] types::updates::State, types::updates::State, types::updates::State;
 }

@@ -7,11 +7,11 @@ use ::chappe_tl::__private as tl;
 use super::super::{enums, tables, types};
 
 
-tl::families! { tables::TYPES;
+tl::families! { unsafe { tl::Promise::new() }; tables::TYPES;
     enums::upload::CdnFile<'_>, enums::upload::CdnFile<'a>, 629;
     enums::upload::File<'_>, enums::upload::File<'a>, 630;
 }
 
-tl::soles! {
+tl::soles! { unsafe { tl::Promise::new() };
     ['r, 's] &'r types::upload::WebFile<'s>, &'a types::upload::WebFile<'a>, types::upload::WebFile<'s>;
 }

@@ -7,11 +7,11 @@ use ::chappe_tl::__private as tl;
 use super::super::{enums, tables, types};
 
 
-tl::families! { tables::TYPES;
+tl::families! { unsafe { tl::Promise::new() }; tables::TYPES;
     enums::users::SavedMusic<'_>, enums::users::SavedMusic<'a>, 632;
     enums::users::Users<'_>, enums::users::Users<'a>, 634;
 }
 
-tl::soles! {
+tl::soles! { unsafe { tl::Promise::new() };
     ['r, 's] &'r types::users::UserFull<'s>, &'a types::users::UserFull<'a>, types::users::UserFull<'s>;
 }

@@ -7,7 +7,7 @@ use ::chappe_tl::__private as tl;
 use super::super::{types};
 
 
-tl::soles! {
+tl::soles! { unsafe { tl::Promise::new() };
     ['s] types::wallet::EncryptedSecretPhrasePart<'s>, types::wallet::EncryptedSecretPhrasePart<'a>, types::wallet::EncryptedSecretPhrasePart<'s>;
     ['s] types::wallet::ExistingBalance<'s>, types::wallet::ExistingBalance<'a>, types::wallet::ExistingBalance<'s>;
     ['s] types::wallet::HolderDc<'s>, types::wallet::HolderDc<'a>, types::wallet::HolderDc<'s>;

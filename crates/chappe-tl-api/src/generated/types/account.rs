@@ -14,7 +14,7 @@ pub struct AuthorizationForm<'a> {
     pub values: &'a [enums::SecureValue<'a>],
     pub errors: &'a [enums::SecureValueError<'a>],
     pub users: &'a [enums::User<'a>],
-    pub privacy_policy_url: Option<&'a str>,
+    pub privacy_policy_url: tl::Option<&'a str>,
 }
 
 /// `account.authorizations#4bff8ea0 authorization_ttl_days:int authorizations:Vector<Authorization> = account.Authorizations;`
@@ -58,7 +58,7 @@ pub struct ChatThemes<'a> {
     pub themes: &'a [enums::ChatTheme<'a>],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
-    pub next_offset: Option<&'a str>,
+    pub next_offset: tl::Option<&'a str>,
 }
 
 /// `account.connectedBots#17d7f87b connected_bots:Vector<ConnectedBot> users:Vector<User> = account.ConnectedBots;`
@@ -119,33 +119,33 @@ pub struct Password<'a> {
     pub has_recovery: bool,
     pub has_secure_values: bool,
     pub has_password: bool,
-    pub current_algo: Option<&'a enums::PasswordKdfAlgo<'a>>,
-    pub srp_b: Option<&'a [u8]>,
-    pub srp_id: Option<i64>,
-    pub hint: Option<&'a str>,
-    pub email_unconfirmed_pattern: Option<&'a str>,
+    pub current_algo: tl::Option<&'a enums::PasswordKdfAlgo<'a>>,
+    pub srp_b: tl::Option<&'a [u8]>,
+    pub srp_id: tl::Option<i64>,
+    pub hint: tl::Option<&'a str>,
+    pub email_unconfirmed_pattern: tl::Option<&'a str>,
     pub new_algo: enums::PasswordKdfAlgo<'a>,
     pub new_secure_algo: enums::SecurePasswordKdfAlgo<'a>,
     pub secure_random: &'a [u8],
-    pub pending_reset_date: Option<i32>,
-    pub login_email_pattern: Option<&'a str>,
+    pub pending_reset_date: tl::Option<i32>,
+    pub login_email_pattern: tl::Option<&'a str>,
 }
 
 /// `account.passwordInputSettings#c23727c9 flags:# new_algo:flags.0?PasswordKdfAlgo new_password_hash:flags.0?bytes hint:flags.0?string email:flags.1?string new_secure_settings:flags.2?SecureSecretSettings = account.PasswordInputSettings;`
 #[repr(C)]
 pub struct PasswordInputSettings<'a> {
-    pub new_algo: Option<&'a enums::PasswordKdfAlgo<'a>>,
-    pub new_password_hash: Option<&'a [u8]>,
-    pub hint: Option<&'a str>,
-    pub email: Option<&'a str>,
-    pub new_secure_settings: Option<&'a enums::SecureSecretSettings<'a>>,
+    pub new_algo: tl::Option<&'a enums::PasswordKdfAlgo<'a>>,
+    pub new_password_hash: tl::Option<&'a [u8]>,
+    pub hint: tl::Option<&'a str>,
+    pub email: tl::Option<&'a str>,
+    pub new_secure_settings: tl::Option<&'a enums::SecureSecretSettings<'a>>,
 }
 
 /// `account.passwordSettings#9a5c33e5 flags:# email:flags.0?string secure_settings:flags.1?SecureSecretSettings = account.PasswordSettings;`
 #[repr(C)]
 pub struct PasswordSettings<'a> {
-    pub email: Option<&'a str>,
-    pub secure_settings: Option<&'a enums::SecureSecretSettings<'a>>,
+    pub email: tl::Option<&'a str>,
+    pub secure_settings: tl::Option<&'a enums::SecureSecretSettings<'a>>,
 }
 
 /// `account.privacyRules#50a04e45 rules:Vector<PrivacyRule> chats:Vector<Chat> users:Vector<User> = account.PrivacyRules;`
@@ -173,7 +173,7 @@ pub struct ResetPasswordRequestedWait {
 pub struct ResolvedBusinessChatLinks<'a> {
     pub peer: enums::Peer,
     pub message: &'a str,
-    pub entities: Option<&'a [enums::MessageEntity<'a>]>,
+    pub entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
@@ -248,36 +248,36 @@ pub struct WebBrowserSettings<'a> {
     pub hash: i64,
 }
 
-tl::objects! { layout::Structs;
-    ['a] AuthorizationForm<'a>, D1 D3 D5 D1, (tl::Word, &'a [enums::SecureRequiredType<'a>], &'a [enums::SecureValue<'a>], &'a [enums::SecureValueError<'a>], &'a [enums::User<'a>], Option<&'a str>);
-    ['a] Authorizations<'a>, D1 D3 D5 D2, (i32, &'a [enums::Authorization<'a>]);
-    ['a] AutoDownloadSettings<'a>, D1 D3 D5 D3, (enums::AutoDownloadSettings<'a>, enums::AutoDownloadSettings<'a>, enums::AutoDownloadSettings<'a>);
-    ['a] AutoSaveSettings<'a>, D1 D3 D5 D4, (enums::AutoSaveSettings, enums::AutoSaveSettings, enums::AutoSaveSettings, &'a [enums::AutoSaveException<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] BusinessChatLinks<'a>, D1 D3 D5 D5, (&'a [enums::BusinessChatLink<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] ChatThemes<'a>, D1 D3 D5 D7, (tl::Word, i64, &'a [enums::ChatTheme<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], Option<&'a str>);
-    ['a] ConnectedBots<'a>, D1 D3 D5 D8, (&'a [enums::ConnectedBot<'a>], &'a [enums::User<'a>]);
-    [] ContentSettings, D1 D3 D5 D9, (tl::Word, tl::Flag, tl::Flag);
-    ['a] EmailVerified<'a>, D1 D3 D6 D0, (&'a str,);
-    ['a] EmailVerifiedLogin<'a>, D1 D3 D6 D1, (&'a str, enums::auth::SentCode<'a>);
-    ['a] EmojiStatuses<'a>, D1 D3 D6 D3, (i64, &'a [enums::EmojiStatus<'a>]);
-    [] PaidMessagesRevenue, D1 D3 D6 D4, (i64,);
-    ['a] PasskeyRegistrationOptions<'a>, D1 D3 D6 D5, (enums::DataJson<'a>,);
-    ['a] Passkeys<'a>, D1 D3 D6 D6, (&'a [enums::Passkey<'a>],);
-    ['a] Password<'a>, D1 D3 D6 D7, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Maybe<'a, enums::PasswordKdfAlgo<'a>>, Option<&'a [u8]>, Option<i64>, Option<&'a str>, Option<&'a str>, enums::PasswordKdfAlgo<'a>, enums::SecurePasswordKdfAlgo<'a>, &'a [u8]), (Option<i32>, Option<&'a str>)>;
-    ['a] PasswordInputSettings<'a>, D1 D3 D6 D8, (tl::Word, tl::Maybe<'a, enums::PasswordKdfAlgo<'a>>, Option<&'a [u8]>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::SecureSecretSettings<'a>>);
-    ['a] PasswordSettings<'a>, D1 D3 D6 D9, (tl::Word, Option<&'a str>, tl::Maybe<'a, enums::SecureSecretSettings<'a>>);
-    ['a] PrivacyRules<'a>, D1 D3 D7 D0, (&'a [enums::PrivacyRule<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    [] ResetPasswordFailedWait, D1 D3 D7 D1, (i32,);
-    [] ResetPasswordRequestedWait, D1 D3 D7 D2, (i32,);
-    ['a] ResolvedBusinessChatLinks<'a>, D1 D3 D7 D4, (tl::Word, enums::Peer, &'a str, Option<&'a [enums::MessageEntity<'a>]>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] SavedMusicIds<'a>, D1 D3 D7 D6, (&'a [i64],);
-    ['a] SavedRingtoneConverted<'a>, D1 D3 D7 D8, (enums::Document<'a>,);
-    ['a] SavedRingtones<'a>, D1 D3 D8 D0, (i64, &'a [enums::Document<'a>]);
-    ['a] SentEmailCode<'a>, D1 D3 D8 D1, (&'a str, i32);
-    [] Takeout, D1 D3 D8 D2, (i64,);
-    ['a] Themes<'a>, D1 D3 D8 D4, (i64, &'a [enums::Theme<'a>]);
-    ['a] TmpPassword<'a>, D1 D3 D8 D5, (&'a [u8], i32);
-    ['a] WallPapers<'a>, D1 D3 D8 D7, (i64, &'a [enums::WallPaper<'a>]);
-    ['a] WebAuthorizations<'a>, D1 D3 D8 D8, (&'a [enums::WebAuthorization<'a>], &'a [enums::User<'a>]);
-    ['a] WebBrowserSettings<'a>, D1 D3 D9 D0, (tl::Word, tl::Flag, tl::Flag, &'a [enums::WebDomainException<'a>], &'a [enums::WebDomainException<'a>], i64);
+tl::objects! { unsafe { tl::Promise::new() }; layout::Structs;
+    ['a] AuthorizationForm<'a>, D1 D3 D5 D1;
+    ['a] Authorizations<'a>, D1 D3 D5 D2;
+    ['a] AutoDownloadSettings<'a>, D1 D3 D5 D3;
+    ['a] AutoSaveSettings<'a>, D1 D3 D5 D4;
+    ['a] BusinessChatLinks<'a>, D1 D3 D5 D5;
+    ['a] ChatThemes<'a>, D1 D3 D5 D7;
+    ['a] ConnectedBots<'a>, D1 D3 D5 D8;
+    [] ContentSettings, D1 D3 D5 D9;
+    ['a] EmailVerified<'a>, D1 D3 D6 D0;
+    ['a] EmailVerifiedLogin<'a>, D1 D3 D6 D1;
+    ['a] EmojiStatuses<'a>, D1 D3 D6 D3;
+    [] PaidMessagesRevenue, D1 D3 D6 D4;
+    ['a] PasskeyRegistrationOptions<'a>, D1 D3 D6 D5;
+    ['a] Passkeys<'a>, D1 D3 D6 D6;
+    ['a] Password<'a>, D1 D3 D6 D7;
+    ['a] PasswordInputSettings<'a>, D1 D3 D6 D8;
+    ['a] PasswordSettings<'a>, D1 D3 D6 D9;
+    ['a] PrivacyRules<'a>, D1 D3 D7 D0;
+    [] ResetPasswordFailedWait, D1 D3 D7 D1;
+    [] ResetPasswordRequestedWait, D1 D3 D7 D2;
+    ['a] ResolvedBusinessChatLinks<'a>, D1 D3 D7 D4;
+    ['a] SavedMusicIds<'a>, D1 D3 D7 D6;
+    ['a] SavedRingtoneConverted<'a>, D1 D3 D7 D8;
+    ['a] SavedRingtones<'a>, D1 D3 D8 D0;
+    ['a] SentEmailCode<'a>, D1 D3 D8 D1;
+    [] Takeout, D1 D3 D8 D2;
+    ['a] Themes<'a>, D1 D3 D8 D4;
+    ['a] TmpPassword<'a>, D1 D3 D8 D5;
+    ['a] WallPapers<'a>, D1 D3 D8 D7;
+    ['a] WebAuthorizations<'a>, D1 D3 D8 D8;
+    ['a] WebBrowserSettings<'a>, D1 D3 D9 D0;
 }

@@ -15,6 +15,6 @@ pub struct Tones<'a> {
     pub users: &'a [enums::User<'a>],
 }
 
-tl::objects! { layout::Structs;
-    ['a] Tones<'a>, D1 D3 D9 D2, (i64, &'a [enums::AiComposeTone<'a>], &'a [enums::User<'a>]);
+tl::objects! { unsafe { tl::Promise::new() }; layout::Structs;
+    ['a] Tones<'a>, D1 D3 D9 D2;
 }

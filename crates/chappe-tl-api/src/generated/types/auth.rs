@@ -11,16 +11,16 @@ use super::super::{enums, layout};
 #[repr(C)]
 pub struct Authorization<'a> {
     pub setup_password_required: bool,
-    pub otherwise_relogin_days: Option<i32>,
-    pub tmp_sessions: Option<i32>,
-    pub future_auth_token: Option<&'a [u8]>,
+    pub otherwise_relogin_days: tl::Option<i32>,
+    pub tmp_sessions: tl::Option<i32>,
+    pub future_auth_token: tl::Option<&'a [u8]>,
     pub user: enums::User<'a>,
 }
 
 /// `auth.authorizationSignUpRequired#44747e9a flags:# terms_of_service:flags.0?help.TermsOfService = auth.Authorization;`
 #[repr(C)]
 pub struct AuthorizationSignUpRequired<'a> {
-    pub terms_of_service: Option<&'a enums::help::TermsOfService<'a>>,
+    pub terms_of_service: tl::Option<&'a enums::help::TermsOfService<'a>>,
 }
 
 /// `auth.exportedAuthorization#b434e2b8 id:long bytes:bytes = auth.ExportedAuthorization;`
@@ -40,7 +40,7 @@ pub struct FirebasePnvIntent<'a> {
 /// `auth.loggedOut#c3a2835f flags:# future_auth_token:flags.0?bytes = auth.LoggedOut;`
 #[repr(C)]
 pub struct LoggedOut<'a> {
-    pub future_auth_token: Option<&'a [u8]>,
+    pub future_auth_token: tl::Option<&'a [u8]>,
 }
 
 /// `auth.loginToken#629f1980 expires:int token:bytes = auth.LoginToken;`
@@ -80,8 +80,8 @@ pub struct PasswordRecovery<'a> {
 pub struct SentCode<'a> {
     pub r#type: enums::auth::SentCodeType<'a>,
     pub phone_code_hash: &'a str,
-    pub next_type: Option<&'a enums::auth::CodeType>,
-    pub timeout: Option<i32>,
+    pub next_type: tl::Option<&'a enums::auth::CodeType>,
+    pub timeout: tl::Option<i32>,
 }
 
 /// `auth.sentCodePaymentRequired#f8827ebf store_product:string phone_code_hash:string support_email_address:string support_email_subject:string premium_days:int currency:string amount:long = auth.SentCode;`
@@ -121,18 +121,18 @@ pub struct SentCodeTypeEmailCode<'a> {
     pub google_signin_allowed: bool,
     pub email_pattern: &'a str,
     pub length: i32,
-    pub reset_available_period: Option<i32>,
-    pub reset_pending_date: Option<i32>,
+    pub reset_available_period: tl::Option<i32>,
+    pub reset_pending_date: tl::Option<i32>,
 }
 
 /// `auth.sentCodeTypeFirebaseSms#009fd736 flags:# nonce:flags.0?bytes play_integrity_project_id:flags.2?long play_integrity_nonce:flags.2?bytes receipt:flags.1?string push_timeout:flags.1?int length:int = auth.SentCodeType;`
 #[repr(C)]
 pub struct SentCodeTypeFirebaseSms<'a> {
-    pub nonce: Option<&'a [u8]>,
-    pub play_integrity_project_id: Option<i64>,
-    pub play_integrity_nonce: Option<&'a [u8]>,
-    pub receipt: Option<&'a str>,
-    pub push_timeout: Option<i32>,
+    pub nonce: tl::Option<&'a [u8]>,
+    pub play_integrity_project_id: tl::Option<i64>,
+    pub play_integrity_nonce: tl::Option<&'a [u8]>,
+    pub receipt: tl::Option<&'a str>,
+    pub push_timeout: tl::Option<i32>,
     pub length: i32,
 }
 
@@ -172,38 +172,38 @@ pub struct SentCodeTypeSms {
 /// `auth.sentCodeTypeSmsPhrase#b37794af flags:# beginning:flags.0?string = auth.SentCodeType;`
 #[repr(C)]
 pub struct SentCodeTypeSmsPhrase<'a> {
-    pub beginning: Option<&'a str>,
+    pub beginning: tl::Option<&'a str>,
 }
 
 /// `auth.sentCodeTypeSmsWord#a416ac81 flags:# beginning:flags.0?string = auth.SentCodeType;`
 #[repr(C)]
 pub struct SentCodeTypeSmsWord<'a> {
-    pub beginning: Option<&'a str>,
+    pub beginning: tl::Option<&'a str>,
 }
 
-tl::objects! { layout::Structs;
-    ['a] Authorization<'a>, D1 D3 D9 D3, (tl::Word, tl::Flag, Option<i32>, Option<i32>, Option<&'a [u8]>, enums::User<'a>);
-    ['a] AuthorizationSignUpRequired<'a>, D1 D3 D9 D4, (tl::Word, tl::Maybe<'a, enums::help::TermsOfService<'a>>);
-    ['a] ExportedAuthorization<'a>, D1 D4 D0 D0, (i64, &'a [u8]);
-    ['a] FirebasePnvIntent<'a>, D1 D4 D0 D1, (&'a str, &'a str);
-    ['a] LoggedOut<'a>, D1 D4 D0 D2, (tl::Word, Option<&'a [u8]>);
-    ['a] LoginToken<'a>, D1 D4 D0 D3, (i32, &'a [u8]);
-    ['a] LoginTokenMigrateTo<'a>, D1 D4 D0 D4, (i32, &'a [u8]);
-    ['a] LoginTokenSuccess<'a>, D1 D4 D0 D5, (enums::auth::Authorization<'a>,);
-    ['a] PasskeyLoginOptions<'a>, D1 D4 D0 D6, (enums::DataJson<'a>,);
-    ['a] PasswordRecovery<'a>, D1 D4 D0 D7, (&'a str,);
-    ['a] SentCode<'a>, D1 D4 D0 D8, (tl::Word, enums::auth::SentCodeType<'a>, &'a str, tl::Maybe<'a, enums::auth::CodeType>, Option<i32>);
-    ['a] SentCodePaymentRequired<'a>, D1 D4 D1 D0, (&'a str, &'a str, &'a str, &'a str, i32, &'a str, i64);
-    ['a] SentCodeSuccess<'a>, D1 D4 D0 D9, (enums::auth::Authorization<'a>,);
-    [] SentCodeTypeApp, D1 D4 D1 D1, (i32,);
-    [] SentCodeTypeCall, D1 D4 D1 D3, (i32,);
-    ['a] SentCodeTypeEmailCode<'a>, D1 D4 D1 D6, (tl::Word, tl::Flag, tl::Flag, &'a str, i32, Option<i32>, Option<i32>);
-    ['a] SentCodeTypeFirebaseSms<'a>, D1 D4 D1 D9, (tl::Word, Option<&'a [u8]>, Option<i64>, Option<&'a [u8]>, Option<&'a str>, Option<i32>, i32);
-    ['a] SentCodeTypeFlashCall<'a>, D1 D4 D1 D4, (&'a str,);
-    ['a] SentCodeTypeFragmentSms<'a>, D1 D4 D1 D8, (&'a str, i32);
-    ['a] SentCodeTypeMissedCall<'a>, D1 D4 D1 D5, (&'a str, i32);
-    [] SentCodeTypeSetUpEmailRequired, D1 D4 D1 D7, (tl::Word, tl::Flag, tl::Flag);
-    [] SentCodeTypeSms, D1 D4 D1 D2, (i32,);
-    ['a] SentCodeTypeSmsPhrase<'a>, D1 D4 D2 D1, (tl::Word, Option<&'a str>);
-    ['a] SentCodeTypeSmsWord<'a>, D1 D4 D2 D0, (tl::Word, Option<&'a str>);
+tl::objects! { unsafe { tl::Promise::new() }; layout::Structs;
+    ['a] Authorization<'a>, D1 D3 D9 D3;
+    ['a] AuthorizationSignUpRequired<'a>, D1 D3 D9 D4;
+    ['a] ExportedAuthorization<'a>, D1 D4 D0 D0;
+    ['a] FirebasePnvIntent<'a>, D1 D4 D0 D1;
+    ['a] LoggedOut<'a>, D1 D4 D0 D2;
+    ['a] LoginToken<'a>, D1 D4 D0 D3;
+    ['a] LoginTokenMigrateTo<'a>, D1 D4 D0 D4;
+    ['a] LoginTokenSuccess<'a>, D1 D4 D0 D5;
+    ['a] PasskeyLoginOptions<'a>, D1 D4 D0 D6;
+    ['a] PasswordRecovery<'a>, D1 D4 D0 D7;
+    ['a] SentCode<'a>, D1 D4 D0 D8;
+    ['a] SentCodePaymentRequired<'a>, D1 D4 D1 D0;
+    ['a] SentCodeSuccess<'a>, D1 D4 D0 D9;
+    [] SentCodeTypeApp, D1 D4 D1 D1;
+    [] SentCodeTypeCall, D1 D4 D1 D3;
+    ['a] SentCodeTypeEmailCode<'a>, D1 D4 D1 D6;
+    ['a] SentCodeTypeFirebaseSms<'a>, D1 D4 D1 D9;
+    ['a] SentCodeTypeFlashCall<'a>, D1 D4 D1 D4;
+    ['a] SentCodeTypeFragmentSms<'a>, D1 D4 D1 D8;
+    ['a] SentCodeTypeMissedCall<'a>, D1 D4 D1 D5;
+    [] SentCodeTypeSetUpEmailRequired, D1 D4 D1 D7;
+    [] SentCodeTypeSms, D1 D4 D1 D2;
+    ['a] SentCodeTypeSmsPhrase<'a>, D1 D4 D2 D1;
+    ['a] SentCodeTypeSmsWord<'a>, D1 D4 D2 D0;
 }

@@ -11,7 +11,7 @@ use super::super::{enums, layout};
 #[repr(C)]
 pub struct AccessSettings<'a> {
     pub restricted: bool,
-    pub add_users: Option<&'a [enums::User<'a>]>,
+    pub add_users: tl::Option<&'a [enums::User<'a>]>,
 }
 
 /// `bots.botInfo#e8a775b0 name:string about:string description:string = bots.BotInfo;`
@@ -31,7 +31,7 @@ pub struct ExportedBotToken<'a> {
 /// `bots.popularAppBots#1991b13b flags:# next_offset:flags.0?string users:Vector<User> = bots.PopularAppBots;`
 #[repr(C)]
 pub struct PopularAppBots<'a> {
-    pub next_offset: Option<&'a str>,
+    pub next_offset: tl::Option<&'a str>,
     pub users: &'a [enums::User<'a>],
 }
 
@@ -48,11 +48,11 @@ pub struct RequestedButton<'a> {
     pub webapp_req_id: &'a str,
 }
 
-tl::objects! { layout::Structs;
-    ['a] AccessSettings<'a>, D1 D4 D2 D2, (tl::Word, tl::Flag, Option<&'a [enums::User<'a>]>);
-    ['a] BotInfo<'a>, D1 D4 D2 D3, (&'a str, &'a str, &'a str);
-    ['a] ExportedBotToken<'a>, D1 D4 D2 D4, (&'a str,);
-    ['a] PopularAppBots<'a>, D1 D4 D2 D5, (tl::Word, Option<&'a str>, &'a [enums::User<'a>]);
-    ['a] PreviewInfo<'a>, D1 D4 D2 D6, (&'a [enums::BotPreviewMedia<'a>], &'a [&'a str]);
-    ['a] RequestedButton<'a>, D1 D4 D2 D7, (&'a str,);
+tl::objects! { unsafe { tl::Promise::new() }; layout::Structs;
+    ['a] AccessSettings<'a>, D1 D4 D2 D2;
+    ['a] BotInfo<'a>, D1 D4 D2 D3;
+    ['a] ExportedBotToken<'a>, D1 D4 D2 D4;
+    ['a] PopularAppBots<'a>, D1 D4 D2 D5;
+    ['a] PreviewInfo<'a>, D1 D4 D2 D6;
+    ['a] RequestedButton<'a>, D1 D4 D2 D7;
 }

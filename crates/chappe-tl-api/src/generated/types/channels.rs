@@ -47,10 +47,10 @@ pub struct SponsoredMessageReportResultChooseOption<'a> {
     pub options: &'a [enums::SponsoredMessageReportOption<'a>],
 }
 
-tl::objects! { layout::Structs;
-    ['a] AdminLogResults<'a>, D1 D4 D2 D8, (&'a [enums::ChannelAdminLogEvent<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] ChannelParticipant<'a>, D1 D4 D2 D9, (enums::ChannelParticipant<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] ChannelParticipants<'a>, D1 D4 D3 D0, (i32, &'a [enums::ChannelParticipant<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] SendAsPeers<'a>, D1 D4 D3 D2, (&'a [enums::SendAsPeer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] SponsoredMessageReportResultChooseOption<'a>, D1 D4 D3 D3, (&'a str, &'a [enums::SponsoredMessageReportOption<'a>]);
+tl::objects! { unsafe { tl::Promise::new() }; layout::Structs;
+    ['a] AdminLogResults<'a>, D1 D4 D2 D8;
+    ['a] ChannelParticipant<'a>, D1 D4 D2 D9;
+    ['a] ChannelParticipants<'a>, D1 D4 D3 D0;
+    ['a] SendAsPeers<'a>, D1 D4 D3 D2;
+    ['a] SponsoredMessageReportResultChooseOption<'a>, D1 D4 D3 D3;
 }

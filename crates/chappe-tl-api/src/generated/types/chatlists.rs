@@ -12,7 +12,7 @@ use super::super::{enums, layout};
 pub struct ChatlistInvite<'a> {
     pub title_noanimate: bool,
     pub title: enums::TextWithEntities<'a>,
-    pub emoticon: Option<&'a str>,
+    pub emoticon: tl::Option<&'a str>,
     pub peers: &'a [enums::Peer],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
@@ -51,10 +51,10 @@ pub struct ExportedInvites<'a> {
     pub users: &'a [enums::User<'a>],
 }
 
-tl::objects! { layout::Structs;
-    ['a] ChatlistInvite<'a>, D1 D4 D3 D7, (tl::Word, tl::Flag, enums::TextWithEntities<'a>, Option<&'a str>, &'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] ChatlistInviteAlready<'a>, D1 D4 D3 D6, (i32, &'a [enums::Peer], &'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] ChatlistUpdates<'a>, D1 D4 D3 D8, (&'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] ExportedChatlistInvite<'a>, D1 D4 D3 D9, (enums::DialogFilter<'a>, enums::ExportedChatlistInvite<'a>);
-    ['a] ExportedInvites<'a>, D1 D4 D4 D0, (&'a [enums::ExportedChatlistInvite<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+tl::objects! { unsafe { tl::Promise::new() }; layout::Structs;
+    ['a] ChatlistInvite<'a>, D1 D4 D3 D7;
+    ['a] ChatlistInviteAlready<'a>, D1 D4 D3 D6;
+    ['a] ChatlistUpdates<'a>, D1 D4 D3 D8;
+    ['a] ExportedChatlistInvite<'a>, D1 D4 D3 D9;
+    ['a] ExportedInvites<'a>, D1 D4 D4 D0;
 }

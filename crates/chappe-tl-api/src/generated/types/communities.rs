@@ -21,12 +21,12 @@ pub struct ParticipantJoinedChats<'a> {
 pub struct PeerLinkRequests<'a> {
     pub total_count: i32,
     pub requests: &'a [enums::CommunityPeerRequest],
-    pub next_offset: Option<&'a str>,
+    pub next_offset: tl::Option<&'a str>,
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
 
-tl::objects! { layout::Structs;
-    ['a] ParticipantJoinedChats<'a>, D1 D4 D4 D1, (&'a [i64], &'a [i64], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] PeerLinkRequests<'a>, D1 D4 D4 D2, (tl::Word, i32, &'a [enums::CommunityPeerRequest], Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+tl::objects! { unsafe { tl::Promise::new() }; layout::Structs;
+    ['a] ParticipantJoinedChats<'a>, D1 D4 D4 D1;
+    ['a] PeerLinkRequests<'a>, D1 D4 D4 D2;
 }

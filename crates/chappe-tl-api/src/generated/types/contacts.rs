@@ -81,14 +81,14 @@ pub struct TopPeers<'a> {
     pub users: &'a [enums::User<'a>],
 }
 
-tl::objects! { layout::Structs;
-    ['a] Blocked<'a>, D1 D4 D4 D3, (&'a [enums::PeerBlocked], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] BlockedSlice<'a>, D1 D4 D4 D4, (i32, &'a [enums::PeerBlocked], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] ContactBirthdays<'a>, D1 D4 D4 D5, (&'a [enums::ContactBirthday], &'a [enums::User<'a>]);
-    ['a] Contacts<'a>, D1 D4 D4 D7, (&'a [enums::Contact], i32, &'a [enums::User<'a>]);
-    ['a] Found<'a>, D1 D4 D4 D8, (&'a [enums::Peer], &'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] ImportedContacts<'a>, D1 D4 D4 D9, (&'a [enums::ImportedContact], &'a [enums::PopularContact], &'a [i64], &'a [enums::User<'a>]);
-    ['a] ResolvedPeer<'a>, D1 D4 D5 D0, (enums::Peer, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] SponsoredPeers<'a>, D1 D4 D5 D2, (&'a [enums::SponsoredPeer<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] TopPeers<'a>, D1 D4 D5 D4, (&'a [enums::TopPeerCategoryPeers<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+tl::objects! { unsafe { tl::Promise::new() }; layout::Structs;
+    ['a] Blocked<'a>, D1 D4 D4 D3;
+    ['a] BlockedSlice<'a>, D1 D4 D4 D4;
+    ['a] ContactBirthdays<'a>, D1 D4 D4 D5;
+    ['a] Contacts<'a>, D1 D4 D4 D7;
+    ['a] Found<'a>, D1 D4 D4 D8;
+    ['a] ImportedContacts<'a>, D1 D4 D4 D9;
+    ['a] ResolvedPeer<'a>, D1 D4 D5 D0;
+    ['a] SponsoredPeers<'a>, D1 D4 D5 D2;
+    ['a] TopPeers<'a>, D1 D4 D5 D4;
 }

@@ -14,6 +14,6 @@ pub struct WelcomeMessages<'a> {
     pub messages: &'a [enums::EphemeralMessage<'a>],
 }
 
-tl::objects! { layout::Structs;
-    ['a] WelcomeMessages<'a>, D1 D4 D5 D7, (i64, &'a [enums::EphemeralMessage<'a>]);
+tl::objects! { unsafe { tl::Promise::new() }; layout::Structs;
+    ['a] WelcomeMessages<'a>, D1 D4 D5 D7;
 }

@@ -18,6 +18,6 @@ pub struct CollectibleInfo<'a> {
     pub url: &'a str,
 }
 
-tl::objects! { layout::Structs;
-    ['a] CollectibleInfo<'a>, D1 D4 D5 D8, (i32, &'a str, i64, &'a str, i64, &'a str);
+tl::objects! { unsafe { tl::Promise::new() }; layout::Structs;
+    ['a] CollectibleInfo<'a>, D1 D4 D5 D8;
 }

@@ -22,9 +22,9 @@ pub struct AppUpdate<'a> {
     pub version: &'a str,
     pub text: &'a str,
     pub entities: &'a [enums::MessageEntity<'a>],
-    pub document: Option<&'a enums::Document<'a>>,
-    pub url: Option<&'a str>,
-    pub sticker: Option<&'a enums::Document<'a>>,
+    pub document: tl::Option<&'a enums::Document<'a>>,
+    pub url: tl::Option<&'a str>,
+    pub sticker: tl::Option<&'a enums::Document<'a>>,
 }
 
 /// `help.countriesList#87d0759e countries:Vector<help.Country> hash:int = help.CountriesList;`
@@ -40,7 +40,7 @@ pub struct Country<'a> {
     pub hidden: bool,
     pub iso2: &'a str,
     pub default_name: &'a str,
-    pub name: Option<&'a str>,
+    pub name: tl::Option<&'a str>,
     pub country_codes: &'a [enums::help::CountryCode<'a>],
 }
 
@@ -48,8 +48,8 @@ pub struct Country<'a> {
 #[repr(C)]
 pub struct CountryCode<'a> {
     pub country_code: &'a str,
-    pub prefixes: Option<&'a [&'a str]>,
-    pub patterns: Option<&'a [&'a str]>,
+    pub prefixes: tl::Option<&'a [&'a str]>,
+    pub patterns: tl::Option<&'a [&'a str]>,
 }
 
 /// `help.deepLinkInfo#6a4ee832 flags:# update_app:flags.0?true message:string entities:flags.1?Vector<MessageEntity> = help.DeepLinkInfo;`
@@ -57,7 +57,7 @@ pub struct CountryCode<'a> {
 pub struct DeepLinkInfo<'a> {
     pub update_app: bool,
     pub message: &'a str,
-    pub entities: Option<&'a [enums::MessageEntity<'a>]>,
+    pub entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
 }
 
 /// `help.inviteText#18cb9f78 message:string = help.InviteText;`
@@ -78,10 +78,10 @@ pub struct PassportConfig<'a> {
 pub struct PeerColorOption<'a> {
     pub hidden: bool,
     pub color_id: i32,
-    pub colors: Option<&'a enums::help::PeerColorSet<'a>>,
-    pub dark_colors: Option<&'a enums::help::PeerColorSet<'a>>,
-    pub channel_min_level: Option<i32>,
-    pub group_min_level: Option<i32>,
+    pub colors: tl::Option<&'a enums::help::PeerColorSet<'a>>,
+    pub dark_colors: tl::Option<&'a enums::help::PeerColorSet<'a>>,
+    pub channel_min_level: tl::Option<i32>,
+    pub group_min_level: tl::Option<i32>,
 }
 
 /// `help.peerColorProfileSet#767d61eb palette_colors:Vector<int> bg_colors:Vector<int> story_colors:Vector<int> = help.PeerColorSet;`
@@ -121,12 +121,12 @@ pub struct PremiumPromo<'a> {
 pub struct PromoData<'a> {
     pub proxy: bool,
     pub expires: i32,
-    pub peer: Option<&'a enums::Peer>,
-    pub psa_type: Option<&'a str>,
-    pub psa_message: Option<&'a str>,
+    pub peer: tl::Option<&'a enums::Peer>,
+    pub psa_type: tl::Option<&'a str>,
+    pub psa_message: tl::Option<&'a str>,
     pub pending_suggestions: &'a [&'a str],
     pub dismissed_suggestions: &'a [&'a str],
-    pub custom_pending_suggestion: Option<&'a enums::PendingSuggestion<'a>>,
+    pub custom_pending_suggestion: tl::Option<&'a enums::PendingSuggestion<'a>>,
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
@@ -165,7 +165,7 @@ pub struct TermsOfService<'a> {
     pub id: enums::DataJson<'a>,
     pub text: &'a str,
     pub entities: &'a [enums::MessageEntity<'a>],
-    pub min_age_confirm: Option<i32>,
+    pub min_age_confirm: tl::Option<i32>,
 }
 
 /// `help.termsOfServiceUpdate#28ecf961 expires:int terms_of_service:help.TermsOfService = help.TermsOfServiceUpdate;`
@@ -197,28 +197,28 @@ pub struct UserInfo<'a> {
     pub date: i32,
 }
 
-tl::objects! { layout::Structs;
-    ['a] AppConfig<'a>, D1 D4 D6 D0, (i32, enums::Jsonvalue<'a>);
-    ['a] AppUpdate<'a>, D1 D4 D6 D1, (tl::Word, tl::Flag, i32, &'a str, &'a str, &'a [enums::MessageEntity<'a>], tl::Maybe<'a, enums::Document<'a>>, Option<&'a str>, tl::Maybe<'a, enums::Document<'a>>);
-    ['a] CountriesList<'a>, D1 D4 D6 D4, (&'a [enums::help::Country<'a>], i32);
-    ['a] Country<'a>, D1 D4 D6 D5, (tl::Word, tl::Flag, &'a str, &'a str, Option<&'a str>, &'a [enums::help::CountryCode<'a>]);
-    ['a] CountryCode<'a>, D1 D4 D6 D6, (tl::Word, &'a str, Option<&'a [&'a str]>, Option<&'a [&'a str]>);
-    ['a] DeepLinkInfo<'a>, D1 D4 D6 D8, (tl::Word, tl::Flag, &'a str, Option<&'a [enums::MessageEntity<'a>]>);
-    ['a] InviteText<'a>, D1 D4 D6 D9, (&'a str,);
-    ['a] PassportConfig<'a>, D1 D4 D7 D1, (i32, enums::DataJson<'a>);
-    ['a] PeerColorOption<'a>, D1 D4 D7 D2, (tl::Word, tl::Flag, i32, tl::Maybe<'a, enums::help::PeerColorSet<'a>>, tl::Maybe<'a, enums::help::PeerColorSet<'a>>, Option<i32>, Option<i32>);
-    ['a] PeerColorProfileSet<'a>, D1 D4 D7 D4, (&'a [i32], &'a [i32], &'a [i32]);
-    ['a] PeerColorSet<'a>, D1 D4 D7 D3, (&'a [i32],);
-    ['a] PeerColors<'a>, D1 D4 D7 D6, (i32, &'a [enums::help::PeerColorOption<'a>]);
-    ['a] PremiumPromo<'a>, D1 D4 D7 D7, (&'a str, &'a [enums::MessageEntity<'a>], &'a [&'a str], &'a [enums::Document<'a>], &'a [enums::PremiumSubscriptionOption<'a>], &'a [enums::User<'a>]);
-    ['a] PromoData<'a>, D1 D4 D7 D9, (tl::Word, tl::Flag, i32, tl::Maybe<'a, enums::Peer>, Option<&'a str>, Option<&'a str>, &'a [&'a str], &'a [&'a str], tl::Maybe<'a, enums::PendingSuggestion<'a>>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    [] PromoDataEmpty, D1 D4 D7 D8, (i32,);
-    ['a] RecentMeUrls<'a>, D1 D4 D8 D0, (&'a [enums::RecentMeUrl<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] Support<'a>, D1 D4 D8 D1, (&'a str, enums::User<'a>);
-    ['a] SupportName<'a>, D1 D4 D8 D2, (&'a str,);
-    ['a] TermsOfService<'a>, D1 D4 D8 D3, (tl::Word, tl::Flag, enums::DataJson<'a>, &'a str, &'a [enums::MessageEntity<'a>], Option<i32>);
-    ['a] TermsOfServiceUpdate<'a>, D1 D4 D8 D5, (i32, enums::help::TermsOfService<'a>);
-    [] TermsOfServiceUpdateEmpty, D1 D4 D8 D4, (i32,);
-    ['a] TimezonesList<'a>, D1 D4 D8 D7, (&'a [enums::Timezone<'a>], i32);
-    ['a] UserInfo<'a>, D1 D4 D8 D9, (&'a str, &'a [enums::MessageEntity<'a>], &'a str, i32);
+tl::objects! { unsafe { tl::Promise::new() }; layout::Structs;
+    ['a] AppConfig<'a>, D1 D4 D6 D0;
+    ['a] AppUpdate<'a>, D1 D4 D6 D1;
+    ['a] CountriesList<'a>, D1 D4 D6 D4;
+    ['a] Country<'a>, D1 D4 D6 D5;
+    ['a] CountryCode<'a>, D1 D4 D6 D6;
+    ['a] DeepLinkInfo<'a>, D1 D4 D6 D8;
+    ['a] InviteText<'a>, D1 D4 D6 D9;
+    ['a] PassportConfig<'a>, D1 D4 D7 D1;
+    ['a] PeerColorOption<'a>, D1 D4 D7 D2;
+    ['a] PeerColorProfileSet<'a>, D1 D4 D7 D4;
+    ['a] PeerColorSet<'a>, D1 D4 D7 D3;
+    ['a] PeerColors<'a>, D1 D4 D7 D6;
+    ['a] PremiumPromo<'a>, D1 D4 D7 D7;
+    ['a] PromoData<'a>, D1 D4 D7 D9;
+    [] PromoDataEmpty, D1 D4 D7 D8;
+    ['a] RecentMeUrls<'a>, D1 D4 D8 D0;
+    ['a] Support<'a>, D1 D4 D8 D1;
+    ['a] SupportName<'a>, D1 D4 D8 D2;
+    ['a] TermsOfService<'a>, D1 D4 D8 D3;
+    ['a] TermsOfServiceUpdate<'a>, D1 D4 D8 D5;
+    [] TermsOfServiceUpdateEmpty, D1 D4 D8 D4;
+    ['a] TimezonesList<'a>, D1 D4 D8 D7;
+    ['a] UserInfo<'a>, D1 D4 D8 D9;
 }

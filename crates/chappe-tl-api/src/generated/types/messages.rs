@@ -75,8 +75,8 @@ pub struct BotCallbackAnswer<'a> {
     pub alert: bool,
     pub has_url: bool,
     pub native_ui: bool,
-    pub message: Option<&'a str>,
-    pub url: Option<&'a str>,
+    pub message: tl::Option<&'a str>,
+    pub url: tl::Option<&'a str>,
     pub cache_time: i32,
 }
 
@@ -92,9 +92,9 @@ pub struct BotPreparedInlineMessage<'a> {
 pub struct BotResults<'a> {
     pub gallery: bool,
     pub query_id: i64,
-    pub next_offset: Option<&'a str>,
-    pub switch_pm: Option<&'a enums::InlineBotSwitchPm<'a>>,
-    pub switch_webview: Option<&'a enums::InlineBotWebView<'a>>,
+    pub next_offset: tl::Option<&'a str>,
+    pub switch_pm: tl::Option<&'a enums::InlineBotSwitchPm<'a>>,
+    pub switch_webview: tl::Option<&'a enums::InlineBotWebView<'a>>,
     pub results: &'a [enums::BotInlineResult<'a>],
     pub cache_time: i32,
     pub users: &'a [enums::User<'a>],
@@ -106,7 +106,7 @@ pub struct ChannelMessages<'a> {
     pub inexact: bool,
     pub pts: i32,
     pub count: i32,
-    pub offset_id_offset: Option<i32>,
+    pub offset_id_offset: tl::Option<i32>,
     pub messages: &'a [enums::Message<'a>],
     pub topics: &'a [enums::ForumTopic<'a>],
     pub chats: &'a [enums::Chat<'a>],
@@ -173,7 +173,7 @@ pub struct CheckedHistoryImportPeer<'a> {
 #[repr(C)]
 pub struct ComposedMessageWithAi<'a> {
     pub result_text: enums::TextWithEntities<'a>,
-    pub diff_text: Option<&'a enums::TextWithEntities<'a>>,
+    pub diff_text: tl::Option<&'a enums::TextWithEntities<'a>>,
 }
 
 /// `messages.composedRichMessageWithAI#4c4537c8 result:RichMessage = messages.ComposedRichMessageWithAI;`
@@ -233,9 +233,9 @@ pub struct DialogsSlice<'a> {
 #[repr(C)]
 pub struct DiscussionMessage<'a> {
     pub messages: &'a [enums::Message<'a>],
-    pub max_id: Option<i32>,
-    pub read_inbox_max_id: Option<i32>,
-    pub read_outbox_max_id: Option<i32>,
+    pub max_id: tl::Option<i32>,
+    pub read_inbox_max_id: tl::Option<i32>,
+    pub read_outbox_max_id: tl::Option<i32>,
     pub unread_count: i32,
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
@@ -248,7 +248,7 @@ pub struct EmojiGameDiceInfo<'a> {
     pub prev_stake: i64,
     pub current_streak: i32,
     pub params: &'a [i32],
-    pub plays_left: Option<i32>,
+    pub plays_left: tl::Option<i32>,
 }
 
 /// `messages.emojiGameOutcome#da2ad647 seed:bytes stake_ton_amount:long ton_amount:long = messages.EmojiGameOutcome;`
@@ -335,7 +335,7 @@ pub struct FoundStickerSets<'a> {
 /// `messages.foundStickers#82c9e290 flags:# next_offset:flags.0?int hash:long stickers:Vector<Document> = messages.FoundStickers;`
 #[repr(C)]
 pub struct FoundStickers<'a> {
-    pub next_offset: Option<i32>,
+    pub next_offset: tl::Option<i32>,
     pub hash: i64,
     pub stickers: &'a [enums::Document<'a>],
 }
@@ -343,7 +343,7 @@ pub struct FoundStickers<'a> {
 /// `messages.foundStickersNotModified#6010c534 flags:# next_offset:flags.0?int = messages.FoundStickers;`
 #[repr(C)]
 pub struct FoundStickersNotModified {
-    pub next_offset: Option<i32>,
+    pub next_offset: tl::Option<i32>,
 }
 
 /// `messages.highScores#9a3bfd99 scores:Vector<HighScore> users:Vector<User> = messages.HighScores;`
@@ -364,7 +364,7 @@ pub struct HistoryImport {
 pub struct HistoryImportParsed<'a> {
     pub pm: bool,
     pub group: bool,
-    pub title: Option<&'a str>,
+    pub title: tl::Option<&'a str>,
 }
 
 /// `messages.inactiveChats#a927fec5 dates:Vector<int> chats:Vector<Chat> users:Vector<User> = messages.InactiveChats;`
@@ -395,7 +395,7 @@ pub struct MessageReactionsList<'a> {
     pub reactions: &'a [enums::MessagePeerReaction<'a>],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
-    pub next_offset: Option<&'a str>,
+    pub next_offset: tl::Option<&'a str>,
 }
 
 /// `messages.messageViews#b6c4f543 views:Vector<MessageViews> chats:Vector<Chat> users:Vector<User> = messages.MessageViews;`
@@ -426,9 +426,9 @@ pub struct MessagesNotModified {
 pub struct MessagesSlice<'a> {
     pub inexact: bool,
     pub count: i32,
-    pub next_rate: Option<i32>,
-    pub offset_id_offset: Option<i32>,
-    pub search_flood: Option<&'a enums::SearchPostsFlood>,
+    pub next_rate: tl::Option<i32>,
+    pub offset_id_offset: tl::Option<i32>,
+    pub search_flood: tl::Option<&'a enums::SearchPostsFlood>,
     pub messages: &'a [enums::Message<'a>],
     pub topics: &'a [enums::ForumTopic<'a>],
     pub chats: &'a [enums::Chat<'a>],
@@ -549,7 +549,7 @@ pub struct SearchResultsCalendar<'a> {
     pub count: i32,
     pub min_date: i32,
     pub min_msg_id: i32,
-    pub offset_id_offset: Option<i32>,
+    pub offset_id_offset: tl::Option<i32>,
     pub periods: &'a [enums::SearchResultsCalendarPeriod],
     pub messages: &'a [enums::Message<'a>],
     pub chats: &'a [enums::Chat<'a>],
@@ -579,9 +579,9 @@ pub struct SentEncryptedMessage {
 /// `messages.sponsoredMessages#ffda656d flags:# posts_between:flags.0?int start_delay:flags.1?int between_delay:flags.2?int messages:Vector<SponsoredMessage> chats:Vector<Chat> users:Vector<User> = messages.SponsoredMessages;`
 #[repr(C)]
 pub struct SponsoredMessages<'a> {
-    pub posts_between: Option<i32>,
-    pub start_delay: Option<i32>,
-    pub between_delay: Option<i32>,
+    pub posts_between: tl::Option<i32>,
+    pub start_delay: tl::Option<i32>,
+    pub between_delay: tl::Option<i32>,
     pub messages: &'a [enums::SponsoredMessage<'a>],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
@@ -615,8 +615,8 @@ pub struct TranscribedAudio<'a> {
     pub pending: bool,
     pub transcription_id: i64,
     pub text: &'a str,
-    pub trial_remains_num: Option<i32>,
-    pub trial_remains_until_date: Option<i32>,
+    pub trial_remains_num: tl::Option<i32>,
+    pub trial_remains_until_date: tl::Option<i32>,
 }
 
 /// `messages.translateResult#33db32f8 result:Vector<TextWithEntities> = messages.TranslatedText;`
@@ -638,7 +638,7 @@ pub struct VotesList<'a> {
     pub votes: &'a [enums::MessagePeerVote<'a>],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
-    pub next_offset: Option<&'a str>,
+    pub next_offset: tl::Option<&'a str>,
 }
 
 /// `messages.webPage#fd5e12bd webpage:WebPage chats:Vector<Chat> users:Vector<User> = messages.WebPage;`
@@ -657,85 +657,85 @@ pub struct WebPagePreview<'a> {
     pub users: &'a [enums::User<'a>],
 }
 
-tl::objects! { layout::Structs;
-    ['a] AffectedFoundMessages<'a>, D1 D4 D9 D0, (i32, i32, i32, &'a [i32]);
-    [] AffectedHistory, D1 D4 D9 D1, (i32, i32, i32);
-    [] AffectedMessages, D1 D4 D9 D2, (i32, i32);
-    ['a] AllStickers<'a>, D1 D4 D9 D4, (i64, &'a [enums::StickerSet<'a>]);
-    ['a] ArchivedStickers<'a>, D1 D4 D9 D5, (i32, &'a [enums::StickerSetCovered<'a>]);
-    ['a] AvailableEffects<'a>, D1 D4 D9 D7, (i32, &'a [enums::AvailableEffect<'a>], &'a [enums::Document<'a>]);
-    ['a] AvailableReactions<'a>, D1 D4 D9 D9, (i32, &'a [enums::AvailableReaction<'a>]);
-    ['a] BotApp<'a>, D1 D5 D0 D0, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::BotApp<'a>);
-    ['a] BotCallbackAnswer<'a>, D1 D5 D0 D1, (tl::Word, tl::Flag, tl::Flag, tl::Flag, Option<&'a str>, Option<&'a str>, i32);
-    ['a] BotPreparedInlineMessage<'a>, D1 D5 D0 D2, (&'a str, i32);
-    ['a] BotResults<'a>, D1 D5 D0 D3, (tl::Word, tl::Flag, i64, Option<&'a str>, tl::Maybe<'a, enums::InlineBotSwitchPm<'a>>, tl::Maybe<'a, enums::InlineBotWebView<'a>>, &'a [enums::BotInlineResult<'a>], i32, &'a [enums::User<'a>]);
-    ['a] ChannelMessages<'a>, D1 D5 D4 D8, (tl::Word, tl::Flag, i32, i32, Option<i32>, &'a [enums::Message<'a>], &'a [enums::ForumTopic<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] ChatAdminsWithInvites<'a>, D1 D5 D0 D4, (&'a [enums::ChatAdminWithInvites], &'a [enums::User<'a>]);
-    ['a] ChatFull<'a>, D1 D5 D0 D5, (enums::ChatFull<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] ChatInviteImporters<'a>, D1 D5 D0 D6, (i32, &'a [enums::ChatInviteImporter<'a>], &'a [enums::User<'a>]);
-    ['a] ChatInviteJoinResultOk<'a>, D1 D5 D0 D7, (enums::Updates<'a>,);
-    ['a] ChatInviteJoinResultWebView<'a>, D1 D5 D0 D8, (i64, i64, &'a [enums::User<'a>]);
-    ['a] Chats<'a>, D1 D5 D0 D9, (&'a [enums::Chat<'a>],);
-    ['a] ChatsSlice<'a>, D1 D5 D1 D0, (i32, &'a [enums::Chat<'a>]);
-    ['a] CheckedHistoryImportPeer<'a>, D1 D5 D1 D1, (&'a str,);
-    ['a] ComposedMessageWithAi<'a>, D1 D5 D1 D2, (tl::Word, enums::TextWithEntities<'a>, tl::Maybe<'a, enums::TextWithEntities<'a>>);
-    ['a] ComposedRichMessageWithAi<'a>, D1 D5 D1 D3, (enums::RichMessage<'a>,);
-    ['a] DhConfig<'a>, D1 D5 D1 D5, (i32, &'a [u8], i32, &'a [u8]);
-    ['a] DhConfigNotModified<'a>, D1 D5 D1 D4, (&'a [u8],);
-    ['a] DialogFilters<'a>, D1 D5 D1 D6, (tl::Word, tl::Flag, &'a [enums::DialogFilter<'a>]);
-    ['a] Dialogs<'a>, D1 D5 D1 D7, (&'a [enums::Dialog<'a>], &'a [enums::Message<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    [] DialogsNotModified, D1 D5 D1 D9, (i32,);
-    ['a] DialogsSlice<'a>, D1 D5 D1 D8, (i32, &'a [enums::Dialog<'a>], &'a [enums::Message<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] DiscussionMessage<'a>, D1 D5 D2 D0, (tl::Word, &'a [enums::Message<'a>], Option<i32>, Option<i32>, Option<i32>, i32, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] EmojiGameDiceInfo<'a>, D1 D5 D2 D2, (tl::Word, &'a str, i64, i32, &'a [i32], Option<i32>);
-    ['a] EmojiGameOutcome<'a>, D1 D5 D2 D3, (&'a [u8], i64, i64);
-    ['a] EmojiGroups<'a>, D1 D5 D2 D5, (i32, &'a [enums::EmojiGroup<'a>]);
-    ['a] ExportedChatInvite<'a>, D1 D5 D2 D6, (enums::ExportedChatInvite<'a>, &'a [enums::User<'a>]);
-    ['a] ExportedChatInviteReplaced<'a>, D1 D5 D2 D7, (enums::ExportedChatInvite<'a>, enums::ExportedChatInvite<'a>, &'a [enums::User<'a>]);
-    ['a] ExportedChatInvites<'a>, D1 D5 D2 D8, (i32, &'a [enums::ExportedChatInvite<'a>], &'a [enums::User<'a>]);
-    ['a] FavedStickers<'a>, D1 D5 D3 D0, (i64, &'a [enums::StickerPack<'a>], &'a [enums::Document<'a>]);
-    ['a] FeaturedStickers<'a>, D1 D5 D3 D2, (tl::Word, tl::Flag, i64, i32, &'a [enums::StickerSetCovered<'a>], &'a [i64]);
-    [] FeaturedStickersNotModified, D1 D5 D3 D1, (i32,);
-    ['a] ForumTopics<'a>, D1 D5 D3 D3, (tl::Word, tl::Flag, i32, &'a [enums::ForumTopic<'a>], &'a [enums::Message<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], i32);
-    ['a] FoundStickerSets<'a>, D1 D5 D3 D5, (i64, &'a [enums::StickerSetCovered<'a>]);
-    ['a] FoundStickers<'a>, D1 D5 D3 D7, (tl::Word, Option<i32>, i64, &'a [enums::Document<'a>]);
-    [] FoundStickersNotModified, D1 D5 D3 D6, (tl::Word, Option<i32>);
-    ['a] HighScores<'a>, D1 D5 D3 D8, (&'a [enums::HighScore], &'a [enums::User<'a>]);
-    [] HistoryImport, D1 D5 D3 D9, (i64,);
-    ['a] HistoryImportParsed<'a>, D1 D5 D4 D0, (tl::Word, tl::Flag, tl::Flag, Option<&'a str>);
-    ['a] InactiveChats<'a>, D1 D5 D4 D1, (&'a [i32], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] InvitedUsers<'a>, D1 D5 D4 D2, (enums::Updates<'a>, &'a [enums::MissingInvitee]);
-    [] MessageEditData, D1 D5 D4 D3, (tl::Word, tl::Flag);
-    ['a] MessageReactionsList<'a>, D1 D5 D4 D4, (tl::Word, i32, &'a [enums::MessagePeerReaction<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], Option<&'a str>);
-    ['a] MessageViews<'a>, D1 D5 D4 D5, (&'a [enums::MessageViews<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] Messages<'a>, D1 D5 D4 D6, (&'a [enums::Message<'a>], &'a [enums::ForumTopic<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    [] MessagesNotModified, D1 D5 D4 D9, (i32,);
-    ['a] MessagesSlice<'a>, D1 D5 D4 D7, (tl::Word, tl::Flag, i32, Option<i32>, Option<i32>, tl::Maybe<'a, enums::SearchPostsFlood>, &'a [enums::Message<'a>], &'a [enums::ForumTopic<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] MyStickers<'a>, D1 D5 D5 D0, (i32, &'a [enums::StickerSetCovered<'a>]);
-    ['a] PeerDialogs<'a>, D1 D5 D5 D1, (&'a [enums::Dialog<'a>], &'a [enums::Message<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], enums::updates::State);
-    ['a] PeerSettings<'a>, D1 D5 D5 D2, (enums::PeerSettings<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] PreparedInlineMessage<'a>, D1 D5 D5 D3, (i64, enums::BotInlineResult<'a>, &'a [enums::InlineQueryPeerType], i32, &'a [enums::User<'a>]);
-    ['a] QuickReplies<'a>, D1 D5 D5 D4, (&'a [enums::QuickReply<'a>], &'a [enums::Message<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] Reactions<'a>, D1 D5 D5 D7, (i64, &'a [enums::Reaction<'a>]);
-    ['a] RecentStickers<'a>, D1 D5 D5 D9, (i64, &'a [enums::StickerPack<'a>], &'a [enums::Document<'a>], &'a [i32]);
-    ['a] SavedDialogs<'a>, D1 D5 D6 D0, (&'a [enums::SavedDialog<'a>], &'a [enums::Message<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    [] SavedDialogsNotModified, D1 D5 D6 D2, (i32,);
-    ['a] SavedDialogsSlice<'a>, D1 D5 D6 D1, (i32, &'a [enums::SavedDialog<'a>], &'a [enums::Message<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] SavedGifs<'a>, D1 D5 D6 D4, (i64, &'a [enums::Document<'a>]);
-    ['a] SavedReactionTags<'a>, D1 D5 D6 D6, (&'a [enums::SavedReactionTag<'a>], i64);
-    [] SearchCounter, D1 D5 D6 D7, (tl::Word, tl::Flag, enums::MessagesFilter, i32);
-    ['a] SearchResultsCalendar<'a>, D1 D5 D6 D8, (tl::Word, tl::Flag, i32, i32, i32, Option<i32>, &'a [enums::SearchResultsCalendarPeriod], &'a [enums::Message<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] SearchResultsPositions<'a>, D1 D5 D6 D9, (i32, &'a [enums::SearchResultsPosition]);
-    [] SentEncryptedFile, D1 D5 D7 D1, (i32, enums::EncryptedFile);
-    [] SentEncryptedMessage, D1 D5 D7 D0, (i32,);
-    ['a] SponsoredMessages<'a>, D1 D5 D7 D2, (tl::Word, Option<i32>, Option<i32>, Option<i32>, &'a [enums::SponsoredMessage<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] StickerSet<'a>, D1 D5 D7 D4, (enums::StickerSet<'a>, &'a [enums::StickerPack<'a>], &'a [enums::StickerKeyword<'a>], &'a [enums::Document<'a>]);
-    ['a] StickerSetInstallResultArchive<'a>, D1 D5 D7 D7, (&'a [enums::StickerSetCovered<'a>],);
-    ['a] Stickers<'a>, D1 D5 D7 D9, (i64, &'a [enums::Document<'a>]);
-    ['a] TranscribedAudio<'a>, D1 D5 D8 D0, (tl::Word, tl::Flag, i64, &'a str, Option<i32>, Option<i32>);
-    ['a] TranslateResult<'a>, D1 D5 D8 D2, (&'a [enums::TextWithEntities<'a>],);
-    ['a] TranslatedRichMessage<'a>, D1 D5 D8 D1, (&'a [enums::RichMessage<'a>],);
-    ['a] VotesList<'a>, D1 D5 D8 D3, (tl::Word, i32, &'a [enums::MessagePeerVote<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], Option<&'a str>);
-    ['a] WebPage<'a>, D1 D5 D8 D4, (enums::WebPage<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] WebPagePreview<'a>, D1 D5 D8 D5, (enums::MessageMedia<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+tl::objects! { unsafe { tl::Promise::new() }; layout::Structs;
+    ['a] AffectedFoundMessages<'a>, D1 D4 D9 D0;
+    [] AffectedHistory, D1 D4 D9 D1;
+    [] AffectedMessages, D1 D4 D9 D2;
+    ['a] AllStickers<'a>, D1 D4 D9 D4;
+    ['a] ArchivedStickers<'a>, D1 D4 D9 D5;
+    ['a] AvailableEffects<'a>, D1 D4 D9 D7;
+    ['a] AvailableReactions<'a>, D1 D4 D9 D9;
+    ['a] BotApp<'a>, D1 D5 D0 D0;
+    ['a] BotCallbackAnswer<'a>, D1 D5 D0 D1;
+    ['a] BotPreparedInlineMessage<'a>, D1 D5 D0 D2;
+    ['a] BotResults<'a>, D1 D5 D0 D3;
+    ['a] ChannelMessages<'a>, D1 D5 D4 D8;
+    ['a] ChatAdminsWithInvites<'a>, D1 D5 D0 D4;
+    ['a] ChatFull<'a>, D1 D5 D0 D5;
+    ['a] ChatInviteImporters<'a>, D1 D5 D0 D6;
+    ['a] ChatInviteJoinResultOk<'a>, D1 D5 D0 D7;
+    ['a] ChatInviteJoinResultWebView<'a>, D1 D5 D0 D8;
+    ['a] Chats<'a>, D1 D5 D0 D9;
+    ['a] ChatsSlice<'a>, D1 D5 D1 D0;
+    ['a] CheckedHistoryImportPeer<'a>, D1 D5 D1 D1;
+    ['a] ComposedMessageWithAi<'a>, D1 D5 D1 D2;
+    ['a] ComposedRichMessageWithAi<'a>, D1 D5 D1 D3;
+    ['a] DhConfig<'a>, D1 D5 D1 D5;
+    ['a] DhConfigNotModified<'a>, D1 D5 D1 D4;
+    ['a] DialogFilters<'a>, D1 D5 D1 D6;
+    ['a] Dialogs<'a>, D1 D5 D1 D7;
+    [] DialogsNotModified, D1 D5 D1 D9;
+    ['a] DialogsSlice<'a>, D1 D5 D1 D8;
+    ['a] DiscussionMessage<'a>, D1 D5 D2 D0;
+    ['a] EmojiGameDiceInfo<'a>, D1 D5 D2 D2;
+    ['a] EmojiGameOutcome<'a>, D1 D5 D2 D3;
+    ['a] EmojiGroups<'a>, D1 D5 D2 D5;
+    ['a] ExportedChatInvite<'a>, D1 D5 D2 D6;
+    ['a] ExportedChatInviteReplaced<'a>, D1 D5 D2 D7;
+    ['a] ExportedChatInvites<'a>, D1 D5 D2 D8;
+    ['a] FavedStickers<'a>, D1 D5 D3 D0;
+    ['a] FeaturedStickers<'a>, D1 D5 D3 D2;
+    [] FeaturedStickersNotModified, D1 D5 D3 D1;
+    ['a] ForumTopics<'a>, D1 D5 D3 D3;
+    ['a] FoundStickerSets<'a>, D1 D5 D3 D5;
+    ['a] FoundStickers<'a>, D1 D5 D3 D7;
+    [] FoundStickersNotModified, D1 D5 D3 D6;
+    ['a] HighScores<'a>, D1 D5 D3 D8;
+    [] HistoryImport, D1 D5 D3 D9;
+    ['a] HistoryImportParsed<'a>, D1 D5 D4 D0;
+    ['a] InactiveChats<'a>, D1 D5 D4 D1;
+    ['a] InvitedUsers<'a>, D1 D5 D4 D2;
+    [] MessageEditData, D1 D5 D4 D3;
+    ['a] MessageReactionsList<'a>, D1 D5 D4 D4;
+    ['a] MessageViews<'a>, D1 D5 D4 D5;
+    ['a] Messages<'a>, D1 D5 D4 D6;
+    [] MessagesNotModified, D1 D5 D4 D9;
+    ['a] MessagesSlice<'a>, D1 D5 D4 D7;
+    ['a] MyStickers<'a>, D1 D5 D5 D0;
+    ['a] PeerDialogs<'a>, D1 D5 D5 D1;
+    ['a] PeerSettings<'a>, D1 D5 D5 D2;
+    ['a] PreparedInlineMessage<'a>, D1 D5 D5 D3;
+    ['a] QuickReplies<'a>, D1 D5 D5 D4;
+    ['a] Reactions<'a>, D1 D5 D5 D7;
+    ['a] RecentStickers<'a>, D1 D5 D5 D9;
+    ['a] SavedDialogs<'a>, D1 D5 D6 D0;
+    [] SavedDialogsNotModified, D1 D5 D6 D2;
+    ['a] SavedDialogsSlice<'a>, D1 D5 D6 D1;
+    ['a] SavedGifs<'a>, D1 D5 D6 D4;
+    ['a] SavedReactionTags<'a>, D1 D5 D6 D6;
+    [] SearchCounter, D1 D5 D6 D7;
+    ['a] SearchResultsCalendar<'a>, D1 D5 D6 D8;
+    ['a] SearchResultsPositions<'a>, D1 D5 D6 D9;
+    [] SentEncryptedFile, D1 D5 D7 D1;
+    [] SentEncryptedMessage, D1 D5 D7 D0;
+    ['a] SponsoredMessages<'a>, D1 D5 D7 D2;
+    ['a] StickerSet<'a>, D1 D5 D7 D4;
+    ['a] StickerSetInstallResultArchive<'a>, D1 D5 D7 D7;
+    ['a] Stickers<'a>, D1 D5 D7 D9;
+    ['a] TranscribedAudio<'a>, D1 D5 D8 D0;
+    ['a] TranslateResult<'a>, D1 D5 D8 D2;
+    ['a] TranslatedRichMessage<'a>, D1 D5 D8 D1;
+    ['a] VotesList<'a>, D1 D5 D8 D3;
+    ['a] WebPage<'a>, D1 D5 D8 D4;
+    ['a] WebPagePreview<'a>, D1 D5 D8 D5;
 }

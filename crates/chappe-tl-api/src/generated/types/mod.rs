@@ -2,7 +2,7 @@
 
 //! Constructors without namespace; a module for each namespace.
 #![allow(missing_docs, dead_code, clippy::all, clippy::pedantic, reason = "names and shapes are those of the schema")]
-#![allow(unsafe_code, reason = "a table is a promise: types and tables are printed from one plan")]
+#![allow(unsafe_code, clippy::undocumented_unsafe_blocks, reason = "a table is a promise: types and tables are printed from one plan")]
 
 use ::chappe_tl::__private as tl;
 
@@ -48,11 +48,11 @@ pub struct AiComposeTone<'a> {
     pub access_hash: i64,
     pub slug: &'a str,
     pub title: &'a str,
-    pub emoji_id: Option<i64>,
-    pub prompt: Option<&'a str>,
-    pub installs_count: Option<i32>,
-    pub author_id: Option<i64>,
-    pub example_english: Option<&'a enums::AiComposeToneExample<'a>>,
+    pub emoji_id: tl::Option<i64>,
+    pub prompt: tl::Option<&'a str>,
+    pub installs_count: tl::Option<i32>,
+    pub author_id: tl::Option<i64>,
+    pub example_english: tl::Option<&'a enums::AiComposeToneExample<'a>>,
 }
 
 /// `aiComposeToneDefault#9bad6414 tone:string emoji_id:long title:string = AiComposeTone;`
@@ -81,7 +81,7 @@ pub struct AttachMenuBot<'a> {
     pub side_menu_disclaimer_needed: bool,
     pub bot_id: i64,
     pub short_name: &'a str,
-    pub peer_types: Option<&'a [enums::AttachMenuPeerType]>,
+    pub peer_types: tl::Option<&'a [enums::AttachMenuPeerType]>,
     pub icons: &'a [enums::AttachMenuBotIcon<'a>],
 }
 
@@ -90,7 +90,7 @@ pub struct AttachMenuBot<'a> {
 pub struct AttachMenuBotIcon<'a> {
     pub name: &'a str,
     pub icon: enums::Document<'a>,
-    pub colors: Option<&'a [enums::AttachMenuBotIconColor<'a>]>,
+    pub colors: tl::Option<&'a [enums::AttachMenuBotIconColor<'a>]>,
 }
 
 /// `attachMenuBotIconColor#4576f3f0 name:string color:int = AttachMenuBotIconColor;`
@@ -174,7 +174,7 @@ pub struct AutoSaveException {
 pub struct AutoSaveSettings {
     pub photos: bool,
     pub videos: bool,
-    pub video_max_size: Option<i64>,
+    pub video_max_size: tl::Option<i64>,
 }
 
 /// `availableEffect#93c3e27e flags:# premium_required:flags.2?true id:long emoticon:string static_icon_id:flags.0?long effect_sticker_id:long effect_animation_id:flags.1?long = AvailableEffect;`
@@ -183,9 +183,9 @@ pub struct AvailableEffect<'a> {
     pub premium_required: bool,
     pub id: i64,
     pub emoticon: &'a str,
-    pub static_icon_id: Option<i64>,
+    pub static_icon_id: tl::Option<i64>,
     pub effect_sticker_id: i64,
-    pub effect_animation_id: Option<i64>,
+    pub effect_animation_id: tl::Option<i64>,
 }
 
 /// `availableReaction#c077ec01 flags:# inactive:flags.0?true premium:flags.2?true reaction:string title:string static_icon:Document appear_animation:Document select_animation:Document activate_animation:Document effect_animation:Document around_animation:flags.1?Document center_icon:flags.1?Document = AvailableReaction;`
@@ -200,8 +200,8 @@ pub struct AvailableReaction<'a> {
     pub select_animation: enums::Document<'a>,
     pub activate_animation: enums::Document<'a>,
     pub effect_animation: enums::Document<'a>,
-    pub around_animation: Option<&'a enums::Document<'a>>,
-    pub center_icon: Option<&'a enums::Document<'a>>,
+    pub around_animation: tl::Option<&'a enums::Document<'a>>,
+    pub center_icon: tl::Option<&'a enums::Document<'a>>,
 }
 
 /// `bankCardOpenUrl#f568028a url:string name:string = BankCardOpenUrl;`
@@ -216,7 +216,7 @@ pub struct BankCardOpenUrl<'a> {
 pub struct Birthday {
     pub day: i32,
     pub month: i32,
-    pub year: Option<i32>,
+    pub year: tl::Option<i32>,
 }
 
 /// `boost#4b3e14d6 flags:# gift:flags.1?true giveaway:flags.2?true unclaimed:flags.3?true id:string user_id:flags.0?long giveaway_msg_id:flags.2?int date:int expires:int used_gift_slug:flags.4?string multiplier:flags.5?int stars:flags.6?long = Boost;`
@@ -226,13 +226,13 @@ pub struct Boost<'a> {
     pub giveaway: bool,
     pub unclaimed: bool,
     pub id: &'a str,
-    pub user_id: Option<i64>,
-    pub giveaway_msg_id: Option<i32>,
+    pub user_id: tl::Option<i64>,
+    pub giveaway_msg_id: tl::Option<i32>,
     pub date: i32,
     pub expires: i32,
-    pub used_gift_slug: Option<&'a str>,
-    pub multiplier: Option<i32>,
-    pub stars: Option<i64>,
+    pub used_gift_slug: tl::Option<&'a str>,
+    pub multiplier: tl::Option<i32>,
+    pub stars: tl::Option<i64>,
 }
 
 /// `botApp#95fcd1d6 flags:# id:long access_hash:long short_name:string title:string description:string photo:Photo document:flags.0?Document hash:long = BotApp;`
@@ -244,18 +244,18 @@ pub struct BotApp<'a> {
     pub title: &'a str,
     pub description: &'a str,
     pub photo: enums::Photo<'a>,
-    pub document: Option<&'a enums::Document<'a>>,
+    pub document: tl::Option<&'a enums::Document<'a>>,
     pub hash: i64,
 }
 
 /// `botAppSettings#c99b1950 flags:# placeholder_path:flags.0?bytes background_color:flags.1?int background_dark_color:flags.2?int header_color:flags.3?int header_dark_color:flags.4?int = BotAppSettings;`
 #[repr(C)]
 pub struct BotAppSettings<'a> {
-    pub placeholder_path: Option<&'a [u8]>,
-    pub background_color: Option<i32>,
-    pub background_dark_color: Option<i32>,
-    pub header_color: Option<i32>,
-    pub header_dark_color: Option<i32>,
+    pub placeholder_path: tl::Option<&'a [u8]>,
+    pub background_color: tl::Option<i32>,
+    pub background_dark_color: tl::Option<i32>,
+    pub header_color: tl::Option<i32>,
+    pub header_dark_color: tl::Option<i32>,
 }
 
 /// `botBusinessConnection#8f34b2f5 flags:# disabled:flags.1?true connection_id:string user_id:long dc_id:int date:int rights:flags.2?BusinessBotRights = BotBusinessConnection;`
@@ -266,7 +266,7 @@ pub struct BotBusinessConnection<'a> {
     pub user_id: i64,
     pub dc_id: i32,
     pub date: i32,
-    pub rights: Option<&'a enums::BusinessBotRights>,
+    pub rights: tl::Option<&'a enums::BusinessBotRights>,
 }
 
 /// `botCommand#9852d6d2 flags:# ephemeral:flags.0?true command:string description:string = BotCommand;`
@@ -300,15 +300,15 @@ pub struct BotCommandScopePeerUser<'a> {
 #[repr(C)]
 pub struct BotInfo<'a> {
     pub has_preview_medias: bool,
-    pub user_id: Option<i64>,
-    pub description: Option<&'a str>,
-    pub description_photo: Option<&'a enums::Photo<'a>>,
-    pub description_document: Option<&'a enums::Document<'a>>,
-    pub commands: Option<&'a [enums::BotCommand<'a>]>,
-    pub menu_button: Option<&'a enums::BotMenuButton<'a>>,
-    pub privacy_policy_url: Option<&'a str>,
-    pub app_settings: Option<&'a enums::BotAppSettings<'a>>,
-    pub verifier_settings: Option<&'a enums::BotVerifierSettings<'a>>,
+    pub user_id: tl::Option<i64>,
+    pub description: tl::Option<&'a str>,
+    pub description_photo: tl::Option<&'a enums::Photo<'a>>,
+    pub description_document: tl::Option<&'a enums::Document<'a>>,
+    pub commands: tl::Option<&'a [enums::BotCommand<'a>]>,
+    pub menu_button: tl::Option<&'a enums::BotMenuButton<'a>>,
+    pub privacy_policy_url: tl::Option<&'a str>,
+    pub app_settings: tl::Option<&'a enums::BotAppSettings<'a>>,
+    pub verifier_settings: tl::Option<&'a enums::BotVerifierSettings<'a>>,
 }
 
 /// `botInlineMediaResult#17db940b flags:# id:string type:string photo:flags.0?Photo document:flags.1?Document title:flags.2?string description:flags.3?string send_message:BotInlineMessage = BotInlineResult;`
@@ -316,10 +316,10 @@ pub struct BotInfo<'a> {
 pub struct BotInlineMediaResult<'a> {
     pub id: &'a str,
     pub r#type: &'a str,
-    pub photo: Option<&'a enums::Photo<'a>>,
-    pub document: Option<&'a enums::Document<'a>>,
-    pub title: Option<&'a str>,
-    pub description: Option<&'a str>,
+    pub photo: tl::Option<&'a enums::Photo<'a>>,
+    pub document: tl::Option<&'a enums::Document<'a>>,
+    pub title: tl::Option<&'a str>,
+    pub description: tl::Option<&'a str>,
     pub send_message: enums::BotInlineMessage<'a>,
 }
 
@@ -328,8 +328,8 @@ pub struct BotInlineMediaResult<'a> {
 pub struct BotInlineMessageMediaAuto<'a> {
     pub invert_media: bool,
     pub message: &'a str,
-    pub entities: Option<&'a [enums::MessageEntity<'a>]>,
-    pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
+    pub entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
+    pub reply_markup: tl::Option<&'a enums::ReplyMarkup<'a>>,
 }
 
 /// `botInlineMessageMediaContact#18d1cdc2 flags:# phone_number:string first_name:string last_name:string vcard:string reply_markup:flags.2?ReplyMarkup = BotInlineMessage;`
@@ -339,17 +339,17 @@ pub struct BotInlineMessageMediaContact<'a> {
     pub first_name: &'a str,
     pub last_name: &'a str,
     pub vcard: &'a str,
-    pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
+    pub reply_markup: tl::Option<&'a enums::ReplyMarkup<'a>>,
 }
 
 /// `botInlineMessageMediaGeo#051846fd flags:# geo:GeoPoint heading:flags.0?int period:flags.1?int proximity_notification_radius:flags.3?int reply_markup:flags.2?ReplyMarkup = BotInlineMessage;`
 #[repr(C)]
 pub struct BotInlineMessageMediaGeo<'a> {
     pub geo: enums::GeoPoint,
-    pub heading: Option<i32>,
-    pub period: Option<i32>,
-    pub proximity_notification_radius: Option<i32>,
-    pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
+    pub heading: tl::Option<i32>,
+    pub period: tl::Option<i32>,
+    pub proximity_notification_radius: tl::Option<i32>,
+    pub reply_markup: tl::Option<&'a enums::ReplyMarkup<'a>>,
 }
 
 /// `botInlineMessageMediaInvoice#354a9b09 flags:# shipping_address_requested:flags.1?true test:flags.3?true title:string description:string photo:flags.0?WebDocument currency:string total_amount:long reply_markup:flags.2?ReplyMarkup = BotInlineMessage;`
@@ -359,10 +359,10 @@ pub struct BotInlineMessageMediaInvoice<'a> {
     pub test: bool,
     pub title: &'a str,
     pub description: &'a str,
-    pub photo: Option<&'a enums::WebDocument<'a>>,
+    pub photo: tl::Option<&'a enums::WebDocument<'a>>,
     pub currency: &'a str,
     pub total_amount: i64,
-    pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
+    pub reply_markup: tl::Option<&'a enums::ReplyMarkup<'a>>,
 }
 
 /// `botInlineMessageMediaVenue#8a86659c flags:# geo:GeoPoint title:string address:string provider:string venue_id:string venue_type:string reply_markup:flags.2?ReplyMarkup = BotInlineMessage;`
@@ -374,7 +374,7 @@ pub struct BotInlineMessageMediaVenue<'a> {
     pub provider: &'a str,
     pub venue_id: &'a str,
     pub venue_type: &'a str,
-    pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
+    pub reply_markup: tl::Option<&'a enums::ReplyMarkup<'a>>,
 }
 
 /// `botInlineMessageMediaWebPage#809ad9a6 flags:# invert_media:flags.3?true force_large_media:flags.4?true force_small_media:flags.5?true manual:flags.7?true safe:flags.8?true message:string entities:flags.1?Vector<MessageEntity> url:string reply_markup:flags.2?ReplyMarkup = BotInlineMessage;`
@@ -386,15 +386,15 @@ pub struct BotInlineMessageMediaWebPage<'a> {
     pub manual: bool,
     pub safe: bool,
     pub message: &'a str,
-    pub entities: Option<&'a [enums::MessageEntity<'a>]>,
+    pub entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
     pub url: &'a str,
-    pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
+    pub reply_markup: tl::Option<&'a enums::ReplyMarkup<'a>>,
 }
 
 /// `botInlineMessageRichMessage#0a617e7b flags:# reply_markup:flags.2?ReplyMarkup rich_message:RichMessage = BotInlineMessage;`
 #[repr(C)]
 pub struct BotInlineMessageRichMessage<'a> {
-    pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
+    pub reply_markup: tl::Option<&'a enums::ReplyMarkup<'a>>,
     pub rich_message: enums::RichMessage<'a>,
 }
 
@@ -404,8 +404,8 @@ pub struct BotInlineMessageText<'a> {
     pub no_webpage: bool,
     pub invert_media: bool,
     pub message: &'a str,
-    pub entities: Option<&'a [enums::MessageEntity<'a>]>,
-    pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
+    pub entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
+    pub reply_markup: tl::Option<&'a enums::ReplyMarkup<'a>>,
 }
 
 /// `botInlineResult#11965f3a flags:# id:string type:string title:flags.1?string description:flags.2?string url:flags.3?string thumb:flags.4?WebDocument content:flags.5?WebDocument send_message:BotInlineMessage = BotInlineResult;`
@@ -413,11 +413,11 @@ pub struct BotInlineMessageText<'a> {
 pub struct BotInlineResult<'a> {
     pub id: &'a str,
     pub r#type: &'a str,
-    pub title: Option<&'a str>,
-    pub description: Option<&'a str>,
-    pub url: Option<&'a str>,
-    pub thumb: Option<&'a enums::WebDocument<'a>>,
-    pub content: Option<&'a enums::WebDocument<'a>>,
+    pub title: tl::Option<&'a str>,
+    pub description: tl::Option<&'a str>,
+    pub url: tl::Option<&'a str>,
+    pub thumb: tl::Option<&'a enums::WebDocument<'a>>,
+    pub content: tl::Option<&'a enums::WebDocument<'a>>,
     pub send_message: enums::BotInlineMessage<'a>,
 }
 
@@ -449,7 +449,7 @@ pub struct BotVerifierSettings<'a> {
     pub can_modify_custom_description: bool,
     pub icon: i64,
     pub company: &'a str,
-    pub custom_description: Option<&'a enums::TextWithEntities<'a>>,
+    pub custom_description: tl::Option<&'a enums::TextWithEntities<'a>>,
 }
 
 /// `businessAwayMessage#ef156a5c flags:# offline_only:flags.0?true shortcut_id:int schedule:BusinessAwayMessageSchedule recipients:BusinessRecipients = BusinessAwayMessage;`
@@ -476,8 +476,8 @@ pub struct BusinessBotRecipients<'a> {
     pub contacts: bool,
     pub non_contacts: bool,
     pub exclude_selected: bool,
-    pub users: Option<&'a [i64]>,
-    pub exclude_users: Option<&'a [i64]>,
+    pub users: tl::Option<&'a [i64]>,
+    pub exclude_users: tl::Option<&'a [i64]>,
 }
 
 /// `businessBotRights#a0624cf7 flags:# reply:flags.0?true read_messages:flags.1?true delete_sent_messages:flags.2?true delete_received_messages:flags.3?true edit_name:flags.4?true edit_bio:flags.5?true edit_profile_photo:flags.6?true edit_username:flags.7?true view_gifts:flags.8?true sell_gifts:flags.9?true change_gift_settings:flags.10?true transfer_and_upgrade_gifts:flags.11?true transfer_stars:flags.12?true manage_stories:flags.13?true = BusinessBotRights;`
@@ -504,8 +504,8 @@ pub struct BusinessBotRights {
 pub struct BusinessChatLink<'a> {
     pub link: &'a str,
     pub message: &'a str,
-    pub entities: Option<&'a [enums::MessageEntity<'a>]>,
-    pub title: Option<&'a str>,
+    pub entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
+    pub title: tl::Option<&'a str>,
     pub views: i32,
 }
 
@@ -522,13 +522,13 @@ pub struct BusinessGreetingMessage<'a> {
 pub struct BusinessIntro<'a> {
     pub title: &'a str,
     pub description: &'a str,
-    pub sticker: Option<&'a enums::Document<'a>>,
+    pub sticker: tl::Option<&'a enums::Document<'a>>,
 }
 
 /// `businessLocation#ac5c1af7 flags:# geo_point:flags.0?GeoPoint address:string = BusinessLocation;`
 #[repr(C)]
 pub struct BusinessLocation<'a> {
-    pub geo_point: Option<&'a enums::GeoPoint>,
+    pub geo_point: tl::Option<&'a enums::GeoPoint>,
     pub address: &'a str,
 }
 
@@ -540,7 +540,7 @@ pub struct BusinessRecipients<'a> {
     pub contacts: bool,
     pub non_contacts: bool,
     pub exclude_selected: bool,
-    pub users: Option<&'a [i64]>,
+    pub users: tl::Option<&'a [i64]>,
 }
 
 /// `businessWeeklyOpen#120b1ab9 start_minute:int end_minute:int = BusinessWeeklyOpen;`
@@ -569,7 +569,7 @@ pub struct ButtonTypeRequestPeer<'a> {
 /// `buttonTypeRequestPoll#aacfff84 flags:# quiz:flags.0?Bool = ButtonType;`
 #[repr(C)]
 pub struct ButtonTypeRequestPoll {
-    pub quiz: Option<bool>,
+    pub quiz: tl::Option<bool>,
 }
 
 /// `buttonTypeSimpleWebView#c01a597a url:string = ButtonType;`
@@ -623,27 +623,27 @@ pub struct Channel<'a> {
     pub monoforum: bool,
     pub forum_tabs: bool,
     pub id: i64,
-    pub access_hash: Option<i64>,
+    pub access_hash: tl::Option<i64>,
     pub title: &'a str,
-    pub username: Option<&'a str>,
+    pub username: tl::Option<&'a str>,
     pub photo: enums::ChatPhoto<'a>,
     pub date: i32,
-    pub restriction_reason: Option<&'a [enums::RestrictionReason<'a>]>,
-    pub admin_rights: Option<&'a enums::ChatAdminRights>,
-    pub banned_rights: Option<&'a enums::ChatBannedRights>,
-    pub default_banned_rights: Option<&'a enums::ChatBannedRights>,
-    pub participants_count: Option<i32>,
-    pub usernames: Option<&'a [enums::Username<'a>]>,
-    pub stories_max_id: Option<&'a enums::RecentStory>,
-    pub color: Option<&'a enums::PeerColor<'a>>,
-    pub profile_color: Option<&'a enums::PeerColor<'a>>,
-    pub emoji_status: Option<&'a enums::EmojiStatus<'a>>,
-    pub level: Option<i32>,
-    pub subscription_until_date: Option<i32>,
-    pub bot_verification_icon: Option<i64>,
-    pub send_paid_messages_stars: Option<i64>,
-    pub linked_monoforum_id: Option<i64>,
-    pub linked_community_id: Option<i64>,
+    pub restriction_reason: tl::Option<&'a [enums::RestrictionReason<'a>]>,
+    pub admin_rights: tl::Option<&'a enums::ChatAdminRights>,
+    pub banned_rights: tl::Option<&'a enums::ChatBannedRights>,
+    pub default_banned_rights: tl::Option<&'a enums::ChatBannedRights>,
+    pub participants_count: tl::Option<i32>,
+    pub usernames: tl::Option<&'a [enums::Username<'a>]>,
+    pub stories_max_id: tl::Option<&'a enums::RecentStory>,
+    pub color: tl::Option<&'a enums::PeerColor<'a>>,
+    pub profile_color: tl::Option<&'a enums::PeerColor<'a>>,
+    pub emoji_status: tl::Option<&'a enums::EmojiStatus<'a>>,
+    pub level: tl::Option<i32>,
+    pub subscription_until_date: tl::Option<i32>,
+    pub bot_verification_icon: tl::Option<i64>,
+    pub send_paid_messages_stars: tl::Option<i64>,
+    pub linked_monoforum_id: tl::Option<i64>,
+    pub linked_community_id: tl::Option<i64>,
 }
 
 /// `channelAdminLogEvent#1fad68cd id:long date:int user_id:long action:ChannelAdminLogEventAction = ChannelAdminLogEvent;`
@@ -894,8 +894,8 @@ pub struct ChannelAdminLogEventActionParticipantVolume<'a> {
 /// `channelAdminLogEventActionPinTopic#5d8d353b flags:# prev_topic:flags.0?ForumTopic new_topic:flags.1?ForumTopic = ChannelAdminLogEventAction;`
 #[repr(C)]
 pub struct ChannelAdminLogEventActionPinTopic<'a> {
-    pub prev_topic: Option<&'a enums::ForumTopic<'a>>,
-    pub new_topic: Option<&'a enums::ForumTopic<'a>>,
+    pub prev_topic: tl::Option<&'a enums::ForumTopic<'a>>,
+    pub new_topic: tl::Option<&'a enums::ForumTopic<'a>>,
 }
 
 /// `channelAdminLogEventActionSendMessage#278f2868 message:Message = ChannelAdminLogEventAction;`
@@ -1017,7 +1017,7 @@ pub struct ChannelForbidden<'a> {
     pub id: i64,
     pub access_hash: i64,
     pub title: &'a str,
-    pub until_date: Option<i32>,
+    pub until_date: tl::Option<i32>,
 }
 
 /// `channelFull#a04e8d3a flags:# can_view_participants:flags.3?true can_set_username:flags.6?true can_set_stickers:flags.7?true hidden_prehistory:flags.10?true can_set_location:flags.16?true has_scheduled:flags.19?true can_view_stats:flags.20?true blocked:flags.22?true flags2:# can_delete_channel:flags2.0?true antispam:flags2.1?true participants_hidden:flags2.2?true translations_disabled:flags2.3?true stories_pinned_available:flags2.5?true view_forum_as_messages:flags2.6?true restricted_sponsored:flags2.11?true can_view_revenue:flags2.12?true paid_media_allowed:flags2.14?true can_view_stars_revenue:flags2.15?true paid_reactions_available:flags2.16?true stargifts_available:flags2.19?true paid_messages_available:flags2.20?true has_welcome_messages:flags2.24?true id:long about:string participants_count:flags.0?int admins_count:flags.1?int kicked_count:flags.2?int banned_count:flags.2?int online_count:flags.13?int read_inbox_max_id:int read_outbox_max_id:int unread_count:int chat_photo:Photo notify_settings:PeerNotifySettings exported_invite:flags.23?ExportedChatInvite bot_info:Vector<BotInfo> migrated_from_chat_id:flags.4?long migrated_from_max_id:flags.4?int pinned_msg_id:flags.5?int stickerset:flags.8?StickerSet available_min_id:flags.9?int folder_id:flags.11?int linked_chat_id:flags.14?long location:flags.15?ChannelLocation slowmode_seconds:flags.17?int slowmode_next_send_date:flags.18?int stats_dc:flags.12?int pts:int call:flags.21?InputGroupCall ttl_period:flags.24?int pending_suggestions:flags.25?Vector<string> groupcall_default_join_as:flags.26?Peer theme_emoticon:flags.27?string requests_pending:flags.28?int recent_requesters:flags.28?Vector<long> default_send_as:flags.29?Peer available_reactions:flags.30?ChatReactions reactions_limit:flags2.13?int stories:flags2.4?PeerStories wallpaper:flags2.7?WallPaper boosts_applied:flags2.8?int boosts_unrestrict:flags2.9?int emojiset:flags2.10?StickerSet bot_verification:flags2.17?BotVerification stargifts_count:flags2.18?int send_paid_messages_stars:flags2.21?long main_tab:flags2.22?ProfileTab guard_bot_id:flags2.23?long = ChatFull;`
@@ -1047,50 +1047,50 @@ pub struct ChannelFull<'a> {
     pub has_welcome_messages: bool,
     pub id: i64,
     pub about: &'a str,
-    pub participants_count: Option<i32>,
-    pub admins_count: Option<i32>,
-    pub kicked_count: Option<i32>,
-    pub banned_count: Option<i32>,
-    pub online_count: Option<i32>,
+    pub participants_count: tl::Option<i32>,
+    pub admins_count: tl::Option<i32>,
+    pub kicked_count: tl::Option<i32>,
+    pub banned_count: tl::Option<i32>,
+    pub online_count: tl::Option<i32>,
     pub read_inbox_max_id: i32,
     pub read_outbox_max_id: i32,
     pub unread_count: i32,
     pub chat_photo: enums::Photo<'a>,
     pub notify_settings: enums::PeerNotifySettings<'a>,
-    pub exported_invite: Option<&'a enums::ExportedChatInvite<'a>>,
+    pub exported_invite: tl::Option<&'a enums::ExportedChatInvite<'a>>,
     pub bot_info: &'a [enums::BotInfo<'a>],
-    pub migrated_from_chat_id: Option<i64>,
-    pub migrated_from_max_id: Option<i32>,
-    pub pinned_msg_id: Option<i32>,
-    pub stickerset: Option<&'a enums::StickerSet<'a>>,
-    pub available_min_id: Option<i32>,
-    pub folder_id: Option<i32>,
-    pub linked_chat_id: Option<i64>,
-    pub location: Option<&'a enums::ChannelLocation<'a>>,
-    pub slowmode_seconds: Option<i32>,
-    pub slowmode_next_send_date: Option<i32>,
-    pub stats_dc: Option<i32>,
+    pub migrated_from_chat_id: tl::Option<i64>,
+    pub migrated_from_max_id: tl::Option<i32>,
+    pub pinned_msg_id: tl::Option<i32>,
+    pub stickerset: tl::Option<&'a enums::StickerSet<'a>>,
+    pub available_min_id: tl::Option<i32>,
+    pub folder_id: tl::Option<i32>,
+    pub linked_chat_id: tl::Option<i64>,
+    pub location: tl::Option<&'a enums::ChannelLocation<'a>>,
+    pub slowmode_seconds: tl::Option<i32>,
+    pub slowmode_next_send_date: tl::Option<i32>,
+    pub stats_dc: tl::Option<i32>,
     pub pts: i32,
-    pub call: Option<&'a enums::InputGroupCall<'a>>,
-    pub ttl_period: Option<i32>,
-    pub pending_suggestions: Option<&'a [&'a str]>,
-    pub groupcall_default_join_as: Option<&'a enums::Peer>,
-    pub theme_emoticon: Option<&'a str>,
-    pub requests_pending: Option<i32>,
-    pub recent_requesters: Option<&'a [i64]>,
-    pub default_send_as: Option<&'a enums::Peer>,
-    pub available_reactions: Option<&'a enums::ChatReactions<'a>>,
-    pub reactions_limit: Option<i32>,
-    pub stories: Option<&'a enums::PeerStories<'a>>,
-    pub wallpaper: Option<&'a enums::WallPaper<'a>>,
-    pub boosts_applied: Option<i32>,
-    pub boosts_unrestrict: Option<i32>,
-    pub emojiset: Option<&'a enums::StickerSet<'a>>,
-    pub bot_verification: Option<&'a enums::BotVerification<'a>>,
-    pub stargifts_count: Option<i32>,
-    pub send_paid_messages_stars: Option<i64>,
-    pub main_tab: Option<&'a enums::ProfileTab>,
-    pub guard_bot_id: Option<i64>,
+    pub call: tl::Option<&'a enums::InputGroupCall<'a>>,
+    pub ttl_period: tl::Option<i32>,
+    pub pending_suggestions: tl::Option<&'a [&'a str]>,
+    pub groupcall_default_join_as: tl::Option<&'a enums::Peer>,
+    pub theme_emoticon: tl::Option<&'a str>,
+    pub requests_pending: tl::Option<i32>,
+    pub recent_requesters: tl::Option<&'a [i64]>,
+    pub default_send_as: tl::Option<&'a enums::Peer>,
+    pub available_reactions: tl::Option<&'a enums::ChatReactions<'a>>,
+    pub reactions_limit: tl::Option<i32>,
+    pub stories: tl::Option<&'a enums::PeerStories<'a>>,
+    pub wallpaper: tl::Option<&'a enums::WallPaper<'a>>,
+    pub boosts_applied: tl::Option<i32>,
+    pub boosts_unrestrict: tl::Option<i32>,
+    pub emojiset: tl::Option<&'a enums::StickerSet<'a>>,
+    pub bot_verification: tl::Option<&'a enums::BotVerification<'a>>,
+    pub stargifts_count: tl::Option<i32>,
+    pub send_paid_messages_stars: tl::Option<i64>,
+    pub main_tab: tl::Option<&'a enums::ProfileTab>,
+    pub guard_bot_id: tl::Option<i64>,
 }
 
 /// `channelLocation#209b82db geo_point:GeoPoint address:string = ChannelLocation;`
@@ -1112,8 +1112,8 @@ pub struct ChannelMessagesFilter<'a> {
 pub struct ChannelParticipant<'a> {
     pub user_id: i64,
     pub date: i32,
-    pub subscription_until_date: Option<i32>,
-    pub rank: Option<&'a str>,
+    pub subscription_until_date: tl::Option<i32>,
+    pub rank: tl::Option<&'a str>,
 }
 
 /// `channelParticipantAdmin#34c3bb53 flags:# can_edit:flags.0?true self:flags.1?true user_id:long inviter_id:flags.1?long promoted_by:long date:int admin_rights:ChatAdminRights rank:flags.2?string = ChannelParticipant;`
@@ -1122,11 +1122,11 @@ pub struct ChannelParticipantAdmin<'a> {
     pub can_edit: bool,
     pub is_self: bool,
     pub user_id: i64,
-    pub inviter_id: Option<i64>,
+    pub inviter_id: tl::Option<i64>,
     pub promoted_by: i64,
     pub date: i32,
     pub admin_rights: enums::ChatAdminRights,
-    pub rank: Option<&'a str>,
+    pub rank: tl::Option<&'a str>,
 }
 
 /// `channelParticipantBanned#d5f0ad91 flags:# left:flags.0?true peer:Peer kicked_by:long date:int banned_rights:ChatBannedRights rank:flags.2?string = ChannelParticipant;`
@@ -1137,7 +1137,7 @@ pub struct ChannelParticipantBanned<'a> {
     pub kicked_by: i64,
     pub date: i32,
     pub banned_rights: enums::ChatBannedRights,
-    pub rank: Option<&'a str>,
+    pub rank: tl::Option<&'a str>,
 }
 
 /// `channelParticipantCreator#2fe601d3 flags:# user_id:long admin_rights:ChatAdminRights rank:flags.0?string = ChannelParticipant;`
@@ -1145,7 +1145,7 @@ pub struct ChannelParticipantBanned<'a> {
 pub struct ChannelParticipantCreator<'a> {
     pub user_id: i64,
     pub admin_rights: enums::ChatAdminRights,
-    pub rank: Option<&'a str>,
+    pub rank: tl::Option<&'a str>,
 }
 
 /// `channelParticipantLeft#1b03f006 peer:Peer = ChannelParticipant;`
@@ -1161,8 +1161,8 @@ pub struct ChannelParticipantSelf<'a> {
     pub user_id: i64,
     pub inviter_id: i64,
     pub date: i32,
-    pub subscription_until_date: Option<i32>,
-    pub rank: Option<&'a str>,
+    pub subscription_until_date: tl::Option<i32>,
+    pub rank: tl::Option<&'a str>,
 }
 
 /// `channelParticipantsBanned#1427a5e1 q:string = ChannelParticipantsFilter;`
@@ -1186,8 +1186,8 @@ pub struct ChannelParticipantsKicked<'a> {
 /// `channelParticipantsMentions#e04b5ceb flags:# q:flags.0?string top_msg_id:flags.1?int = ChannelParticipantsFilter;`
 #[repr(C)]
 pub struct ChannelParticipantsMentions<'a> {
-    pub q: Option<&'a str>,
-    pub top_msg_id: Option<i32>,
+    pub q: tl::Option<&'a str>,
+    pub top_msg_id: tl::Option<i32>,
 }
 
 /// `channelParticipantsSearch#0656ac4b q:string = ChannelParticipantsFilter;`
@@ -1211,9 +1211,9 @@ pub struct Chat<'a> {
     pub participants_count: i32,
     pub date: i32,
     pub version: i32,
-    pub migrated_to: Option<&'a enums::InputChannel<'a>>,
-    pub admin_rights: Option<&'a enums::ChatAdminRights>,
-    pub default_banned_rights: Option<&'a enums::ChatBannedRights>,
+    pub migrated_to: tl::Option<&'a enums::InputChannel<'a>>,
+    pub admin_rights: tl::Option<&'a enums::ChatAdminRights>,
+    pub default_banned_rights: tl::Option<&'a enums::ChatBannedRights>,
 }
 
 /// `chatAdminRights#5fb224d5 flags:# change_info:flags.0?true post_messages:flags.1?true edit_messages:flags.2?true delete_messages:flags.3?true ban_users:flags.4?true invite_users:flags.5?true pin_messages:flags.7?true add_admins:flags.9?true anonymous:flags.10?true manage_call:flags.11?true other:flags.12?true manage_topics:flags.13?true post_stories:flags.14?true edit_stories:flags.15?true delete_stories:flags.16?true manage_direct_messages:flags.17?true manage_ranks:flags.18?true manage_linked_peers:flags.19?true manage_welcome_messages:flags.20?true = ChatAdminRights;`
@@ -1300,20 +1300,20 @@ pub struct ChatFull<'a> {
     pub id: i64,
     pub about: &'a str,
     pub participants: enums::ChatParticipants<'a>,
-    pub chat_photo: Option<&'a enums::Photo<'a>>,
+    pub chat_photo: tl::Option<&'a enums::Photo<'a>>,
     pub notify_settings: enums::PeerNotifySettings<'a>,
-    pub exported_invite: Option<&'a enums::ExportedChatInvite<'a>>,
-    pub bot_info: Option<&'a [enums::BotInfo<'a>]>,
-    pub pinned_msg_id: Option<i32>,
-    pub folder_id: Option<i32>,
-    pub call: Option<&'a enums::InputGroupCall<'a>>,
-    pub ttl_period: Option<i32>,
-    pub groupcall_default_join_as: Option<&'a enums::Peer>,
-    pub theme_emoticon: Option<&'a str>,
-    pub requests_pending: Option<i32>,
-    pub recent_requesters: Option<&'a [i64]>,
-    pub available_reactions: Option<&'a enums::ChatReactions<'a>>,
-    pub reactions_limit: Option<i32>,
+    pub exported_invite: tl::Option<&'a enums::ExportedChatInvite<'a>>,
+    pub bot_info: tl::Option<&'a [enums::BotInfo<'a>]>,
+    pub pinned_msg_id: tl::Option<i32>,
+    pub folder_id: tl::Option<i32>,
+    pub call: tl::Option<&'a enums::InputGroupCall<'a>>,
+    pub ttl_period: tl::Option<i32>,
+    pub groupcall_default_join_as: tl::Option<&'a enums::Peer>,
+    pub theme_emoticon: tl::Option<&'a str>,
+    pub requests_pending: tl::Option<i32>,
+    pub recent_requesters: tl::Option<&'a [i64]>,
+    pub available_reactions: tl::Option<&'a enums::ChatReactions<'a>>,
+    pub reactions_limit: tl::Option<i32>,
 }
 
 /// `chatInvite#5c9d3702 flags:# channel:flags.0?true broadcast:flags.1?true public:flags.2?true megagroup:flags.3?true request_needed:flags.6?true verified:flags.7?true scam:flags.8?true fake:flags.9?true can_refulfill_subscription:flags.11?true title:string about:flags.5?string photo:Photo participants_count:int participants:flags.4?Vector<User> color:int subscription_pricing:flags.10?StarsSubscriptionPricing subscription_form_id:flags.12?long bot_verification:flags.13?BotVerification = ChatInvite;`
@@ -1329,14 +1329,14 @@ pub struct ChatInvite<'a> {
     pub fake: bool,
     pub can_refulfill_subscription: bool,
     pub title: &'a str,
-    pub about: Option<&'a str>,
+    pub about: tl::Option<&'a str>,
     pub photo: enums::Photo<'a>,
     pub participants_count: i32,
-    pub participants: Option<&'a [enums::User<'a>]>,
+    pub participants: tl::Option<&'a [enums::User<'a>]>,
     pub color: i32,
-    pub subscription_pricing: Option<&'a enums::StarsSubscriptionPricing>,
-    pub subscription_form_id: Option<i64>,
-    pub bot_verification: Option<&'a enums::BotVerification<'a>>,
+    pub subscription_pricing: tl::Option<&'a enums::StarsSubscriptionPricing>,
+    pub subscription_form_id: tl::Option<i64>,
+    pub bot_verification: tl::Option<&'a enums::BotVerification<'a>>,
 }
 
 /// `chatInviteAlready#5a686d7c chat:Chat = ChatInvite;`
@@ -1354,14 +1354,14 @@ pub struct ChatInviteExported<'a> {
     pub link: &'a str,
     pub admin_id: i64,
     pub date: i32,
-    pub start_date: Option<i32>,
-    pub expire_date: Option<i32>,
-    pub usage_limit: Option<i32>,
-    pub usage: Option<i32>,
-    pub requested: Option<i32>,
-    pub subscription_expired: Option<i32>,
-    pub title: Option<&'a str>,
-    pub subscription_pricing: Option<&'a enums::StarsSubscriptionPricing>,
+    pub start_date: tl::Option<i32>,
+    pub expire_date: tl::Option<i32>,
+    pub usage_limit: tl::Option<i32>,
+    pub usage: tl::Option<i32>,
+    pub requested: tl::Option<i32>,
+    pub subscription_expired: tl::Option<i32>,
+    pub title: tl::Option<&'a str>,
+    pub subscription_pricing: tl::Option<&'a enums::StarsSubscriptionPricing>,
 }
 
 /// `chatInviteImporter#8c5adfd9 flags:# requested:flags.0?true via_chatlist:flags.3?true user_id:long date:int about:flags.2?string approved_by:flags.1?long = ChatInviteImporter;`
@@ -1371,8 +1371,8 @@ pub struct ChatInviteImporter<'a> {
     pub via_chatlist: bool,
     pub user_id: i64,
     pub date: i32,
-    pub about: Option<&'a str>,
-    pub approved_by: Option<i64>,
+    pub about: tl::Option<&'a str>,
+    pub approved_by: tl::Option<i64>,
 }
 
 /// `chatInvitePeek#61695cb0 chat:Chat expires:int = ChatInvite;`
@@ -1394,7 +1394,7 @@ pub struct ChatParticipant<'a> {
     pub user_id: i64,
     pub inviter_id: i64,
     pub date: i32,
-    pub rank: Option<&'a str>,
+    pub rank: tl::Option<&'a str>,
 }
 
 /// `chatParticipantAdmin#0360d5d2 flags:# user_id:long inviter_id:long date:int rank:flags.0?string = ChatParticipant;`
@@ -1403,14 +1403,14 @@ pub struct ChatParticipantAdmin<'a> {
     pub user_id: i64,
     pub inviter_id: i64,
     pub date: i32,
-    pub rank: Option<&'a str>,
+    pub rank: tl::Option<&'a str>,
 }
 
 /// `chatParticipantCreator#e1f867b8 flags:# user_id:long rank:flags.0?string = ChatParticipant;`
 #[repr(C)]
 pub struct ChatParticipantCreator<'a> {
     pub user_id: i64,
-    pub rank: Option<&'a str>,
+    pub rank: tl::Option<&'a str>,
 }
 
 /// `chatParticipants#3cbc93f8 chat_id:long participants:Vector<ChatParticipant> version:int = ChatParticipants;`
@@ -1425,7 +1425,7 @@ pub struct ChatParticipants<'a> {
 #[repr(C)]
 pub struct ChatParticipantsForbidden<'a> {
     pub chat_id: i64,
-    pub self_participant: Option<&'a enums::ChatParticipant<'a>>,
+    pub self_participant: tl::Option<&'a enums::ChatParticipant<'a>>,
 }
 
 /// `chatPhoto#1c6e1c11 flags:# has_video:flags.0?true photo_id:long stripped_thumb:flags.1?bytes dc_id:int = ChatPhoto;`
@@ -1433,7 +1433,7 @@ pub struct ChatParticipantsForbidden<'a> {
 pub struct ChatPhoto<'a> {
     pub has_video: bool,
     pub photo_id: i64,
-    pub stripped_thumb: Option<&'a [u8]>,
+    pub stripped_thumb: tl::Option<&'a [u8]>,
     pub dc_id: i32,
 }
 
@@ -1471,9 +1471,9 @@ pub struct CodeSettings<'a> {
     pub allow_missed_call: bool,
     pub allow_firebase: bool,
     pub unknown_number: bool,
-    pub logout_tokens: Option<&'a [&'a [u8]]>,
-    pub token: Option<&'a str>,
-    pub app_sandbox: Option<bool>,
+    pub logout_tokens: tl::Option<&'a [&'a [u8]]>,
+    pub token: tl::Option<&'a str>,
+    pub app_sandbox: tl::Option<bool>,
 }
 
 /// `community#65efe954 flags:# creator:flags.0?true left:flags.2?true min:flags.12?true flags2:# collapsed_in_dialogs:flags2.20?true id:long access_hash:flags.13?long title:string photo:ChatPhoto date:int admin_rights:flags.14?ChatAdminRights default_banned_rights:flags.18?ChatBannedRights = Chat;`
@@ -1484,19 +1484,19 @@ pub struct Community<'a> {
     pub min: bool,
     pub collapsed_in_dialogs: bool,
     pub id: i64,
-    pub access_hash: Option<i64>,
+    pub access_hash: tl::Option<i64>,
     pub title: &'a str,
     pub photo: enums::ChatPhoto<'a>,
     pub date: i32,
-    pub admin_rights: Option<&'a enums::ChatAdminRights>,
-    pub default_banned_rights: Option<&'a enums::ChatBannedRights>,
+    pub admin_rights: tl::Option<&'a enums::ChatAdminRights>,
+    pub default_banned_rights: tl::Option<&'a enums::ChatBannedRights>,
 }
 
 /// `communityForbidden#fd3cdab8 flags:# id:long access_hash:flags.13?long title:string = Chat;`
 #[repr(C)]
 pub struct CommunityForbidden<'a> {
     pub id: i64,
-    pub access_hash: Option<i64>,
+    pub access_hash: tl::Option<i64>,
     pub title: &'a str,
 }
 
@@ -1507,16 +1507,16 @@ pub struct CommunityFull<'a> {
     pub about: &'a str,
     pub chat_photo: enums::Photo<'a>,
     pub linked_peers: &'a [enums::CommunityPeer],
-    pub admins_count: Option<i32>,
-    pub kicked_count: Option<i32>,
-    pub peer_link_requests_pending: Option<i32>,
+    pub admins_count: tl::Option<i32>,
+    pub kicked_count: tl::Option<i32>,
+    pub peer_link_requests_pending: tl::Option<i32>,
 }
 
 /// `communityPeer#76141ebd flags:# can_view_history:flags.2?true visible:flags.0?Bool peer:Peer = CommunityPeer;`
 #[repr(C)]
 pub struct CommunityPeer {
     pub can_view_history: bool,
-    pub visible: Option<bool>,
+    pub visible: tl::Option<bool>,
     pub peer: enums::Peer,
 }
 
@@ -1560,25 +1560,25 @@ pub struct Config<'a> {
     pub rating_e_decay: i32,
     pub stickers_recent_limit: i32,
     pub channels_read_media_period: i32,
-    pub tmp_sessions: Option<i32>,
+    pub tmp_sessions: tl::Option<i32>,
     pub call_receive_timeout_ms: i32,
     pub call_ring_timeout_ms: i32,
     pub call_connect_timeout_ms: i32,
     pub call_packet_timeout_ms: i32,
     pub me_url_prefix: &'a str,
-    pub autoupdate_url_prefix: Option<&'a str>,
-    pub gif_search_username: Option<&'a str>,
-    pub venue_search_username: Option<&'a str>,
-    pub img_search_username: Option<&'a str>,
-    pub static_maps_provider: Option<&'a str>,
+    pub autoupdate_url_prefix: tl::Option<&'a str>,
+    pub gif_search_username: tl::Option<&'a str>,
+    pub venue_search_username: tl::Option<&'a str>,
+    pub img_search_username: tl::Option<&'a str>,
+    pub static_maps_provider: tl::Option<&'a str>,
     pub caption_length_max: i32,
     pub message_length_max: i32,
     pub webfile_dc_id: i32,
-    pub suggested_lang_code: Option<&'a str>,
-    pub lang_pack_version: Option<i32>,
-    pub base_lang_pack_version: Option<i32>,
-    pub reactions_default: Option<&'a enums::Reaction<'a>>,
-    pub autologin_token: Option<&'a str>,
+    pub suggested_lang_code: tl::Option<&'a str>,
+    pub lang_pack_version: tl::Option<i32>,
+    pub base_lang_pack_version: tl::Option<i32>,
+    pub reactions_default: tl::Option<&'a enums::Reaction<'a>>,
+    pub autologin_token: tl::Option<&'a str>,
 }
 
 /// `connectedBot#033ed001 flags:# bot_id:long recipients:BusinessBotRecipients rights:BusinessBotRights device:flags.0?string date:flags.1?int location:flags.2?string = ConnectedBot;`
@@ -1587,9 +1587,9 @@ pub struct ConnectedBot<'a> {
     pub bot_id: i64,
     pub recipients: enums::BusinessBotRecipients<'a>,
     pub rights: enums::BusinessBotRights,
-    pub device: Option<&'a str>,
-    pub date: Option<i32>,
-    pub location: Option<&'a str>,
+    pub device: tl::Option<&'a str>,
+    pub date: tl::Option<i32>,
+    pub location: tl::Option<&'a str>,
 }
 
 /// `connectedBotStarRef#19a13f71 flags:# revoked:flags.1?true url:string date:int bot_id:long commission_permille:int duration_months:flags.0?int participants:long revenue:long = ConnectedBotStarRef;`
@@ -1600,7 +1600,7 @@ pub struct ConnectedBotStarRef<'a> {
     pub date: i32,
     pub bot_id: i64,
     pub commission_permille: i32,
-    pub duration_months: Option<i32>,
+    pub duration_months: tl::Option<i32>,
     pub participants: i64,
     pub revenue: i64,
 }
@@ -1651,7 +1651,7 @@ pub struct DcOption<'a> {
     pub id: i32,
     pub ip_address: &'a str,
     pub port: i32,
-    pub secret: Option<&'a [u8]>,
+    pub secret: tl::Option<&'a [u8]>,
 }
 
 /// `defaultHistoryTTL#43b46b20 period:int = DefaultHistoryTTL;`
@@ -1675,10 +1675,10 @@ pub struct Dialog<'a> {
     pub unread_reactions_count: i32,
     pub unread_poll_votes_count: i32,
     pub notify_settings: enums::PeerNotifySettings<'a>,
-    pub pts: Option<i32>,
-    pub draft: Option<&'a enums::DraftMessage<'a>>,
-    pub folder_id: Option<i32>,
-    pub ttl_period: Option<i32>,
+    pub pts: tl::Option<i32>,
+    pub draft: tl::Option<&'a enums::DraftMessage<'a>>,
+    pub folder_id: tl::Option<i32>,
+    pub ttl_period: tl::Option<i32>,
 }
 
 /// `dialogCommunity#f78a0973 flags:# pinned:flags.2?true community_id:long notify_settings:PeerNotifySettings = Dialog;`
@@ -1703,8 +1703,8 @@ pub struct DialogFilter<'a> {
     pub title_noanimate: bool,
     pub id: i32,
     pub title: enums::TextWithEntities<'a>,
-    pub emoticon: Option<&'a str>,
-    pub color: Option<i32>,
+    pub emoticon: tl::Option<&'a str>,
+    pub color: tl::Option<i32>,
     pub pinned_peers: &'a [enums::InputPeer<'a>],
     pub include_peers: &'a [enums::InputPeer<'a>],
     pub exclude_peers: &'a [enums::InputPeer<'a>],
@@ -1717,8 +1717,8 @@ pub struct DialogFilterChatlist<'a> {
     pub title_noanimate: bool,
     pub id: i32,
     pub title: enums::TextWithEntities<'a>,
-    pub emoticon: Option<&'a str>,
-    pub color: Option<i32>,
+    pub emoticon: tl::Option<&'a str>,
+    pub color: tl::Option<i32>,
     pub pinned_peers: &'a [enums::InputPeer<'a>],
     pub include_peers: &'a [enums::InputPeer<'a>],
 }
@@ -1780,8 +1780,8 @@ pub struct Document<'a> {
     pub date: i32,
     pub mime_type: &'a str,
     pub size: i64,
-    pub thumbs: Option<&'a [enums::PhotoSize<'a>]>,
-    pub video_thumbs: Option<&'a [enums::VideoSize<'a>]>,
+    pub thumbs: tl::Option<&'a [enums::PhotoSize<'a>]>,
+    pub video_thumbs: tl::Option<&'a [enums::VideoSize<'a>]>,
     pub dc_id: i32,
     pub attributes: &'a [enums::DocumentAttribute<'a>],
 }
@@ -1791,9 +1791,9 @@ pub struct Document<'a> {
 pub struct DocumentAttributeAudio<'a> {
     pub voice: bool,
     pub duration: i32,
-    pub title: Option<&'a str>,
-    pub performer: Option<&'a str>,
-    pub waveform: Option<&'a [u8]>,
+    pub title: tl::Option<&'a str>,
+    pub performer: tl::Option<&'a str>,
+    pub waveform: tl::Option<&'a [u8]>,
 }
 
 /// `documentAttributeCustomEmoji#fd149899 flags:# free:flags.0?true text_color:flags.1?true alt:string stickerset:InputStickerSet = DocumentAttribute;`
@@ -1824,7 +1824,7 @@ pub struct DocumentAttributeSticker<'a> {
     pub mask: bool,
     pub alt: &'a str,
     pub stickerset: enums::InputStickerSet<'a>,
-    pub mask_coords: Option<&'a enums::MaskCoords>,
+    pub mask_coords: tl::Option<&'a enums::MaskCoords>,
 }
 
 /// `documentAttributeVideo#43c57c48 flags:# round_message:flags.0?true supports_streaming:flags.1?true nosound:flags.3?true duration:double w:int h:int preload_prefix_size:flags.2?int video_start_ts:flags.4?double video_codec:flags.5?string = DocumentAttribute;`
@@ -1836,9 +1836,9 @@ pub struct DocumentAttributeVideo<'a> {
     pub duration: f64,
     pub w: i32,
     pub h: i32,
-    pub preload_prefix_size: Option<i32>,
-    pub video_start_ts: Option<f64>,
-    pub video_codec: Option<&'a str>,
+    pub preload_prefix_size: tl::Option<i32>,
+    pub video_start_ts: tl::Option<f64>,
+    pub video_codec: tl::Option<&'a str>,
 }
 
 /// `documentEmpty#36f8c871 id:long = Document;`
@@ -1852,20 +1852,20 @@ pub struct DocumentEmpty {
 pub struct DraftMessage<'a> {
     pub no_webpage: bool,
     pub invert_media: bool,
-    pub reply_to: Option<&'a enums::InputReplyTo<'a>>,
+    pub reply_to: tl::Option<&'a enums::InputReplyTo<'a>>,
     pub message: &'a str,
-    pub entities: Option<&'a [enums::MessageEntity<'a>]>,
-    pub media: Option<&'a enums::InputMedia<'a>>,
+    pub entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
+    pub media: tl::Option<&'a enums::InputMedia<'a>>,
     pub date: i32,
-    pub effect: Option<i64>,
-    pub suggested_post: Option<&'a enums::SuggestedPost<'a>>,
-    pub rich_message: Option<&'a enums::RichMessage<'a>>,
+    pub effect: tl::Option<i64>,
+    pub suggested_post: tl::Option<&'a enums::SuggestedPost<'a>>,
+    pub rich_message: tl::Option<&'a enums::RichMessage<'a>>,
 }
 
 /// `draftMessageEmpty#1b0c841a flags:# date:flags.0?int = DraftMessage;`
 #[repr(C)]
 pub struct DraftMessageEmpty {
-    pub date: Option<i32>,
+    pub date: tl::Option<i32>,
 }
 
 /// `emailVerificationApple#96d074fd token:string = EmailVerification;`
@@ -1956,7 +1956,7 @@ pub struct EmojiList<'a> {
 #[repr(C)]
 pub struct EmojiStatus {
     pub document_id: i64,
-    pub until: Option<i32>,
+    pub until: tl::Option<i32>,
 }
 
 /// `emojiStatusCollectible#7184603b flags:# collectible_id:long document_id:long title:string slug:string pattern_document_id:long center_color:int edge_color:int pattern_color:int text_color:int until:flags.0?int = EmojiStatus;`
@@ -1971,7 +1971,7 @@ pub struct EmojiStatusCollectible<'a> {
     pub edge_color: i32,
     pub pattern_color: i32,
     pub text_color: i32,
-    pub until: Option<i32>,
+    pub until: tl::Option<i32>,
 }
 
 /// `emojiURL#a575739d url:string = EmojiURL;`
@@ -2008,7 +2008,7 @@ pub struct EncryptedChatEmpty {
 /// `encryptedChatRequested#48f1d94c flags:# folder_id:flags.0?int id:int access_hash:long date:int admin_id:long participant_id:long g_a:bytes = EncryptedChat;`
 #[repr(C)]
 pub struct EncryptedChatRequested<'a> {
-    pub folder_id: Option<i32>,
+    pub folder_id: tl::Option<i32>,
     pub id: i32,
     pub access_hash: i64,
     pub date: i32,
@@ -2065,18 +2065,18 @@ pub struct EphemeralMessage<'a> {
     pub noforwards: bool,
     pub id: i32,
     pub from_id: enums::Peer,
-    pub peer_id: Option<&'a enums::Peer>,
+    pub peer_id: tl::Option<&'a enums::Peer>,
     pub receiver_id: i64,
-    pub top_msg_id: Option<i32>,
+    pub top_msg_id: tl::Option<i32>,
     pub date: i32,
     pub message: &'a str,
-    pub entities: Option<&'a [enums::MessageEntity<'a>]>,
-    pub media: Option<&'a enums::MessageMedia<'a>>,
-    pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
-    pub reply_to: Option<&'a enums::MessageReplyHeader<'a>>,
-    pub rich_message: Option<&'a enums::RichMessage<'a>>,
-    pub chat_instance: Option<i64>,
-    pub anchor_msg_id: Option<i32>,
+    pub entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
+    pub media: tl::Option<&'a enums::MessageMedia<'a>>,
+    pub reply_markup: tl::Option<&'a enums::ReplyMarkup<'a>>,
+    pub reply_to: tl::Option<&'a enums::MessageReplyHeader<'a>>,
+    pub rich_message: tl::Option<&'a enums::RichMessage<'a>>,
+    pub chat_instance: tl::Option<i64>,
+    pub anchor_msg_id: tl::Option<i32>,
 }
 
 /// `error#c4b9f9bb code:int text:string = Error;`
@@ -2118,8 +2118,8 @@ pub struct ExportedStoryLink<'a> {
 #[repr(C)]
 pub struct FactCheck<'a> {
     pub need_check: bool,
-    pub country: Option<&'a str>,
-    pub text: Option<&'a enums::TextWithEntities<'a>>,
+    pub country: tl::Option<&'a str>,
+    pub text: tl::Option<&'a enums::TextWithEntities<'a>>,
     pub hash: i64,
 }
 
@@ -2139,7 +2139,7 @@ pub struct Folder<'a> {
     pub autofill_new_correspondents: bool,
     pub id: i32,
     pub title: &'a str,
-    pub photo: Option<&'a enums::ChatPhoto<'a>>,
+    pub photo: tl::Option<&'a enums::ChatPhoto<'a>>,
 }
 
 /// `folderPeer#e9baa668 peer:Peer folder_id:int = FolderPeer;`
@@ -2163,7 +2163,7 @@ pub struct ForumTopic<'a> {
     pub peer: enums::Peer,
     pub title: &'a str,
     pub icon_color: i32,
-    pub icon_emoji_id: Option<i64>,
+    pub icon_emoji_id: tl::Option<i64>,
     pub top_message: i32,
     pub read_inbox_max_id: i32,
     pub read_outbox_max_id: i32,
@@ -2173,7 +2173,7 @@ pub struct ForumTopic<'a> {
     pub unread_poll_votes_count: i32,
     pub from_id: enums::Peer,
     pub notify_settings: enums::PeerNotifySettings<'a>,
-    pub draft: Option<&'a enums::DraftMessage<'a>>,
+    pub draft: tl::Option<&'a enums::DraftMessage<'a>>,
 }
 
 /// `forumTopicDeleted#023f109b id:int = ForumTopic;`
@@ -2198,7 +2198,7 @@ pub struct Game<'a> {
     pub title: &'a str,
     pub description: &'a str,
     pub photo: enums::Photo<'a>,
-    pub document: Option<&'a enums::Document<'a>>,
+    pub document: tl::Option<&'a enums::Document<'a>>,
 }
 
 /// `geoPoint#b2a2f663 flags:# long:double lat:double access_hash:long accuracy_radius:flags.0?int = GeoPoint;`
@@ -2207,16 +2207,16 @@ pub struct GeoPoint {
     pub long: f64,
     pub lat: f64,
     pub access_hash: i64,
-    pub accuracy_radius: Option<i32>,
+    pub accuracy_radius: tl::Option<i32>,
 }
 
 /// `geoPointAddress#de4c5d93 flags:# country_iso2:string state:flags.0?string city:flags.1?string street:flags.2?string = GeoPointAddress;`
 #[repr(C)]
 pub struct GeoPointAddress<'a> {
     pub country_iso2: &'a str,
-    pub state: Option<&'a str>,
-    pub city: Option<&'a str>,
-    pub street: Option<&'a str>,
+    pub state: tl::Option<&'a str>,
+    pub city: tl::Option<&'a str>,
+    pub street: tl::Option<&'a str>,
 }
 
 /// `globalPrivacySettings#fe41b34f flags:# archive_and_mute_new_noncontact_peers:flags.0?true keep_archived_unmuted:flags.1?true keep_archived_folders:flags.2?true hide_read_marks:flags.3?true new_noncontact_peers_require_premium:flags.4?true display_gifts_button:flags.7?true noncontact_peers_paid_stars:flags.5?long disallowed_gifts:flags.6?DisallowedGiftsSettings = GlobalPrivacySettings;`
@@ -2228,8 +2228,8 @@ pub struct GlobalPrivacySettings<'a> {
     pub hide_read_marks: bool,
     pub new_noncontact_peers_require_premium: bool,
     pub display_gifts_button: bool,
-    pub noncontact_peers_paid_stars: Option<i64>,
-    pub disallowed_gifts: Option<&'a enums::DisallowedGiftsSettings>,
+    pub noncontact_peers_paid_stars: tl::Option<i64>,
+    pub disallowed_gifts: tl::Option<&'a enums::DisallowedGiftsSettings>,
 }
 
 /// `groupCall#efb2b617 flags:# join_muted:flags.1?true can_change_join_muted:flags.2?true join_date_asc:flags.6?true schedule_start_subscribed:flags.8?true can_start_video:flags.9?true record_video_active:flags.11?true rtmp_stream:flags.12?true listeners_hidden:flags.13?true conference:flags.14?true creator:flags.15?true messages_enabled:flags.17?true can_change_messages_enabled:flags.18?true min:flags.19?true id:long access_hash:long participants_count:int title:flags.3?string stream_dc_id:flags.4?int record_start_date:flags.5?int schedule_date:flags.7?int unmuted_video_count:flags.10?int unmuted_video_limit:int version:int invite_link:flags.16?string send_paid_messages_stars:flags.20?long default_send_as:flags.21?Peer = GroupCall;`
@@ -2251,16 +2251,16 @@ pub struct GroupCall<'a> {
     pub id: i64,
     pub access_hash: i64,
     pub participants_count: i32,
-    pub title: Option<&'a str>,
-    pub stream_dc_id: Option<i32>,
-    pub record_start_date: Option<i32>,
-    pub schedule_date: Option<i32>,
-    pub unmuted_video_count: Option<i32>,
+    pub title: tl::Option<&'a str>,
+    pub stream_dc_id: tl::Option<i32>,
+    pub record_start_date: tl::Option<i32>,
+    pub schedule_date: tl::Option<i32>,
+    pub unmuted_video_count: tl::Option<i32>,
     pub unmuted_video_limit: i32,
     pub version: i32,
-    pub invite_link: Option<&'a str>,
-    pub send_paid_messages_stars: Option<i64>,
-    pub default_send_as: Option<&'a enums::Peer>,
+    pub invite_link: tl::Option<&'a str>,
+    pub send_paid_messages_stars: tl::Option<i64>,
+    pub default_send_as: tl::Option<&'a enums::Peer>,
 }
 
 /// `groupCallDiscarded#7780bcb4 id:long access_hash:long duration:int = GroupCall;`
@@ -2276,7 +2276,7 @@ pub struct GroupCallDiscarded {
 pub struct GroupCallDonor<'a> {
     pub top: bool,
     pub my: bool,
-    pub peer_id: Option<&'a enums::Peer>,
+    pub peer_id: tl::Option<&'a enums::Peer>,
     pub stars: i64,
 }
 
@@ -2288,7 +2288,7 @@ pub struct GroupCallMessage<'a> {
     pub from_id: enums::Peer,
     pub date: i32,
     pub message: enums::TextWithEntities<'a>,
-    pub paid_message_stars: Option<i64>,
+    pub paid_message_stars: tl::Option<i64>,
 }
 
 /// `groupCallParticipant#2a3dc7ac flags:# muted:flags.0?true left:flags.1?true can_self_unmute:flags.2?true just_joined:flags.4?true versioned:flags.5?true min:flags.8?true muted_by_you:flags.9?true volume_by_admin:flags.10?true self:flags.12?true video_joined:flags.15?true peer:Peer date:int active_date:flags.3?int source:int volume:flags.7?int about:flags.11?string raise_hand_rating:flags.13?long video:flags.6?GroupCallParticipantVideo presentation:flags.14?GroupCallParticipantVideo paid_stars_total:flags.16?long = GroupCallParticipant;`
@@ -2306,14 +2306,14 @@ pub struct GroupCallParticipant<'a> {
     pub video_joined: bool,
     pub peer: enums::Peer,
     pub date: i32,
-    pub active_date: Option<i32>,
+    pub active_date: tl::Option<i32>,
     pub source: i32,
-    pub volume: Option<i32>,
-    pub about: Option<&'a str>,
-    pub raise_hand_rating: Option<i64>,
-    pub video: Option<&'a enums::GroupCallParticipantVideo<'a>>,
-    pub presentation: Option<&'a enums::GroupCallParticipantVideo<'a>>,
-    pub paid_stars_total: Option<i64>,
+    pub volume: tl::Option<i32>,
+    pub about: tl::Option<&'a str>,
+    pub raise_hand_rating: tl::Option<i64>,
+    pub video: tl::Option<&'a enums::GroupCallParticipantVideo<'a>>,
+    pub presentation: tl::Option<&'a enums::GroupCallParticipantVideo<'a>>,
+    pub paid_stars_total: tl::Option<i64>,
 }
 
 /// `groupCallParticipantVideo#67753ac8 flags:# paused:flags.0?true endpoint:string source_groups:Vector<GroupCallParticipantVideoSourceGroup> audio_source:flags.1?int = GroupCallParticipantVideo;`
@@ -2322,7 +2322,7 @@ pub struct GroupCallParticipantVideo<'a> {
     pub paused: bool,
     pub endpoint: &'a str,
     pub source_groups: &'a [enums::GroupCallParticipantVideoSourceGroup<'a>],
-    pub audio_source: Option<i32>,
+    pub audio_source: tl::Option<i32>,
 }
 
 /// `groupCallParticipantVideoSourceGroup#dcb118b7 semantics:string sources:Vector<int> = GroupCallParticipantVideoSourceGroup;`
@@ -2387,7 +2387,7 @@ pub struct InlineButtonTypeCopy<'a> {
 pub struct InlineButtonTypeSwitchInline<'a> {
     pub same_peer: bool,
     pub query: &'a str,
-    pub peer_types: Option<&'a [enums::InlineQueryPeerType]>,
+    pub peer_types: tl::Option<&'a [enums::InlineQueryPeerType]>,
 }
 
 /// `inlineButtonTypeUrl#eca4f8d4 url:string = InlineButtonType;`
@@ -2399,7 +2399,7 @@ pub struct InlineButtonTypeUrl<'a> {
 /// `inlineButtonTypeUrlAuth#bfd02da2 flags:# fwd_text:flags.0?string url:string button_id:int = InlineButtonType;`
 #[repr(C)]
 pub struct InlineButtonTypeUrlAuth<'a> {
-    pub fwd_text: Option<&'a str>,
+    pub fwd_text: tl::Option<&'a str>,
     pub url: &'a str,
     pub button_id: i32,
 }
@@ -2467,7 +2467,7 @@ pub struct InputBotAppShortName<'a> {
 /// `inputBotInlineMessageGame#4b425864 flags:# reply_markup:flags.2?ReplyMarkup = InputBotInlineMessage;`
 #[repr(C)]
 pub struct InputBotInlineMessageGame<'a> {
-    pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
+    pub reply_markup: tl::Option<&'a enums::ReplyMarkup<'a>>,
 }
 
 /// `inputBotInlineMessageID#890c3d89 dc_id:int id:long access_hash:long = InputBotInlineMessageID;`
@@ -2492,8 +2492,8 @@ pub struct InputBotInlineMessageId64 {
 pub struct InputBotInlineMessageMediaAuto<'a> {
     pub invert_media: bool,
     pub message: &'a str,
-    pub entities: Option<&'a [enums::MessageEntity<'a>]>,
-    pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
+    pub entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
+    pub reply_markup: tl::Option<&'a enums::ReplyMarkup<'a>>,
 }
 
 /// `inputBotInlineMessageMediaContact#a6edbffd flags:# phone_number:string first_name:string last_name:string vcard:string reply_markup:flags.2?ReplyMarkup = InputBotInlineMessage;`
@@ -2503,17 +2503,17 @@ pub struct InputBotInlineMessageMediaContact<'a> {
     pub first_name: &'a str,
     pub last_name: &'a str,
     pub vcard: &'a str,
-    pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
+    pub reply_markup: tl::Option<&'a enums::ReplyMarkup<'a>>,
 }
 
 /// `inputBotInlineMessageMediaGeo#96929a85 flags:# geo_point:InputGeoPoint heading:flags.0?int period:flags.1?int proximity_notification_radius:flags.3?int reply_markup:flags.2?ReplyMarkup = InputBotInlineMessage;`
 #[repr(C)]
 pub struct InputBotInlineMessageMediaGeo<'a> {
     pub geo_point: enums::InputGeoPoint,
-    pub heading: Option<i32>,
-    pub period: Option<i32>,
-    pub proximity_notification_radius: Option<i32>,
-    pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
+    pub heading: tl::Option<i32>,
+    pub period: tl::Option<i32>,
+    pub proximity_notification_radius: tl::Option<i32>,
+    pub reply_markup: tl::Option<&'a enums::ReplyMarkup<'a>>,
 }
 
 /// `inputBotInlineMessageMediaInvoice#d7e78225 flags:# title:string description:string photo:flags.0?InputWebDocument invoice:Invoice payload:bytes provider:string provider_data:DataJSON reply_markup:flags.2?ReplyMarkup = InputBotInlineMessage;`
@@ -2521,12 +2521,12 @@ pub struct InputBotInlineMessageMediaGeo<'a> {
 pub struct InputBotInlineMessageMediaInvoice<'a> {
     pub title: &'a str,
     pub description: &'a str,
-    pub photo: Option<&'a enums::InputWebDocument<'a>>,
+    pub photo: tl::Option<&'a enums::InputWebDocument<'a>>,
     pub invoice: enums::Invoice<'a>,
     pub payload: &'a [u8],
     pub provider: &'a str,
     pub provider_data: enums::DataJson<'a>,
-    pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
+    pub reply_markup: tl::Option<&'a enums::ReplyMarkup<'a>>,
 }
 
 /// `inputBotInlineMessageMediaVenue#417bbf11 flags:# geo_point:InputGeoPoint title:string address:string provider:string venue_id:string venue_type:string reply_markup:flags.2?ReplyMarkup = InputBotInlineMessage;`
@@ -2538,7 +2538,7 @@ pub struct InputBotInlineMessageMediaVenue<'a> {
     pub provider: &'a str,
     pub venue_id: &'a str,
     pub venue_type: &'a str,
-    pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
+    pub reply_markup: tl::Option<&'a enums::ReplyMarkup<'a>>,
 }
 
 /// `inputBotInlineMessageMediaWebPage#bddcc510 flags:# invert_media:flags.3?true force_large_media:flags.4?true force_small_media:flags.5?true optional:flags.6?true message:string entities:flags.1?Vector<MessageEntity> url:string reply_markup:flags.2?ReplyMarkup = InputBotInlineMessage;`
@@ -2549,15 +2549,15 @@ pub struct InputBotInlineMessageMediaWebPage<'a> {
     pub force_small_media: bool,
     pub optional: bool,
     pub message: &'a str,
-    pub entities: Option<&'a [enums::MessageEntity<'a>]>,
+    pub entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
     pub url: &'a str,
-    pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
+    pub reply_markup: tl::Option<&'a enums::ReplyMarkup<'a>>,
 }
 
 /// `inputBotInlineMessageRichMessage#b43df56c flags:# reply_markup:flags.2?ReplyMarkup rich_message:InputRichMessage = InputBotInlineMessage;`
 #[repr(C)]
 pub struct InputBotInlineMessageRichMessage<'a> {
-    pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
+    pub reply_markup: tl::Option<&'a enums::ReplyMarkup<'a>>,
     pub rich_message: enums::InputRichMessage<'a>,
 }
 
@@ -2567,8 +2567,8 @@ pub struct InputBotInlineMessageText<'a> {
     pub no_webpage: bool,
     pub invert_media: bool,
     pub message: &'a str,
-    pub entities: Option<&'a [enums::MessageEntity<'a>]>,
-    pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
+    pub entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
+    pub reply_markup: tl::Option<&'a enums::ReplyMarkup<'a>>,
 }
 
 /// `inputBotInlineResult#88bf9319 flags:# id:string type:string title:flags.1?string description:flags.2?string url:flags.3?string thumb:flags.4?InputWebDocument content:flags.5?InputWebDocument send_message:InputBotInlineMessage = InputBotInlineResult;`
@@ -2576,11 +2576,11 @@ pub struct InputBotInlineMessageText<'a> {
 pub struct InputBotInlineResult<'a> {
     pub id: &'a str,
     pub r#type: &'a str,
-    pub title: Option<&'a str>,
-    pub description: Option<&'a str>,
-    pub url: Option<&'a str>,
-    pub thumb: Option<&'a enums::InputWebDocument<'a>>,
-    pub content: Option<&'a enums::InputWebDocument<'a>>,
+    pub title: tl::Option<&'a str>,
+    pub description: tl::Option<&'a str>,
+    pub url: tl::Option<&'a str>,
+    pub thumb: tl::Option<&'a enums::InputWebDocument<'a>>,
+    pub content: tl::Option<&'a enums::InputWebDocument<'a>>,
     pub send_message: enums::InputBotInlineMessage<'a>,
 }
 
@@ -2589,8 +2589,8 @@ pub struct InputBotInlineResult<'a> {
 pub struct InputBotInlineResultDocument<'a> {
     pub id: &'a str,
     pub r#type: &'a str,
-    pub title: Option<&'a str>,
-    pub description: Option<&'a str>,
+    pub title: tl::Option<&'a str>,
+    pub description: tl::Option<&'a str>,
     pub document: enums::InputDocument<'a>,
     pub send_message: enums::InputBotInlineMessage<'a>,
 }
@@ -2629,16 +2629,16 @@ pub struct InputBusinessBotRecipients<'a> {
     pub contacts: bool,
     pub non_contacts: bool,
     pub exclude_selected: bool,
-    pub users: Option<&'a [enums::InputUser<'a>]>,
-    pub exclude_users: Option<&'a [enums::InputUser<'a>]>,
+    pub users: tl::Option<&'a [enums::InputUser<'a>]>,
+    pub exclude_users: tl::Option<&'a [enums::InputUser<'a>]>,
 }
 
 /// `inputBusinessChatLink#11679fa7 flags:# message:string entities:flags.0?Vector<MessageEntity> title:flags.1?string = InputBusinessChatLink;`
 #[repr(C)]
 pub struct InputBusinessChatLink<'a> {
     pub message: &'a str,
-    pub entities: Option<&'a [enums::MessageEntity<'a>]>,
-    pub title: Option<&'a str>,
+    pub entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
+    pub title: tl::Option<&'a str>,
 }
 
 /// `inputBusinessGreetingMessage#0194cb3b shortcut_id:int recipients:InputBusinessRecipients no_activity_days:int = InputBusinessGreetingMessage;`
@@ -2654,7 +2654,7 @@ pub struct InputBusinessGreetingMessage<'a> {
 pub struct InputBusinessIntro<'a> {
     pub title: &'a str,
     pub description: &'a str,
-    pub sticker: Option<&'a enums::InputDocument<'a>>,
+    pub sticker: tl::Option<&'a enums::InputDocument<'a>>,
 }
 
 /// `inputBusinessRecipients#6f8b32aa flags:# existing_chats:flags.0?true new_chats:flags.1?true contacts:flags.2?true non_contacts:flags.3?true exclude_selected:flags.5?true users:flags.4?Vector<InputUser> = InputBusinessRecipients;`
@@ -2665,7 +2665,7 @@ pub struct InputBusinessRecipients<'a> {
     pub contacts: bool,
     pub non_contacts: bool,
     pub exclude_selected: bool,
-    pub users: Option<&'a [enums::InputUser<'a>]>,
+    pub users: tl::Option<&'a [enums::InputUser<'a>]>,
 }
 
 /// `inputButtonTypeRequestPeer#3fe268fe flags:# name_requested:flags.0?true username_requested:flags.1?true photo_requested:flags.2?true button_id:int peer_type:RequestPeerType max_quantity:int = ButtonType;`
@@ -2715,10 +2715,10 @@ pub struct InputChatThemeUniqueGift<'a> {
 /// `inputChatUploadedPhoto#bdcdaec0 flags:# file:flags.0?InputFile video:flags.1?InputFile video_start_ts:flags.2?double video_emoji_markup:flags.3?VideoSize = InputChatPhoto;`
 #[repr(C)]
 pub struct InputChatUploadedPhoto<'a> {
-    pub file: Option<&'a enums::InputFile<'a>>,
-    pub video: Option<&'a enums::InputFile<'a>>,
-    pub video_start_ts: Option<f64>,
-    pub video_emoji_markup: Option<&'a enums::VideoSize<'a>>,
+    pub file: tl::Option<&'a enums::InputFile<'a>>,
+    pub video: tl::Option<&'a enums::InputFile<'a>>,
+    pub video_start_ts: tl::Option<f64>,
+    pub video_emoji_markup: tl::Option<&'a enums::VideoSize<'a>>,
 }
 
 /// `inputChatlistDialogFilter#f3e0da33 filter_id:int = InputChatlist;`
@@ -2793,7 +2793,7 @@ pub struct InputDocumentFileLocation<'a> {
 #[repr(C)]
 pub struct InputEmojiStatusCollectible {
     pub collectible_id: i64,
-    pub until: Option<i32>,
+    pub until: tl::Option<i32>,
 }
 
 /// `inputEncryptedChat#f141b5e1 chat_id:int access_hash:long = InputEncryptedChat;`
@@ -2892,7 +2892,7 @@ pub struct InputGameShortName<'a> {
 pub struct InputGeoPoint {
     pub lat: f64,
     pub long: f64,
-    pub accuracy_radius: Option<i32>,
+    pub accuracy_radius: tl::Option<i32>,
 }
 
 /// `inputGroupCall#d8aa840f id:long access_hash:long = InputGroupCall;`
@@ -2920,17 +2920,17 @@ pub struct InputGroupCallStream<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub time_ms: i64,
     pub scale: i32,
-    pub video_channel: Option<i32>,
-    pub video_quality: Option<i32>,
+    pub video_channel: tl::Option<i32>,
+    pub video_quality: tl::Option<i32>,
 }
 
 /// `inputInlineButtonTypeUrlAuth#9961bcb4 flags:# request_write_access:flags.0?true fwd_text:flags.1?string url:string bot:flags.2?InputUser = InlineButtonType;`
 #[repr(C)]
 pub struct InputInlineButtonTypeUrlAuth<'a> {
     pub request_write_access: bool,
-    pub fwd_text: Option<&'a str>,
+    pub fwd_text: tl::Option<&'a str>,
     pub url: &'a str,
-    pub bot: Option<&'a enums::InputUser<'a>>,
+    pub bot: tl::Option<&'a enums::InputUser<'a>>,
 }
 
 /// `inputInlineButtonTypeUserProfile#53f3ce5a user_id:InputUser = InlineButtonType;`
@@ -2977,7 +2977,7 @@ pub struct InputInvoicePremiumGiftCode<'a> {
 pub struct InputInvoicePremiumGiftStars<'a> {
     pub user_id: enums::InputUser<'a>,
     pub months: i32,
-    pub message: Option<&'a enums::TextWithEntities<'a>>,
+    pub message: tl::Option<&'a enums::TextWithEntities<'a>>,
 }
 
 /// `inputInvoiceSlug#c326caef slug:string = InputInvoice;`
@@ -2993,7 +2993,7 @@ pub struct InputInvoiceStarGift<'a> {
     pub include_upgrade: bool,
     pub peer: enums::InputPeer<'a>,
     pub gift_id: i64,
-    pub message: Option<&'a enums::TextWithEntities<'a>>,
+    pub message: tl::Option<&'a enums::TextWithEntities<'a>>,
 }
 
 /// `inputInvoiceStarGiftAuctionBid#1ecafa10 flags:# hide_name:flags.0?true update_bid:flags.2?true peer:flags.3?InputPeer gift_id:long bid_amount:long message:flags.1?TextWithEntities = InputInvoice;`
@@ -3001,10 +3001,10 @@ pub struct InputInvoiceStarGift<'a> {
 pub struct InputInvoiceStarGiftAuctionBid<'a> {
     pub hide_name: bool,
     pub update_bid: bool,
-    pub peer: Option<&'a enums::InputPeer<'a>>,
+    pub peer: tl::Option<&'a enums::InputPeer<'a>>,
     pub gift_id: i64,
     pub bid_amount: i64,
-    pub message: Option<&'a enums::TextWithEntities<'a>>,
+    pub message: tl::Option<&'a enums::TextWithEntities<'a>>,
 }
 
 /// `inputInvoiceStarGiftDropOriginalDetails#0923d8d1 stargift:InputSavedStarGift = InputInvoice;`
@@ -3027,7 +3027,7 @@ pub struct InputInvoiceStarGiftResale<'a> {
     pub show_name: bool,
     pub slug: &'a str,
     pub to_id: enums::InputPeer<'a>,
-    pub message: Option<&'a enums::TextWithEntities<'a>>,
+    pub message: tl::Option<&'a enums::TextWithEntities<'a>>,
 }
 
 /// `inputInvoiceStarGiftTransfer#4a5f5bd9 stargift:InputSavedStarGift to_id:InputPeer = InputInvoice;`
@@ -3086,10 +3086,10 @@ pub struct InputMediaDice<'a> {
 pub struct InputMediaDocument<'a> {
     pub spoiler: bool,
     pub id: enums::InputDocument<'a>,
-    pub video_cover: Option<&'a enums::InputPhoto<'a>>,
-    pub video_timestamp: Option<i32>,
-    pub ttl_seconds: Option<i32>,
-    pub query: Option<&'a str>,
+    pub video_cover: tl::Option<&'a enums::InputPhoto<'a>>,
+    pub video_timestamp: tl::Option<i32>,
+    pub ttl_seconds: tl::Option<i32>,
+    pub query: tl::Option<&'a str>,
 }
 
 /// `inputMediaDocumentExternal#779600f9 flags:# spoiler:flags.1?true url:string ttl_seconds:flags.0?int video_cover:flags.2?InputPhoto video_timestamp:flags.3?int = InputMedia;`
@@ -3097,9 +3097,9 @@ pub struct InputMediaDocument<'a> {
 pub struct InputMediaDocumentExternal<'a> {
     pub spoiler: bool,
     pub url: &'a str,
-    pub ttl_seconds: Option<i32>,
-    pub video_cover: Option<&'a enums::InputPhoto<'a>>,
-    pub video_timestamp: Option<i32>,
+    pub ttl_seconds: tl::Option<i32>,
+    pub video_cover: tl::Option<&'a enums::InputPhoto<'a>>,
+    pub video_timestamp: tl::Option<i32>,
 }
 
 /// `inputMediaGame#d33f43f3 id:InputGame = InputMedia;`
@@ -3113,9 +3113,9 @@ pub struct InputMediaGame<'a> {
 pub struct InputMediaGeoLive {
     pub stopped: bool,
     pub geo_point: enums::InputGeoPoint,
-    pub heading: Option<i32>,
-    pub period: Option<i32>,
-    pub proximity_notification_radius: Option<i32>,
+    pub heading: tl::Option<i32>,
+    pub period: tl::Option<i32>,
+    pub proximity_notification_radius: tl::Option<i32>,
 }
 
 /// `inputMediaGeoPoint#f9c44144 geo_point:InputGeoPoint = InputMedia;`
@@ -3129,13 +3129,13 @@ pub struct InputMediaGeoPoint {
 pub struct InputMediaInvoice<'a> {
     pub title: &'a str,
     pub description: &'a str,
-    pub photo: Option<&'a enums::InputWebDocument<'a>>,
+    pub photo: tl::Option<&'a enums::InputWebDocument<'a>>,
     pub invoice: enums::Invoice<'a>,
     pub payload: &'a [u8],
-    pub provider: Option<&'a str>,
+    pub provider: tl::Option<&'a str>,
     pub provider_data: enums::DataJson<'a>,
-    pub start_param: Option<&'a str>,
-    pub extended_media: Option<&'a enums::InputMedia<'a>>,
+    pub start_param: tl::Option<&'a str>,
+    pub extended_media: tl::Option<&'a enums::InputMedia<'a>>,
 }
 
 /// `inputMediaPaidMedia#c4103386 flags:# stars_amount:long extended_media:Vector<InputMedia> payload:flags.0?string = InputMedia;`
@@ -3143,7 +3143,7 @@ pub struct InputMediaInvoice<'a> {
 pub struct InputMediaPaidMedia<'a> {
     pub stars_amount: i64,
     pub extended_media: &'a [enums::InputMedia<'a>],
-    pub payload: Option<&'a str>,
+    pub payload: tl::Option<&'a str>,
 }
 
 /// `inputMediaPhoto#e3af4434 flags:# spoiler:flags.1?true live_photo:flags.2?true id:InputPhoto ttl_seconds:flags.0?int video:flags.2?InputDocument = InputMedia;`
@@ -3152,8 +3152,8 @@ pub struct InputMediaPhoto<'a> {
     pub spoiler: bool,
     pub live_photo: bool,
     pub id: enums::InputPhoto<'a>,
-    pub ttl_seconds: Option<i32>,
-    pub video: Option<&'a enums::InputDocument<'a>>,
+    pub ttl_seconds: tl::Option<i32>,
+    pub video: tl::Option<&'a enums::InputDocument<'a>>,
 }
 
 /// `inputMediaPhotoExternal#e5bbfe1a flags:# spoiler:flags.1?true url:string ttl_seconds:flags.0?int = InputMedia;`
@@ -3161,18 +3161,18 @@ pub struct InputMediaPhoto<'a> {
 pub struct InputMediaPhotoExternal<'a> {
     pub spoiler: bool,
     pub url: &'a str,
-    pub ttl_seconds: Option<i32>,
+    pub ttl_seconds: tl::Option<i32>,
 }
 
 /// `inputMediaPoll#883a4108 flags:# poll:Poll correct_answers:flags.0?Vector<int> attached_media:flags.3?InputMedia solution:flags.1?string solution_entities:flags.1?Vector<MessageEntity> solution_media:flags.2?InputMedia = InputMedia;`
 #[repr(C)]
 pub struct InputMediaPoll<'a> {
     pub poll: enums::Poll<'a>,
-    pub correct_answers: Option<&'a [i32]>,
-    pub attached_media: Option<&'a enums::InputMedia<'a>>,
-    pub solution: Option<&'a str>,
-    pub solution_entities: Option<&'a [enums::MessageEntity<'a>]>,
-    pub solution_media: Option<&'a enums::InputMedia<'a>>,
+    pub correct_answers: tl::Option<&'a [i32]>,
+    pub attached_media: tl::Option<&'a enums::InputMedia<'a>>,
+    pub solution: tl::Option<&'a str>,
+    pub solution_entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
+    pub solution_media: tl::Option<&'a enums::InputMedia<'a>>,
 }
 
 /// `inputMediaStakeDice#f3a9244a game_hash:string ton_amount:long client_seed:bytes = InputMedia;`
@@ -3203,13 +3203,13 @@ pub struct InputMediaUploadedDocument<'a> {
     pub force_file: bool,
     pub spoiler: bool,
     pub file: enums::InputFile<'a>,
-    pub thumb: Option<&'a enums::InputFile<'a>>,
+    pub thumb: tl::Option<&'a enums::InputFile<'a>>,
     pub mime_type: &'a str,
     pub attributes: &'a [enums::DocumentAttribute<'a>],
-    pub stickers: Option<&'a [enums::InputDocument<'a>]>,
-    pub video_cover: Option<&'a enums::InputPhoto<'a>>,
-    pub video_timestamp: Option<i32>,
-    pub ttl_seconds: Option<i32>,
+    pub stickers: tl::Option<&'a [enums::InputDocument<'a>]>,
+    pub video_cover: tl::Option<&'a enums::InputPhoto<'a>>,
+    pub video_timestamp: tl::Option<i32>,
+    pub ttl_seconds: tl::Option<i32>,
 }
 
 /// `inputMediaUploadedPhoto#7d8375da flags:# spoiler:flags.2?true live_photo:flags.3?true file:InputFile stickers:flags.0?Vector<InputDocument> ttl_seconds:flags.1?int video:flags.3?InputDocument = InputMedia;`
@@ -3218,9 +3218,9 @@ pub struct InputMediaUploadedPhoto<'a> {
     pub spoiler: bool,
     pub live_photo: bool,
     pub file: enums::InputFile<'a>,
-    pub stickers: Option<&'a [enums::InputDocument<'a>]>,
-    pub ttl_seconds: Option<i32>,
-    pub video: Option<&'a enums::InputDocument<'a>>,
+    pub stickers: tl::Option<&'a [enums::InputDocument<'a>]>,
+    pub ttl_seconds: tl::Option<i32>,
+    pub video: tl::Option<&'a enums::InputDocument<'a>>,
 }
 
 /// `inputMediaVenue#c13d1c11 geo_point:InputGeoPoint title:string address:string provider:string venue_id:string venue_type:string = InputMedia;`
@@ -3396,13 +3396,13 @@ pub struct InputPeerColorCollectible {
 /// `inputPeerNotifySettings#cacb6ae2 flags:# show_previews:flags.0?Bool silent:flags.1?Bool mute_until:flags.2?int sound:flags.3?NotificationSound stories_muted:flags.6?Bool stories_hide_sender:flags.7?Bool stories_sound:flags.8?NotificationSound = InputPeerNotifySettings;`
 #[repr(C)]
 pub struct InputPeerNotifySettings<'a> {
-    pub show_previews: Option<bool>,
-    pub silent: Option<bool>,
-    pub mute_until: Option<i32>,
-    pub sound: Option<&'a enums::NotificationSound<'a>>,
-    pub stories_muted: Option<bool>,
-    pub stories_hide_sender: Option<bool>,
-    pub stories_sound: Option<&'a enums::NotificationSound<'a>>,
+    pub show_previews: tl::Option<bool>,
+    pub silent: tl::Option<bool>,
+    pub mute_until: tl::Option<i32>,
+    pub sound: tl::Option<&'a enums::NotificationSound<'a>>,
+    pub stories_muted: tl::Option<bool>,
+    pub stories_hide_sender: tl::Option<bool>,
+    pub stories_sound: tl::Option<&'a enums::NotificationSound<'a>>,
 }
 
 /// `inputPeerPhotoFileLocation#37257e99 flags:# big:flags.0?true peer:InputPeer photo_id:long = InputFileLocation;`
@@ -3442,7 +3442,7 @@ pub struct InputPhoneContact<'a> {
     pub phone: &'a str,
     pub first_name: &'a str,
     pub last_name: &'a str,
-    pub note: Option<&'a enums::TextWithEntities<'a>>,
+    pub note: tl::Option<&'a enums::TextWithEntities<'a>>,
 }
 
 /// `inputPhoto#3bb3b94a id:long access_hash:long file_reference:bytes = InputPhoto;`
@@ -3477,7 +3477,7 @@ pub struct InputPhotoLegacyFileLocation<'a> {
 #[repr(C)]
 pub struct InputPollAnswer<'a> {
     pub text: enums::TextWithEntities<'a>,
-    pub media: Option<&'a enums::InputMedia<'a>>,
+    pub media: tl::Option<&'a enums::InputMedia<'a>>,
 }
 
 /// `inputPrivacyValueAllowChatParticipants#840649cf chats:Vector<long> = InputPrivacyRule;`
@@ -3526,14 +3526,14 @@ pub struct InputReplyToEphemeralMessage {
 #[repr(C)]
 pub struct InputReplyToMessage<'a> {
     pub reply_to_msg_id: i32,
-    pub top_msg_id: Option<i32>,
-    pub reply_to_peer_id: Option<&'a enums::InputPeer<'a>>,
-    pub quote_text: Option<&'a str>,
-    pub quote_entities: Option<&'a [enums::MessageEntity<'a>]>,
-    pub quote_offset: Option<i32>,
-    pub monoforum_peer_id: Option<&'a enums::InputPeer<'a>>,
-    pub todo_item_id: Option<i32>,
-    pub poll_option: Option<&'a [u8]>,
+    pub top_msg_id: tl::Option<i32>,
+    pub reply_to_peer_id: tl::Option<&'a enums::InputPeer<'a>>,
+    pub quote_text: tl::Option<&'a str>,
+    pub quote_entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
+    pub quote_offset: tl::Option<i32>,
+    pub monoforum_peer_id: tl::Option<&'a enums::InputPeer<'a>>,
+    pub todo_item_id: tl::Option<i32>,
+    pub poll_option: tl::Option<&'a [u8]>,
 }
 
 /// `inputReplyToMonoForum#69d66c45 monoforum_peer_id:InputPeer = InputReplyTo;`
@@ -3569,9 +3569,9 @@ pub struct InputRichMessage<'a> {
     pub rtl: bool,
     pub noautolink: bool,
     pub blocks: &'a [enums::PageBlock<'a>],
-    pub photos: Option<&'a [enums::InputPhoto<'a>]>,
-    pub documents: Option<&'a [enums::InputDocument<'a>]>,
-    pub users: Option<&'a [enums::InputUser<'a>]>,
+    pub photos: tl::Option<&'a [enums::InputPhoto<'a>]>,
+    pub documents: tl::Option<&'a [enums::InputDocument<'a>]>,
+    pub users: tl::Option<&'a [enums::InputUser<'a>]>,
 }
 
 /// `inputRichMessageHTML#dacb836a flags:# rtl:flags.0?true noautolink:flags.1?true html:string files:flags.2?Vector<InputRichFile> = InputRichMessage;`
@@ -3580,7 +3580,7 @@ pub struct InputRichMessageHtml<'a> {
     pub rtl: bool,
     pub noautolink: bool,
     pub html: &'a str,
-    pub files: Option<&'a [enums::InputRichFile<'a>]>,
+    pub files: tl::Option<&'a [enums::InputRichFile<'a>]>,
 }
 
 /// `inputRichMessageMarkdown#004b572c flags:# rtl:flags.0?true noautolink:flags.1?true markdown:string files:flags.2?Vector<InputRichFile> = InputRichMessage;`
@@ -3589,7 +3589,7 @@ pub struct InputRichMessageMarkdown<'a> {
     pub rtl: bool,
     pub noautolink: bool,
     pub markdown: &'a str,
-    pub files: Option<&'a [enums::InputRichFile<'a>]>,
+    pub files: tl::Option<&'a [enums::InputRichFile<'a>]>,
 }
 
 /// `inputSavedStarGiftChat#f101aa7f peer:InputPeer saved_id:long = InputSavedStarGift;`
@@ -3639,13 +3639,13 @@ pub struct InputSecureFileUploaded<'a> {
 #[repr(C)]
 pub struct InputSecureValue<'a> {
     pub r#type: enums::SecureValueType,
-    pub data: Option<&'a enums::SecureData<'a>>,
-    pub front_side: Option<&'a enums::InputSecureFile<'a>>,
-    pub reverse_side: Option<&'a enums::InputSecureFile<'a>>,
-    pub selfie: Option<&'a enums::InputSecureFile<'a>>,
-    pub translation: Option<&'a [enums::InputSecureFile<'a>]>,
-    pub files: Option<&'a [enums::InputSecureFile<'a>]>,
-    pub plain_data: Option<&'a enums::SecurePlainData<'a>>,
+    pub data: tl::Option<&'a enums::SecureData<'a>>,
+    pub front_side: tl::Option<&'a enums::InputSecureFile<'a>>,
+    pub reverse_side: tl::Option<&'a enums::InputSecureFile<'a>>,
+    pub selfie: tl::Option<&'a enums::InputSecureFile<'a>>,
+    pub translation: tl::Option<&'a [enums::InputSecureFile<'a>]>,
+    pub files: tl::Option<&'a [enums::InputSecureFile<'a>]>,
+    pub plain_data: tl::Option<&'a enums::SecurePlainData<'a>>,
 }
 
 /// `inputSendMessageRichMessageDraftAction#a937c7be flags:# can_stop:flags.0?true keep_on_stop:flags.1?true random_id:long rich_message:InputRichMessage = SendMessageAction;`
@@ -3663,7 +3663,7 @@ pub struct InputSingleMedia<'a> {
     pub media: enums::InputMedia<'a>,
     pub random_id: i64,
     pub message: &'a str,
-    pub entities: Option<&'a [enums::MessageEntity<'a>]>,
+    pub entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
 }
 
 /// `inputStarGiftAuction#02e16c98 gift_id:long = InputStarGiftAuction;`
@@ -3703,8 +3703,8 @@ pub struct InputStickerSetId {
 pub struct InputStickerSetItem<'a> {
     pub document: enums::InputDocument<'a>,
     pub emoji: &'a str,
-    pub mask_coords: Option<&'a enums::MaskCoords>,
-    pub keywords: Option<&'a str>,
+    pub mask_coords: tl::Option<&'a enums::MaskCoords>,
+    pub keywords: tl::Option<&'a str>,
 }
 
 /// `inputStickerSetShortName#861cc8a0 short_name:string = InputStickerSet;`
@@ -3755,10 +3755,10 @@ pub struct InputStorePaymentGiftPremium<'a> {
 #[repr(C)]
 pub struct InputStorePaymentPremiumGiftCode<'a> {
     pub users: &'a [enums::InputUser<'a>],
-    pub boost_peer: Option<&'a enums::InputPeer<'a>>,
+    pub boost_peer: tl::Option<&'a enums::InputPeer<'a>>,
     pub currency: &'a str,
     pub amount: i64,
-    pub message: Option<&'a enums::TextWithEntities<'a>>,
+    pub message: tl::Option<&'a enums::TextWithEntities<'a>>,
 }
 
 /// `inputStorePaymentPremiumGiveaway#160544ca flags:# only_new_subscribers:flags.0?true winners_are_visible:flags.3?true boost_peer:InputPeer additional_peers:flags.1?Vector<InputPeer> countries_iso2:flags.2?Vector<string> prize_description:flags.4?string random_id:long until_date:int currency:string amount:long = InputStorePaymentPurpose;`
@@ -3767,9 +3767,9 @@ pub struct InputStorePaymentPremiumGiveaway<'a> {
     pub only_new_subscribers: bool,
     pub winners_are_visible: bool,
     pub boost_peer: enums::InputPeer<'a>,
-    pub additional_peers: Option<&'a [enums::InputPeer<'a>]>,
-    pub countries_iso2: Option<&'a [&'a str]>,
-    pub prize_description: Option<&'a str>,
+    pub additional_peers: tl::Option<&'a [enums::InputPeer<'a>]>,
+    pub countries_iso2: tl::Option<&'a [&'a str]>,
+    pub prize_description: tl::Option<&'a str>,
     pub random_id: i64,
     pub until_date: i32,
     pub currency: &'a str,
@@ -3799,9 +3799,9 @@ pub struct InputStorePaymentStarsGiveaway<'a> {
     pub winners_are_visible: bool,
     pub stars: i64,
     pub boost_peer: enums::InputPeer<'a>,
-    pub additional_peers: Option<&'a [enums::InputPeer<'a>]>,
-    pub countries_iso2: Option<&'a [&'a str]>,
-    pub prize_description: Option<&'a str>,
+    pub additional_peers: tl::Option<&'a [enums::InputPeer<'a>]>,
+    pub countries_iso2: tl::Option<&'a [&'a str]>,
+    pub prize_description: tl::Option<&'a str>,
     pub random_id: i64,
     pub until_date: i32,
     pub currency: &'a str,
@@ -3815,7 +3815,7 @@ pub struct InputStorePaymentStarsTopup<'a> {
     pub stars: i64,
     pub currency: &'a str,
     pub amount: i64,
-    pub spend_purpose_peer: Option<&'a enums::InputPeer<'a>>,
+    pub spend_purpose_peer: tl::Option<&'a enums::InputPeer<'a>>,
 }
 
 /// `inputTheme#3c5693e9 id:long access_hash:long = InputTheme;`
@@ -3831,10 +3831,10 @@ pub struct InputThemeSettings<'a> {
     pub message_colors_animated: bool,
     pub base_theme: enums::BaseTheme,
     pub accent_color: i32,
-    pub outbox_accent_color: Option<i32>,
-    pub message_colors: Option<&'a [i32]>,
-    pub wallpaper: Option<&'a enums::InputWallPaper<'a>>,
-    pub wallpaper_settings: Option<&'a enums::WallPaperSettings<'a>>,
+    pub outbox_accent_color: tl::Option<i32>,
+    pub message_colors: tl::Option<&'a [i32]>,
+    pub wallpaper: tl::Option<&'a enums::InputWallPaper<'a>>,
+    pub wallpaper_settings: tl::Option<&'a enums::WallPaperSettings<'a>>,
 }
 
 /// `inputThemeSlug#f5890df1 slug:string = InputTheme;`
@@ -3881,7 +3881,7 @@ pub struct InputWallPaperSlug<'a> {
 #[repr(C)]
 pub struct InputWalletImported<'a> {
     pub public_key: &'a [u8],
-    pub anchor_public_key: Option<&'a [u8]>,
+    pub anchor_public_key: tl::Option<&'a [u8]>,
     pub proof: enums::WalletOwnershipProof<'a>,
 }
 
@@ -3898,9 +3898,9 @@ pub struct InputWebDocument<'a> {
 #[repr(C)]
 pub struct InputWebFileAudioAlbumThumbLocation<'a> {
     pub small: bool,
-    pub document: Option<&'a enums::InputDocument<'a>>,
-    pub title: Option<&'a str>,
-    pub performer: Option<&'a str>,
+    pub document: tl::Option<&'a enums::InputDocument<'a>>,
+    pub title: tl::Option<&'a str>,
+    pub performer: tl::Option<&'a str>,
 }
 
 /// `inputWebFileGeoPointLocation#9f2221c9 geo_point:InputGeoPoint access_hash:long w:int h:int zoom:int scale:int = InputWebFileLocation;`
@@ -3935,10 +3935,10 @@ pub struct Invoice<'a> {
     pub recurring: bool,
     pub currency: &'a str,
     pub prices: &'a [enums::LabeledPrice<'a>],
-    pub max_tip_amount: Option<i64>,
-    pub suggested_tip_amounts: Option<&'a [i64]>,
-    pub terms_url: Option<&'a str>,
-    pub subscription_period: Option<i32>,
+    pub max_tip_amount: tl::Option<i64>,
+    pub suggested_tip_amounts: tl::Option<&'a [i64]>,
+    pub terms_url: tl::Option<&'a str>,
+    pub subscription_period: tl::Option<i32>,
 }
 
 /// `joinChatBotResultWebView#d6e3b813 url:string = JoinChatBotResult;`
@@ -3987,7 +3987,7 @@ pub struct JsonString<'a> {
 /// `keyboardButton#2f67a72f flags:# style:flags.10?KeyboardButtonStyle text:string type:ButtonType = KeyboardButton;`
 #[repr(C)]
 pub struct KeyboardButton<'a> {
-    pub style: Option<&'a enums::KeyboardButtonStyle>,
+    pub style: tl::Option<&'a enums::KeyboardButtonStyle>,
     pub text: &'a str,
     pub r#type: enums::ButtonType<'a>,
 }
@@ -4004,13 +4004,13 @@ pub struct KeyboardButtonStyle {
     pub bg_primary: bool,
     pub bg_danger: bool,
     pub bg_success: bool,
-    pub icon: Option<i64>,
+    pub icon: tl::Option<i64>,
 }
 
 /// `keyboardInlineButton#11c1a322 flags:# style:flags.10?KeyboardButtonStyle text:string type:InlineButtonType = KeyboardInlineButton;`
 #[repr(C)]
 pub struct KeyboardInlineButton<'a> {
-    pub style: Option<&'a enums::KeyboardButtonStyle>,
+    pub style: tl::Option<&'a enums::KeyboardButtonStyle>,
     pub text: &'a str,
     pub r#type: enums::InlineButtonType<'a>,
 }
@@ -4046,7 +4046,7 @@ pub struct LangPackLanguage<'a> {
     pub name: &'a str,
     pub native_name: &'a str,
     pub lang_code: &'a str,
-    pub base_lang_code: Option<&'a str>,
+    pub base_lang_code: tl::Option<&'a str>,
     pub plural_code: &'a str,
     pub strings_count: i32,
     pub translated_count: i32,
@@ -4070,11 +4070,11 @@ pub struct LangPackStringDeleted<'a> {
 #[repr(C)]
 pub struct LangPackStringPluralized<'a> {
     pub key: &'a str,
-    pub zero_value: Option<&'a str>,
-    pub one_value: Option<&'a str>,
-    pub two_value: Option<&'a str>,
-    pub few_value: Option<&'a str>,
-    pub many_value: Option<&'a str>,
+    pub zero_value: tl::Option<&'a str>,
+    pub one_value: tl::Option<&'a str>,
+    pub two_value: tl::Option<&'a str>,
+    pub few_value: tl::Option<&'a str>,
+    pub many_value: tl::Option<&'a str>,
     pub other_value: &'a str,
 }
 
@@ -4103,7 +4103,7 @@ pub struct MediaAreaCoordinates {
     pub w: f64,
     pub h: f64,
     pub rotation: f64,
-    pub radius: Option<f64>,
+    pub radius: tl::Option<f64>,
 }
 
 /// `mediaAreaGeoPoint#cad5452d flags:# coordinates:MediaAreaCoordinates geo:GeoPoint address:flags.0?GeoPointAddress = MediaArea;`
@@ -4111,7 +4111,7 @@ pub struct MediaAreaCoordinates {
 pub struct MediaAreaGeoPoint<'a> {
     pub coordinates: enums::MediaAreaCoordinates<'a>,
     pub geo: enums::GeoPoint,
-    pub address: Option<&'a enums::GeoPointAddress<'a>>,
+    pub address: tl::Option<&'a enums::GeoPointAddress<'a>>,
 }
 
 /// `mediaAreaStarGift#5787686d coordinates:MediaAreaCoordinates slug:string = MediaArea;`
@@ -4177,39 +4177,39 @@ pub struct Message<'a> {
     pub paid_suggested_post_stars: bool,
     pub paid_suggested_post_ton: bool,
     pub id: i32,
-    pub from_id: Option<&'a enums::Peer>,
-    pub from_boosts_applied: Option<i32>,
-    pub from_rank: Option<&'a str>,
+    pub from_id: tl::Option<&'a enums::Peer>,
+    pub from_boosts_applied: tl::Option<i32>,
+    pub from_rank: tl::Option<&'a str>,
     pub peer_id: enums::Peer,
-    pub saved_peer_id: Option<&'a enums::Peer>,
-    pub fwd_from: Option<&'a enums::MessageFwdHeader<'a>>,
-    pub via_bot_id: Option<i64>,
-    pub via_business_bot_id: Option<i64>,
-    pub guestchat_via_from: Option<&'a enums::Peer>,
-    pub reply_to: Option<&'a enums::MessageReplyHeader<'a>>,
+    pub saved_peer_id: tl::Option<&'a enums::Peer>,
+    pub fwd_from: tl::Option<&'a enums::MessageFwdHeader<'a>>,
+    pub via_bot_id: tl::Option<i64>,
+    pub via_business_bot_id: tl::Option<i64>,
+    pub guestchat_via_from: tl::Option<&'a enums::Peer>,
+    pub reply_to: tl::Option<&'a enums::MessageReplyHeader<'a>>,
     pub date: i32,
     pub message: &'a str,
-    pub media: Option<&'a enums::MessageMedia<'a>>,
-    pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
-    pub entities: Option<&'a [enums::MessageEntity<'a>]>,
-    pub views: Option<i32>,
-    pub forwards: Option<i32>,
-    pub replies: Option<&'a enums::MessageReplies<'a>>,
-    pub edit_date: Option<i32>,
-    pub post_author: Option<&'a str>,
-    pub grouped_id: Option<i64>,
-    pub reactions: Option<&'a enums::MessageReactions<'a>>,
-    pub restriction_reason: Option<&'a [enums::RestrictionReason<'a>]>,
-    pub ttl_period: Option<i32>,
-    pub quick_reply_shortcut_id: Option<i32>,
-    pub effect: Option<i64>,
-    pub factcheck: Option<&'a enums::FactCheck<'a>>,
-    pub report_delivery_until_date: Option<i32>,
-    pub paid_message_stars: Option<i64>,
-    pub suggested_post: Option<&'a enums::SuggestedPost<'a>>,
-    pub schedule_repeat_period: Option<i32>,
-    pub summary_from_language: Option<&'a str>,
-    pub rich_message: Option<&'a enums::RichMessage<'a>>,
+    pub media: tl::Option<&'a enums::MessageMedia<'a>>,
+    pub reply_markup: tl::Option<&'a enums::ReplyMarkup<'a>>,
+    pub entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
+    pub views: tl::Option<i32>,
+    pub forwards: tl::Option<i32>,
+    pub replies: tl::Option<&'a enums::MessageReplies<'a>>,
+    pub edit_date: tl::Option<i32>,
+    pub post_author: tl::Option<&'a str>,
+    pub grouped_id: tl::Option<i64>,
+    pub reactions: tl::Option<&'a enums::MessageReactions<'a>>,
+    pub restriction_reason: tl::Option<&'a [enums::RestrictionReason<'a>]>,
+    pub ttl_period: tl::Option<i32>,
+    pub quick_reply_shortcut_id: tl::Option<i32>,
+    pub effect: tl::Option<i64>,
+    pub factcheck: tl::Option<&'a enums::FactCheck<'a>>,
+    pub report_delivery_until_date: tl::Option<i32>,
+    pub paid_message_stars: tl::Option<i64>,
+    pub suggested_post: tl::Option<&'a enums::SuggestedPost<'a>>,
+    pub schedule_repeat_period: tl::Option<i32>,
+    pub summary_from_language: tl::Option<&'a str>,
+    pub rich_message: tl::Option<&'a enums::RichMessage<'a>>,
 }
 
 /// `messageActionBoostApply#cc02aa6d boosts:int = MessageAction;`
@@ -4223,14 +4223,14 @@ pub struct MessageActionBoostApply {
 pub struct MessageActionBotAllowed<'a> {
     pub attach_menu: bool,
     pub from_request: bool,
-    pub domain: Option<&'a str>,
-    pub app: Option<&'a enums::BotApp<'a>>,
+    pub domain: tl::Option<&'a str>,
+    pub app: tl::Option<&'a enums::BotApp<'a>>,
 }
 
 /// `messageActionChangeCommunity#5d20bae8 flags:# community_id:flags.0?long = MessageAction;`
 #[repr(C)]
 pub struct MessageActionChangeCommunity {
-    pub community_id: Option<i64>,
+    pub community_id: tl::Option<i64>,
 }
 
 /// `messageActionChangeCreator#e188503b new_creator_id:long = MessageAction;`
@@ -4308,8 +4308,8 @@ pub struct MessageActionConferenceCall<'a> {
     pub active: bool,
     pub video: bool,
     pub call_id: i64,
-    pub duration: Option<i32>,
-    pub other_participants: Option<&'a [enums::Peer]>,
+    pub duration: tl::Option<i32>,
+    pub other_participants: tl::Option<&'a [enums::Peer]>,
 }
 
 /// `messageActionCustomAction#fae69f56 message:string = MessageAction;`
@@ -4338,14 +4338,14 @@ pub struct MessageActionGeoProximityReached {
 pub struct MessageActionGiftCode<'a> {
     pub via_giveaway: bool,
     pub unclaimed: bool,
-    pub boost_peer: Option<&'a enums::Peer>,
+    pub boost_peer: tl::Option<&'a enums::Peer>,
     pub days: i32,
     pub slug: &'a str,
-    pub currency: Option<&'a str>,
-    pub amount: Option<i64>,
-    pub crypto_currency: Option<&'a str>,
-    pub crypto_amount: Option<i64>,
-    pub message: Option<&'a enums::TextWithEntities<'a>>,
+    pub currency: tl::Option<&'a str>,
+    pub amount: tl::Option<i64>,
+    pub crypto_currency: tl::Option<&'a str>,
+    pub crypto_amount: tl::Option<i64>,
+    pub message: tl::Option<&'a enums::TextWithEntities<'a>>,
 }
 
 /// `messageActionGiftPremium#48e91302 flags:# currency:string amount:long days:int crypto_currency:flags.0?string crypto_amount:flags.0?long message:flags.1?TextWithEntities = MessageAction;`
@@ -4354,9 +4354,9 @@ pub struct MessageActionGiftPremium<'a> {
     pub currency: &'a str,
     pub amount: i64,
     pub days: i32,
-    pub crypto_currency: Option<&'a str>,
-    pub crypto_amount: Option<i64>,
-    pub message: Option<&'a enums::TextWithEntities<'a>>,
+    pub crypto_currency: tl::Option<&'a str>,
+    pub crypto_amount: tl::Option<i64>,
+    pub message: tl::Option<&'a enums::TextWithEntities<'a>>,
 }
 
 /// `messageActionGiftStars#45d5b021 flags:# currency:string amount:long stars:long crypto_currency:flags.0?string crypto_amount:flags.0?long transaction_id:flags.1?string = MessageAction;`
@@ -4365,9 +4365,9 @@ pub struct MessageActionGiftStars<'a> {
     pub currency: &'a str,
     pub amount: i64,
     pub stars: i64,
-    pub crypto_currency: Option<&'a str>,
-    pub crypto_amount: Option<i64>,
-    pub transaction_id: Option<&'a str>,
+    pub crypto_currency: tl::Option<&'a str>,
+    pub crypto_amount: tl::Option<i64>,
+    pub transaction_id: tl::Option<&'a str>,
 }
 
 /// `messageActionGiftTon#a8a3c699 flags:# currency:string amount:long crypto_currency:string crypto_amount:long transaction_id:flags.0?string = MessageAction;`
@@ -4377,13 +4377,13 @@ pub struct MessageActionGiftTon<'a> {
     pub amount: i64,
     pub crypto_currency: &'a str,
     pub crypto_amount: i64,
-    pub transaction_id: Option<&'a str>,
+    pub transaction_id: tl::Option<&'a str>,
 }
 
 /// `messageActionGiveawayLaunch#a80f51e4 flags:# stars:flags.0?long = MessageAction;`
 #[repr(C)]
 pub struct MessageActionGiveawayLaunch {
-    pub stars: Option<i64>,
+    pub stars: tl::Option<i64>,
 }
 
 /// `messageActionGiveawayResults#87e2f155 flags:# stars:flags.0?true winners_count:int unclaimed_count:int = MessageAction;`
@@ -4401,14 +4401,14 @@ pub struct MessageActionGramTransfer<'a> {
     pub amount: i64,
     pub peer_address: &'a str,
     pub transaction_id: &'a str,
-    pub comment: Option<&'a str>,
+    pub comment: tl::Option<&'a str>,
 }
 
 /// `messageActionGroupCall#7a0d7f42 flags:# call:InputGroupCall duration:flags.0?int = MessageAction;`
 #[repr(C)]
 pub struct MessageActionGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
-    pub duration: Option<i32>,
+    pub duration: tl::Option<i32>,
 }
 
 /// `messageActionGroupCallScheduled#b3a07661 call:InputGroupCall schedule_date:int = MessageAction;`
@@ -4472,7 +4472,7 @@ pub struct MessageActionPaymentRefunded<'a> {
     pub peer: enums::Peer,
     pub currency: &'a str,
     pub total_amount: i64,
-    pub payload: Option<&'a [u8]>,
+    pub payload: tl::Option<&'a [u8]>,
     pub charge: enums::PaymentCharge<'a>,
 }
 
@@ -4483,8 +4483,8 @@ pub struct MessageActionPaymentSent<'a> {
     pub recurring_used: bool,
     pub currency: &'a str,
     pub total_amount: i64,
-    pub invoice_slug: Option<&'a str>,
-    pub subscription_until_date: Option<i32>,
+    pub invoice_slug: tl::Option<&'a str>,
+    pub subscription_until_date: tl::Option<i32>,
 }
 
 /// `messageActionPaymentSentMe#ffa00ccc flags:# recurring_init:flags.2?true recurring_used:flags.3?true currency:string total_amount:long payload:bytes info:flags.0?PaymentRequestedInfo shipping_option_id:flags.1?string charge:PaymentCharge subscription_until_date:flags.4?int = MessageAction;`
@@ -4495,10 +4495,10 @@ pub struct MessageActionPaymentSentMe<'a> {
     pub currency: &'a str,
     pub total_amount: i64,
     pub payload: &'a [u8],
-    pub info: Option<&'a enums::PaymentRequestedInfo<'a>>,
-    pub shipping_option_id: Option<&'a str>,
+    pub info: tl::Option<&'a enums::PaymentRequestedInfo<'a>>,
+    pub shipping_option_id: tl::Option<&'a str>,
     pub charge: enums::PaymentCharge<'a>,
-    pub subscription_until_date: Option<i32>,
+    pub subscription_until_date: tl::Option<i32>,
 }
 
 /// `messageActionPhoneCall#80e11a7f flags:# video:flags.2?true call_id:long reason:flags.0?PhoneCallDiscardReason duration:flags.1?int = MessageAction;`
@@ -4506,8 +4506,8 @@ pub struct MessageActionPaymentSentMe<'a> {
 pub struct MessageActionPhoneCall<'a> {
     pub video: bool,
     pub call_id: i64,
-    pub reason: Option<&'a enums::PhoneCallDiscardReason<'a>>,
-    pub duration: Option<i32>,
+    pub reason: tl::Option<&'a enums::PhoneCallDiscardReason<'a>>,
+    pub duration: tl::Option<i32>,
 }
 
 /// `messageActionPollAppendAnswer#9da1cd6c answer:PollAnswer = MessageAction;`
@@ -4577,7 +4577,7 @@ pub struct MessageActionSetChatWallPaper<'a> {
 #[repr(C)]
 pub struct MessageActionSetMessagesTtl {
     pub period: i32,
-    pub auto_setting_from: Option<i64>,
+    pub auto_setting_from: tl::Option<i64>,
 }
 
 /// `messageActionStarGift#ea2c31d3 flags:# name_hidden:flags.0?true saved:flags.2?true converted:flags.3?true upgraded:flags.5?true refunded:flags.9?true can_upgrade:flags.10?true prepaid_upgrade:flags.13?true upgrade_separate:flags.16?true auction_acquired:flags.17?true gift:StarGift message:flags.1?TextWithEntities convert_stars:flags.4?long upgrade_msg_id:flags.5?int upgrade_stars:flags.8?long from_id:flags.11?Peer peer:flags.12?Peer saved_id:flags.12?long prepaid_upgrade_hash:flags.14?string gift_msg_id:flags.15?int to_id:flags.18?Peer gift_num:flags.19?int = MessageAction;`
@@ -4593,17 +4593,17 @@ pub struct MessageActionStarGift<'a> {
     pub upgrade_separate: bool,
     pub auction_acquired: bool,
     pub gift: enums::StarGift<'a>,
-    pub message: Option<&'a enums::TextWithEntities<'a>>,
-    pub convert_stars: Option<i64>,
-    pub upgrade_msg_id: Option<i32>,
-    pub upgrade_stars: Option<i64>,
-    pub from_id: Option<&'a enums::Peer>,
-    pub peer: Option<&'a enums::Peer>,
-    pub saved_id: Option<i64>,
-    pub prepaid_upgrade_hash: Option<&'a str>,
-    pub gift_msg_id: Option<i32>,
-    pub to_id: Option<&'a enums::Peer>,
-    pub gift_num: Option<i32>,
+    pub message: tl::Option<&'a enums::TextWithEntities<'a>>,
+    pub convert_stars: tl::Option<i64>,
+    pub upgrade_msg_id: tl::Option<i32>,
+    pub upgrade_stars: tl::Option<i64>,
+    pub from_id: tl::Option<&'a enums::Peer>,
+    pub peer: tl::Option<&'a enums::Peer>,
+    pub saved_id: tl::Option<i64>,
+    pub prepaid_upgrade_hash: tl::Option<&'a str>,
+    pub gift_msg_id: tl::Option<i32>,
+    pub to_id: tl::Option<&'a enums::Peer>,
+    pub gift_num: tl::Option<i32>,
 }
 
 /// `messageActionStarGiftPurchaseOffer#774278d4 flags:# accepted:flags.0?true declined:flags.1?true gift:StarGift price:StarsAmount expires_at:int = MessageAction;`
@@ -4637,17 +4637,17 @@ pub struct MessageActionStarGiftUnique<'a> {
     pub craft: bool,
     pub name_hidden: bool,
     pub gift: enums::StarGift<'a>,
-    pub can_export_at: Option<i32>,
-    pub transfer_stars: Option<i64>,
-    pub from_id: Option<&'a enums::Peer>,
-    pub peer: Option<&'a enums::Peer>,
-    pub saved_id: Option<i64>,
-    pub resale_amount: Option<&'a enums::StarsAmount>,
-    pub can_transfer_at: Option<i32>,
-    pub can_resell_at: Option<i32>,
-    pub drop_original_details_stars: Option<i64>,
-    pub can_craft_at: Option<i32>,
-    pub message: Option<&'a enums::TextWithEntities<'a>>,
+    pub can_export_at: tl::Option<i32>,
+    pub transfer_stars: tl::Option<i64>,
+    pub from_id: tl::Option<&'a enums::Peer>,
+    pub peer: tl::Option<&'a enums::Peer>,
+    pub saved_id: tl::Option<i64>,
+    pub resale_amount: tl::Option<&'a enums::StarsAmount>,
+    pub can_transfer_at: tl::Option<i32>,
+    pub can_resell_at: tl::Option<i32>,
+    pub drop_original_details_stars: tl::Option<i64>,
+    pub can_craft_at: tl::Option<i32>,
+    pub message: tl::Option<&'a enums::TextWithEntities<'a>>,
 }
 
 /// `messageActionSuggestBirthday#2c8f2a25 birthday:Birthday = MessageAction;`
@@ -4667,9 +4667,9 @@ pub struct MessageActionSuggestProfilePhoto<'a> {
 pub struct MessageActionSuggestedPostApproval<'a> {
     pub rejected: bool,
     pub balance_too_low: bool,
-    pub reject_comment: Option<&'a str>,
-    pub schedule_date: Option<i32>,
-    pub price: Option<&'a enums::StarsAmount>,
+    pub reject_comment: tl::Option<&'a str>,
+    pub schedule_date: tl::Option<i32>,
+    pub price: tl::Option<&'a enums::StarsAmount>,
 }
 
 /// `messageActionSuggestedPostRefund#69f916f8 flags:# payer_initiated:flags.0?true = MessageAction;`
@@ -4703,16 +4703,16 @@ pub struct MessageActionTopicCreate<'a> {
     pub title_missing: bool,
     pub title: &'a str,
     pub icon_color: i32,
-    pub icon_emoji_id: Option<i64>,
+    pub icon_emoji_id: tl::Option<i64>,
 }
 
 /// `messageActionTopicEdit#c0944820 flags:# title:flags.0?string icon_emoji_id:flags.1?long closed:flags.2?Bool hidden:flags.3?Bool = MessageAction;`
 #[repr(C)]
 pub struct MessageActionTopicEdit<'a> {
-    pub title: Option<&'a str>,
-    pub icon_emoji_id: Option<i64>,
-    pub closed: Option<bool>,
-    pub hidden: Option<bool>,
+    pub title: tl::Option<&'a str>,
+    pub icon_emoji_id: tl::Option<i64>,
+    pub closed: tl::Option<bool>,
+    pub hidden: tl::Option<bool>,
 }
 
 /// `messageActionWalletTonConnectRequest#69b8c4bf flags:# accepted:flags.2?true declined:flags.3?true session_id:long expires:int topic:flags.0?string trace_id:flags.1?string dapp_name:flags.4?string = MessageAction;`
@@ -4722,9 +4722,9 @@ pub struct MessageActionWalletTonConnectRequest<'a> {
     pub declined: bool,
     pub session_id: i64,
     pub expires: i32,
-    pub topic: Option<&'a str>,
-    pub trace_id: Option<&'a str>,
-    pub dapp_name: Option<&'a str>,
+    pub topic: tl::Option<&'a str>,
+    pub trace_id: tl::Option<&'a str>,
+    pub dapp_name: tl::Option<&'a str>,
 }
 
 /// `messageActionWebViewDataSent#b4c38cb5 text:string = MessageAction;`
@@ -4744,7 +4744,7 @@ pub struct MessageActionWebViewDataSentMe<'a> {
 #[repr(C)]
 pub struct MessageEmpty<'a> {
     pub id: i32,
-    pub peer_id: Option<&'a enums::Peer>,
+    pub peer_id: tl::Option<&'a enums::Peer>,
 }
 
 /// `messageEntityBankCard#761e6af4 offset:int length:int = MessageEntity;`
@@ -4944,10 +4944,10 @@ pub struct MessageExtendedMedia<'a> {
 /// `messageExtendedMediaPreview#ad628cc8 flags:# w:flags.0?int h:flags.0?int thumb:flags.1?PhotoSize video_duration:flags.2?int = MessageExtendedMedia;`
 #[repr(C)]
 pub struct MessageExtendedMediaPreview<'a> {
-    pub w: Option<i32>,
-    pub h: Option<i32>,
-    pub thumb: Option<&'a enums::PhotoSize<'a>>,
-    pub video_duration: Option<i32>,
+    pub w: tl::Option<i32>,
+    pub h: tl::Option<i32>,
+    pub thumb: tl::Option<&'a enums::PhotoSize<'a>>,
+    pub video_duration: tl::Option<i32>,
 }
 
 /// `messageFwdHeader#4e4df4bb flags:# imported:flags.7?true saved_out:flags.11?true from_id:flags.0?Peer from_name:flags.5?string date:int channel_post:flags.2?int post_author:flags.3?string saved_from_peer:flags.4?Peer saved_from_msg_id:flags.4?int saved_from_id:flags.8?Peer saved_from_name:flags.9?string saved_date:flags.10?int psa_type:flags.6?string = MessageFwdHeader;`
@@ -4955,17 +4955,17 @@ pub struct MessageExtendedMediaPreview<'a> {
 pub struct MessageFwdHeader<'a> {
     pub imported: bool,
     pub saved_out: bool,
-    pub from_id: Option<&'a enums::Peer>,
-    pub from_name: Option<&'a str>,
+    pub from_id: tl::Option<&'a enums::Peer>,
+    pub from_name: tl::Option<&'a str>,
     pub date: i32,
-    pub channel_post: Option<i32>,
-    pub post_author: Option<&'a str>,
-    pub saved_from_peer: Option<&'a enums::Peer>,
-    pub saved_from_msg_id: Option<i32>,
-    pub saved_from_id: Option<&'a enums::Peer>,
-    pub saved_from_name: Option<&'a str>,
-    pub saved_date: Option<i32>,
-    pub psa_type: Option<&'a str>,
+    pub channel_post: tl::Option<i32>,
+    pub post_author: tl::Option<&'a str>,
+    pub saved_from_peer: tl::Option<&'a enums::Peer>,
+    pub saved_from_msg_id: tl::Option<i32>,
+    pub saved_from_id: tl::Option<&'a enums::Peer>,
+    pub saved_from_name: tl::Option<&'a str>,
+    pub saved_date: tl::Option<i32>,
+    pub psa_type: tl::Option<&'a str>,
 }
 
 /// `messageMediaContact#70322949 phone_number:string first_name:string last_name:string vcard:string user_id:long = MessageMedia;`
@@ -4983,7 +4983,7 @@ pub struct MessageMediaContact<'a> {
 pub struct MessageMediaDice<'a> {
     pub value: i32,
     pub emoticon: &'a str,
-    pub game_outcome: Option<&'a enums::messages::EmojiGameOutcome<'a>>,
+    pub game_outcome: tl::Option<&'a enums::messages::EmojiGameOutcome<'a>>,
 }
 
 /// `messageMediaDocument#52d8ccd9 flags:# nopremium:flags.3?true spoiler:flags.4?true video:flags.6?true round:flags.7?true voice:flags.8?true document:flags.0?Document alt_documents:flags.5?Vector<Document> video_cover:flags.9?Photo video_timestamp:flags.10?int ttl_seconds:flags.2?int = MessageMedia;`
@@ -4994,11 +4994,11 @@ pub struct MessageMediaDocument<'a> {
     pub video: bool,
     pub round: bool,
     pub voice: bool,
-    pub document: Option<&'a enums::Document<'a>>,
-    pub alt_documents: Option<&'a [enums::Document<'a>]>,
-    pub video_cover: Option<&'a enums::Photo<'a>>,
-    pub video_timestamp: Option<i32>,
-    pub ttl_seconds: Option<i32>,
+    pub document: tl::Option<&'a enums::Document<'a>>,
+    pub alt_documents: tl::Option<&'a [enums::Document<'a>]>,
+    pub video_cover: tl::Option<&'a enums::Photo<'a>>,
+    pub video_timestamp: tl::Option<i32>,
+    pub ttl_seconds: tl::Option<i32>,
 }
 
 /// `messageMediaGame#fdb19008 game:Game = MessageMedia;`
@@ -5017,9 +5017,9 @@ pub struct MessageMediaGeo {
 #[repr(C)]
 pub struct MessageMediaGeoLive {
     pub geo: enums::GeoPoint,
-    pub heading: Option<i32>,
+    pub heading: tl::Option<i32>,
     pub period: i32,
-    pub proximity_notification_radius: Option<i32>,
+    pub proximity_notification_radius: tl::Option<i32>,
 }
 
 /// `messageMediaGiveaway#aa073beb flags:# only_new_subscribers:flags.0?true winners_are_visible:flags.2?true channels:Vector<long> countries_iso2:flags.1?Vector<string> prize_description:flags.3?string quantity:int months:flags.4?int stars:flags.5?long until_date:int = MessageMedia;`
@@ -5028,11 +5028,11 @@ pub struct MessageMediaGiveaway<'a> {
     pub only_new_subscribers: bool,
     pub winners_are_visible: bool,
     pub channels: &'a [i64],
-    pub countries_iso2: Option<&'a [&'a str]>,
-    pub prize_description: Option<&'a str>,
+    pub countries_iso2: tl::Option<&'a [&'a str]>,
+    pub prize_description: tl::Option<&'a str>,
     pub quantity: i32,
-    pub months: Option<i32>,
-    pub stars: Option<i64>,
+    pub months: tl::Option<i32>,
+    pub stars: tl::Option<i64>,
     pub until_date: i32,
 }
 
@@ -5042,14 +5042,14 @@ pub struct MessageMediaGiveawayResults<'a> {
     pub only_new_subscribers: bool,
     pub refunded: bool,
     pub channel_id: i64,
-    pub additional_peers_count: Option<i32>,
+    pub additional_peers_count: tl::Option<i32>,
     pub launch_msg_id: i32,
     pub winners_count: i32,
     pub unclaimed_count: i32,
     pub winners: &'a [i64],
-    pub months: Option<i32>,
-    pub stars: Option<i64>,
-    pub prize_description: Option<&'a str>,
+    pub months: tl::Option<i32>,
+    pub stars: tl::Option<i64>,
+    pub prize_description: tl::Option<&'a str>,
     pub until_date: i32,
 }
 
@@ -5060,12 +5060,12 @@ pub struct MessageMediaInvoice<'a> {
     pub test: bool,
     pub title: &'a str,
     pub description: &'a str,
-    pub photo: Option<&'a enums::WebDocument<'a>>,
-    pub receipt_msg_id: Option<i32>,
+    pub photo: tl::Option<&'a enums::WebDocument<'a>>,
+    pub receipt_msg_id: tl::Option<i32>,
     pub currency: &'a str,
     pub total_amount: i64,
     pub start_param: &'a str,
-    pub extended_media: Option<&'a enums::MessageExtendedMedia<'a>>,
+    pub extended_media: tl::Option<&'a enums::MessageExtendedMedia<'a>>,
 }
 
 /// `messageMediaPaidMedia#a8852491 stars_amount:long extended_media:Vector<MessageExtendedMedia> = MessageMedia;`
@@ -5080,9 +5080,9 @@ pub struct MessageMediaPaidMedia<'a> {
 pub struct MessageMediaPhoto<'a> {
     pub spoiler: bool,
     pub live_photo: bool,
-    pub photo: Option<&'a enums::Photo<'a>>,
-    pub ttl_seconds: Option<i32>,
-    pub video: Option<&'a enums::Document<'a>>,
+    pub photo: tl::Option<&'a enums::Photo<'a>>,
+    pub ttl_seconds: tl::Option<i32>,
+    pub video: tl::Option<&'a enums::Document<'a>>,
 }
 
 /// `messageMediaPoll#773f4e66 flags:# poll:Poll results:PollResults attached_media:flags.0?MessageMedia = MessageMedia;`
@@ -5090,7 +5090,7 @@ pub struct MessageMediaPhoto<'a> {
 pub struct MessageMediaPoll<'a> {
     pub poll: enums::Poll<'a>,
     pub results: enums::PollResults<'a>,
-    pub attached_media: Option<&'a enums::MessageMedia<'a>>,
+    pub attached_media: tl::Option<&'a enums::MessageMedia<'a>>,
 }
 
 /// `messageMediaStory#68cb6283 flags:# via_mention:flags.1?true peer:Peer id:int story:flags.0?StoryItem = MessageMedia;`
@@ -5099,14 +5099,14 @@ pub struct MessageMediaStory<'a> {
     pub via_mention: bool,
     pub peer: enums::Peer,
     pub id: i32,
-    pub story: Option<&'a enums::StoryItem<'a>>,
+    pub story: tl::Option<&'a enums::StoryItem<'a>>,
 }
 
 /// `messageMediaToDo#8a53b014 flags:# todo:TodoList completions:flags.0?Vector<TodoCompletion> = MessageMedia;`
 #[repr(C)]
 pub struct MessageMediaToDo<'a> {
     pub todo: enums::TodoList<'a>,
-    pub completions: Option<&'a [enums::TodoCompletion]>,
+    pub completions: tl::Option<&'a [enums::TodoCompletion]>,
 }
 
 /// `messageMediaVenue#2ec0533f geo:GeoPoint title:string address:string provider:string venue_id:string venue_type:string = MessageMedia;`
@@ -5185,8 +5185,8 @@ pub struct MessageReactions<'a> {
     pub can_see_list: bool,
     pub reactions_as_tags: bool,
     pub results: &'a [enums::ReactionCount<'a>],
-    pub recent_reactions: Option<&'a [enums::MessagePeerReaction<'a>]>,
-    pub top_reactors: Option<&'a [enums::MessageReactor<'a>]>,
+    pub recent_reactions: tl::Option<&'a [enums::MessagePeerReaction<'a>]>,
+    pub top_reactors: tl::Option<&'a [enums::MessageReactor<'a>]>,
 }
 
 /// `messageReactor#4ba3a95a flags:# top:flags.0?true my:flags.1?true anonymous:flags.2?true peer_id:flags.3?Peer count:int = MessageReactor;`
@@ -5195,7 +5195,7 @@ pub struct MessageReactor<'a> {
     pub top: bool,
     pub my: bool,
     pub anonymous: bool,
-    pub peer_id: Option<&'a enums::Peer>,
+    pub peer_id: tl::Option<&'a enums::Peer>,
     pub count: i32,
 }
 
@@ -5205,10 +5205,10 @@ pub struct MessageReplies<'a> {
     pub comments: bool,
     pub replies: i32,
     pub replies_pts: i32,
-    pub recent_repliers: Option<&'a [enums::Peer]>,
-    pub channel_id: Option<i64>,
-    pub max_id: Option<i32>,
-    pub read_max_id: Option<i32>,
+    pub recent_repliers: tl::Option<&'a [enums::Peer]>,
+    pub channel_id: tl::Option<i64>,
+    pub max_id: tl::Option<i32>,
+    pub read_max_id: tl::Option<i32>,
 }
 
 /// `messageReplyHeader#1b97dd66 flags:# reply_to_scheduled:flags.2?true forum_topic:flags.3?true quote:flags.9?true reply_to_ephemeral:flags.13?true reply_to_msg_id:flags.4?int reply_to_peer_id:flags.0?Peer reply_from:flags.5?MessageFwdHeader reply_media:flags.8?MessageMedia reply_to_top_id:flags.1?int quote_text:flags.6?string quote_entities:flags.7?Vector<MessageEntity> quote_offset:flags.10?int todo_item_id:flags.11?int poll_option:flags.12?bytes = MessageReplyHeader;`
@@ -5218,16 +5218,16 @@ pub struct MessageReplyHeader<'a> {
     pub forum_topic: bool,
     pub quote: bool,
     pub reply_to_ephemeral: bool,
-    pub reply_to_msg_id: Option<i32>,
-    pub reply_to_peer_id: Option<&'a enums::Peer>,
-    pub reply_from: Option<&'a enums::MessageFwdHeader<'a>>,
-    pub reply_media: Option<&'a enums::MessageMedia<'a>>,
-    pub reply_to_top_id: Option<i32>,
-    pub quote_text: Option<&'a str>,
-    pub quote_entities: Option<&'a [enums::MessageEntity<'a>]>,
-    pub quote_offset: Option<i32>,
-    pub todo_item_id: Option<i32>,
-    pub poll_option: Option<&'a [u8]>,
+    pub reply_to_msg_id: tl::Option<i32>,
+    pub reply_to_peer_id: tl::Option<&'a enums::Peer>,
+    pub reply_from: tl::Option<&'a enums::MessageFwdHeader<'a>>,
+    pub reply_media: tl::Option<&'a enums::MessageMedia<'a>>,
+    pub reply_to_top_id: tl::Option<i32>,
+    pub quote_text: tl::Option<&'a str>,
+    pub quote_entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
+    pub quote_offset: tl::Option<i32>,
+    pub todo_item_id: tl::Option<i32>,
+    pub poll_option: tl::Option<&'a [u8]>,
 }
 
 /// `messageReplyStoryHeader#0e5af939 peer:Peer story_id:int = MessageReplyHeader;`
@@ -5255,22 +5255,22 @@ pub struct MessageService<'a> {
     pub post: bool,
     pub legacy: bool,
     pub id: i32,
-    pub from_id: Option<&'a enums::Peer>,
+    pub from_id: tl::Option<&'a enums::Peer>,
     pub peer_id: enums::Peer,
-    pub saved_peer_id: Option<&'a enums::Peer>,
-    pub reply_to: Option<&'a enums::MessageReplyHeader<'a>>,
+    pub saved_peer_id: tl::Option<&'a enums::Peer>,
+    pub reply_to: tl::Option<&'a enums::MessageReplyHeader<'a>>,
     pub date: i32,
     pub action: enums::MessageAction<'a>,
-    pub reactions: Option<&'a enums::MessageReactions<'a>>,
-    pub ttl_period: Option<i32>,
+    pub reactions: tl::Option<&'a enums::MessageReactions<'a>>,
+    pub ttl_period: tl::Option<i32>,
 }
 
 /// `messageViews#455b853d flags:# views:flags.0?int forwards:flags.1?int replies:flags.2?MessageReplies = MessageViews;`
 #[repr(C)]
 pub struct MessageViews<'a> {
-    pub views: Option<i32>,
-    pub forwards: Option<i32>,
-    pub replies: Option<&'a enums::MessageReplies<'a>>,
+    pub views: tl::Option<i32>,
+    pub forwards: tl::Option<i32>,
+    pub replies: tl::Option<&'a enums::MessageReplies<'a>>,
 }
 
 /// `missingInvitee#628c9224 flags:# premium_would_allow_invite:flags.0?true premium_required_for_pm:flags.1?true user_id:long = MissingInvitee;`
@@ -5292,17 +5292,17 @@ pub struct MonoForumDialog<'a> {
     pub read_outbox_max_id: i32,
     pub unread_count: i32,
     pub unread_reactions_count: i32,
-    pub draft: Option<&'a enums::DraftMessage<'a>>,
+    pub draft: tl::Option<&'a enums::DraftMessage<'a>>,
 }
 
 /// `myBoost#c448415c flags:# slot:int peer:flags.0?Peer date:int expires:int cooldown_until_date:flags.1?int = MyBoost;`
 #[repr(C)]
 pub struct MyBoost<'a> {
     pub slot: i32,
-    pub peer: Option<&'a enums::Peer>,
+    pub peer: tl::Option<&'a enums::Peer>,
     pub date: i32,
     pub expires: i32,
-    pub cooldown_until_date: Option<i32>,
+    pub cooldown_until_date: tl::Option<i32>,
 }
 
 /// `nearestDc#8e1a1775 country:string this_dc:int nearest_dc:int = NearestDc;`
@@ -5351,7 +5351,7 @@ pub struct OnrampAvailability<'a> {
     pub allowed: bool,
     pub buy_allowed: bool,
     pub country_code: &'a str,
-    pub state: Option<&'a str>,
+    pub state: tl::Option<&'a str>,
     pub methods: &'a [enums::OnrampMethodAvailability<'a>],
 }
 
@@ -5425,7 +5425,7 @@ pub struct Page<'a> {
     pub blocks: &'a [enums::PageBlock<'a>],
     pub photos: &'a [enums::Photo<'a>],
     pub documents: &'a [enums::Document<'a>],
-    pub views: Option<i32>,
+    pub views: tl::Option<i32>,
 }
 
 /// `pageBlockAnchor#ce0d37b0 name:string = PageBlock;`
@@ -5511,11 +5511,11 @@ pub struct PageBlockDocument<'a> {
 pub struct PageBlockEmbed<'a> {
     pub full_width: bool,
     pub allow_scrolling: bool,
-    pub url: Option<&'a str>,
-    pub html: Option<&'a str>,
-    pub poster_photo_id: Option<i64>,
-    pub w: Option<i32>,
-    pub h: Option<i32>,
+    pub url: tl::Option<&'a str>,
+    pub html: tl::Option<&'a str>,
+    pub poster_photo_id: tl::Option<i64>,
+    pub w: tl::Option<i32>,
+    pub h: tl::Option<i32>,
     pub caption: enums::PageCaption<'a>,
 }
 
@@ -5612,8 +5612,8 @@ pub struct PageBlockMath<'a> {
 pub struct PageBlockOrderedList<'a> {
     pub reversed: bool,
     pub items: &'a [enums::PageListOrderedItem<'a>],
-    pub start: Option<i32>,
-    pub r#type: Option<&'a str>,
+    pub start: tl::Option<i32>,
+    pub r#type: tl::Option<&'a str>,
 }
 
 /// `pageBlockParagraph#467a0766 text:RichText = PageBlock;`
@@ -5628,8 +5628,8 @@ pub struct PageBlockPhoto<'a> {
     pub spoiler: bool,
     pub photo_id: i64,
     pub caption: enums::PageCaption<'a>,
-    pub url: Option<&'a str>,
-    pub webpage_id: Option<i64>,
+    pub url: tl::Option<&'a str>,
+    pub webpage_id: tl::Option<i64>,
 }
 
 /// `pageBlockPreformatted#c070d93e text:RichText language:string = PageBlock;`
@@ -5709,7 +5709,7 @@ pub struct PageBlockVideo<'a> {
 pub struct PageButton<'a> {
     pub text: enums::RichText<'a>,
     pub r#type: enums::InlineButtonType<'a>,
-    pub style: Option<&'a enums::RichButtonStyle>,
+    pub style: tl::Option<&'a enums::RichButtonStyle>,
 }
 
 /// `pageCaption#6f747657 text:RichText credit:RichText = PageCaption;`
@@ -5740,10 +5740,10 @@ pub struct PageListItemText<'a> {
 pub struct PageListOrderedItemBlocks<'a> {
     pub checkbox: bool,
     pub checked: bool,
-    pub num: Option<&'a str>,
+    pub num: tl::Option<&'a str>,
     pub blocks: &'a [enums::PageBlock<'a>],
-    pub value: Option<i32>,
-    pub r#type: Option<&'a str>,
+    pub value: tl::Option<i32>,
+    pub r#type: tl::Option<&'a str>,
 }
 
 /// `pageListOrderedItemText#15031189 flags:# checkbox:flags.0?true checked:flags.1?true num:flags.2?string text:RichText value:flags.3?int type:flags.4?string = PageListOrderedItem;`
@@ -5751,10 +5751,10 @@ pub struct PageListOrderedItemBlocks<'a> {
 pub struct PageListOrderedItemText<'a> {
     pub checkbox: bool,
     pub checked: bool,
-    pub num: Option<&'a str>,
+    pub num: tl::Option<&'a str>,
     pub text: enums::RichText<'a>,
-    pub value: Option<i32>,
-    pub r#type: Option<&'a str>,
+    pub value: tl::Option<i32>,
+    pub r#type: tl::Option<&'a str>,
 }
 
 /// `pageRelatedArticle#b390dc08 flags:# url:string webpage_id:long title:flags.0?string description:flags.1?string photo_id:flags.2?long author:flags.3?string published_date:flags.4?int = PageRelatedArticle;`
@@ -5762,11 +5762,11 @@ pub struct PageListOrderedItemText<'a> {
 pub struct PageRelatedArticle<'a> {
     pub url: &'a str,
     pub webpage_id: i64,
-    pub title: Option<&'a str>,
-    pub description: Option<&'a str>,
-    pub photo_id: Option<i64>,
-    pub author: Option<&'a str>,
-    pub published_date: Option<i32>,
+    pub title: tl::Option<&'a str>,
+    pub description: tl::Option<&'a str>,
+    pub photo_id: tl::Option<i64>,
+    pub author: tl::Option<&'a str>,
+    pub published_date: tl::Option<i32>,
 }
 
 /// `pageTableCell#34566b6a flags:# header:flags.0?true align_center:flags.3?true align_right:flags.4?true valign_middle:flags.5?true valign_bottom:flags.6?true text:flags.7?RichText colspan:flags.1?int rowspan:flags.2?int = PageTableCell;`
@@ -5777,9 +5777,9 @@ pub struct PageTableCell<'a> {
     pub align_right: bool,
     pub valign_middle: bool,
     pub valign_bottom: bool,
-    pub text: Option<&'a enums::RichText<'a>>,
-    pub colspan: Option<i32>,
-    pub rowspan: Option<i32>,
+    pub text: tl::Option<&'a enums::RichText<'a>>,
+    pub colspan: tl::Option<i32>,
+    pub rowspan: tl::Option<i32>,
 }
 
 /// `pageTableRow#e0c0c5e5 cells:Vector<PageTableCell> = PageTableRow;`
@@ -5800,8 +5800,8 @@ pub struct Passkey<'a> {
     pub id: &'a str,
     pub name: &'a str,
     pub date: i32,
-    pub software_emoji_id: Option<i64>,
-    pub last_usage_date: Option<i32>,
+    pub software_emoji_id: tl::Option<i64>,
+    pub last_usage_date: tl::Option<i32>,
 }
 
 /// `passwordKdfAlgoSHA256SHA256PBKDF2HMACSHA512iter100000SHA256ModPow#3a912d4a salt1:bytes salt2:bytes g:int p:bytes = PasswordKdfAlgo;`
@@ -5830,10 +5830,10 @@ pub struct PaymentFormMethod<'a> {
 /// `paymentRequestedInfo#909c3f94 flags:# name:flags.0?string phone:flags.1?string email:flags.2?string shipping_address:flags.3?PostAddress = PaymentRequestedInfo;`
 #[repr(C)]
 pub struct PaymentRequestedInfo<'a> {
-    pub name: Option<&'a str>,
-    pub phone: Option<&'a str>,
-    pub email: Option<&'a str>,
-    pub shipping_address: Option<&'a enums::PostAddress<'a>>,
+    pub name: tl::Option<&'a str>,
+    pub phone: tl::Option<&'a str>,
+    pub email: tl::Option<&'a str>,
+    pub shipping_address: tl::Option<&'a enums::PostAddress<'a>>,
 }
 
 /// `paymentSavedCredentialsCard#cdc27a1f id:string title:string = PaymentSavedCredentials;`
@@ -5865,8 +5865,8 @@ pub struct PeerChat {
 /// `peerColor#b54b5acf flags:# color:flags.0?int background_emoji_id:flags.1?long = PeerColor;`
 #[repr(C)]
 pub struct PeerColor {
-    pub color: Option<i32>,
-    pub background_emoji_id: Option<i64>,
+    pub color: tl::Option<i32>,
+    pub background_emoji_id: tl::Option<i64>,
 }
 
 /// `peerColorCollectible#b9c0639a flags:# collectible_id:long gift_emoji_id:long background_emoji_id:long accent_color:int colors:Vector<int> dark_accent_color:flags.0?int dark_colors:flags.1?Vector<int> = PeerColor;`
@@ -5877,8 +5877,8 @@ pub struct PeerColorCollectible<'a> {
     pub background_emoji_id: i64,
     pub accent_color: i32,
     pub colors: &'a [i32],
-    pub dark_accent_color: Option<i32>,
-    pub dark_colors: Option<&'a [i32]>,
+    pub dark_accent_color: tl::Option<i32>,
+    pub dark_colors: tl::Option<&'a [i32]>,
 }
 
 /// `peerLocated#ca461b5d peer:Peer expires:int distance:int = PeerLocated;`
@@ -5892,17 +5892,17 @@ pub struct PeerLocated {
 /// `peerNotifySettings#99622c0c flags:# show_previews:flags.0?Bool silent:flags.1?Bool mute_until:flags.2?int ios_sound:flags.3?NotificationSound android_sound:flags.4?NotificationSound other_sound:flags.5?NotificationSound stories_muted:flags.6?Bool stories_hide_sender:flags.7?Bool stories_ios_sound:flags.8?NotificationSound stories_android_sound:flags.9?NotificationSound stories_other_sound:flags.10?NotificationSound = PeerNotifySettings;`
 #[repr(C)]
 pub struct PeerNotifySettings<'a> {
-    pub show_previews: Option<bool>,
-    pub silent: Option<bool>,
-    pub mute_until: Option<i32>,
-    pub ios_sound: Option<&'a enums::NotificationSound<'a>>,
-    pub android_sound: Option<&'a enums::NotificationSound<'a>>,
-    pub other_sound: Option<&'a enums::NotificationSound<'a>>,
-    pub stories_muted: Option<bool>,
-    pub stories_hide_sender: Option<bool>,
-    pub stories_ios_sound: Option<&'a enums::NotificationSound<'a>>,
-    pub stories_android_sound: Option<&'a enums::NotificationSound<'a>>,
-    pub stories_other_sound: Option<&'a enums::NotificationSound<'a>>,
+    pub show_previews: tl::Option<bool>,
+    pub silent: tl::Option<bool>,
+    pub mute_until: tl::Option<i32>,
+    pub ios_sound: tl::Option<&'a enums::NotificationSound<'a>>,
+    pub android_sound: tl::Option<&'a enums::NotificationSound<'a>>,
+    pub other_sound: tl::Option<&'a enums::NotificationSound<'a>>,
+    pub stories_muted: tl::Option<bool>,
+    pub stories_hide_sender: tl::Option<bool>,
+    pub stories_ios_sound: tl::Option<&'a enums::NotificationSound<'a>>,
+    pub stories_android_sound: tl::Option<&'a enums::NotificationSound<'a>>,
+    pub stories_other_sound: tl::Option<&'a enums::NotificationSound<'a>>,
 }
 
 /// `peerSelfLocated#f8ec284b expires:int = PeerLocated;`
@@ -5925,23 +5925,23 @@ pub struct PeerSettings<'a> {
     pub request_chat_broadcast: bool,
     pub business_bot_paused: bool,
     pub business_bot_can_reply: bool,
-    pub geo_distance: Option<i32>,
-    pub request_chat_title: Option<&'a str>,
-    pub request_chat_date: Option<i32>,
-    pub business_bot_id: Option<i64>,
-    pub business_bot_manage_url: Option<&'a str>,
-    pub charge_paid_message_stars: Option<i64>,
-    pub registration_month: Option<&'a str>,
-    pub phone_country: Option<&'a str>,
-    pub name_change_date: Option<i32>,
-    pub photo_change_date: Option<i32>,
+    pub geo_distance: tl::Option<i32>,
+    pub request_chat_title: tl::Option<&'a str>,
+    pub request_chat_date: tl::Option<i32>,
+    pub business_bot_id: tl::Option<i64>,
+    pub business_bot_manage_url: tl::Option<&'a str>,
+    pub charge_paid_message_stars: tl::Option<i64>,
+    pub registration_month: tl::Option<&'a str>,
+    pub phone_country: tl::Option<&'a str>,
+    pub name_change_date: tl::Option<i32>,
+    pub photo_change_date: tl::Option<i32>,
 }
 
 /// `peerStories#9a35e999 flags:# peer:Peer max_read_id:flags.0?int stories:Vector<StoryItem> = PeerStories;`
 #[repr(C)]
 pub struct PeerStories<'a> {
     pub peer: enums::Peer,
-    pub max_read_id: Option<i32>,
+    pub max_read_id: tl::Option<i32>,
     pub stories: &'a [enums::StoryItem<'a>],
 }
 
@@ -5976,7 +5976,7 @@ pub struct PhoneCall<'a> {
     pub protocol: enums::PhoneCallProtocol<'a>,
     pub connections: &'a [enums::PhoneConnection<'a>],
     pub start_date: i32,
-    pub custom_parameters: Option<&'a enums::DataJson<'a>>,
+    pub custom_parameters: tl::Option<&'a enums::DataJson<'a>>,
 }
 
 /// `phoneCallAccepted#3660c311 flags:# video:flags.6?true id:long access_hash:long date:int admin_id:long participant_id:long g_b:bytes protocol:PhoneCallProtocol = PhoneCall;`
@@ -6005,8 +6005,8 @@ pub struct PhoneCallDiscarded<'a> {
     pub need_debug: bool,
     pub video: bool,
     pub id: i64,
-    pub reason: Option<&'a enums::PhoneCallDiscardReason<'a>>,
-    pub duration: Option<i32>,
+    pub reason: tl::Option<&'a enums::PhoneCallDiscardReason<'a>>,
+    pub duration: tl::Option<i32>,
 }
 
 /// `phoneCallEmpty#5366c915 id:long = PhoneCall;`
@@ -6048,7 +6048,7 @@ pub struct PhoneCallWaiting<'a> {
     pub admin_id: i64,
     pub participant_id: i64,
     pub protocol: enums::PhoneCallProtocol<'a>,
-    pub receive_date: Option<i32>,
+    pub receive_date: tl::Option<i32>,
 }
 
 /// `phoneConnection#9cc123c7 flags:# tcp:flags.0?true id:long ip:string ipv6:string port:int peer_tag:bytes = PhoneConnection;`
@@ -6084,7 +6084,7 @@ pub struct Photo<'a> {
     pub file_reference: &'a [u8],
     pub date: i32,
     pub sizes: &'a [enums::PhotoSize<'a>],
-    pub video_sizes: Option<&'a [enums::VideoSize<'a>]>,
+    pub video_sizes: tl::Option<&'a [enums::VideoSize<'a>]>,
     pub dc_id: i32,
 }
 
@@ -6157,9 +6157,9 @@ pub struct Poll<'a> {
     pub subscribers_only: bool,
     pub question: enums::TextWithEntities<'a>,
     pub answers: &'a [enums::PollAnswer<'a>],
-    pub close_period: Option<i32>,
-    pub close_date: Option<i32>,
-    pub countries_iso2: Option<&'a [&'a str]>,
+    pub close_period: tl::Option<i32>,
+    pub close_date: tl::Option<i32>,
+    pub countries_iso2: tl::Option<&'a [&'a str]>,
     pub hash: i64,
 }
 
@@ -6168,9 +6168,9 @@ pub struct Poll<'a> {
 pub struct PollAnswer<'a> {
     pub text: enums::TextWithEntities<'a>,
     pub option: &'a [u8],
-    pub media: Option<&'a enums::MessageMedia<'a>>,
-    pub added_by: Option<&'a enums::Peer>,
-    pub date: Option<i32>,
+    pub media: tl::Option<&'a enums::MessageMedia<'a>>,
+    pub added_by: tl::Option<&'a enums::Peer>,
+    pub date: tl::Option<i32>,
 }
 
 /// `pollAnswerVoters#3645230a flags:# chosen:flags.0?true correct:flags.1?true option:bytes voters:flags.2?int recent_voters:flags.2?Vector<Peer> = PollAnswerVoters;`
@@ -6179,8 +6179,8 @@ pub struct PollAnswerVoters<'a> {
     pub chosen: bool,
     pub correct: bool,
     pub option: &'a [u8],
-    pub voters: Option<i32>,
-    pub recent_voters: Option<&'a [enums::Peer]>,
+    pub voters: tl::Option<i32>,
+    pub recent_voters: tl::Option<&'a [enums::Peer]>,
 }
 
 /// `pollResults#ba7bb15e flags:# min:flags.0?true has_unread_votes:flags.6?true can_view_stats:flags.7?true results:flags.1?Vector<PollAnswerVoters> total_voters:flags.2?int recent_voters:flags.3?Vector<Peer> solution:flags.4?string solution_entities:flags.4?Vector<MessageEntity> solution_media:flags.5?MessageMedia = PollResults;`
@@ -6189,12 +6189,12 @@ pub struct PollResults<'a> {
     pub min: bool,
     pub has_unread_votes: bool,
     pub can_view_stats: bool,
-    pub results: Option<&'a [enums::PollAnswerVoters<'a>]>,
-    pub total_voters: Option<i32>,
-    pub recent_voters: Option<&'a [enums::Peer]>,
-    pub solution: Option<&'a str>,
-    pub solution_entities: Option<&'a [enums::MessageEntity<'a>]>,
-    pub solution_media: Option<&'a enums::MessageMedia<'a>>,
+    pub results: tl::Option<&'a [enums::PollAnswerVoters<'a>]>,
+    pub total_voters: tl::Option<i32>,
+    pub recent_voters: tl::Option<&'a [enums::Peer]>,
+    pub solution: tl::Option<&'a str>,
+    pub solution_entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
+    pub solution_media: tl::Option<&'a enums::MessageMedia<'a>>,
 }
 
 /// `popularContact#5ce14175 client_id:long importers:int = PopularContact;`
@@ -6238,8 +6238,8 @@ pub struct PostInteractionCountersStory {
 pub struct PremiumGiftCodeOption<'a> {
     pub users: i32,
     pub months: i32,
-    pub store_product: Option<&'a str>,
-    pub store_quantity: Option<i32>,
+    pub store_product: tl::Option<&'a str>,
+    pub store_quantity: tl::Option<i32>,
     pub currency: &'a str,
     pub amount: i64,
 }
@@ -6249,12 +6249,12 @@ pub struct PremiumGiftCodeOption<'a> {
 pub struct PremiumSubscriptionOption<'a> {
     pub current: bool,
     pub can_purchase_upgrade: bool,
-    pub transaction: Option<&'a str>,
+    pub transaction: tl::Option<&'a str>,
     pub months: i32,
     pub currency: &'a str,
     pub amount: i64,
     pub bot_url: &'a str,
-    pub store_product: Option<&'a str>,
+    pub store_product: tl::Option<&'a str>,
 }
 
 /// `prepaidGiveaway#b2539d54 id:long months:int quantity:int date:int = PrepaidGiveaway;`
@@ -6325,7 +6325,7 @@ pub struct QuickReply<'a> {
 /// `reactionCount#a3d1cb80 flags:# chosen_order:flags.0?int reaction:Reaction count:int = ReactionCount;`
 #[repr(C)]
 pub struct ReactionCount<'a> {
-    pub chosen_order: Option<i32>,
+    pub chosen_order: tl::Option<i32>,
     pub reaction: enums::Reaction<'a>,
     pub count: i32,
 }
@@ -6345,9 +6345,9 @@ pub struct ReactionEmoji<'a> {
 /// `reactionsNotifySettings#71e4ea58 flags:# messages_notify_from:flags.0?ReactionNotificationsFrom stories_notify_from:flags.1?ReactionNotificationsFrom poll_votes_notify_from:flags.2?ReactionNotificationsFrom sound:NotificationSound show_previews:Bool = ReactionsNotifySettings;`
 #[repr(C)]
 pub struct ReactionsNotifySettings<'a> {
-    pub messages_notify_from: Option<&'a enums::ReactionNotificationsFrom>,
-    pub stories_notify_from: Option<&'a enums::ReactionNotificationsFrom>,
-    pub poll_votes_notify_from: Option<&'a enums::ReactionNotificationsFrom>,
+    pub messages_notify_from: tl::Option<&'a enums::ReactionNotificationsFrom>,
+    pub stories_notify_from: tl::Option<&'a enums::ReactionNotificationsFrom>,
+    pub poll_votes_notify_from: tl::Option<&'a enums::ReactionNotificationsFrom>,
     pub sound: enums::NotificationSound<'a>,
     pub show_previews: bool,
 }
@@ -6404,7 +6404,7 @@ pub struct RecentMeUrlUser<'a> {
 #[repr(C)]
 pub struct RecentStory {
     pub live: bool,
-    pub max_id: Option<i32>,
+    pub max_id: tl::Option<i32>,
 }
 
 /// `replyInlineMarkup#b2b15770 flags:# force_reply:flags.5?true rows:Vector<KeyboardInlineButtonRow> = ReplyMarkup;`
@@ -6419,7 +6419,7 @@ pub struct ReplyInlineMarkup<'a> {
 pub struct ReplyKeyboardForceReply<'a> {
     pub single_use: bool,
     pub selective: bool,
-    pub placeholder: Option<&'a str>,
+    pub placeholder: tl::Option<&'a str>,
 }
 
 /// `replyKeyboardHide#a03e5b85 flags:# selective:flags.2?true = ReplyMarkup;`
@@ -6437,7 +6437,7 @@ pub struct ReplyKeyboardMarkup<'a> {
     pub persistent: bool,
     pub force_reply: bool,
     pub rows: &'a [enums::KeyboardButtonRow<'a>],
-    pub placeholder: Option<&'a str>,
+    pub placeholder: tl::Option<&'a str>,
 }
 
 /// `reportResultAddComment#6f09ac31 flags:# optional:flags.0?true option:bytes = ReportResult;`
@@ -6458,9 +6458,9 @@ pub struct ReportResultChooseOption<'a> {
 #[repr(C)]
 pub struct RequestPeerTypeBroadcast<'a> {
     pub creator: bool,
-    pub has_username: Option<bool>,
-    pub user_admin_rights: Option<&'a enums::ChatAdminRights>,
-    pub bot_admin_rights: Option<&'a enums::ChatAdminRights>,
+    pub has_username: tl::Option<bool>,
+    pub user_admin_rights: tl::Option<&'a enums::ChatAdminRights>,
+    pub bot_admin_rights: tl::Option<&'a enums::ChatAdminRights>,
 }
 
 /// `requestPeerTypeChat#c9f06e1b flags:# creator:flags.0?true bot_participant:flags.5?true has_username:flags.3?Bool forum:flags.4?Bool user_admin_rights:flags.1?ChatAdminRights bot_admin_rights:flags.2?ChatAdminRights = RequestPeerType;`
@@ -6468,52 +6468,52 @@ pub struct RequestPeerTypeBroadcast<'a> {
 pub struct RequestPeerTypeChat<'a> {
     pub creator: bool,
     pub bot_participant: bool,
-    pub has_username: Option<bool>,
-    pub forum: Option<bool>,
-    pub user_admin_rights: Option<&'a enums::ChatAdminRights>,
-    pub bot_admin_rights: Option<&'a enums::ChatAdminRights>,
+    pub has_username: tl::Option<bool>,
+    pub forum: tl::Option<bool>,
+    pub user_admin_rights: tl::Option<&'a enums::ChatAdminRights>,
+    pub bot_admin_rights: tl::Option<&'a enums::ChatAdminRights>,
 }
 
 /// `requestPeerTypeCreateBot#3e81e078 flags:# bot_managed:flags.0?true suggested_name:flags.1?string suggested_username:flags.2?string = RequestPeerType;`
 #[repr(C)]
 pub struct RequestPeerTypeCreateBot<'a> {
     pub bot_managed: bool,
-    pub suggested_name: Option<&'a str>,
-    pub suggested_username: Option<&'a str>,
+    pub suggested_name: tl::Option<&'a str>,
+    pub suggested_username: tl::Option<&'a str>,
 }
 
 /// `requestPeerTypeUser#5f3b8a00 flags:# bot:flags.0?Bool premium:flags.1?Bool = RequestPeerType;`
 #[repr(C)]
 pub struct RequestPeerTypeUser {
-    pub bot: Option<bool>,
-    pub premium: Option<bool>,
+    pub bot: tl::Option<bool>,
+    pub premium: tl::Option<bool>,
 }
 
 /// `requestedPeerChannel#8ba403e4 flags:# channel_id:long title:flags.0?string username:flags.1?string photo:flags.2?Photo = RequestedPeer;`
 #[repr(C)]
 pub struct RequestedPeerChannel<'a> {
     pub channel_id: i64,
-    pub title: Option<&'a str>,
-    pub username: Option<&'a str>,
-    pub photo: Option<&'a enums::Photo<'a>>,
+    pub title: tl::Option<&'a str>,
+    pub username: tl::Option<&'a str>,
+    pub photo: tl::Option<&'a enums::Photo<'a>>,
 }
 
 /// `requestedPeerChat#7307544f flags:# chat_id:long title:flags.0?string photo:flags.2?Photo = RequestedPeer;`
 #[repr(C)]
 pub struct RequestedPeerChat<'a> {
     pub chat_id: i64,
-    pub title: Option<&'a str>,
-    pub photo: Option<&'a enums::Photo<'a>>,
+    pub title: tl::Option<&'a str>,
+    pub photo: tl::Option<&'a enums::Photo<'a>>,
 }
 
 /// `requestedPeerUser#d62ff46a flags:# user_id:long first_name:flags.0?string last_name:flags.0?string username:flags.1?string photo:flags.2?Photo = RequestedPeer;`
 #[repr(C)]
 pub struct RequestedPeerUser<'a> {
     pub user_id: i64,
-    pub first_name: Option<&'a str>,
-    pub last_name: Option<&'a str>,
-    pub username: Option<&'a str>,
-    pub photo: Option<&'a enums::Photo<'a>>,
+    pub first_name: tl::Option<&'a str>,
+    pub last_name: tl::Option<&'a str>,
+    pub username: tl::Option<&'a str>,
+    pub photo: tl::Option<&'a enums::Photo<'a>>,
 }
 
 /// `requirementToContactPaidMessages#b4f67e93 stars_amount:long = RequirementToContact;`
@@ -6570,7 +6570,7 @@ pub struct SavedPhoneContact<'a> {
 #[repr(C)]
 pub struct SavedReactionTag<'a> {
     pub reaction: enums::Reaction<'a>,
-    pub title: Option<&'a str>,
+    pub title: tl::Option<&'a str>,
     pub count: i32,
 }
 
@@ -6583,23 +6583,23 @@ pub struct SavedStarGift<'a> {
     pub can_upgrade: bool,
     pub pinned_to_top: bool,
     pub upgrade_separate: bool,
-    pub from_id: Option<&'a enums::Peer>,
+    pub from_id: tl::Option<&'a enums::Peer>,
     pub date: i32,
     pub gift: enums::StarGift<'a>,
-    pub message: Option<&'a enums::TextWithEntities<'a>>,
-    pub msg_id: Option<i32>,
-    pub saved_id: Option<i64>,
-    pub convert_stars: Option<i64>,
-    pub upgrade_stars: Option<i64>,
-    pub can_export_at: Option<i32>,
-    pub transfer_stars: Option<i64>,
-    pub can_transfer_at: Option<i32>,
-    pub can_resell_at: Option<i32>,
-    pub collection_id: Option<&'a [i32]>,
-    pub prepaid_upgrade_hash: Option<&'a str>,
-    pub drop_original_details_stars: Option<i64>,
-    pub gift_num: Option<i32>,
-    pub can_craft_at: Option<i32>,
+    pub message: tl::Option<&'a enums::TextWithEntities<'a>>,
+    pub msg_id: tl::Option<i32>,
+    pub saved_id: tl::Option<i64>,
+    pub convert_stars: tl::Option<i64>,
+    pub upgrade_stars: tl::Option<i64>,
+    pub can_export_at: tl::Option<i32>,
+    pub transfer_stars: tl::Option<i64>,
+    pub can_transfer_at: tl::Option<i32>,
+    pub can_resell_at: tl::Option<i32>,
+    pub collection_id: tl::Option<&'a [i32]>,
+    pub prepaid_upgrade_hash: tl::Option<&'a str>,
+    pub drop_original_details_stars: tl::Option<i64>,
+    pub gift_num: tl::Option<i32>,
+    pub can_craft_at: tl::Option<i32>,
 }
 
 /// `searchPostsFlood#3e0b5b6a flags:# query_is_free:flags.0?true total_daily:int remains:int wait_till:flags.1?int stars_amount:long = SearchPostsFlood;`
@@ -6608,7 +6608,7 @@ pub struct SearchPostsFlood {
     pub query_is_free: bool,
     pub total_daily: i32,
     pub remains: i32,
-    pub wait_till: Option<i32>,
+    pub wait_till: tl::Option<i32>,
     pub stars_amount: i64,
 }
 
@@ -6708,13 +6708,13 @@ pub struct SecureSecretSettings<'a> {
 #[repr(C)]
 pub struct SecureValue<'a> {
     pub r#type: enums::SecureValueType,
-    pub data: Option<&'a enums::SecureData<'a>>,
-    pub front_side: Option<&'a enums::SecureFile<'a>>,
-    pub reverse_side: Option<&'a enums::SecureFile<'a>>,
-    pub selfie: Option<&'a enums::SecureFile<'a>>,
-    pub translation: Option<&'a [enums::SecureFile<'a>]>,
-    pub files: Option<&'a [enums::SecureFile<'a>]>,
-    pub plain_data: Option<&'a enums::SecurePlainData<'a>>,
+    pub data: tl::Option<&'a enums::SecureData<'a>>,
+    pub front_side: tl::Option<&'a enums::SecureFile<'a>>,
+    pub reverse_side: tl::Option<&'a enums::SecureFile<'a>>,
+    pub selfie: tl::Option<&'a enums::SecureFile<'a>>,
+    pub translation: tl::Option<&'a [enums::SecureFile<'a>]>,
+    pub files: tl::Option<&'a [enums::SecureFile<'a>]>,
+    pub plain_data: tl::Option<&'a enums::SecurePlainData<'a>>,
     pub hash: &'a [u8],
 }
 
@@ -6904,15 +6904,15 @@ pub struct SponsoredMessage<'a> {
     pub url: &'a str,
     pub title: &'a str,
     pub message: &'a str,
-    pub entities: Option<&'a [enums::MessageEntity<'a>]>,
-    pub photo: Option<&'a enums::Photo<'a>>,
-    pub media: Option<&'a enums::MessageMedia<'a>>,
-    pub color: Option<&'a enums::PeerColor<'a>>,
+    pub entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
+    pub photo: tl::Option<&'a enums::Photo<'a>>,
+    pub media: tl::Option<&'a enums::MessageMedia<'a>>,
+    pub color: tl::Option<&'a enums::PeerColor<'a>>,
     pub button_text: &'a str,
-    pub sponsor_info: Option<&'a str>,
-    pub additional_info: Option<&'a str>,
-    pub min_display_duration: Option<i32>,
-    pub max_display_duration: Option<i32>,
+    pub sponsor_info: tl::Option<&'a str>,
+    pub additional_info: tl::Option<&'a str>,
+    pub min_display_duration: tl::Option<i32>,
+    pub max_display_duration: tl::Option<i32>,
 }
 
 /// `sponsoredMessageReportOption#430d3150 text:string option:bytes = SponsoredMessageReportOption;`
@@ -6927,8 +6927,8 @@ pub struct SponsoredMessageReportOption<'a> {
 pub struct SponsoredPeer<'a> {
     pub random_id: &'a [u8],
     pub peer: enums::Peer,
-    pub sponsor_info: Option<&'a str>,
-    pub additional_info: Option<&'a str>,
+    pub sponsor_info: tl::Option<&'a str>,
+    pub additional_info: tl::Option<&'a str>,
 }
 
 /// `starGift#313a9547 flags:# limited:flags.0?true sold_out:flags.1?true birthday:flags.2?true require_premium:flags.7?true limited_per_user:flags.8?true peer_color_available:flags.10?true auction:flags.11?true id:long sticker:Document stars:long availability_remains:flags.0?int availability_total:flags.0?int availability_resale:flags.4?long convert_stars:long first_sale_date:flags.1?int last_sale_date:flags.1?int upgrade_stars:flags.3?long resell_min_stars:flags.4?long title:flags.5?string released_by:flags.6?Peer per_user_total:flags.8?int per_user_remains:flags.8?int locked_until_date:flags.9?int auction_slug:flags.11?string gifts_per_round:flags.11?int auction_start_date:flags.11?int upgrade_variants:flags.12?int background:flags.13?StarGiftBackground = StarGift;`
@@ -6944,24 +6944,24 @@ pub struct StarGift<'a> {
     pub id: i64,
     pub sticker: enums::Document<'a>,
     pub stars: i64,
-    pub availability_remains: Option<i32>,
-    pub availability_total: Option<i32>,
-    pub availability_resale: Option<i64>,
+    pub availability_remains: tl::Option<i32>,
+    pub availability_total: tl::Option<i32>,
+    pub availability_resale: tl::Option<i64>,
     pub convert_stars: i64,
-    pub first_sale_date: Option<i32>,
-    pub last_sale_date: Option<i32>,
-    pub upgrade_stars: Option<i64>,
-    pub resell_min_stars: Option<i64>,
-    pub title: Option<&'a str>,
-    pub released_by: Option<&'a enums::Peer>,
-    pub per_user_total: Option<i32>,
-    pub per_user_remains: Option<i32>,
-    pub locked_until_date: Option<i32>,
-    pub auction_slug: Option<&'a str>,
-    pub gifts_per_round: Option<i32>,
-    pub auction_start_date: Option<i32>,
-    pub upgrade_variants: Option<i32>,
-    pub background: Option<&'a enums::StarGiftBackground>,
+    pub first_sale_date: tl::Option<i32>,
+    pub last_sale_date: tl::Option<i32>,
+    pub upgrade_stars: tl::Option<i64>,
+    pub resell_min_stars: tl::Option<i64>,
+    pub title: tl::Option<&'a str>,
+    pub released_by: tl::Option<&'a enums::Peer>,
+    pub per_user_total: tl::Option<i32>,
+    pub per_user_remains: tl::Option<i32>,
+    pub locked_until_date: tl::Option<i32>,
+    pub auction_slug: tl::Option<&'a str>,
+    pub gifts_per_round: tl::Option<i32>,
+    pub auction_start_date: tl::Option<i32>,
+    pub upgrade_variants: tl::Option<i32>,
+    pub background: tl::Option<&'a enums::StarGiftBackground>,
 }
 
 /// `starGiftActiveAuctionState#d31bc45d gift:StarGift state:StarGiftAuctionState user_state:StarGiftAuctionUserState = StarGiftActiveAuctionState;`
@@ -7021,10 +7021,10 @@ pub struct StarGiftAttributeModel<'a> {
 /// `starGiftAttributeOriginalDetails#e0bff26c flags:# sender_id:flags.0?Peer recipient_id:Peer date:int message:flags.1?TextWithEntities = StarGiftAttribute;`
 #[repr(C)]
 pub struct StarGiftAttributeOriginalDetails<'a> {
-    pub sender_id: Option<&'a enums::Peer>,
+    pub sender_id: tl::Option<&'a enums::Peer>,
     pub recipient_id: enums::Peer,
     pub date: i32,
-    pub message: Option<&'a enums::TextWithEntities<'a>>,
+    pub message: tl::Option<&'a enums::TextWithEntities<'a>>,
 }
 
 /// `starGiftAttributePattern#4e7085ea name:string document:Document rarity:StarGiftAttributeRarity = StarGiftAttribute;`
@@ -7050,8 +7050,8 @@ pub struct StarGiftAuctionAcquiredGift<'a> {
     pub bid_amount: i64,
     pub round: i32,
     pub pos: i32,
-    pub message: Option<&'a enums::TextWithEntities<'a>>,
-    pub gift_num: Option<i32>,
+    pub message: tl::Option<&'a enums::TextWithEntities<'a>>,
+    pub gift_num: tl::Option<i32>,
 }
 
 /// `starGiftAuctionRound#3aae0528 num:int duration:int = StarGiftAuctionRound;`
@@ -7093,19 +7093,19 @@ pub struct StarGiftAuctionStateFinished<'a> {
     pub start_date: i32,
     pub end_date: i32,
     pub average_price: i64,
-    pub listed_count: Option<i32>,
-    pub fragment_listed_count: Option<i32>,
-    pub fragment_listed_url: Option<&'a str>,
+    pub listed_count: tl::Option<i32>,
+    pub fragment_listed_count: tl::Option<i32>,
+    pub fragment_listed_url: tl::Option<&'a str>,
 }
 
 /// `starGiftAuctionUserState#2eeed1c4 flags:# returned:flags.1?true bid_amount:flags.0?long bid_date:flags.0?int min_bid_amount:flags.0?long bid_peer:flags.0?Peer acquired_count:int = StarGiftAuctionUserState;`
 #[repr(C)]
 pub struct StarGiftAuctionUserState<'a> {
     pub returned: bool,
-    pub bid_amount: Option<i64>,
-    pub bid_date: Option<i32>,
-    pub min_bid_amount: Option<i64>,
-    pub bid_peer: Option<&'a enums::Peer>,
+    pub bid_amount: tl::Option<i64>,
+    pub bid_date: tl::Option<i32>,
+    pub min_bid_amount: tl::Option<i64>,
+    pub bid_peer: tl::Option<&'a enums::Peer>,
     pub acquired_count: i32,
 }
 
@@ -7122,7 +7122,7 @@ pub struct StarGiftBackground {
 pub struct StarGiftCollection<'a> {
     pub collection_id: i32,
     pub title: &'a str,
-    pub icon: Option<&'a enums::Document<'a>>,
+    pub icon: tl::Option<&'a enums::Document<'a>>,
     pub gifts_count: i32,
     pub hash: i64,
 }
@@ -7140,23 +7140,23 @@ pub struct StarGiftUnique<'a> {
     pub title: &'a str,
     pub slug: &'a str,
     pub num: i32,
-    pub owner_id: Option<&'a enums::Peer>,
-    pub owner_name: Option<&'a str>,
-    pub owner_address: Option<&'a str>,
+    pub owner_id: tl::Option<&'a enums::Peer>,
+    pub owner_name: tl::Option<&'a str>,
+    pub owner_address: tl::Option<&'a str>,
     pub attributes: &'a [enums::StarGiftAttribute<'a>],
     pub availability_issued: i32,
     pub availability_total: i32,
-    pub gift_address: Option<&'a str>,
-    pub resell_amount: Option<&'a [enums::StarsAmount]>,
-    pub released_by: Option<&'a enums::Peer>,
-    pub value_amount: Option<i64>,
-    pub value_currency: Option<&'a str>,
-    pub value_usd_amount: Option<i64>,
-    pub theme_peer: Option<&'a enums::Peer>,
-    pub peer_color: Option<&'a enums::PeerColor<'a>>,
-    pub host_id: Option<&'a enums::Peer>,
-    pub offer_min_stars: Option<i32>,
-    pub craft_chance_permille: Option<i32>,
+    pub gift_address: tl::Option<&'a str>,
+    pub resell_amount: tl::Option<&'a [enums::StarsAmount]>,
+    pub released_by: tl::Option<&'a enums::Peer>,
+    pub value_amount: tl::Option<i64>,
+    pub value_currency: tl::Option<&'a str>,
+    pub value_usd_amount: tl::Option<i64>,
+    pub theme_peer: tl::Option<&'a enums::Peer>,
+    pub peer_color: tl::Option<&'a enums::PeerColor<'a>>,
+    pub host_id: tl::Option<&'a enums::Peer>,
+    pub offer_min_stars: tl::Option<i32>,
+    pub craft_chance_permille: tl::Option<i32>,
 }
 
 /// `starGiftUpgradePrice#99ea331d date:int upgrade_stars:long = StarGiftUpgradePrice;`
@@ -7171,9 +7171,9 @@ pub struct StarGiftUpgradePrice {
 pub struct StarRefProgram<'a> {
     pub bot_id: i64,
     pub commission_permille: i32,
-    pub duration_months: Option<i32>,
-    pub end_date: Option<i32>,
-    pub daily_revenue_per_user: Option<&'a enums::StarsAmount>,
+    pub duration_months: tl::Option<i32>,
+    pub end_date: tl::Option<i32>,
+    pub daily_revenue_per_user: tl::Option<&'a enums::StarsAmount>,
 }
 
 /// `starsAmount#bbb6b4a3 amount:long nanos:int = StarsAmount;`
@@ -7188,7 +7188,7 @@ pub struct StarsAmount {
 pub struct StarsGiftOption<'a> {
     pub extended: bool,
     pub stars: i64,
-    pub store_product: Option<&'a str>,
+    pub store_product: tl::Option<&'a str>,
     pub currency: &'a str,
     pub amount: i64,
 }
@@ -7200,7 +7200,7 @@ pub struct StarsGiveawayOption<'a> {
     pub default: bool,
     pub stars: i64,
     pub yearly_boosts: i32,
-    pub store_product: Option<&'a str>,
+    pub store_product: tl::Option<&'a str>,
     pub currency: &'a str,
     pub amount: i64,
     pub winners: &'a [enums::StarsGiveawayWinnersOption],
@@ -7220,7 +7220,7 @@ pub struct StarsRating {
     pub level: i32,
     pub current_level_stars: i64,
     pub stars: i64,
-    pub next_level_stars: Option<i64>,
+    pub next_level_stars: tl::Option<i64>,
 }
 
 /// `starsRevenueStatus#febe5491 flags:# withdrawal_enabled:flags.0?true current_balance:StarsAmount available_balance:StarsAmount overall_revenue:StarsAmount next_withdrawal_at:flags.1?int = StarsRevenueStatus;`
@@ -7230,7 +7230,7 @@ pub struct StarsRevenueStatus {
     pub current_balance: enums::StarsAmount,
     pub available_balance: enums::StarsAmount,
     pub overall_revenue: enums::StarsAmount,
-    pub next_withdrawal_at: Option<i32>,
+    pub next_withdrawal_at: tl::Option<i32>,
 }
 
 /// `starsSubscription#2e6eab1a flags:# canceled:flags.0?true can_refulfill:flags.1?true missing_balance:flags.2?true bot_canceled:flags.7?true id:string peer:Peer until_date:int pricing:StarsSubscriptionPricing chat_invite_hash:flags.3?string title:flags.4?string photo:flags.5?WebDocument invoice_slug:flags.6?string = StarsSubscription;`
@@ -7244,10 +7244,10 @@ pub struct StarsSubscription<'a> {
     pub peer: enums::Peer,
     pub until_date: i32,
     pub pricing: enums::StarsSubscriptionPricing,
-    pub chat_invite_hash: Option<&'a str>,
-    pub title: Option<&'a str>,
-    pub photo: Option<&'a enums::WebDocument<'a>>,
-    pub invoice_slug: Option<&'a str>,
+    pub chat_invite_hash: tl::Option<&'a str>,
+    pub title: tl::Option<&'a str>,
+    pub photo: tl::Option<&'a enums::WebDocument<'a>>,
+    pub invoice_slug: tl::Option<&'a str>,
 }
 
 /// `starsSubscriptionPricing#05416d58 period:int amount:long = StarsSubscriptionPricing;`
@@ -7268,7 +7268,7 @@ pub struct StarsTonAmount {
 pub struct StarsTopupOption<'a> {
     pub extended: bool,
     pub stars: i64,
-    pub store_product: Option<&'a str>,
+    pub store_product: tl::Option<&'a str>,
     pub currency: &'a str,
     pub amount: i64,
 }
@@ -7294,25 +7294,25 @@ pub struct StarsTransaction<'a> {
     pub amount: enums::StarsAmount,
     pub date: i32,
     pub peer: enums::StarsTransactionPeer,
-    pub title: Option<&'a str>,
-    pub description: Option<&'a str>,
-    pub photo: Option<&'a enums::WebDocument<'a>>,
-    pub transaction_date: Option<i32>,
-    pub transaction_url: Option<&'a str>,
-    pub bot_payload: Option<&'a [u8]>,
-    pub msg_id: Option<i32>,
-    pub extended_media: Option<&'a [enums::MessageMedia<'a>]>,
-    pub subscription_period: Option<i32>,
-    pub giveaway_post_id: Option<i32>,
-    pub stargift: Option<&'a enums::StarGift<'a>>,
-    pub floodskip_number: Option<i32>,
-    pub starref_commission_permille: Option<i32>,
-    pub starref_peer: Option<&'a enums::Peer>,
-    pub starref_amount: Option<&'a enums::StarsAmount>,
-    pub paid_messages: Option<i32>,
-    pub premium_gift_months: Option<i32>,
-    pub ads_proceeds_from_date: Option<i32>,
-    pub ads_proceeds_to_date: Option<i32>,
+    pub title: tl::Option<&'a str>,
+    pub description: tl::Option<&'a str>,
+    pub photo: tl::Option<&'a enums::WebDocument<'a>>,
+    pub transaction_date: tl::Option<i32>,
+    pub transaction_url: tl::Option<&'a str>,
+    pub bot_payload: tl::Option<&'a [u8]>,
+    pub msg_id: tl::Option<i32>,
+    pub extended_media: tl::Option<&'a [enums::MessageMedia<'a>]>,
+    pub subscription_period: tl::Option<i32>,
+    pub giveaway_post_id: tl::Option<i32>,
+    pub stargift: tl::Option<&'a enums::StarGift<'a>>,
+    pub floodskip_number: tl::Option<i32>,
+    pub starref_commission_permille: tl::Option<i32>,
+    pub starref_peer: tl::Option<&'a enums::Peer>,
+    pub starref_amount: tl::Option<&'a enums::StarsAmount>,
+    pub paid_messages: tl::Option<i32>,
+    pub premium_gift_months: tl::Option<i32>,
+    pub ads_proceeds_from_date: tl::Option<i32>,
+    pub ads_proceeds_to_date: tl::Option<i32>,
 }
 
 /// `starsTransactionPeer#d80da15d peer:Peer = StarsTransactionPeer;`
@@ -7339,7 +7339,7 @@ pub struct StatsDateRangeDays {
 #[repr(C)]
 pub struct StatsGraph<'a> {
     pub json: enums::DataJson<'a>,
-    pub zoom_token: Option<&'a str>,
+    pub zoom_token: tl::Option<&'a str>,
 }
 
 /// `statsGraphAsync#4a27eb2d token:string = StatsGraph;`
@@ -7415,15 +7415,15 @@ pub struct StickerSet<'a> {
     pub text_color: bool,
     pub channel_emoji_status: bool,
     pub creator: bool,
-    pub installed_date: Option<i32>,
+    pub installed_date: tl::Option<i32>,
     pub id: i64,
     pub access_hash: i64,
     pub title: &'a str,
     pub short_name: &'a str,
-    pub thumbs: Option<&'a [enums::PhotoSize<'a>]>,
-    pub thumb_dc_id: Option<i32>,
-    pub thumb_version: Option<i32>,
-    pub thumb_document_id: Option<i64>,
+    pub thumbs: tl::Option<&'a [enums::PhotoSize<'a>]>,
+    pub thumb_dc_id: tl::Option<i32>,
+    pub thumb_version: tl::Option<i32>,
+    pub thumb_document_id: tl::Option<i64>,
     pub count: i32,
     pub hash: i32,
 }
@@ -7460,8 +7460,8 @@ pub struct StickerSetNoCovered<'a> {
 /// `storiesStealthMode#712e27fd flags:# active_until_date:flags.0?int cooldown_until_date:flags.1?int = StoriesStealthMode;`
 #[repr(C)]
 pub struct StoriesStealthMode {
-    pub active_until_date: Option<i32>,
-    pub cooldown_until_date: Option<i32>,
+    pub active_until_date: tl::Option<i32>,
+    pub cooldown_until_date: tl::Option<i32>,
 }
 
 /// `storyAlbum#9325705a flags:# album_id:int title:string icon_photo:flags.0?Photo icon_video:flags.1?Document = StoryAlbum;`
@@ -7469,17 +7469,17 @@ pub struct StoriesStealthMode {
 pub struct StoryAlbum<'a> {
     pub album_id: i32,
     pub title: &'a str,
-    pub icon_photo: Option<&'a enums::Photo<'a>>,
-    pub icon_video: Option<&'a enums::Document<'a>>,
+    pub icon_photo: tl::Option<&'a enums::Photo<'a>>,
+    pub icon_video: tl::Option<&'a enums::Document<'a>>,
 }
 
 /// `storyFwdHeader#b826e150 flags:# modified:flags.3?true from:flags.0?Peer from_name:flags.1?string story_id:flags.2?int = StoryFwdHeader;`
 #[repr(C)]
 pub struct StoryFwdHeader<'a> {
     pub modified: bool,
-    pub from: Option<&'a enums::Peer>,
-    pub from_name: Option<&'a str>,
-    pub story_id: Option<i32>,
+    pub from: tl::Option<&'a enums::Peer>,
+    pub from_name: tl::Option<&'a str>,
+    pub story_id: tl::Option<i32>,
 }
 
 /// `storyItem#16a4b93c flags:# pinned:flags.5?true public:flags.7?true close_friends:flags.8?true min:flags.9?true noforwards:flags.10?true edited:flags.11?true contacts:flags.12?true selected_contacts:flags.13?true out:flags.16?true id:int date:int from_id:flags.18?Peer fwd_from:flags.17?StoryFwdHeader expire_date:int caption:flags.0?string entities:flags.1?Vector<MessageEntity> media:MessageMedia media_areas:flags.14?Vector<MediaArea> privacy:flags.2?Vector<PrivacyRule> views:flags.3?StoryViews sent_reaction:flags.15?Reaction albums:flags.19?Vector<int> music:flags.20?Document = StoryItem;`
@@ -7496,18 +7496,18 @@ pub struct StoryItem<'a> {
     pub out: bool,
     pub id: i32,
     pub date: i32,
-    pub from_id: Option<&'a enums::Peer>,
-    pub fwd_from: Option<&'a enums::StoryFwdHeader<'a>>,
+    pub from_id: tl::Option<&'a enums::Peer>,
+    pub fwd_from: tl::Option<&'a enums::StoryFwdHeader<'a>>,
     pub expire_date: i32,
-    pub caption: Option<&'a str>,
-    pub entities: Option<&'a [enums::MessageEntity<'a>]>,
+    pub caption: tl::Option<&'a str>,
+    pub entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
     pub media: enums::MessageMedia<'a>,
-    pub media_areas: Option<&'a [enums::MediaArea<'a>]>,
-    pub privacy: Option<&'a [enums::PrivacyRule<'a>]>,
-    pub views: Option<&'a enums::StoryViews<'a>>,
-    pub sent_reaction: Option<&'a enums::Reaction<'a>>,
-    pub albums: Option<&'a [i32]>,
-    pub music: Option<&'a enums::Document<'a>>,
+    pub media_areas: tl::Option<&'a [enums::MediaArea<'a>]>,
+    pub privacy: tl::Option<&'a [enums::PrivacyRule<'a>]>,
+    pub views: tl::Option<&'a enums::StoryViews<'a>>,
+    pub sent_reaction: tl::Option<&'a enums::Reaction<'a>>,
+    pub albums: tl::Option<&'a [i32]>,
+    pub music: tl::Option<&'a enums::Document<'a>>,
 }
 
 /// `storyItemDeleted#51e6ee4f id:int = StoryItem;`
@@ -7554,7 +7554,7 @@ pub struct StoryView<'a> {
     pub blocked_my_stories_from: bool,
     pub user_id: i64,
     pub date: i32,
-    pub reaction: Option<&'a enums::Reaction<'a>>,
+    pub reaction: tl::Option<&'a enums::Reaction<'a>>,
 }
 
 /// `storyViewPublicForward#9083670b flags:# blocked:flags.0?true blocked_my_stories_from:flags.1?true message:Message = StoryView;`
@@ -7579,10 +7579,10 @@ pub struct StoryViewPublicRepost<'a> {
 pub struct StoryViews<'a> {
     pub has_viewers: bool,
     pub views_count: i32,
-    pub forwards_count: Option<i32>,
-    pub reactions: Option<&'a [enums::ReactionCount<'a>]>,
-    pub reactions_count: Option<i32>,
-    pub recent_viewers: Option<&'a [i64]>,
+    pub forwards_count: tl::Option<i32>,
+    pub reactions: tl::Option<&'a [enums::ReactionCount<'a>]>,
+    pub reactions_count: tl::Option<i32>,
+    pub recent_viewers: tl::Option<&'a [i64]>,
 }
 
 /// `suggestedPost#0e8e37e5 flags:# accepted:flags.1?true rejected:flags.2?true price:flags.3?StarsAmount schedule_date:flags.0?int = SuggestedPost;`
@@ -7590,8 +7590,8 @@ pub struct StoryViews<'a> {
 pub struct SuggestedPost<'a> {
     pub accepted: bool,
     pub rejected: bool,
-    pub price: Option<&'a enums::StarsAmount>,
-    pub schedule_date: Option<i32>,
+    pub price: tl::Option<&'a enums::StarsAmount>,
+    pub schedule_date: tl::Option<i32>,
 }
 
 /// `textAnchor#35553762 text:RichText name:string = RichText;`
@@ -7642,7 +7642,7 @@ pub struct TextBotCommand<'a> {
 pub struct TextButton<'a> {
     pub text: enums::RichText<'a>,
     pub r#type: enums::InlineButtonType<'a>,
-    pub style: Option<&'a enums::RichButtonStyle>,
+    pub style: tl::Option<&'a enums::RichButtonStyle>,
 }
 
 /// `textCashtag#7b9e1801 text:RichText = RichText;`
@@ -7816,10 +7816,10 @@ pub struct Theme<'a> {
     pub access_hash: i64,
     pub slug: &'a str,
     pub title: &'a str,
-    pub document: Option<&'a enums::Document<'a>>,
-    pub settings: Option<&'a [enums::ThemeSettings<'a>]>,
-    pub emoticon: Option<&'a str>,
-    pub installs_count: Option<i32>,
+    pub document: tl::Option<&'a enums::Document<'a>>,
+    pub settings: tl::Option<&'a [enums::ThemeSettings<'a>]>,
+    pub emoticon: tl::Option<&'a str>,
+    pub installs_count: tl::Option<i32>,
 }
 
 /// `themeSettings#fa58b6d4 flags:# message_colors_animated:flags.2?true base_theme:BaseTheme accent_color:int outbox_accent_color:flags.3?int message_colors:flags.0?Vector<int> wallpaper:flags.1?WallPaper = ThemeSettings;`
@@ -7828,9 +7828,9 @@ pub struct ThemeSettings<'a> {
     pub message_colors_animated: bool,
     pub base_theme: enums::BaseTheme,
     pub accent_color: i32,
-    pub outbox_accent_color: Option<i32>,
-    pub message_colors: Option<&'a [i32]>,
-    pub wallpaper: Option<&'a enums::WallPaper<'a>>,
+    pub outbox_accent_color: tl::Option<i32>,
+    pub message_colors: tl::Option<&'a [i32]>,
+    pub wallpaper: tl::Option<&'a enums::WallPaper<'a>>,
 }
 
 /// `timezone#ff9289f5 id:string name:string utc_offset:int = Timezone;`
@@ -7870,7 +7870,7 @@ pub struct TodoList<'a> {
 pub struct TonConnectManifest<'a> {
     pub url: &'a str,
     pub name: &'a str,
-    pub icon: Option<&'a enums::WebDocument<'a>>,
+    pub icon: tl::Option<&'a enums::WebDocument<'a>>,
 }
 
 /// `tonConnectNextEventId#582464e3 event_id:long = TonConnectNextEventId;`
@@ -7886,8 +7886,8 @@ pub struct TonConnectRequest<'a> {
     pub msg_id: i32,
     pub body: &'a [u8],
     pub expires: i32,
-    pub topic: Option<&'a str>,
-    pub trace_id: Option<&'a str>,
+    pub topic: tl::Option<&'a str>,
+    pub trace_id: tl::Option<&'a str>,
 }
 
 /// `tonConnectSession#126556c6 flags:# pending:flags.0?true closing:flags.1?true closed:flags.2?true id:long dapp_client_id:string client_id:flags.3?string nonce:bytes manifest:flags.4?TonConnectManifest manifest_error:flags.5?int date:int = TonConnectSession;`
@@ -7898,10 +7898,10 @@ pub struct TonConnectSession<'a> {
     pub closed: bool,
     pub id: i64,
     pub dapp_client_id: &'a str,
-    pub client_id: Option<&'a str>,
+    pub client_id: tl::Option<&'a str>,
     pub nonce: &'a [u8],
-    pub manifest: Option<&'a enums::TonConnectManifest<'a>>,
-    pub manifest_error: Option<i32>,
+    pub manifest: tl::Option<&'a enums::TonConnectManifest<'a>>,
+    pub manifest_error: tl::Option<i32>,
     pub date: i32,
 }
 
@@ -7935,8 +7935,8 @@ pub struct UpdateBotCallbackQuery<'a> {
     pub peer: enums::Peer,
     pub msg_id: i32,
     pub chat_instance: i64,
-    pub data: Option<&'a [u8]>,
-    pub game_short_name: Option<&'a str>,
+    pub data: tl::Option<&'a [u8]>,
+    pub game_short_name: tl::Option<&'a str>,
 }
 
 /// `updateBotChatBoost#904dd49c peer:Peer boost:Boost qts:int = Update;`
@@ -7956,7 +7956,7 @@ pub struct UpdateBotChatInviteRequester<'a> {
     pub about: &'a str,
     pub invite: enums::ExportedChatInvite<'a>,
     pub qts: i32,
-    pub query_id: Option<i64>,
+    pub query_id: tl::Option<i64>,
 }
 
 /// `updateBotCommands#4d712f2e peer:Peer bot_id:long commands:Vector<BotCommand> = Update;`
@@ -7981,7 +7981,7 @@ pub struct UpdateBotDeleteBusinessMessage<'a> {
 pub struct UpdateBotEditBusinessMessage<'a> {
     pub connection_id: &'a str,
     pub message: enums::Message<'a>,
-    pub reply_to_message: Option<&'a enums::Message<'a>>,
+    pub reply_to_message: tl::Option<&'a enums::Message<'a>>,
     pub qts: i32,
 }
 
@@ -7990,7 +7990,7 @@ pub struct UpdateBotEditBusinessMessage<'a> {
 pub struct UpdateBotGuestChatQuery<'a> {
     pub query_id: i64,
     pub message: enums::Message<'a>,
-    pub reference_messages: Option<&'a [enums::Message<'a>]>,
+    pub reference_messages: tl::Option<&'a [enums::Message<'a>]>,
     pub qts: i32,
 }
 
@@ -8000,8 +8000,8 @@ pub struct UpdateBotInlineQuery<'a> {
     pub query_id: i64,
     pub user_id: i64,
     pub query: &'a str,
-    pub geo: Option<&'a enums::GeoPoint>,
-    pub peer_type: Option<&'a enums::InlineQueryPeerType>,
+    pub geo: tl::Option<&'a enums::GeoPoint>,
+    pub peer_type: tl::Option<&'a enums::InlineQueryPeerType>,
     pub offset: &'a str,
 }
 
@@ -8010,9 +8010,9 @@ pub struct UpdateBotInlineQuery<'a> {
 pub struct UpdateBotInlineSend<'a> {
     pub user_id: i64,
     pub query: &'a str,
-    pub geo: Option<&'a enums::GeoPoint>,
+    pub geo: tl::Option<&'a enums::GeoPoint>,
     pub id: &'a str,
-    pub msg_id: Option<&'a enums::InputBotInlineMessageId>,
+    pub msg_id: tl::Option<&'a enums::InputBotInlineMessageId>,
 }
 
 /// `updateBotMenuButton#14b85813 bot_id:long button:BotMenuButton = Update;`
@@ -8049,7 +8049,7 @@ pub struct UpdateBotMessageReactions<'a> {
 pub struct UpdateBotNewBusinessMessage<'a> {
     pub connection_id: &'a str,
     pub message: enums::Message<'a>,
-    pub reply_to_message: Option<&'a enums::Message<'a>>,
+    pub reply_to_message: tl::Option<&'a enums::Message<'a>>,
     pub qts: i32,
 }
 
@@ -8059,8 +8059,8 @@ pub struct UpdateBotPrecheckoutQuery<'a> {
     pub query_id: i64,
     pub user_id: i64,
     pub payload: &'a [u8],
-    pub info: Option<&'a enums::PaymentRequestedInfo<'a>>,
-    pub shipping_option_id: Option<&'a str>,
+    pub info: tl::Option<&'a enums::PaymentRequestedInfo<'a>>,
+    pub shipping_option_id: tl::Option<&'a str>,
     pub currency: &'a str,
     pub total_amount: i64,
 }
@@ -8123,9 +8123,9 @@ pub struct UpdateBusinessBotCallbackQuery<'a> {
     pub user_id: i64,
     pub connection_id: &'a str,
     pub message: enums::Message<'a>,
-    pub reply_to_message: Option<&'a enums::Message<'a>>,
+    pub reply_to_message: tl::Option<&'a enums::Message<'a>>,
     pub chat_instance: i64,
-    pub data: Option<&'a [u8]>,
+    pub data: tl::Option<&'a [u8]>,
 }
 
 /// `updateChannel#635b4c09 channel_id:long = Update;`
@@ -8165,9 +8165,9 @@ pub struct UpdateChannelParticipant<'a> {
     pub date: i32,
     pub actor_id: i64,
     pub user_id: i64,
-    pub prev_participant: Option<&'a enums::ChannelParticipant<'a>>,
-    pub new_participant: Option<&'a enums::ChannelParticipant<'a>>,
-    pub invite: Option<&'a enums::ExportedChatInvite<'a>>,
+    pub prev_participant: tl::Option<&'a enums::ChannelParticipant<'a>>,
+    pub new_participant: tl::Option<&'a enums::ChannelParticipant<'a>>,
+    pub invite: tl::Option<&'a enums::ExportedChatInvite<'a>>,
     pub qts: i32,
 }
 
@@ -8175,8 +8175,8 @@ pub struct UpdateChannelParticipant<'a> {
 #[repr(C)]
 pub struct UpdateChannelReadMessagesContents<'a> {
     pub channel_id: i64,
-    pub top_msg_id: Option<i32>,
-    pub saved_peer_id: Option<&'a enums::Peer>,
+    pub top_msg_id: tl::Option<i32>,
+    pub saved_peer_id: tl::Option<&'a enums::Peer>,
     pub messages: &'a [i32],
 }
 
@@ -8184,14 +8184,14 @@ pub struct UpdateChannelReadMessagesContents<'a> {
 #[repr(C)]
 pub struct UpdateChannelTooLong {
     pub channel_id: i64,
-    pub pts: Option<i32>,
+    pub pts: tl::Option<i32>,
 }
 
 /// `updateChannelUserTyping#8c88c923 flags:# channel_id:long top_msg_id:flags.0?int from_id:Peer action:SendMessageAction = Update;`
 #[repr(C)]
 pub struct UpdateChannelUserTyping<'a> {
     pub channel_id: i64,
-    pub top_msg_id: Option<i32>,
+    pub top_msg_id: tl::Option<i32>,
     pub from_id: enums::Peer,
     pub action: enums::SendMessageAction<'a>,
 }
@@ -8233,9 +8233,9 @@ pub struct UpdateChatParticipant<'a> {
     pub date: i32,
     pub actor_id: i64,
     pub user_id: i64,
-    pub prev_participant: Option<&'a enums::ChatParticipant<'a>>,
-    pub new_participant: Option<&'a enums::ChatParticipant<'a>>,
-    pub invite: Option<&'a enums::ExportedChatInvite<'a>>,
+    pub prev_participant: tl::Option<&'a enums::ChatParticipant<'a>>,
+    pub new_participant: tl::Option<&'a enums::ChatParticipant<'a>>,
+    pub invite: tl::Option<&'a enums::ExportedChatInvite<'a>>,
     pub qts: i32,
 }
 
@@ -8344,14 +8344,14 @@ pub struct UpdateDeleteQuickReplyMessages<'a> {
 pub struct UpdateDeleteScheduledMessages<'a> {
     pub peer: enums::Peer,
     pub messages: &'a [i32],
-    pub sent_messages: Option<&'a [i32]>,
+    pub sent_messages: tl::Option<&'a [i32]>,
 }
 
 /// `updateDialogFilter#26ffde7d flags:# id:int filter:flags.0?DialogFilter = Update;`
 #[repr(C)]
 pub struct UpdateDialogFilter<'a> {
     pub id: i32,
-    pub filter: Option<&'a enums::DialogFilter<'a>>,
+    pub filter: tl::Option<&'a enums::DialogFilter<'a>>,
 }
 
 /// `updateDialogFilterOrder#a5d72105 order:Vector<int> = Update;`
@@ -8364,7 +8364,7 @@ pub struct UpdateDialogFilterOrder<'a> {
 #[repr(C)]
 pub struct UpdateDialogPinned {
     pub pinned: bool,
-    pub folder_id: Option<i32>,
+    pub folder_id: tl::Option<i32>,
     pub peer: enums::DialogPeer,
 }
 
@@ -8373,15 +8373,15 @@ pub struct UpdateDialogPinned {
 pub struct UpdateDialogUnreadMark<'a> {
     pub unread: bool,
     pub peer: enums::DialogPeer,
-    pub saved_peer_id: Option<&'a enums::Peer>,
+    pub saved_peer_id: tl::Option<&'a enums::Peer>,
 }
 
 /// `updateDraftMessage#edfc111e flags:# peer:Peer top_msg_id:flags.0?int saved_peer_id:flags.1?Peer draft:DraftMessage = Update;`
 #[repr(C)]
 pub struct UpdateDraftMessage<'a> {
     pub peer: enums::Peer,
-    pub top_msg_id: Option<i32>,
-    pub saved_peer_id: Option<&'a enums::Peer>,
+    pub top_msg_id: tl::Option<i32>,
+    pub saved_peer_id: tl::Option<&'a enums::Peer>,
     pub draft: enums::DraftMessage<'a>,
 }
 
@@ -8439,10 +8439,10 @@ pub struct UpdateEncryption<'a> {
 pub struct UpdateEphemeralBotCallbackQuery<'a> {
     pub query_id: i64,
     pub user_id: i64,
-    pub peer: Option<&'a enums::Peer>,
+    pub peer: tl::Option<&'a enums::Peer>,
     pub msg_id: i32,
     pub data: &'a [u8],
-    pub chat_instance: Option<i64>,
+    pub chat_instance: tl::Option<i64>,
     pub message: enums::EphemeralMessage<'a>,
 }
 
@@ -8465,7 +8465,7 @@ pub struct UpdateGeoLiveViewed {
 #[repr(C)]
 pub struct UpdateGroupCall<'a> {
     pub live_story: bool,
-    pub peer: Option<&'a enums::Peer>,
+    pub peer: tl::Option<&'a enums::Peer>,
     pub call: enums::GroupCall<'a>,
 }
 
@@ -8515,8 +8515,8 @@ pub struct UpdateInlineBotCallbackQuery<'a> {
     pub user_id: i64,
     pub msg_id: enums::InputBotInlineMessageId,
     pub chat_instance: i64,
-    pub data: Option<&'a [u8]>,
-    pub game_short_name: Option<&'a str>,
+    pub data: tl::Option<&'a [u8]>,
+    pub game_short_name: tl::Option<&'a str>,
 }
 
 /// `updateJoinChatWebViewDecision#bdac7e70 peer:Peer query_id:long result:JoinChatBotResult = Update;`
@@ -8565,11 +8565,11 @@ pub struct UpdateMessageId {
 /// `updateMessagePoll#d64c522b flags:# peer:flags.1?Peer msg_id:flags.1?int top_msg_id:flags.2?int poll_id:long poll:flags.0?Poll results:PollResults = Update;`
 #[repr(C)]
 pub struct UpdateMessagePoll<'a> {
-    pub peer: Option<&'a enums::Peer>,
-    pub msg_id: Option<i32>,
-    pub top_msg_id: Option<i32>,
+    pub peer: tl::Option<&'a enums::Peer>,
+    pub msg_id: tl::Option<i32>,
+    pub top_msg_id: tl::Option<i32>,
     pub poll_id: i64,
-    pub poll: Option<&'a enums::Poll<'a>>,
+    pub poll: tl::Option<&'a enums::Poll<'a>>,
     pub results: enums::PollResults<'a>,
 }
 
@@ -8588,8 +8588,8 @@ pub struct UpdateMessagePollVote<'a> {
 pub struct UpdateMessageReactions<'a> {
     pub peer: enums::Peer,
     pub msg_id: i32,
-    pub top_msg_id: Option<i32>,
-    pub saved_peer_id: Option<&'a enums::Peer>,
+    pub top_msg_id: tl::Option<i32>,
+    pub saved_peer_id: tl::Option<&'a enums::Peer>,
     pub reactions: enums::MessageReactions<'a>,
 }
 
@@ -8614,9 +8614,9 @@ pub struct UpdateMoveStickerSetToTop {
 pub struct UpdateNewAuthorization<'a> {
     pub unconfirmed: bool,
     pub hash: i64,
-    pub date: Option<i32>,
-    pub device: Option<&'a str>,
-    pub location: Option<&'a str>,
+    pub date: tl::Option<i32>,
+    pub device: tl::Option<&'a str>,
+    pub location: tl::Option<&'a str>,
 }
 
 /// `updateNewBotConnection#b22083a6 flags:# confirmed:flags.0?true bot_id:long date:flags.1?int device:flags.1?string location:flags.1?string = Update;`
@@ -8624,9 +8624,9 @@ pub struct UpdateNewAuthorization<'a> {
 pub struct UpdateNewBotConnection<'a> {
     pub confirmed: bool,
     pub bot_id: i64,
-    pub date: Option<i32>,
-    pub device: Option<&'a str>,
-    pub location: Option<&'a str>,
+    pub date: tl::Option<i32>,
+    pub device: tl::Option<&'a str>,
+    pub location: tl::Option<&'a str>,
 }
 
 /// `updateNewChannelMessage#62ba04d9 message:Message pts:int pts_count:int = Update;`
@@ -8709,7 +8709,7 @@ pub struct UpdatePeerBlocked {
 #[repr(C)]
 pub struct UpdatePeerHistoryTtl {
     pub peer: enums::Peer,
-    pub ttl_period: Option<i32>,
+    pub ttl_period: tl::Option<i32>,
 }
 
 /// `updatePeerLocated#b4afcfb0 peers:Vector<PeerLocated> = Update;`
@@ -8730,7 +8730,7 @@ pub struct UpdatePeerSettings<'a> {
 pub struct UpdatePeerWallpaper<'a> {
     pub wallpaper_overridden: bool,
     pub peer: enums::Peer,
-    pub wallpaper: Option<&'a enums::WallPaper<'a>>,
+    pub wallpaper: tl::Option<&'a enums::WallPaper<'a>>,
 }
 
 /// `updatePendingJoinRequests#7063c3db peer:Peer requests_pending:int recent_requesters:Vector<long> = Update;`
@@ -8767,8 +8767,8 @@ pub struct UpdatePinnedChannelMessages<'a> {
 /// `updatePinnedDialogs#fa0f3ca2 flags:# folder_id:flags.1?int order:flags.0?Vector<DialogPeer> = Update;`
 #[repr(C)]
 pub struct UpdatePinnedDialogs<'a> {
-    pub folder_id: Option<i32>,
-    pub order: Option<&'a [enums::DialogPeer]>,
+    pub folder_id: tl::Option<i32>,
+    pub order: tl::Option<&'a [enums::DialogPeer]>,
 }
 
 /// `updatePinnedForumTopic#683b2c52 flags:# pinned:flags.0?true peer:Peer topic_id:int = Update;`
@@ -8783,7 +8783,7 @@ pub struct UpdatePinnedForumTopic {
 #[repr(C)]
 pub struct UpdatePinnedForumTopics<'a> {
     pub peer: enums::Peer,
-    pub order: Option<&'a [i32]>,
+    pub order: tl::Option<&'a [i32]>,
 }
 
 /// `updatePinnedMessages#ed85eab5 flags:# pinned:flags.0?true peer:Peer messages:Vector<int> pts:int pts_count:int = Update;`
@@ -8799,7 +8799,7 @@ pub struct UpdatePinnedMessages<'a> {
 /// `updatePinnedSavedDialogs#686c85a6 flags:# order:flags.0?Vector<DialogPeer> = Update;`
 #[repr(C)]
 pub struct UpdatePinnedSavedDialogs<'a> {
-    pub order: Option<&'a [enums::DialogPeer]>,
+    pub order: tl::Option<&'a [enums::DialogPeer]>,
 }
 
 /// `updatePrivacy#ee3b272a key:PrivacyKey rules:Vector<PrivacyRule> = Update;`
@@ -8827,8 +8827,8 @@ pub struct UpdateReadChannelDiscussionInbox {
     pub channel_id: i64,
     pub top_msg_id: i32,
     pub read_max_id: i32,
-    pub broadcast_id: Option<i64>,
-    pub broadcast_post: Option<i32>,
+    pub broadcast_id: tl::Option<i64>,
+    pub broadcast_post: tl::Option<i32>,
 }
 
 /// `updateReadChannelDiscussionOutbox#695c9e7c channel_id:long top_msg_id:int read_max_id:int = Update;`
@@ -8842,7 +8842,7 @@ pub struct UpdateReadChannelDiscussionOutbox {
 /// `updateReadChannelInbox#922e6e10 flags:# folder_id:flags.0?int channel_id:long max_id:int still_unread_count:int pts:int = Update;`
 #[repr(C)]
 pub struct UpdateReadChannelInbox {
-    pub folder_id: Option<i32>,
+    pub folder_id: tl::Option<i32>,
     pub channel_id: i64,
     pub max_id: i32,
     pub still_unread_count: i32,
@@ -8859,9 +8859,9 @@ pub struct UpdateReadChannelOutbox {
 /// `updateReadHistoryInbox#9e84bc99 flags:# folder_id:flags.0?int peer:Peer top_msg_id:flags.1?int max_id:int still_unread_count:int pts:int pts_count:int = Update;`
 #[repr(C)]
 pub struct UpdateReadHistoryInbox {
-    pub folder_id: Option<i32>,
+    pub folder_id: tl::Option<i32>,
     pub peer: enums::Peer,
-    pub top_msg_id: Option<i32>,
+    pub top_msg_id: tl::Option<i32>,
     pub max_id: i32,
     pub still_unread_count: i32,
     pub pts: i32,
@@ -8883,7 +8883,7 @@ pub struct UpdateReadMessagesContents<'a> {
     pub messages: &'a [i32],
     pub pts: i32,
     pub pts_count: i32,
-    pub date: Option<i32>,
+    pub date: tl::Option<i32>,
 }
 
 /// `updateReadMonoForumInbox#77b0e372 channel_id:long saved_peer_id:Peer read_max_id:int = Update;`
@@ -8935,7 +8935,7 @@ pub struct UpdateSentStoryReaction<'a> {
 pub struct UpdateSentWalletTransaction<'a> {
     pub gasless: bool,
     pub msg_hash: &'a str,
-    pub transaction: Option<&'a enums::WalletTransaction<'a>>,
+    pub transaction: tl::Option<&'a enums::WalletTransaction<'a>>,
 }
 
 /// `updateServiceNotification#ebe46819 flags:# popup:flags.0?true invert_media:flags.2?true inbox_date:flags.1?int type:string message:string media:MessageMedia entities:Vector<MessageEntity> = Update;`
@@ -8943,7 +8943,7 @@ pub struct UpdateSentWalletTransaction<'a> {
 pub struct UpdateServiceNotification<'a> {
     pub popup: bool,
     pub invert_media: bool,
-    pub inbox_date: Option<i32>,
+    pub inbox_date: tl::Option<i32>,
     pub r#type: &'a str,
     pub message: &'a str,
     pub media: enums::MessageMedia<'a>,
@@ -8971,11 +8971,11 @@ pub struct UpdateShortChatMessage<'a> {
     pub pts: i32,
     pub pts_count: i32,
     pub date: i32,
-    pub fwd_from: Option<&'a enums::MessageFwdHeader<'a>>,
-    pub via_bot_id: Option<i64>,
-    pub reply_to: Option<&'a enums::MessageReplyHeader<'a>>,
-    pub entities: Option<&'a [enums::MessageEntity<'a>]>,
-    pub ttl_period: Option<i32>,
+    pub fwd_from: tl::Option<&'a enums::MessageFwdHeader<'a>>,
+    pub via_bot_id: tl::Option<i64>,
+    pub reply_to: tl::Option<&'a enums::MessageReplyHeader<'a>>,
+    pub entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
+    pub ttl_period: tl::Option<i32>,
 }
 
 /// `updateShortMessage#313bc7f8 flags:# out:flags.1?true mentioned:flags.4?true media_unread:flags.5?true silent:flags.13?true id:int user_id:long message:string pts:int pts_count:int date:int fwd_from:flags.2?MessageFwdHeader via_bot_id:flags.11?long reply_to:flags.3?MessageReplyHeader entities:flags.7?Vector<MessageEntity> ttl_period:flags.25?int = Updates;`
@@ -8991,11 +8991,11 @@ pub struct UpdateShortMessage<'a> {
     pub pts: i32,
     pub pts_count: i32,
     pub date: i32,
-    pub fwd_from: Option<&'a enums::MessageFwdHeader<'a>>,
-    pub via_bot_id: Option<i64>,
-    pub reply_to: Option<&'a enums::MessageReplyHeader<'a>>,
-    pub entities: Option<&'a [enums::MessageEntity<'a>]>,
-    pub ttl_period: Option<i32>,
+    pub fwd_from: tl::Option<&'a enums::MessageFwdHeader<'a>>,
+    pub via_bot_id: tl::Option<i64>,
+    pub reply_to: tl::Option<&'a enums::MessageReplyHeader<'a>>,
+    pub entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
+    pub ttl_period: tl::Option<i32>,
 }
 
 /// `updateShortSentMessage#9015e101 flags:# out:flags.1?true id:int pts:int pts_count:int date:int media:flags.9?MessageMedia entities:flags.7?Vector<MessageEntity> ttl_period:flags.25?int = Updates;`
@@ -9006,9 +9006,9 @@ pub struct UpdateShortSentMessage<'a> {
     pub pts: i32,
     pub pts_count: i32,
     pub date: i32,
-    pub media: Option<&'a enums::MessageMedia<'a>>,
-    pub entities: Option<&'a [enums::MessageEntity<'a>]>,
-    pub ttl_period: Option<i32>,
+    pub media: tl::Option<&'a enums::MessageMedia<'a>>,
+    pub entities: tl::Option<&'a [enums::MessageEntity<'a>]>,
+    pub ttl_period: tl::Option<i32>,
 }
 
 /// `updateSmsJob#f16269d4 job_id:string = Update;`
@@ -9135,7 +9135,7 @@ pub struct UpdateUserStatus {
 #[repr(C)]
 pub struct UpdateUserTyping<'a> {
     pub user_id: i64,
-    pub top_msg_id: Option<i32>,
+    pub top_msg_id: tl::Option<i32>,
     pub action: enums::SendMessageAction<'a>,
 }
 
@@ -9171,7 +9171,7 @@ pub struct UpdateWalletTonConnectSession<'a> {
 #[repr(C)]
 pub struct UpdateWebBrowserException<'a> {
     pub delete: bool,
-    pub open_external_browser: Option<bool>,
+    pub open_external_browser: tl::Option<bool>,
     pub exception: enums::WebDomainException<'a>,
 }
 
@@ -9220,7 +9220,7 @@ pub struct UpdatesCombined<'a> {
 /// `urlAuthResultAccepted#623a8fa0 flags:# url:flags.0?string = UrlAuthResult;`
 #[repr(C)]
 pub struct UrlAuthResultAccepted<'a> {
-    pub url: Option<&'a str>,
+    pub url: tl::Option<&'a str>,
 }
 
 /// `urlAuthResultRequest#3cd623ec flags:# request_write_access:flags.0?true request_phone_number:flags.1?true match_codes_first:flags.5?true is_app:flags.6?true bot:User domain:string browser:flags.2?string platform:flags.2?string ip:flags.2?string region:flags.2?string match_codes:flags.3?Vector<string> user_id_hint:flags.4?long verified_app_name:flags.7?string = UrlAuthResult;`
@@ -9232,13 +9232,13 @@ pub struct UrlAuthResultRequest<'a> {
     pub is_app: bool,
     pub bot: enums::User<'a>,
     pub domain: &'a str,
-    pub browser: Option<&'a str>,
-    pub platform: Option<&'a str>,
-    pub ip: Option<&'a str>,
-    pub region: Option<&'a str>,
-    pub match_codes: Option<&'a [&'a str]>,
-    pub user_id_hint: Option<i64>,
-    pub verified_app_name: Option<&'a str>,
+    pub browser: tl::Option<&'a str>,
+    pub platform: tl::Option<&'a str>,
+    pub ip: tl::Option<&'a str>,
+    pub region: tl::Option<&'a str>,
+    pub match_codes: tl::Option<&'a [&'a str]>,
+    pub user_id_hint: tl::Option<i64>,
+    pub verified_app_name: tl::Option<&'a str>,
 }
 
 /// `user#b1b8cc83 flags:# self:flags.10?true contact:flags.11?true mutual_contact:flags.12?true deleted:flags.13?true bot:flags.14?true bot_chat_history:flags.15?true bot_nochats:flags.16?true verified:flags.17?true restricted:flags.18?true min:flags.20?true bot_inline_geo:flags.21?true support:flags.23?true scam:flags.24?true apply_min_photo:flags.25?true fake:flags.26?true bot_attach_menu:flags.27?true premium:flags.28?true attach_menu_enabled:flags.29?true flags2:# bot_can_edit:flags2.1?true close_friend:flags2.2?true stories_hidden:flags2.3?true stories_unavailable:flags2.4?true contact_require_premium:flags2.10?true bot_business:flags2.11?true bot_has_main_app:flags2.13?true bot_forum_view:flags2.16?true bot_forum_can_manage_topics:flags2.17?true bot_can_manage_bots:flags2.18?true bot_guestchat:flags2.19?true bot_guard:flags2.20?true id:long access_hash:flags.0?long first_name:flags.1?string last_name:flags.2?string username:flags.3?string phone:flags.4?string photo:flags.5?UserProfilePhoto status:flags.6?UserStatus bot_info_version:flags.14?int restriction_reason:flags.18?Vector<RestrictionReason> bot_inline_placeholder:flags.19?string lang_code:flags.22?string emoji_status:flags.30?EmojiStatus usernames:flags2.0?Vector<Username> stories_max_id:flags2.5?RecentStory color:flags2.8?PeerColor profile_color:flags2.9?PeerColor bot_active_users:flags2.12?int bot_verification_icon:flags2.14?long send_paid_messages_stars:flags2.15?long linked_community_id:flags2.21?long = User;`
@@ -9275,26 +9275,26 @@ pub struct User<'a> {
     pub bot_guestchat: bool,
     pub bot_guard: bool,
     pub id: i64,
-    pub access_hash: Option<i64>,
-    pub first_name: Option<&'a str>,
-    pub last_name: Option<&'a str>,
-    pub username: Option<&'a str>,
-    pub phone: Option<&'a str>,
-    pub photo: Option<&'a enums::UserProfilePhoto<'a>>,
-    pub status: Option<&'a enums::UserStatus>,
-    pub bot_info_version: Option<i32>,
-    pub restriction_reason: Option<&'a [enums::RestrictionReason<'a>]>,
-    pub bot_inline_placeholder: Option<&'a str>,
-    pub lang_code: Option<&'a str>,
-    pub emoji_status: Option<&'a enums::EmojiStatus<'a>>,
-    pub usernames: Option<&'a [enums::Username<'a>]>,
-    pub stories_max_id: Option<&'a enums::RecentStory>,
-    pub color: Option<&'a enums::PeerColor<'a>>,
-    pub profile_color: Option<&'a enums::PeerColor<'a>>,
-    pub bot_active_users: Option<i32>,
-    pub bot_verification_icon: Option<i64>,
-    pub send_paid_messages_stars: Option<i64>,
-    pub linked_community_id: Option<i64>,
+    pub access_hash: tl::Option<i64>,
+    pub first_name: tl::Option<&'a str>,
+    pub last_name: tl::Option<&'a str>,
+    pub username: tl::Option<&'a str>,
+    pub phone: tl::Option<&'a str>,
+    pub photo: tl::Option<&'a enums::UserProfilePhoto<'a>>,
+    pub status: tl::Option<&'a enums::UserStatus>,
+    pub bot_info_version: tl::Option<i32>,
+    pub restriction_reason: tl::Option<&'a [enums::RestrictionReason<'a>]>,
+    pub bot_inline_placeholder: tl::Option<&'a str>,
+    pub lang_code: tl::Option<&'a str>,
+    pub emoji_status: tl::Option<&'a enums::EmojiStatus<'a>>,
+    pub usernames: tl::Option<&'a [enums::Username<'a>]>,
+    pub stories_max_id: tl::Option<&'a enums::RecentStory>,
+    pub color: tl::Option<&'a enums::PeerColor<'a>>,
+    pub profile_color: tl::Option<&'a enums::PeerColor<'a>>,
+    pub bot_active_users: tl::Option<i32>,
+    pub bot_verification_icon: tl::Option<i64>,
+    pub send_paid_messages_stars: tl::Option<i64>,
+    pub linked_community_id: tl::Option<i64>,
 }
 
 /// `userEmpty#d3bc4b7a id:long = User;`
@@ -9327,43 +9327,43 @@ pub struct UserFull<'a> {
     pub noforwards_peer_enabled: bool,
     pub unofficial_security_risk: bool,
     pub id: i64,
-    pub about: Option<&'a str>,
+    pub about: tl::Option<&'a str>,
     pub settings: enums::PeerSettings<'a>,
-    pub personal_photo: Option<&'a enums::Photo<'a>>,
-    pub profile_photo: Option<&'a enums::Photo<'a>>,
-    pub fallback_photo: Option<&'a enums::Photo<'a>>,
+    pub personal_photo: tl::Option<&'a enums::Photo<'a>>,
+    pub profile_photo: tl::Option<&'a enums::Photo<'a>>,
+    pub fallback_photo: tl::Option<&'a enums::Photo<'a>>,
     pub notify_settings: enums::PeerNotifySettings<'a>,
-    pub bot_info: Option<&'a enums::BotInfo<'a>>,
-    pub pinned_msg_id: Option<i32>,
+    pub bot_info: tl::Option<&'a enums::BotInfo<'a>>,
+    pub pinned_msg_id: tl::Option<i32>,
     pub common_chats_count: i32,
-    pub folder_id: Option<i32>,
-    pub ttl_period: Option<i32>,
-    pub theme: Option<&'a enums::ChatTheme<'a>>,
-    pub private_forward_name: Option<&'a str>,
-    pub bot_group_admin_rights: Option<&'a enums::ChatAdminRights>,
-    pub bot_broadcast_admin_rights: Option<&'a enums::ChatAdminRights>,
-    pub wallpaper: Option<&'a enums::WallPaper<'a>>,
-    pub stories: Option<&'a enums::PeerStories<'a>>,
-    pub business_work_hours: Option<&'a enums::BusinessWorkHours<'a>>,
-    pub business_location: Option<&'a enums::BusinessLocation<'a>>,
-    pub business_greeting_message: Option<&'a enums::BusinessGreetingMessage<'a>>,
-    pub business_away_message: Option<&'a enums::BusinessAwayMessage<'a>>,
-    pub business_intro: Option<&'a enums::BusinessIntro<'a>>,
-    pub birthday: Option<&'a enums::Birthday>,
-    pub personal_channel_id: Option<i64>,
-    pub personal_channel_message: Option<i32>,
-    pub stargifts_count: Option<i32>,
-    pub starref_program: Option<&'a enums::StarRefProgram<'a>>,
-    pub bot_verification: Option<&'a enums::BotVerification<'a>>,
-    pub send_paid_messages_stars: Option<i64>,
-    pub disallowed_gifts: Option<&'a enums::DisallowedGiftsSettings>,
-    pub stars_rating: Option<&'a enums::StarsRating<'a>>,
-    pub stars_my_pending_rating: Option<&'a enums::StarsRating<'a>>,
-    pub stars_my_pending_rating_date: Option<i32>,
-    pub main_tab: Option<&'a enums::ProfileTab>,
-    pub saved_music: Option<&'a enums::Document<'a>>,
-    pub note: Option<&'a enums::TextWithEntities<'a>>,
-    pub bot_manager_id: Option<i64>,
+    pub folder_id: tl::Option<i32>,
+    pub ttl_period: tl::Option<i32>,
+    pub theme: tl::Option<&'a enums::ChatTheme<'a>>,
+    pub private_forward_name: tl::Option<&'a str>,
+    pub bot_group_admin_rights: tl::Option<&'a enums::ChatAdminRights>,
+    pub bot_broadcast_admin_rights: tl::Option<&'a enums::ChatAdminRights>,
+    pub wallpaper: tl::Option<&'a enums::WallPaper<'a>>,
+    pub stories: tl::Option<&'a enums::PeerStories<'a>>,
+    pub business_work_hours: tl::Option<&'a enums::BusinessWorkHours<'a>>,
+    pub business_location: tl::Option<&'a enums::BusinessLocation<'a>>,
+    pub business_greeting_message: tl::Option<&'a enums::BusinessGreetingMessage<'a>>,
+    pub business_away_message: tl::Option<&'a enums::BusinessAwayMessage<'a>>,
+    pub business_intro: tl::Option<&'a enums::BusinessIntro<'a>>,
+    pub birthday: tl::Option<&'a enums::Birthday>,
+    pub personal_channel_id: tl::Option<i64>,
+    pub personal_channel_message: tl::Option<i32>,
+    pub stargifts_count: tl::Option<i32>,
+    pub starref_program: tl::Option<&'a enums::StarRefProgram<'a>>,
+    pub bot_verification: tl::Option<&'a enums::BotVerification<'a>>,
+    pub send_paid_messages_stars: tl::Option<i64>,
+    pub disallowed_gifts: tl::Option<&'a enums::DisallowedGiftsSettings>,
+    pub stars_rating: tl::Option<&'a enums::StarsRating<'a>>,
+    pub stars_my_pending_rating: tl::Option<&'a enums::StarsRating<'a>>,
+    pub stars_my_pending_rating_date: tl::Option<i32>,
+    pub main_tab: tl::Option<&'a enums::ProfileTab>,
+    pub saved_music: tl::Option<&'a enums::Document<'a>>,
+    pub note: tl::Option<&'a enums::TextWithEntities<'a>>,
+    pub bot_manager_id: tl::Option<i64>,
 }
 
 /// `userProfilePhoto#82d1f706 flags:# has_video:flags.0?true personal:flags.2?true photo_id:long stripped_thumb:flags.1?bytes dc_id:int = UserProfilePhoto;`
@@ -9372,7 +9372,7 @@ pub struct UserProfilePhoto<'a> {
     pub has_video: bool,
     pub personal: bool,
     pub photo_id: i64,
-    pub stripped_thumb: Option<&'a [u8]>,
+    pub stripped_thumb: tl::Option<&'a [u8]>,
     pub dc_id: i32,
 }
 
@@ -9423,7 +9423,7 @@ pub struct VideoSize<'a> {
     pub w: i32,
     pub h: i32,
     pub size: i32,
-    pub video_start_ts: Option<f64>,
+    pub video_start_ts: tl::Option<f64>,
 }
 
 /// `videoSizeEmojiMarkup#f85c413c emoji_id:long background_colors:Vector<int> = VideoSize;`
@@ -9452,7 +9452,7 @@ pub struct WallPaper<'a> {
     pub access_hash: i64,
     pub slug: &'a str,
     pub document: enums::Document<'a>,
-    pub settings: Option<&'a enums::WallPaperSettings<'a>>,
+    pub settings: tl::Option<&'a enums::WallPaperSettings<'a>>,
 }
 
 /// `wallPaperNoFile#e0804116 id:long flags:# default:flags.1?true dark:flags.4?true settings:flags.2?WallPaperSettings = WallPaper;`
@@ -9461,7 +9461,7 @@ pub struct WallPaperNoFile<'a> {
     pub id: i64,
     pub default: bool,
     pub dark: bool,
-    pub settings: Option<&'a enums::WallPaperSettings<'a>>,
+    pub settings: tl::Option<&'a enums::WallPaperSettings<'a>>,
 }
 
 /// `wallPaperSettings#372efcd0 flags:# blur:flags.1?true motion:flags.2?true background_color:flags.0?int second_background_color:flags.4?int third_background_color:flags.5?int fourth_background_color:flags.6?int intensity:flags.3?int rotation:flags.4?int emoticon:flags.7?string = WallPaperSettings;`
@@ -9469,13 +9469,13 @@ pub struct WallPaperNoFile<'a> {
 pub struct WallPaperSettings<'a> {
     pub blur: bool,
     pub motion: bool,
-    pub background_color: Option<i32>,
-    pub second_background_color: Option<i32>,
-    pub third_background_color: Option<i32>,
-    pub fourth_background_color: Option<i32>,
-    pub intensity: Option<i32>,
-    pub rotation: Option<i32>,
-    pub emoticon: Option<&'a str>,
+    pub background_color: tl::Option<i32>,
+    pub second_background_color: tl::Option<i32>,
+    pub third_background_color: tl::Option<i32>,
+    pub fourth_background_color: tl::Option<i32>,
+    pub intensity: tl::Option<i32>,
+    pub rotation: tl::Option<i32>,
+    pub emoticon: tl::Option<&'a str>,
 }
 
 /// `walletOwnershipProof#60bccb0d timestamp:int signature:bytes = WalletOwnershipProof;`
@@ -9515,23 +9515,23 @@ pub struct WalletTransaction<'a> {
     pub fee: i64,
     pub date: i32,
     pub peer: enums::WalletTransactionPeer<'a>,
-    pub comment: Option<&'a str>,
-    pub tx_hash: Option<&'a str>,
-    pub nft: Option<&'a enums::wallet::NftItem<'a>>,
+    pub comment: tl::Option<&'a str>,
+    pub tx_hash: tl::Option<&'a str>,
+    pub nft: tl::Option<&'a enums::wallet::NftItem<'a>>,
 }
 
 /// `walletTransactionPeerAddress#062cc1bc flags:# address:string domain:flags.0?string = WalletTransactionPeer;`
 #[repr(C)]
 pub struct WalletTransactionPeerAddress<'a> {
     pub address: &'a str,
-    pub domain: Option<&'a str>,
+    pub domain: tl::Option<&'a str>,
 }
 
 /// `walletTransactionPeerOnramp#e595186e flags:# address:string domain:flags.0?string provider_name:string = WalletTransactionPeer;`
 #[repr(C)]
 pub struct WalletTransactionPeerOnramp<'a> {
     pub address: &'a str,
-    pub domain: Option<&'a str>,
+    pub domain: tl::Option<&'a str>,
     pub provider_name: &'a str,
 }
 
@@ -9540,13 +9540,13 @@ pub struct WalletTransactionPeerOnramp<'a> {
 pub struct WalletTransactionPeerUser<'a> {
     pub user_id: i64,
     pub address: &'a str,
-    pub domain: Option<&'a str>,
+    pub domain: tl::Option<&'a str>,
 }
 
 /// `walletUserAddress#fe78eecc flags:# user_id:flags.0?long address:string public_key:bytes = WalletUserAddress;`
 #[repr(C)]
 pub struct WalletUserAddress<'a> {
-    pub user_id: Option<i64>,
+    pub user_id: tl::Option<i64>,
     pub address: &'a str,
     pub public_key: &'a [u8],
 }
@@ -9590,7 +9590,7 @@ pub struct WebDomainException<'a> {
     pub domain: &'a str,
     pub url: &'a str,
     pub title: &'a str,
-    pub favicon: Option<i64>,
+    pub favicon: tl::Option<i64>,
 }
 
 /// `webPage#e89c45b2 flags:# has_large_media:flags.13?true video_cover_photo:flags.14?true id:long url:string display_url:string hash:int type:flags.0?string site_name:flags.1?string title:flags.2?string description:flags.3?string photo:flags.4?Photo embed_url:flags.5?string embed_type:flags.5?string embed_width:flags.6?int embed_height:flags.6?int duration:flags.7?int author:flags.8?string document:flags.9?Document cached_page:flags.10?Page attributes:flags.12?Vector<WebPageAttribute> = WebPage;`
@@ -9602,20 +9602,20 @@ pub struct WebPage<'a> {
     pub url: &'a str,
     pub display_url: &'a str,
     pub hash: i32,
-    pub r#type: Option<&'a str>,
-    pub site_name: Option<&'a str>,
-    pub title: Option<&'a str>,
-    pub description: Option<&'a str>,
-    pub photo: Option<&'a enums::Photo<'a>>,
-    pub embed_url: Option<&'a str>,
-    pub embed_type: Option<&'a str>,
-    pub embed_width: Option<i32>,
-    pub embed_height: Option<i32>,
-    pub duration: Option<i32>,
-    pub author: Option<&'a str>,
-    pub document: Option<&'a enums::Document<'a>>,
-    pub cached_page: Option<&'a enums::Page<'a>>,
-    pub attributes: Option<&'a [enums::WebPageAttribute<'a>]>,
+    pub r#type: tl::Option<&'a str>,
+    pub site_name: tl::Option<&'a str>,
+    pub title: tl::Option<&'a str>,
+    pub description: tl::Option<&'a str>,
+    pub photo: tl::Option<&'a enums::Photo<'a>>,
+    pub embed_url: tl::Option<&'a str>,
+    pub embed_type: tl::Option<&'a str>,
+    pub embed_width: tl::Option<i32>,
+    pub embed_height: tl::Option<i32>,
+    pub duration: tl::Option<i32>,
+    pub author: tl::Option<&'a str>,
+    pub document: tl::Option<&'a enums::Document<'a>>,
+    pub cached_page: tl::Option<&'a enums::Page<'a>>,
+    pub attributes: tl::Option<&'a [enums::WebPageAttribute<'a>]>,
 }
 
 /// `webPageAttributeAiComposeTone#7781fe18 emoji_id:long = WebPageAttribute;`
@@ -9650,14 +9650,14 @@ pub struct WebPageAttributeStickerSet<'a> {
 pub struct WebPageAttributeStory<'a> {
     pub peer: enums::Peer,
     pub id: i32,
-    pub story: Option<&'a enums::StoryItem<'a>>,
+    pub story: tl::Option<&'a enums::StoryItem<'a>>,
 }
 
 /// `webPageAttributeTheme#54b56617 flags:# documents:flags.0?Vector<Document> settings:flags.1?ThemeSettings = WebPageAttribute;`
 #[repr(C)]
 pub struct WebPageAttributeTheme<'a> {
-    pub documents: Option<&'a [enums::Document<'a>]>,
-    pub settings: Option<&'a enums::ThemeSettings<'a>>,
+    pub documents: tl::Option<&'a [enums::Document<'a>]>,
+    pub settings: tl::Option<&'a enums::ThemeSettings<'a>>,
 }
 
 /// `webPageAttributeUniqueStarGift#cf6f6db8 gift:StarGift = WebPageAttribute;`
@@ -9670,27 +9670,27 @@ pub struct WebPageAttributeUniqueStarGift<'a> {
 #[repr(C)]
 pub struct WebPageEmpty<'a> {
     pub id: i64,
-    pub url: Option<&'a str>,
+    pub url: tl::Option<&'a str>,
 }
 
 /// `webPageNotModified#7311ca11 flags:# cached_page_views:flags.0?int = WebPage;`
 #[repr(C)]
 pub struct WebPageNotModified {
-    pub cached_page_views: Option<i32>,
+    pub cached_page_views: tl::Option<i32>,
 }
 
 /// `webPagePending#b0d13e47 flags:# id:long url:flags.0?string date:int = WebPage;`
 #[repr(C)]
 pub struct WebPagePending<'a> {
     pub id: i64,
-    pub url: Option<&'a str>,
+    pub url: tl::Option<&'a str>,
     pub date: i32,
 }
 
 /// `webViewMessageSent#0c94511c flags:# msg_id:flags.0?InputBotInlineMessageID = WebViewMessageSent;`
 #[repr(C)]
 pub struct WebViewMessageSent<'a> {
-    pub msg_id: Option<&'a enums::InputBotInlineMessageId>,
+    pub msg_id: tl::Option<&'a enums::InputBotInlineMessageId>,
 }
 
 /// `webViewResultUrl#4d22ff98 flags:# fullsize:flags.1?true fullscreen:flags.2?true same_origin:flags.3?true query_id:flags.0?long url:string = WebViewResult;`
@@ -9699,1095 +9699,1095 @@ pub struct WebViewResultUrl<'a> {
     pub fullsize: bool,
     pub fullscreen: bool,
     pub same_origin: bool,
-    pub query_id: Option<i64>,
+    pub query_id: tl::Option<i64>,
     pub url: &'a str,
 }
 
-tl::objects! { layout::Structs;
-    [] AccountDaysTtl, D0 D0 D0 D0, (i32,);
-    ['a] AiComposeTone<'a>, D0 D0 D0 D1, (tl::Word, tl::Flag, i64, i64, &'a str, &'a str, Option<i64>, Option<&'a str>, Option<i32>, Option<i64>, tl::Maybe<'a, enums::AiComposeToneExample<'a>>);
-    ['a] AiComposeToneDefault<'a>, D0 D0 D0 D2, (&'a str, i64, &'a str);
-    ['a] AiComposeToneExample<'a>, D0 D0 D0 D3, (enums::TextWithEntities<'a>, enums::TextWithEntities<'a>);
-    ['a] AttachMenuBot<'a>, D0 D0 D0 D4, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i64, &'a str, Option<&'a [enums::AttachMenuPeerType]>, &'a [enums::AttachMenuBotIcon<'a>]);
-    ['a] AttachMenuBotIcon<'a>, D0 D0 D0 D5, (tl::Word, &'a str, enums::Document<'a>, Option<&'a [enums::AttachMenuBotIconColor<'a>]>);
-    ['a] AttachMenuBotIconColor<'a>, D0 D0 D0 D6, (&'a str, i32);
-    ['a] AttachMenuBots<'a>, D0 D0 D0 D8, (i64, &'a [enums::AttachMenuBot<'a>], &'a [enums::User<'a>]);
-    ['a] AttachMenuBotsBot<'a>, D0 D0 D0 D9, (enums::AttachMenuBot<'a>, &'a [enums::User<'a>]);
-    [] AuctionBidLevel, D0 D0 D1 D5, (i32, i64, i32);
-    ['a] Authorization<'a>, D0 D0 D1 D6, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i64, &'a str, &'a str, &'a str, i32), (&'a str, &'a str, i32, i32, &'a str, &'a str, &'a str)>;
-    [] AutoDownloadSettings, D0 D0 D1 D7, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, i64, i64, i32, i32, i32);
-    [] AutoSaveException, D0 D0 D1 D8, (enums::Peer, enums::AutoSaveSettings);
-    [] AutoSaveSettings, D0 D0 D1 D9, (tl::Word, tl::Flag, tl::Flag, Option<i64>);
-    ['a] AvailableEffect<'a>, D0 D0 D2 D0, (tl::Word, tl::Flag, i64, &'a str, Option<i64>, i64, Option<i64>);
-    ['a] AvailableReaction<'a>, D0 D0 D2 D1, (tl::Word, tl::Flag, tl::Flag, &'a str, &'a str, enums::Document<'a>, enums::Document<'a>, enums::Document<'a>, enums::Document<'a>, enums::Document<'a>, tl::Maybe<'a, enums::Document<'a>>, tl::Maybe<'a, enums::Document<'a>>);
-    ['a] BankCardOpenUrl<'a>, D0 D0 D2 D2, (&'a str, &'a str);
-    [] Birthday, D0 D0 D2 D8, (tl::Word, i32, i32, Option<i32>);
-    ['a] Boost<'a>, D0 D0 D2 D9, (tl::Word, tl::Flag, tl::Flag, tl::Flag, &'a str, Option<i64>, Option<i32>, i32, i32, Option<&'a str>, Option<i32>, Option<i64>);
-    ['a] BotApp<'a>, D0 D0 D3 D1, (tl::Word, i64, i64, &'a str, &'a str, &'a str, enums::Photo<'a>, tl::Maybe<'a, enums::Document<'a>>, i64);
-    ['a] BotAppSettings<'a>, D0 D0 D3 D2, (tl::Word, Option<&'a [u8]>, Option<i32>, Option<i32>, Option<i32>, Option<i32>);
-    ['a] BotBusinessConnection<'a>, D0 D0 D3 D3, (tl::Word, tl::Flag, &'a str, i64, i32, i32, tl::Maybe<'a, enums::BusinessBotRights>);
-    ['a] BotCommand<'a>, D0 D0 D3 D4, (tl::Word, tl::Flag, &'a str, &'a str);
-    ['a] BotCommandScopePeer<'a>, D0 D0 D3 D9, (enums::InputPeer<'a>,);
-    ['a] BotCommandScopePeerAdmins<'a>, D0 D0 D4 D0, (enums::InputPeer<'a>,);
-    ['a] BotCommandScopePeerUser<'a>, D0 D0 D4 D1, (enums::InputPeer<'a>, enums::InputUser<'a>);
-    ['a] BotInfo<'a>, D0 D0 D4 D2, (tl::Word, tl::Flag, Option<i64>, Option<&'a str>, tl::Maybe<'a, enums::Photo<'a>>, tl::Maybe<'a, enums::Document<'a>>, Option<&'a [enums::BotCommand<'a>]>, tl::Maybe<'a, enums::BotMenuButton<'a>>, Option<&'a str>, tl::Maybe<'a, enums::BotAppSettings<'a>>, tl::Maybe<'a, enums::BotVerifierSettings<'a>>);
-    ['a] BotInlineMediaResult<'a>, D0 D0 D5 D2, (tl::Word, &'a str, &'a str, tl::Maybe<'a, enums::Photo<'a>>, tl::Maybe<'a, enums::Document<'a>>, Option<&'a str>, Option<&'a str>, enums::BotInlineMessage<'a>);
-    ['a] BotInlineMessageMediaAuto<'a>, D0 D0 D4 D3, (tl::Word, tl::Flag, &'a str, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::ReplyMarkup<'a>>);
-    ['a] BotInlineMessageMediaContact<'a>, D0 D0 D4 D7, (tl::Word, &'a str, &'a str, &'a str, &'a str, tl::Maybe<'a, enums::ReplyMarkup<'a>>);
-    ['a] BotInlineMessageMediaGeo<'a>, D0 D0 D4 D5, (tl::Word, enums::GeoPoint, Option<i32>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::ReplyMarkup<'a>>);
-    ['a] BotInlineMessageMediaInvoice<'a>, D0 D0 D4 D8, (tl::Word, tl::Flag, tl::Flag, &'a str, &'a str, tl::Maybe<'a, enums::WebDocument<'a>>, &'a str, i64, tl::Maybe<'a, enums::ReplyMarkup<'a>>);
-    ['a] BotInlineMessageMediaVenue<'a>, D0 D0 D4 D6, (tl::Word, enums::GeoPoint, &'a str, &'a str, &'a str, &'a str, &'a str, tl::Maybe<'a, enums::ReplyMarkup<'a>>);
-    ['a] BotInlineMessageMediaWebPage<'a>, D0 D0 D4 D9, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, &'a str, Option<&'a [enums::MessageEntity<'a>]>, &'a str, tl::Maybe<'a, enums::ReplyMarkup<'a>>);
-    ['a] BotInlineMessageRichMessage<'a>, D0 D0 D5 D0, (tl::Word, tl::Maybe<'a, enums::ReplyMarkup<'a>>, enums::RichMessage<'a>);
-    ['a] BotInlineMessageText<'a>, D0 D0 D4 D4, (tl::Word, tl::Flag, tl::Flag, &'a str, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::ReplyMarkup<'a>>);
-    ['a] BotInlineResult<'a>, D0 D0 D5 D1, (tl::Word, &'a str, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::WebDocument<'a>>, tl::Maybe<'a, enums::WebDocument<'a>>, enums::BotInlineMessage<'a>);
-    ['a] BotMenuButton<'a>, D0 D0 D5 D5, (&'a str, &'a str);
-    ['a] BotPreviewMedia<'a>, D0 D0 D5 D6, (i32, enums::MessageMedia<'a>);
-    ['a] BotVerification<'a>, D0 D0 D5 D7, (i64, i64, enums::TextWithEntities<'a>);
-    ['a] BotVerifierSettings<'a>, D0 D0 D5 D8, (tl::Word, tl::Flag, i64, &'a str, tl::Maybe<'a, enums::TextWithEntities<'a>>);
-    ['a] BusinessAwayMessage<'a>, D0 D0 D5 D9, (tl::Word, tl::Flag, i32, enums::BusinessAwayMessageSchedule, enums::BusinessRecipients<'a>);
-    [] BusinessAwayMessageScheduleCustom, D0 D0 D6 D2, (i32, i32);
-    ['a] BusinessBotRecipients<'a>, D0 D0 D6 D3, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<&'a [i64]>, Option<&'a [i64]>);
-    [] BusinessBotRights, D0 D0 D6 D4, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), (tl::Flag, tl::Flag, tl::Flag)>;
-    ['a] BusinessChatLink<'a>, D0 D0 D6 D5, (tl::Word, &'a str, &'a str, Option<&'a [enums::MessageEntity<'a>]>, Option<&'a str>, i32);
-    ['a] BusinessGreetingMessage<'a>, D0 D0 D6 D6, (i32, enums::BusinessRecipients<'a>, i32);
-    ['a] BusinessIntro<'a>, D0 D0 D6 D7, (tl::Word, &'a str, &'a str, tl::Maybe<'a, enums::Document<'a>>);
-    ['a] BusinessLocation<'a>, D0 D0 D6 D8, (tl::Word, tl::Maybe<'a, enums::GeoPoint>, &'a str);
-    ['a] BusinessRecipients<'a>, D0 D0 D6 D9, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<&'a [i64]>);
-    [] BusinessWeeklyOpen, D0 D0 D7 D0, (i32, i32);
-    ['a] BusinessWorkHours<'a>, D0 D0 D7 D1, (tl::Word, tl::Flag, &'a str, &'a [enums::BusinessWeeklyOpen]);
-    ['a] ButtonTypeRequestPeer<'a>, D0 D0 D7 D6, (tl::Word, i32, enums::RequestPeerType<'a>, i32);
-    [] ButtonTypeRequestPoll, D0 D0 D7 D5, (tl::Word, Option<bool>);
-    ['a] ButtonTypeSimpleWebView<'a>, D0 D0 D7 D8, (&'a str,);
-    ['a] CdnConfig<'a>, D0 D0 D7 D9, (&'a [enums::CdnPublicKey<'a>],);
-    ['a] CdnPublicKey<'a>, D0 D0 D8 D0, (i32, &'a str);
-    ['a] Channel<'a>, D0 D1 D5 D6, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::And<(tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Word, tl::Flag, tl::Flag), tl::And<(tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i64, Option<i64>, &'a str, Option<&'a str>, enums::ChatPhoto<'a>, i32), tl::And<(Option<&'a [enums::RestrictionReason<'a>]>, tl::Maybe<'a, enums::ChatAdminRights>, tl::Maybe<'a, enums::ChatBannedRights>, tl::Maybe<'a, enums::ChatBannedRights>, Option<i32>, Option<&'a [enums::Username<'a>]>, tl::Maybe<'a, enums::RecentStory>, tl::Maybe<'a, enums::PeerColor<'a>>, tl::Maybe<'a, enums::PeerColor<'a>>, tl::Maybe<'a, enums::EmojiStatus<'a>>, Option<i32>, Option<i32>), (Option<i64>, Option<i64>, Option<i64>, Option<i64>)>>>>;
-    ['a] ChannelAdminLogEvent<'a>, D0 D0 D8 D1, (i64, i32, i64, enums::ChannelAdminLogEventAction<'a>);
-    ['a] ChannelAdminLogEventActionChangeAbout<'a>, D0 D0 D8 D3, (&'a str, &'a str);
-    ['a] ChannelAdminLogEventActionChangeAvailableReactions<'a>, D0 D1 D1 D7, (enums::ChatReactions<'a>, enums::ChatReactions<'a>);
-    ['a] ChannelAdminLogEventActionChangeEmojiStatus<'a>, D0 D1 D2 D8, (enums::EmojiStatus<'a>, enums::EmojiStatus<'a>);
-    ['a] ChannelAdminLogEventActionChangeEmojiStickerSet<'a>, D0 D1 D2 D9, (enums::InputStickerSet<'a>, enums::InputStickerSet<'a>);
-    [] ChannelAdminLogEventActionChangeHistoryTtl, D0 D1 D1 D3, (i32, i32);
-    [] ChannelAdminLogEventActionChangeLinkedChat, D0 D1 D0 D0, (i64, i64);
-    ['a] ChannelAdminLogEventActionChangeLocation<'a>, D0 D1 D0 D1, (enums::ChannelLocation<'a>, enums::ChannelLocation<'a>);
-    ['a] ChannelAdminLogEventActionChangePeerColor<'a>, D0 D1 D2 D5, (enums::PeerColor<'a>, enums::PeerColor<'a>);
-    ['a] ChannelAdminLogEventActionChangePhoto<'a>, D0 D0 D8 D5, (enums::Photo<'a>, enums::Photo<'a>);
-    ['a] ChannelAdminLogEventActionChangeProfilePeerColor<'a>, D0 D1 D2 D6, (enums::PeerColor<'a>, enums::PeerColor<'a>);
-    ['a] ChannelAdminLogEventActionChangeStickerSet<'a>, D0 D0 D9 D6, (enums::InputStickerSet<'a>, enums::InputStickerSet<'a>);
-    ['a] ChannelAdminLogEventActionChangeTitle<'a>, D0 D0 D8 D2, (&'a str, &'a str);
-    ['a] ChannelAdminLogEventActionChangeUsername<'a>, D0 D0 D8 D4, (&'a str, &'a str);
-    ['a] ChannelAdminLogEventActionChangeUsernames<'a>, D0 D1 D1 D8, (&'a [&'a str], &'a [&'a str]);
-    ['a] ChannelAdminLogEventActionChangeWallpaper<'a>, D0 D1 D2 D7, (enums::WallPaper<'a>, enums::WallPaper<'a>);
-    ['a] ChannelAdminLogEventActionCreateTopic<'a>, D0 D1 D2 D0, (enums::ForumTopic<'a>,);
-    [] ChannelAdminLogEventActionDefaultBannedRights, D0 D0 D9 D8, (enums::ChatBannedRights, enums::ChatBannedRights);
-    ['a] ChannelAdminLogEventActionDeleteMessage<'a>, D0 D0 D9 D0, (enums::Message<'a>,);
-    ['a] ChannelAdminLogEventActionDeleteTopic<'a>, D0 D1 D2 D2, (enums::ForumTopic<'a>,);
-    ['a] ChannelAdminLogEventActionDiscardGroupCall<'a>, D0 D1 D0 D4, (enums::InputGroupCall<'a>,);
-    ['a] ChannelAdminLogEventActionEditMessage<'a>, D0 D0 D8 D9, (enums::Message<'a>, enums::Message<'a>);
-    ['a] ChannelAdminLogEventActionEditTopic<'a>, D0 D1 D2 D1, (enums::ForumTopic<'a>, enums::ForumTopic<'a>);
-    ['a] ChannelAdminLogEventActionExportedInviteDelete<'a>, D0 D1 D0 D9, (enums::ExportedChatInvite<'a>,);
-    ['a] ChannelAdminLogEventActionExportedInviteEdit<'a>, D0 D1 D1 D1, (enums::ExportedChatInvite<'a>, enums::ExportedChatInvite<'a>);
-    ['a] ChannelAdminLogEventActionExportedInviteRevoke<'a>, D0 D1 D1 D0, (enums::ExportedChatInvite<'a>,);
-    ['a] ChannelAdminLogEventActionParticipantEditRank<'a>, D0 D1 D3 D3, (i64, &'a str, &'a str);
-    ['a] ChannelAdminLogEventActionParticipantInvite<'a>, D0 D0 D9 D3, (enums::ChannelParticipant<'a>,);
-    ['a] ChannelAdminLogEventActionParticipantJoinByInvite<'a>, D0 D1 D0 D8, (tl::Word, tl::Flag, enums::ExportedChatInvite<'a>);
-    ['a] ChannelAdminLogEventActionParticipantJoinByRequest<'a>, D0 D1 D1 D4, (enums::ExportedChatInvite<'a>, i64);
-    ['a] ChannelAdminLogEventActionParticipantMute<'a>, D0 D1 D0 D5, (enums::GroupCallParticipant<'a>,);
-    ['a] ChannelAdminLogEventActionParticipantSubExtend<'a>, D0 D1 D3 D1, (enums::ChannelParticipant<'a>, enums::ChannelParticipant<'a>);
-    ['a] ChannelAdminLogEventActionParticipantToggleAdmin<'a>, D0 D0 D9 D5, (enums::ChannelParticipant<'a>, enums::ChannelParticipant<'a>);
-    ['a] ChannelAdminLogEventActionParticipantToggleBan<'a>, D0 D0 D9 D4, (enums::ChannelParticipant<'a>, enums::ChannelParticipant<'a>);
-    ['a] ChannelAdminLogEventActionParticipantUnmute<'a>, D0 D1 D0 D6, (enums::GroupCallParticipant<'a>,);
-    ['a] ChannelAdminLogEventActionParticipantVolume<'a>, D0 D1 D1 D2, (enums::GroupCallParticipant<'a>,);
-    ['a] ChannelAdminLogEventActionPinTopic<'a>, D0 D1 D2 D3, (tl::Word, tl::Maybe<'a, enums::ForumTopic<'a>>, tl::Maybe<'a, enums::ForumTopic<'a>>);
-    ['a] ChannelAdminLogEventActionSendMessage<'a>, D0 D1 D1 D6, (enums::Message<'a>,);
-    ['a] ChannelAdminLogEventActionStartGroupCall<'a>, D0 D1 D0 D3, (enums::InputGroupCall<'a>,);
-    ['a] ChannelAdminLogEventActionStopPoll<'a>, D0 D0 D9 D9, (enums::Message<'a>,);
-    [] ChannelAdminLogEventActionToggleAntiSpam, D0 D1 D2 D4, (bool,);
-    [] ChannelAdminLogEventActionToggleAutotranslation, D0 D1 D3 D2, (bool,);
-    [] ChannelAdminLogEventActionToggleForum, D0 D1 D1 D9, (bool,);
-    [] ChannelAdminLogEventActionToggleGroupCallSetting, D0 D1 D0 D7, (bool,);
-    [] ChannelAdminLogEventActionToggleInvites, D0 D0 D8 D6, (bool,);
-    [] ChannelAdminLogEventActionToggleNoForwards, D0 D1 D1 D5, (bool,);
-    [] ChannelAdminLogEventActionTogglePreHistoryHidden, D0 D0 D9 D7, (bool,);
-    [] ChannelAdminLogEventActionToggleSignatureProfiles, D0 D1 D3 D0, (bool,);
-    [] ChannelAdminLogEventActionToggleSignatures, D0 D0 D8 D7, (bool,);
-    [] ChannelAdminLogEventActionToggleSlowMode, D0 D1 D0 D2, (i32, i32);
-    ['a] ChannelAdminLogEventActionUpdatePinned<'a>, D0 D0 D8 D8, (enums::Message<'a>,);
-    [] ChannelAdminLogEventsFilter, D0 D1 D3 D4, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), (tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag)>;
-    ['a] ChannelForbidden<'a>, D0 D1 D5 D7, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i64, i64, &'a str, Option<i32>);
-    ['a] ChannelFull<'a>, D0 D1 D6 D4, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Word, tl::Flag, tl::Flag), tl::And<(tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::And<(i64, &'a str, Option<i32>, Option<i32>, Option<i32>, Option<i32>, Option<i32>, i32, i32, i32, enums::Photo<'a>, enums::PeerNotifySettings<'a>), tl::And<(tl::Maybe<'a, enums::ExportedChatInvite<'a>>, &'a [enums::BotInfo<'a>], Option<i64>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::StickerSet<'a>>, Option<i32>, Option<i32>, Option<i64>, tl::Maybe<'a, enums::ChannelLocation<'a>>, Option<i32>, Option<i32>), tl::And<(Option<i32>, i32, tl::Maybe<'a, enums::InputGroupCall<'a>>, Option<i32>, Option<&'a [&'a str]>, tl::Maybe<'a, enums::Peer>, Option<&'a str>, Option<i32>, Option<&'a [i64]>, tl::Maybe<'a, enums::Peer>, tl::Maybe<'a, enums::ChatReactions<'a>>, Option<i32>), (tl::Maybe<'a, enums::PeerStories<'a>>, tl::Maybe<'a, enums::WallPaper<'a>>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::StickerSet<'a>>, tl::Maybe<'a, enums::BotVerification<'a>>, Option<i32>, Option<i64>, tl::Maybe<'a, enums::ProfileTab>, Option<i64>)>>>>>;
-    ['a] ChannelLocation<'a>, D0 D1 D3 D6, (enums::GeoPoint, &'a str);
-    ['a] ChannelMessagesFilter<'a>, D0 D1 D3 D8, (tl::Word, tl::Flag, &'a [enums::MessageRange]);
-    ['a] ChannelParticipant<'a>, D0 D1 D3 D9, (tl::Word, i64, i32, Option<i32>, Option<&'a str>);
-    ['a] ChannelParticipantAdmin<'a>, D0 D1 D4 D2, (tl::Word, tl::Flag, tl::Flag, i64, Option<i64>, i64, i32, enums::ChatAdminRights, Option<&'a str>);
-    ['a] ChannelParticipantBanned<'a>, D0 D1 D4 D3, (tl::Word, tl::Flag, enums::Peer, i64, i32, enums::ChatBannedRights, Option<&'a str>);
-    ['a] ChannelParticipantCreator<'a>, D0 D1 D4 D1, (tl::Word, i64, enums::ChatAdminRights, Option<&'a str>);
-    [] ChannelParticipantLeft, D0 D1 D4 D4, (enums::Peer,);
-    ['a] ChannelParticipantSelf<'a>, D0 D1 D4 D0, (tl::Word, tl::Flag, i64, i64, i32, Option<i32>, Option<&'a str>);
-    ['a] ChannelParticipantsBanned<'a>, D0 D1 D4 D9, (&'a str,);
-    ['a] ChannelParticipantsContacts<'a>, D0 D1 D5 D1, (&'a str,);
-    ['a] ChannelParticipantsKicked<'a>, D0 D1 D4 D7, (&'a str,);
-    ['a] ChannelParticipantsMentions<'a>, D0 D1 D5 D2, (tl::Word, Option<&'a str>, Option<i32>);
-    ['a] ChannelParticipantsSearch<'a>, D0 D1 D5 D0, (&'a str,);
-    ['a] Chat<'a>, D0 D1 D5 D4, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i64, &'a str, enums::ChatPhoto<'a>, i32, i32), (i32, tl::Maybe<'a, enums::InputChannel<'a>>, tl::Maybe<'a, enums::ChatAdminRights>, tl::Maybe<'a, enums::ChatBannedRights>)>;
-    [] ChatAdminRights, D0 D1 D6 D0, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), (tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag)>;
-    [] ChatAdminWithInvites, D0 D1 D6 D1, (i64, i32, i32);
-    [] ChatBannedRights, D0 D1 D6 D2, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::And<(tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), (i32,)>>;
-    [] ChatEmpty, D0 D1 D5 D3, (i64,);
-    ['a] ChatForbidden<'a>, D0 D1 D5 D5, (i64, &'a str);
-    ['a] ChatFull<'a>, D0 D1 D6 D3, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i64, &'a str, enums::ChatParticipants<'a>, tl::Maybe<'a, enums::Photo<'a>>, enums::PeerNotifySettings<'a>, tl::Maybe<'a, enums::ExportedChatInvite<'a>>, Option<&'a [enums::BotInfo<'a>]>), (Option<i32>, Option<i32>, tl::Maybe<'a, enums::InputGroupCall<'a>>, Option<i32>, tl::Maybe<'a, enums::Peer>, Option<&'a str>, Option<i32>, Option<&'a [i64]>, tl::Maybe<'a, enums::ChatReactions<'a>>, Option<i32>)>;
-    ['a] ChatInvite<'a>, D0 D1 D6 D7, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, &'a str, Option<&'a str>), (enums::Photo<'a>, i32, Option<&'a [enums::User<'a>]>, i32, tl::Maybe<'a, enums::StarsSubscriptionPricing>, Option<i64>, tl::Maybe<'a, enums::BotVerification<'a>>)>;
-    ['a] ChatInviteAlready<'a>, D0 D1 D6 D6, (enums::Chat<'a>,);
-    ['a] ChatInviteExported<'a>, D0 D2 D5 D0, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, &'a str, i64, i32, Option<i32>, Option<i32>, Option<i32>, Option<i32>, Option<i32>), (Option<i32>, Option<&'a str>, tl::Maybe<'a, enums::StarsSubscriptionPricing>)>;
-    ['a] ChatInviteImporter<'a>, D0 D1 D6 D9, (tl::Word, tl::Flag, tl::Flag, i64, i32, Option<&'a str>, Option<i64>);
-    ['a] ChatInvitePeek<'a>, D0 D1 D6 D8, (enums::Chat<'a>, i32);
-    [] ChatOnlines, D0 D1 D7 D0, (i32,);
-    ['a] ChatParticipant<'a>, D0 D1 D7 D1, (tl::Word, i64, i64, i32, Option<&'a str>);
-    ['a] ChatParticipantAdmin<'a>, D0 D1 D7 D3, (tl::Word, i64, i64, i32, Option<&'a str>);
-    ['a] ChatParticipantCreator<'a>, D0 D1 D7 D2, (tl::Word, i64, Option<&'a str>);
-    ['a] ChatParticipants<'a>, D0 D1 D7 D5, (i64, &'a [enums::ChatParticipant<'a>], i32);
-    ['a] ChatParticipantsForbidden<'a>, D0 D1 D7 D4, (tl::Word, i64, tl::Maybe<'a, enums::ChatParticipant<'a>>);
-    ['a] ChatPhoto<'a>, D0 D1 D7 D7, (tl::Word, tl::Flag, i64, Option<&'a [u8]>, i32);
-    [] ChatReactionsAll, D0 D1 D7 D9, (tl::Word, tl::Flag);
-    ['a] ChatReactionsSome<'a>, D0 D1 D8 D0, (&'a [enums::Reaction<'a>],);
-    ['a] ChatTheme<'a>, D0 D1 D8 D1, (&'a str,);
-    ['a] ChatThemeUniqueGift<'a>, D0 D1 D8 D2, (enums::StarGift<'a>, &'a [enums::ThemeSettings<'a>]);
-    ['a] CodeSettings<'a>, D0 D1 D8 D3, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<&'a [&'a [u8]]>, Option<&'a str>, Option<bool>);
-    ['a] Community<'a>, D0 D1 D5 D9, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Word, tl::Flag, i64, Option<i64>, &'a str, enums::ChatPhoto<'a>, i32, tl::Maybe<'a, enums::ChatAdminRights>), (tl::Maybe<'a, enums::ChatBannedRights>,)>;
-    ['a] CommunityForbidden<'a>, D0 D1 D5 D8, (tl::Word, i64, Option<i64>, &'a str);
-    ['a] CommunityFull<'a>, D0 D1 D6 D5, (tl::Word, i64, &'a str, enums::Photo<'a>, &'a [enums::CommunityPeer], Option<i32>, Option<i32>, Option<i32>);
-    [] CommunityPeer, D0 D1 D8 D4, (tl::Word, tl::Flag, Option<bool>, enums::Peer);
-    [] CommunityPeerRequest, D0 D1 D8 D5, (tl::Word, tl::Flag, enums::Peer, i64, i32);
-    ['a] Config<'a>, D0 D1 D8 D6, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, i32, bool, i32, &'a [enums::DcOption<'a>], &'a str), tl::And<(i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32), tl::And<(i32, i32, i32, i32, i32, Option<i32>, i32, i32, i32, i32, &'a str, Option<&'a str>), (Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a str>, i32, i32, i32, Option<&'a str>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::Reaction<'a>>, Option<&'a str>)>>>;
-    ['a] ConnectedBot<'a>, D0 D1 D8 D7, (tl::Word, i64, enums::BusinessBotRecipients<'a>, enums::BusinessBotRights, Option<&'a str>, Option<i32>, Option<&'a str>);
-    ['a] ConnectedBotStarRef<'a>, D0 D1 D8 D8, (tl::Word, tl::Flag, &'a str, i32, i64, i32, Option<i32>, i64, i64);
-    [] Contact, D0 D1 D8 D9, (i64, bool);
-    [] ContactBirthday, D0 D1 D9 D0, (i64, enums::Birthday);
-    [] ContactStatus, D0 D1 D9 D1, (i64, enums::UserStatus);
-    ['a] CurrencyRate<'a>, D0 D1 D9 D2, (&'a str, f64);
-    ['a] DataJson<'a>, D0 D1 D9 D3, (&'a str,);
-    ['a] DcOption<'a>, D0 D1 D9 D4, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, &'a str, i32, Option<&'a [u8]>);
-    [] DefaultHistoryTtl, D0 D1 D9 D5, (i32,);
-    ['a] Dialog<'a>, D0 D1 D9 D6, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::Peer, i32, i32, i32, i32, i32, i32, i32), (enums::PeerNotifySettings<'a>, Option<i32>, tl::Maybe<'a, enums::DraftMessage<'a>>, Option<i32>, Option<i32>)>;
-    ['a] DialogCommunity<'a>, D0 D1 D9 D8, (tl::Word, tl::Flag, i64, enums::PeerNotifySettings<'a>);
-    ['a] DialogFilter<'a>, D0 D1 D9 D9, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, enums::TextWithEntities<'a>), (Option<&'a str>, Option<i32>, &'a [enums::InputPeer<'a>], &'a [enums::InputPeer<'a>], &'a [enums::InputPeer<'a>])>;
-    ['a] DialogFilterChatlist<'a>, D0 D2 D0 D1, (tl::Word, tl::Flag, tl::Flag, i32, enums::TextWithEntities<'a>, Option<&'a str>, Option<i32>, &'a [enums::InputPeer<'a>], &'a [enums::InputPeer<'a>]);
-    ['a] DialogFilterSuggested<'a>, D0 D2 D0 D2, (enums::DialogFilter<'a>, &'a str);
-    ['a] DialogFolder<'a>, D0 D1 D9 D7, (tl::Word, tl::Flag, enums::Folder<'a>, enums::Peer, i32, i32, i32, i32, i32);
-    [] DialogPeer, D0 D2 D0 D3, (enums::Peer,);
-    [] DialogPeerCommunity, D0 D2 D0 D5, (i64,);
-    [] DialogPeerFolder, D0 D2 D0 D4, (i32,);
-    [] DisallowedGiftsSettings, D0 D2 D0 D6, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag);
-    ['a] Document<'a>, D0 D2 D0 D8, (tl::Word, i64, i64, &'a [u8], i32, &'a str, i64, Option<&'a [enums::PhotoSize<'a>]>, Option<&'a [enums::VideoSize<'a>]>, i32, &'a [enums::DocumentAttribute<'a>]);
-    ['a] DocumentAttributeAudio<'a>, D0 D2 D1 D3, (tl::Word, tl::Flag, i32, Option<&'a str>, Option<&'a str>, Option<&'a [u8]>);
-    ['a] DocumentAttributeCustomEmoji<'a>, D0 D2 D1 D6, (tl::Word, tl::Flag, tl::Flag, &'a str, enums::InputStickerSet<'a>);
-    ['a] DocumentAttributeFilename<'a>, D0 D2 D1 D4, (&'a str,);
-    [] DocumentAttributeImageSize, D0 D2 D0 D9, (i32, i32);
-    ['a] DocumentAttributeSticker<'a>, D0 D2 D1 D1, (tl::Word, tl::Flag, &'a str, enums::InputStickerSet<'a>, tl::Maybe<'a, enums::MaskCoords>);
-    ['a] DocumentAttributeVideo<'a>, D0 D2 D1 D2, (tl::Word, tl::Flag, tl::Flag, tl::Flag, f64, i32, i32, Option<i32>, Option<f64>, Option<&'a str>);
-    [] DocumentEmpty, D0 D2 D0 D7, (i64,);
-    ['a] DraftMessage<'a>, D0 D2 D1 D8, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputReplyTo<'a>>, &'a str, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::InputMedia<'a>>, i32, Option<i64>, tl::Maybe<'a, enums::SuggestedPost<'a>>, tl::Maybe<'a, enums::RichMessage<'a>>);
-    [] DraftMessageEmpty, D0 D2 D1 D7, (tl::Word, Option<i32>);
-    ['a] EmailVerificationApple<'a>, D0 D2 D2 D1, (&'a str,);
-    ['a] EmailVerificationCode<'a>, D0 D2 D1 D9, (&'a str,);
-    ['a] EmailVerificationGoogle<'a>, D0 D2 D2 D0, (&'a str,);
-    ['a] EmailVerifyPurposeLoginSetup<'a>, D0 D2 D2 D2, (&'a str, &'a str);
-    ['a] EmojiGroup<'a>, D0 D2 D2 D5, (&'a str, i64, &'a [&'a str]);
-    ['a] EmojiGroupGreeting<'a>, D0 D2 D2 D6, (&'a str, i64, &'a [&'a str]);
-    ['a] EmojiGroupPremium<'a>, D0 D2 D2 D7, (&'a str, i64);
-    ['a] EmojiKeyword<'a>, D0 D2 D2 D8, (&'a str, &'a [&'a str]);
-    ['a] EmojiKeywordDeleted<'a>, D0 D2 D2 D9, (&'a str, &'a [&'a str]);
-    ['a] EmojiKeywordsDifference<'a>, D0 D2 D3 D0, (&'a str, i32, i32, &'a [enums::EmojiKeyword<'a>]);
-    ['a] EmojiLanguage<'a>, D0 D2 D3 D1, (&'a str,);
-    ['a] EmojiList<'a>, D0 D2 D3 D3, (i64, &'a [i64]);
-    [] EmojiStatus, D0 D2 D3 D5, (tl::Word, i64, Option<i32>);
-    ['a] EmojiStatusCollectible<'a>, D0 D2 D3 D6, (tl::Word, i64, i64, &'a str, &'a str, i64, i32, i32, i32, i32, Option<i32>);
-    ['a] EmojiUrl<'a>, D0 D2 D3 D8, (&'a str,);
-    ['a] EncryptedChat<'a>, D0 D2 D4 D2, (i32, i64, i32, i64, i64, &'a [u8], i64);
-    [] EncryptedChatDiscarded, D0 D2 D4 D3, (tl::Word, tl::Flag, i32);
-    [] EncryptedChatEmpty, D0 D2 D3 D9, (i32,);
-    ['a] EncryptedChatRequested<'a>, D0 D2 D4 D1, (tl::Word, Option<i32>, i32, i64, i32, i64, i64, &'a [u8]);
-    [] EncryptedChatWaiting, D0 D2 D4 D0, (i32, i64, i32, i64, i64);
-    [] EncryptedFile, D0 D2 D4 D5, (i64, i64, i64, i32, i32);
-    ['a] EncryptedMessage<'a>, D0 D2 D4 D6, (i64, i32, i32, &'a [u8], enums::EncryptedFile);
-    ['a] EncryptedMessageService<'a>, D0 D2 D4 D7, (i64, i32, i32, &'a [u8]);
-    ['a] EphemeralMessage<'a>, D0 D2 D4 D8, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, enums::Peer, tl::Maybe<'a, enums::Peer>, i64, Option<i32>, i32, &'a str), (Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::MessageMedia<'a>>, tl::Maybe<'a, enums::ReplyMarkup<'a>>, tl::Maybe<'a, enums::MessageReplyHeader<'a>>, tl::Maybe<'a, enums::RichMessage<'a>>, Option<i64>, Option<i32>)>;
-    ['a] Error<'a>, D0 D2 D4 D9, (i32, &'a str);
-    ['a] ExportedChatlistInvite<'a>, D0 D2 D5 D2, (tl::Word, &'a str, &'a str, &'a [enums::Peer]);
-    ['a] ExportedContactToken<'a>, D0 D2 D5 D3, (&'a str, i32);
-    ['a] ExportedMessageLink<'a>, D0 D2 D5 D4, (&'a str, &'a str);
-    ['a] ExportedStoryLink<'a>, D0 D2 D5 D5, (&'a str,);
-    ['a] FactCheck<'a>, D0 D2 D5 D6, (tl::Word, tl::Flag, Option<&'a str>, tl::Maybe<'a, enums::TextWithEntities<'a>>, i64);
-    ['a] FileHash<'a>, D0 D2 D5 D7, (i64, i32, &'a [u8]);
-    ['a] Folder<'a>, D0 D2 D5 D8, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i32, &'a str, tl::Maybe<'a, enums::ChatPhoto<'a>>);
-    [] FolderPeer, D0 D2 D5 D9, (enums::Peer, i32);
-    ['a] ForumTopic<'a>, D0 D2 D6 D1, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, i32, enums::Peer, &'a str, i32), (Option<i64>, i32, i32, i32, i32, i32, i32, i32, enums::Peer, enums::PeerNotifySettings<'a>, tl::Maybe<'a, enums::DraftMessage<'a>>)>;
-    [] ForumTopicDeleted, D0 D2 D6 D0, (i32,);
-    ['a] FoundStory<'a>, D0 D2 D6 D2, (enums::Peer, enums::StoryItem<'a>);
-    ['a] Game<'a>, D0 D2 D6 D3, (tl::Word, i64, i64, &'a str, &'a str, &'a str, enums::Photo<'a>, tl::Maybe<'a, enums::Document<'a>>);
-    [] GeoPoint, D0 D2 D6 D5, (tl::Word, f64, f64, i64, Option<i32>);
-    ['a] GeoPointAddress<'a>, D0 D2 D6 D6, (tl::Word, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>);
-    ['a] GlobalPrivacySettings<'a>, D0 D2 D6 D7, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<i64>, tl::Maybe<'a, enums::DisallowedGiftsSettings>);
-    ['a] GroupCall<'a>, D0 D2 D6 D9, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::And<(tl::Flag, tl::Flag, i64, i64, i32, Option<&'a str>, Option<i32>, Option<i32>, Option<i32>, Option<i32>, i32, i32), (Option<&'a str>, Option<i64>, tl::Maybe<'a, enums::Peer>)>>;
-    [] GroupCallDiscarded, D0 D2 D6 D8, (i64, i64, i32);
-    ['a] GroupCallDonor<'a>, D0 D2 D7 D0, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::Peer>, i64);
-    ['a] GroupCallMessage<'a>, D0 D2 D7 D1, (tl::Word, tl::Flag, i32, enums::Peer, i32, enums::TextWithEntities<'a>, Option<i64>);
-    ['a] GroupCallParticipant<'a>, D0 D2 D7 D2, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::Peer), (i32, Option<i32>, i32, Option<i32>, Option<&'a str>, Option<i64>, tl::Maybe<'a, enums::GroupCallParticipantVideo<'a>>, tl::Maybe<'a, enums::GroupCallParticipantVideo<'a>>, Option<i64>)>;
-    ['a] GroupCallParticipantVideo<'a>, D0 D2 D7 D3, (tl::Word, tl::Flag, &'a str, &'a [enums::GroupCallParticipantVideoSourceGroup<'a>], Option<i32>);
-    ['a] GroupCallParticipantVideoSourceGroup<'a>, D0 D2 D7 D4, (&'a str, &'a [i32]);
-    [] GroupCallStreamChannel, D0 D2 D7 D5, (i32, i32, i64);
-    [] HighScore, D0 D2 D7 D6, (i32, i64, i32);
-    [] ImportedContact, D0 D2 D7 D7, (i64, i64);
-    ['a] InlineBotSwitchPm<'a>, D0 D2 D7 D8, (&'a str, &'a str);
-    ['a] InlineBotWebView<'a>, D0 D2 D7 D9, (&'a str, &'a str);
-    ['a] InlineButtonTypeCallback<'a>, D0 D2 D8 D4, (tl::Word, tl::Flag, &'a [u8]);
-    ['a] InlineButtonTypeCopy<'a>, D0 D2 D9 D0, (&'a str,);
-    ['a] InlineButtonTypeSwitchInline<'a>, D0 D2 D8 D7, (tl::Word, tl::Flag, &'a str, Option<&'a [enums::InlineQueryPeerType]>);
-    ['a] InlineButtonTypeUrl<'a>, D0 D2 D8 D0, (&'a str,);
-    ['a] InlineButtonTypeUrlAuth<'a>, D0 D2 D8 D1, (tl::Word, Option<&'a str>, &'a str, i32);
-    [] InlineButtonTypeUserProfile, D0 D2 D8 D8, (i64,);
-    ['a] InlineButtonTypeWebView<'a>, D0 D2 D8 D3, (&'a str,);
-    ['a] InputAiComposeToneDefault<'a>, D0 D2 D9 D8, (&'a str,);
-    [] InputAiComposeToneId, D0 D2 D9 D9, (i64, i64);
-    ['a] InputAiComposeToneSingleUse<'a>, D0 D3 D0 D1, (&'a str,);
-    ['a] InputAiComposeToneSlug<'a>, D0 D3 D0 D0, (&'a str,);
-    ['a] InputAppEvent<'a>, D0 D3 D0 D2, (f64, &'a str, i64, enums::Jsonvalue<'a>);
-    [] InputBotAppId, D0 D3 D0 D3, (i64, i64);
-    ['a] InputBotAppShortName<'a>, D0 D3 D0 D4, (enums::InputUser<'a>, &'a str);
-    ['a] InputBotInlineMessageGame<'a>, D0 D3 D1 D0, (tl::Word, tl::Maybe<'a, enums::ReplyMarkup<'a>>);
-    [] InputBotInlineMessageId, D0 D3 D1 D4, (i32, i64, i64);
-    [] InputBotInlineMessageId64, D0 D3 D1 D5, (i32, i64, i32, i64);
-    ['a] InputBotInlineMessageMediaAuto<'a>, D0 D3 D0 D5, (tl::Word, tl::Flag, &'a str, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::ReplyMarkup<'a>>);
-    ['a] InputBotInlineMessageMediaContact<'a>, D0 D3 D0 D9, (tl::Word, &'a str, &'a str, &'a str, &'a str, tl::Maybe<'a, enums::ReplyMarkup<'a>>);
-    ['a] InputBotInlineMessageMediaGeo<'a>, D0 D3 D0 D7, (tl::Word, enums::InputGeoPoint, Option<i32>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::ReplyMarkup<'a>>);
-    ['a] InputBotInlineMessageMediaInvoice<'a>, D0 D3 D1 D1, (tl::Word, &'a str, &'a str, tl::Maybe<'a, enums::InputWebDocument<'a>>, enums::Invoice<'a>, &'a [u8], &'a str, enums::DataJson<'a>, tl::Maybe<'a, enums::ReplyMarkup<'a>>);
-    ['a] InputBotInlineMessageMediaVenue<'a>, D0 D3 D0 D8, (tl::Word, enums::InputGeoPoint, &'a str, &'a str, &'a str, &'a str, &'a str, tl::Maybe<'a, enums::ReplyMarkup<'a>>);
-    ['a] InputBotInlineMessageMediaWebPage<'a>, D0 D3 D1 D2, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, &'a str, Option<&'a [enums::MessageEntity<'a>]>, &'a str, tl::Maybe<'a, enums::ReplyMarkup<'a>>);
-    ['a] InputBotInlineMessageRichMessage<'a>, D0 D3 D1 D3, (tl::Word, tl::Maybe<'a, enums::ReplyMarkup<'a>>, enums::InputRichMessage<'a>);
-    ['a] InputBotInlineMessageText<'a>, D0 D3 D0 D6, (tl::Word, tl::Flag, tl::Flag, &'a str, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::ReplyMarkup<'a>>);
-    ['a] InputBotInlineResult<'a>, D0 D3 D1 D6, (tl::Word, &'a str, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::InputWebDocument<'a>>, tl::Maybe<'a, enums::InputWebDocument<'a>>, enums::InputBotInlineMessage<'a>);
-    ['a] InputBotInlineResultDocument<'a>, D0 D3 D1 D8, (tl::Word, &'a str, &'a str, Option<&'a str>, Option<&'a str>, enums::InputDocument<'a>, enums::InputBotInlineMessage<'a>);
-    ['a] InputBotInlineResultGame<'a>, D0 D3 D1 D9, (&'a str, &'a str, enums::InputBotInlineMessage<'a>);
-    ['a] InputBotInlineResultPhoto<'a>, D0 D3 D1 D7, (&'a str, &'a str, enums::InputPhoto<'a>, enums::InputBotInlineMessage<'a>);
-    ['a] InputBusinessAwayMessage<'a>, D0 D3 D2 D0, (tl::Word, tl::Flag, i32, enums::BusinessAwayMessageSchedule, enums::InputBusinessRecipients<'a>);
-    ['a] InputBusinessBotRecipients<'a>, D0 D3 D2 D1, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<&'a [enums::InputUser<'a>]>, Option<&'a [enums::InputUser<'a>]>);
-    ['a] InputBusinessChatLink<'a>, D0 D3 D2 D2, (tl::Word, &'a str, Option<&'a [enums::MessageEntity<'a>]>, Option<&'a str>);
-    ['a] InputBusinessGreetingMessage<'a>, D0 D3 D2 D3, (i32, enums::InputBusinessRecipients<'a>, i32);
-    ['a] InputBusinessIntro<'a>, D0 D3 D2 D4, (tl::Word, &'a str, &'a str, tl::Maybe<'a, enums::InputDocument<'a>>);
-    ['a] InputBusinessRecipients<'a>, D0 D3 D2 D5, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<&'a [enums::InputUser<'a>]>);
-    ['a] InputButtonTypeRequestPeer<'a>, D0 D0 D7 D7, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i32, enums::RequestPeerType<'a>, i32);
-    [] InputChannel, D0 D3 D2 D7, (i64, i64);
-    ['a] InputChannelFromMessage<'a>, D0 D3 D2 D8, (enums::InputPeer<'a>, i32, i64);
-    ['a] InputChatPhoto<'a>, D0 D3 D3 D1, (enums::InputPhoto<'a>,);
-    ['a] InputChatTheme<'a>, D0 D3 D3 D3, (&'a str,);
-    ['a] InputChatThemeUniqueGift<'a>, D0 D3 D3 D4, (&'a str,);
-    ['a] InputChatUploadedPhoto<'a>, D0 D3 D3 D0, (tl::Word, tl::Maybe<'a, enums::InputFile<'a>>, tl::Maybe<'a, enums::InputFile<'a>>, Option<f64>, tl::Maybe<'a, enums::VideoSize<'a>>);
-    [] InputChatlistDialogFilter, D0 D3 D3 D5, (i32,);
-    ['a] InputCheckPasswordSrp<'a>, D0 D3 D3 D7, (i64, &'a [u8], &'a [u8]);
-    ['a] InputClientProxy<'a>, D0 D3 D3 D8, (&'a str, i32);
-    ['a] InputCollectiblePhone<'a>, D0 D3 D4 D0, (&'a str,);
-    ['a] InputCollectibleUsername<'a>, D0 D3 D3 D9, (&'a str,);
-    ['a] InputDialogPeer<'a>, D0 D3 D4 D2, (enums::InputPeer<'a>,);
-    ['a] InputDialogPeerCommunity<'a>, D0 D3 D4 D4, (enums::InputChannel<'a>,);
-    [] InputDialogPeerFolder, D0 D3 D4 D3, (i32,);
-    ['a] InputDocument<'a>, D0 D3 D4 D6, (i64, i64, &'a [u8]);
-    ['a] InputDocumentFileLocation<'a>, D0 D3 D5 D7, (i64, i64, &'a [u8], &'a str);
-    [] InputEmojiStatusCollectible, D0 D2 D3 D7, (tl::Word, i64, Option<i32>);
-    [] InputEncryptedChat, D0 D3 D4 D7, (i32, i64);
-    [] InputEncryptedFile, D0 D3 D5 D0, (i64, i64);
-    [] InputEncryptedFileBigUploaded, D0 D3 D5 D1, (i64, i32, i32);
-    [] InputEncryptedFileLocation, D0 D3 D5 D6, (i64, i64);
-    ['a] InputEncryptedFileUploaded<'a>, D0 D3 D4 D9, (i64, i32, &'a str, i32);
-    ['a] InputFile<'a>, D0 D3 D5 D2, (i64, i32, &'a str, &'a str);
-    ['a] InputFileBig<'a>, D0 D3 D5 D3, (i64, i32, &'a str);
-    ['a] InputFileLocation<'a>, D0 D3 D5 D5, (i64, i32, i64, &'a [u8]);
-    ['a] InputFileStoryDocument<'a>, D0 D3 D5 D4, (enums::InputDocument<'a>,);
-    ['a] InputFolderPeer<'a>, D0 D3 D6 D5, (enums::InputPeer<'a>, i32);
-    [] InputGameId, D0 D3 D6 D6, (i64, i64);
-    ['a] InputGameShortName<'a>, D0 D3 D6 D7, (enums::InputUser<'a>, &'a str);
-    [] InputGeoPoint, D0 D3 D6 D9, (tl::Word, f64, f64, Option<i32>);
-    [] InputGroupCall, D0 D3 D7 D0, (i64, i64);
-    [] InputGroupCallInviteMessage, D0 D3 D7 D2, (i32,);
-    ['a] InputGroupCallSlug<'a>, D0 D3 D7 D1, (&'a str,);
-    ['a] InputGroupCallStream<'a>, D0 D3 D6 D4, (tl::Word, enums::InputGroupCall<'a>, i64, i32, Option<i32>, Option<i32>);
-    ['a] InputInlineButtonTypeUrlAuth<'a>, D0 D2 D8 D2, (tl::Word, tl::Flag, Option<&'a str>, &'a str, tl::Maybe<'a, enums::InputUser<'a>>);
-    ['a] InputInlineButtonTypeUserProfile<'a>, D0 D2 D8 D9, (enums::InputUser<'a>,);
-    ['a] InputInvoiceBusinessBotTransferStars<'a>, D0 D3 D8 D2, (enums::InputUser<'a>, i64);
-    ['a] InputInvoiceChatInviteSubscription<'a>, D0 D3 D7 D7, (&'a str,);
-    ['a] InputInvoiceMessage<'a>, D0 D3 D7 D3, (enums::InputPeer<'a>, i32);
-    ['a] InputInvoicePremiumAuthCode<'a>, D0 D3 D8 D5, (enums::InputStorePaymentPurpose<'a>,);
-    ['a] InputInvoicePremiumGiftCode<'a>, D0 D3 D7 D5, (enums::InputStorePaymentPurpose<'a>, enums::PremiumGiftCodeOption<'a>);
-    ['a] InputInvoicePremiumGiftStars<'a>, D0 D3 D8 D1, (tl::Word, enums::InputUser<'a>, i32, tl::Maybe<'a, enums::TextWithEntities<'a>>);
-    ['a] InputInvoiceSlug<'a>, D0 D3 D7 D4, (&'a str,);
-    ['a] InputInvoiceStarGift<'a>, D0 D3 D7 D8, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, i64, tl::Maybe<'a, enums::TextWithEntities<'a>>);
-    ['a] InputInvoiceStarGiftAuctionBid<'a>, D0 D3 D8 D7, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, i64, i64, tl::Maybe<'a, enums::TextWithEntities<'a>>);
-    ['a] InputInvoiceStarGiftDropOriginalDetails<'a>, D0 D3 D8 D6, (enums::InputSavedStarGift<'a>,);
-    ['a] InputInvoiceStarGiftPrepaidUpgrade<'a>, D0 D3 D8 D4, (enums::InputPeer<'a>, &'a str);
-    ['a] InputInvoiceStarGiftResale<'a>, D0 D3 D8 D3, (tl::Word, tl::Flag, tl::Flag, &'a str, enums::InputPeer<'a>, tl::Maybe<'a, enums::TextWithEntities<'a>>);
-    ['a] InputInvoiceStarGiftTransfer<'a>, D0 D3 D8 D0, (enums::InputSavedStarGift<'a>, enums::InputPeer<'a>);
-    ['a] InputInvoiceStarGiftUpgrade<'a>, D0 D3 D7 D9, (tl::Word, tl::Flag, enums::InputSavedStarGift<'a>);
-    ['a] InputInvoiceStars<'a>, D0 D3 D7 D6, (enums::InputStorePaymentPurpose<'a>,);
-    ['a] InputMediaAreaChannelPost<'a>, D0 D5 D5 D2, (enums::MediaAreaCoordinates<'a>, enums::InputChannel<'a>, i32);
-    ['a] InputMediaAreaVenue<'a>, D0 D5 D4 D8, (enums::MediaAreaCoordinates<'a>, i64, &'a str);
-    ['a] InputMediaContact<'a>, D0 D3 D9 D2, (&'a str, &'a str, &'a str, &'a str);
-    ['a] InputMediaDice<'a>, D0 D4 D0 D2, (&'a str,);
-    ['a] InputMediaDocument<'a>, D0 D3 D9 D4, (tl::Word, tl::Flag, enums::InputDocument<'a>, tl::Maybe<'a, enums::InputPhoto<'a>>, Option<i32>, Option<i32>, Option<&'a str>);
-    ['a] InputMediaDocumentExternal<'a>, D0 D3 D9 D7, (tl::Word, tl::Flag, &'a str, Option<i32>, tl::Maybe<'a, enums::InputPhoto<'a>>, Option<i32>);
-    ['a] InputMediaGame<'a>, D0 D3 D9 D8, (enums::InputGame<'a>,);
-    [] InputMediaGeoLive, D0 D4 D0 D0, (tl::Word, tl::Flag, enums::InputGeoPoint, Option<i32>, Option<i32>, Option<i32>);
-    [] InputMediaGeoPoint, D0 D3 D9 D1, (enums::InputGeoPoint,);
-    ['a] InputMediaInvoice<'a>, D0 D3 D9 D9, (tl::Word, &'a str, &'a str, tl::Maybe<'a, enums::InputWebDocument<'a>>, enums::Invoice<'a>, &'a [u8], Option<&'a str>, enums::DataJson<'a>, Option<&'a str>, tl::Maybe<'a, enums::InputMedia<'a>>);
-    ['a] InputMediaPaidMedia<'a>, D0 D4 D0 D5, (tl::Word, i64, &'a [enums::InputMedia<'a>], Option<&'a str>);
-    ['a] InputMediaPhoto<'a>, D0 D3 D9 D0, (tl::Word, tl::Flag, tl::Flag, enums::InputPhoto<'a>, Option<i32>, tl::Maybe<'a, enums::InputDocument<'a>>);
-    ['a] InputMediaPhotoExternal<'a>, D0 D3 D9 D6, (tl::Word, tl::Flag, &'a str, Option<i32>);
-    ['a] InputMediaPoll<'a>, D0 D4 D0 D1, (tl::Word, enums::Poll<'a>, Option<&'a [i32]>, tl::Maybe<'a, enums::InputMedia<'a>>, Option<&'a str>, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::InputMedia<'a>>);
-    ['a] InputMediaStakeDice<'a>, D0 D4 D0 D7, (&'a str, i64, &'a [u8]);
-    ['a] InputMediaStory<'a>, D0 D4 D0 D3, (enums::InputPeer<'a>, i32);
-    ['a] InputMediaTodo<'a>, D0 D4 D0 D6, (enums::TodoList<'a>,);
-    ['a] InputMediaUploadedDocument<'a>, D0 D3 D9 D3, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputFile<'a>, tl::Maybe<'a, enums::InputFile<'a>>, &'a str, &'a [enums::DocumentAttribute<'a>], Option<&'a [enums::InputDocument<'a>]>, tl::Maybe<'a, enums::InputPhoto<'a>>, Option<i32>, Option<i32>);
-    ['a] InputMediaUploadedPhoto<'a>, D0 D3 D8 D9, (tl::Word, tl::Flag, tl::Flag, enums::InputFile<'a>, Option<&'a [enums::InputDocument<'a>]>, Option<i32>, tl::Maybe<'a, enums::InputDocument<'a>>);
-    ['a] InputMediaVenue<'a>, D0 D3 D9 D5, (enums::InputGeoPoint, &'a str, &'a str, &'a str, &'a str, &'a str);
-    ['a] InputMediaWebPage<'a>, D0 D4 D0 D4, (tl::Word, tl::Flag, tl::Flag, tl::Flag, &'a str);
-    [] InputMessageCallbackQuery, D0 D4 D1 D1, (i32, i64);
-    ['a] InputMessageEntityMentionName<'a>, D0 D6 D4 D3, (i32, i32, enums::InputUser<'a>);
-    [] InputMessageId, D0 D4 D0 D8, (i32,);
-    [] InputMessageReadMetric, D0 D4 D1 D2, (i32, i64, i32, i32, i32, i32);
-    [] InputMessageReplyTo, D0 D4 D0 D9, (i32,);
-    [] InputMessagesFilterPhoneCalls, D0 D7 D0 D1, (tl::Word, tl::Flag);
-    ['a] InputNotifyCommunity<'a>, D0 D4 D1 D8, (enums::InputChannel<'a>,);
-    ['a] InputNotifyForumTopic<'a>, D0 D4 D1 D7, (enums::InputPeer<'a>, i32);
-    ['a] InputNotifyPeer<'a>, D0 D4 D1 D3, (enums::InputPeer<'a>,);
-    ['a] InputPageBlockMap<'a>, D0 D7 D6 D8, (enums::InputGeoPoint, i32, i32, i32, enums::PageCaption<'a>);
-    ['a] InputPasskeyCredentialPublicKey<'a>, D0 D4 D1 D9, (&'a str, &'a str, enums::InputPasskeyResponse<'a>);
-    ['a] InputPasskeyResponseLogin<'a>, D0 D4 D2 D1, (enums::DataJson<'a>, &'a [u8], &'a [u8], &'a str);
-    ['a] InputPasskeyResponseRegister<'a>, D0 D4 D2 D0, (enums::DataJson<'a>, &'a [u8]);
-    ['a] InputPaymentCredentials<'a>, D0 D4 D2 D3, (tl::Word, tl::Flag, enums::DataJson<'a>);
-    ['a] InputPaymentCredentialsApplePay<'a>, D0 D4 D2 D4, (enums::DataJson<'a>,);
-    ['a] InputPaymentCredentialsGooglePay<'a>, D0 D4 D2 D5, (enums::DataJson<'a>,);
-    ['a] InputPaymentCredentialsSaved<'a>, D0 D4 D2 D2, (&'a str, &'a [u8]);
-    [] InputPeerChannel, D0 D4 D3 D0, (i64, i64);
-    ['a] InputPeerChannelFromMessage<'a>, D0 D4 D3 D2, (enums::InputPeer<'a>, i32, i64);
-    [] InputPeerChat, D0 D4 D2 D8, (i64,);
-    [] InputPeerColorCollectible, D0 D7 D9 D7, (i64,);
-    ['a] InputPeerNotifySettings<'a>, D0 D4 D3 D3, (tl::Word, Option<bool>, Option<bool>, Option<i32>, tl::Maybe<'a, enums::NotificationSound<'a>>, Option<bool>, Option<bool>, tl::Maybe<'a, enums::NotificationSound<'a>>);
-    ['a] InputPeerPhotoFileLocation<'a>, D0 D3 D6 D2, (tl::Word, tl::Flag, enums::InputPeer<'a>, i64);
-    [] InputPeerUser, D0 D4 D2 D9, (i64, i64);
-    ['a] InputPeerUserFromMessage<'a>, D0 D4 D3 D1, (enums::InputPeer<'a>, i32, i64);
-    [] InputPhoneCall, D0 D4 D3 D4, (i64, i64);
-    ['a] InputPhoneContact<'a>, D0 D3 D4 D1, (tl::Word, i64, &'a str, &'a str, &'a str, tl::Maybe<'a, enums::TextWithEntities<'a>>);
-    ['a] InputPhoto<'a>, D0 D4 D3 D6, (i64, i64, &'a [u8]);
-    ['a] InputPhotoFileLocation<'a>, D0 D3 D6 D0, (i64, i64, &'a [u8], &'a str);
-    ['a] InputPhotoLegacyFileLocation<'a>, D0 D3 D6 D1, (i64, i64, &'a [u8], i64, i32, i64);
-    ['a] InputPollAnswer<'a>, D0 D8 D2 D8, (tl::Word, enums::TextWithEntities<'a>, tl::Maybe<'a, enums::InputMedia<'a>>);
-    ['a] InputPrivacyValueAllowChatParticipants<'a>, D0 D4 D5 D7, (&'a [i64],);
-    ['a] InputPrivacyValueAllowUsers<'a>, D0 D4 D5 D3, (&'a [enums::InputUser<'a>],);
-    ['a] InputPrivacyValueDisallowChatParticipants<'a>, D0 D4 D5 D8, (&'a [i64],);
-    ['a] InputPrivacyValueDisallowUsers<'a>, D0 D4 D5 D6, (&'a [enums::InputUser<'a>],);
-    ['a] InputQuickReplyShortcut<'a>, D0 D4 D6 D3, (&'a str,);
-    [] InputQuickReplyShortcutId, D0 D4 D6 D4, (i32,);
-    [] InputReplyToEphemeralMessage, D0 D4 D6 D8, (i32,);
-    ['a] InputReplyToMessage<'a>, D0 D4 D6 D5, (tl::Word, i32, Option<i32>, tl::Maybe<'a, enums::InputPeer<'a>>, Option<&'a str>, Option<&'a [enums::MessageEntity<'a>]>, Option<i32>, tl::Maybe<'a, enums::InputPeer<'a>>, Option<i32>, Option<&'a [u8]>);
-    ['a] InputReplyToMonoForum<'a>, D0 D4 D6 D7, (enums::InputPeer<'a>,);
-    ['a] InputReplyToStory<'a>, D0 D4 D6 D6, (enums::InputPeer<'a>, i32);
-    ['a] InputRichFileDocument<'a>, D0 D4 D7 D0, (&'a str, enums::InputDocument<'a>);
-    ['a] InputRichFilePhoto<'a>, D0 D4 D6 D9, (&'a str, enums::InputPhoto<'a>);
-    ['a] InputRichMessage<'a>, D0 D4 D7 D1, (tl::Word, tl::Flag, tl::Flag, &'a [enums::PageBlock<'a>], Option<&'a [enums::InputPhoto<'a>]>, Option<&'a [enums::InputDocument<'a>]>, Option<&'a [enums::InputUser<'a>]>);
-    ['a] InputRichMessageHtml<'a>, D0 D4 D7 D2, (tl::Word, tl::Flag, tl::Flag, &'a str, Option<&'a [enums::InputRichFile<'a>]>);
-    ['a] InputRichMessageMarkdown<'a>, D0 D4 D7 D3, (tl::Word, tl::Flag, tl::Flag, &'a str, Option<&'a [enums::InputRichFile<'a>]>);
-    ['a] InputSavedStarGiftChat<'a>, D0 D4 D7 D5, (enums::InputPeer<'a>, i64);
-    ['a] InputSavedStarGiftSlug<'a>, D0 D4 D7 D6, (&'a str,);
-    [] InputSavedStarGiftUser, D0 D4 D7 D4, (i32,);
-    [] InputSecureFile, D0 D4 D7 D8, (i64, i64);
-    [] InputSecureFileLocation, D0 D3 D5 D8, (i64, i64);
-    ['a] InputSecureFileUploaded<'a>, D0 D4 D7 D7, (i64, i32, &'a str, &'a [u8], &'a [u8]);
-    ['a] InputSecureValue<'a>, D0 D4 D7 D9, (tl::Word, enums::SecureValueType, tl::Maybe<'a, enums::SecureData<'a>>, tl::Maybe<'a, enums::InputSecureFile<'a>>, tl::Maybe<'a, enums::InputSecureFile<'a>>, tl::Maybe<'a, enums::InputSecureFile<'a>>, Option<&'a [enums::InputSecureFile<'a>]>, Option<&'a [enums::InputSecureFile<'a>]>, tl::Maybe<'a, enums::SecurePlainData<'a>>);
-    ['a] InputSendMessageRichMessageDraftAction<'a>, D1 D0 D1 D8, (tl::Word, tl::Flag, tl::Flag, i64, enums::InputRichMessage<'a>);
-    ['a] InputSingleMedia<'a>, D0 D4 D8 D0, (tl::Word, enums::InputMedia<'a>, i64, &'a str, Option<&'a [enums::MessageEntity<'a>]>);
-    [] InputStarGiftAuction, D0 D4 D8 D1, (i64,);
-    ['a] InputStarGiftAuctionSlug<'a>, D0 D4 D8 D2, (&'a str,);
-    ['a] InputStarsTransaction<'a>, D0 D4 D8 D3, (tl::Word, tl::Flag, &'a str);
-    ['a] InputStickerSetDice<'a>, D0 D4 D8 D8, (&'a str,);
-    [] InputStickerSetId, D0 D4 D8 D5, (i64, i64);
-    ['a] InputStickerSetItem<'a>, D0 D4 D9 D6, (tl::Word, enums::InputDocument<'a>, &'a str, tl::Maybe<'a, enums::MaskCoords>, Option<&'a str>);
-    ['a] InputStickerSetShortName<'a>, D0 D4 D8 D6, (&'a str,);
-    ['a] InputStickerSetThumb<'a>, D0 D3 D6 D3, (enums::InputStickerSet<'a>, i32);
-    ['a] InputStickeredMediaDocument<'a>, D0 D4 D9 D8, (enums::InputDocument<'a>,);
-    ['a] InputStickeredMediaPhoto<'a>, D0 D4 D9 D7, (enums::InputPhoto<'a>,);
-    ['a] InputStorePaymentAuthCode<'a>, D0 D5 D0 D6, (tl::Word, tl::Flag, &'a str, &'a str, i32, &'a str, i64);
-    ['a] InputStorePaymentGiftPremium<'a>, D0 D5 D0 D0, (enums::InputUser<'a>, &'a str, i64);
-    ['a] InputStorePaymentPremiumGiftCode<'a>, D0 D5 D0 D1, (tl::Word, &'a [enums::InputUser<'a>], tl::Maybe<'a, enums::InputPeer<'a>>, &'a str, i64, tl::Maybe<'a, enums::TextWithEntities<'a>>);
-    ['a] InputStorePaymentPremiumGiveaway<'a>, D0 D5 D0 D2, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, Option<&'a [enums::InputPeer<'a>]>, Option<&'a [&'a str]>, Option<&'a str>, i64, i32, &'a str, i64);
-    [] InputStorePaymentPremiumSubscription, D0 D4 D9 D9, (tl::Word, tl::Flag, tl::Flag);
-    ['a] InputStorePaymentStarsGift<'a>, D0 D5 D0 D4, (enums::InputUser<'a>, i64, &'a str, i64);
-    ['a] InputStorePaymentStarsGiveaway<'a>, D0 D5 D0 D5, tl::And<(tl::Word, tl::Flag, tl::Flag, i64, enums::InputPeer<'a>, Option<&'a [enums::InputPeer<'a>]>, Option<&'a [&'a str]>, Option<&'a str>, i64, i32, &'a str, i64), (i32,)>;
-    ['a] InputStorePaymentStarsTopup<'a>, D0 D5 D0 D3, (tl::Word, i64, &'a str, i64, tl::Maybe<'a, enums::InputPeer<'a>>);
-    [] InputTheme, D0 D5 D0 D7, (i64, i64);
-    ['a] InputThemeSettings<'a>, D0 D5 D0 D9, (tl::Word, tl::Flag, enums::BaseTheme, i32, Option<i32>, Option<&'a [i32]>, tl::Maybe<'a, enums::InputWallPaper<'a>>, tl::Maybe<'a, enums::WallPaperSettings<'a>>);
-    ['a] InputThemeSlug<'a>, D0 D5 D0 D8, (&'a str,);
-    [] InputUser, D0 D5 D1 D2, (i64, i64);
-    ['a] InputUserFromMessage<'a>, D0 D5 D1 D3, (enums::InputPeer<'a>, i32, i64);
-    [] InputWallPaper, D0 D5 D1 D4, (i64, i64);
-    [] InputWallPaperNoFile, D0 D5 D1 D6, (i64,);
-    ['a] InputWallPaperSlug<'a>, D0 D5 D1 D5, (&'a str,);
-    ['a] InputWalletImported<'a>, D0 D5 D1 D8, (tl::Word, &'a [u8], Option<&'a [u8]>, enums::WalletOwnershipProof<'a>);
-    ['a] InputWebDocument<'a>, D0 D5 D1 D9, (&'a str, i32, &'a str, &'a [enums::DocumentAttribute<'a>]);
-    ['a] InputWebFileAudioAlbumThumbLocation<'a>, D0 D5 D2 D2, (tl::Word, tl::Flag, tl::Maybe<'a, enums::InputDocument<'a>>, Option<&'a str>, Option<&'a str>);
-    [] InputWebFileGeoPointLocation, D0 D5 D2 D1, (enums::InputGeoPoint, i64, i32, i32, i32, i32);
-    ['a] InputWebFileLocation<'a>, D0 D5 D2 D0, (&'a str, i64);
-    ['a] Invoice<'a>, D0 D5 D2 D3, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, &'a str, &'a [enums::LabeledPrice<'a>]), (Option<i64>, Option<&'a [i64]>, Option<&'a str>, Option<i32>)>;
-    ['a] JoinChatBotResultWebView<'a>, D0 D5 D3 D4, (&'a str,);
-    ['a] JsonArray<'a>, D0 D5 D2 D9, (&'a [enums::Jsonvalue<'a>],);
-    [] JsonBool, D0 D5 D2 D6, (bool,);
-    [] JsonNumber, D0 D5 D2 D7, (f64,);
-    ['a] JsonObject<'a>, D0 D5 D3 D0, (&'a [enums::JsonobjectValue<'a>],);
-    ['a] JsonObjectValue<'a>, D0 D5 D2 D4, (&'a str, enums::Jsonvalue<'a>);
-    ['a] JsonString<'a>, D0 D5 D2 D8, (&'a str,);
-    ['a] KeyboardButton<'a>, D0 D5 D3 D5, (tl::Word, tl::Maybe<'a, enums::KeyboardButtonStyle>, &'a str, enums::ButtonType<'a>);
-    ['a] KeyboardButtonRow<'a>, D0 D5 D3 D6, (&'a [enums::KeyboardButton<'a>],);
-    [] KeyboardButtonStyle, D0 D5 D3 D7, (tl::Word, tl::Flag, tl::Flag, tl::Flag, Option<i64>);
-    ['a] KeyboardInlineButton<'a>, D0 D5 D3 D8, (tl::Word, tl::Maybe<'a, enums::KeyboardButtonStyle>, &'a str, enums::InlineButtonType<'a>);
-    ['a] KeyboardInlineButtonRow<'a>, D0 D5 D3 D9, (&'a [enums::KeyboardInlineButton<'a>],);
-    ['a] LabeledPrice<'a>, D0 D5 D4 D0, (&'a str, i64);
-    ['a] LangPackDifference<'a>, D0 D5 D4 D1, (&'a str, i32, i32, &'a [enums::LangPackString<'a>]);
-    ['a] LangPackLanguage<'a>, D0 D5 D4 D2, (tl::Word, tl::Flag, tl::Flag, tl::Flag, &'a str, &'a str, &'a str, Option<&'a str>, &'a str, i32, i32, &'a str);
-    ['a] LangPackString<'a>, D0 D5 D4 D3, (&'a str, &'a str);
-    ['a] LangPackStringDeleted<'a>, D0 D5 D4 D5, (&'a str,);
-    ['a] LangPackStringPluralized<'a>, D0 D5 D4 D4, (tl::Word, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a str>, &'a str);
-    [] MaskCoords, D0 D5 D4 D6, (i32, f64, f64, f64);
-    ['a] MediaAreaChannelPost<'a>, D0 D5 D5 D1, (enums::MediaAreaCoordinates<'a>, i64, i32);
-    [] MediaAreaCoordinates, D0 D5 D5 D6, (tl::Word, f64, f64, f64, f64, f64, Option<f64>);
-    ['a] MediaAreaGeoPoint<'a>, D0 D5 D4 D9, (tl::Word, enums::MediaAreaCoordinates<'a>, enums::GeoPoint, tl::Maybe<'a, enums::GeoPointAddress<'a>>);
-    ['a] MediaAreaStarGift<'a>, D0 D5 D5 D5, (enums::MediaAreaCoordinates<'a>, &'a str);
-    ['a] MediaAreaSuggestedReaction<'a>, D0 D5 D5 D0, (tl::Word, tl::Flag, tl::Flag, enums::MediaAreaCoordinates<'a>, enums::Reaction<'a>);
-    ['a] MediaAreaUrl<'a>, D0 D5 D5 D3, (enums::MediaAreaCoordinates<'a>, &'a str);
-    ['a] MediaAreaVenue<'a>, D0 D5 D4 D7, (enums::MediaAreaCoordinates<'a>, enums::GeoPoint, &'a str, &'a str, &'a str, &'a str, &'a str);
-    ['a] MediaAreaWeather<'a>, D0 D5 D5 D4, (enums::MediaAreaCoordinates<'a>, &'a str, f64, i32);
-    ['a] Message<'a>, D0 D5 D5 D8, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, tl::Maybe<'a, enums::Peer>, Option<i32>, Option<&'a str>, enums::Peer, tl::Maybe<'a, enums::Peer>, tl::Maybe<'a, enums::MessageFwdHeader<'a>>), tl::And<(Option<i64>, Option<i64>, tl::Maybe<'a, enums::Peer>, tl::Maybe<'a, enums::MessageReplyHeader<'a>>, i32, &'a str, tl::Maybe<'a, enums::MessageMedia<'a>>, tl::Maybe<'a, enums::ReplyMarkup<'a>>, Option<&'a [enums::MessageEntity<'a>]>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::MessageReplies<'a>>), tl::And<(Option<i32>, Option<&'a str>, Option<i64>, tl::Maybe<'a, enums::MessageReactions<'a>>, Option<&'a [enums::RestrictionReason<'a>]>, Option<i32>, Option<i32>, Option<i64>, tl::Maybe<'a, enums::FactCheck<'a>>, Option<i32>, Option<i64>, tl::Maybe<'a, enums::SuggestedPost<'a>>), (Option<i32>, Option<&'a str>, tl::Maybe<'a, enums::RichMessage<'a>>)>>>>;
-    [] MessageActionBoostApply, D0 D6 D0 D1, (i32,);
-    ['a] MessageActionBotAllowed<'a>, D0 D5 D7 D9, (tl::Word, tl::Flag, tl::Flag, Option<&'a str>, tl::Maybe<'a, enums::BotApp<'a>>);
-    [] MessageActionChangeCommunity, D0 D6 D2 D7, (tl::Word, Option<i64>);
-    [] MessageActionChangeCreator, D0 D6 D2 D1, (i64,);
-    ['a] MessageActionChannelCreate<'a>, D0 D5 D6 D8, (&'a str,);
-    ['a] MessageActionChannelMigrateFrom<'a>, D0 D5 D7 D0, (&'a str, i64);
-    ['a] MessageActionChatAddUser<'a>, D0 D5 D6 D5, (&'a [i64],);
-    ['a] MessageActionChatCreate<'a>, D0 D5 D6 D1, (&'a str, &'a [i64]);
-    [] MessageActionChatDeleteUser, D0 D5 D6 D6, (i64,);
-    ['a] MessageActionChatEditPhoto<'a>, D0 D5 D6 D3, (enums::Photo<'a>,);
-    ['a] MessageActionChatEditTitle<'a>, D0 D5 D6 D2, (&'a str,);
-    [] MessageActionChatJoinedByLink, D0 D5 D6 D7, (i64,);
-    [] MessageActionChatJoinedViaCommunity, D0 D6 D2 D8, (i64,);
-    [] MessageActionChatMigrateTo, D0 D5 D6 D9, (i64,);
-    ['a] MessageActionConferenceCall<'a>, D0 D6 D1 D0, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i64, Option<i32>, Option<&'a [enums::Peer]>);
-    ['a] MessageActionCustomAction<'a>, D0 D5 D7 D8, (&'a str,);
-    [] MessageActionGameScore, D0 D5 D7 D3, (i64, i32);
-    [] MessageActionGeoProximityReached, D0 D5 D8 D3, (enums::Peer, enums::Peer, i32);
-    ['a] MessageActionGiftCode<'a>, D0 D5 D9 D8, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::Peer>, i32, &'a str, Option<&'a str>, Option<i64>, Option<&'a str>, Option<i64>, tl::Maybe<'a, enums::TextWithEntities<'a>>);
-    ['a] MessageActionGiftPremium<'a>, D0 D5 D9 D2, (tl::Word, &'a str, i64, i32, Option<&'a str>, Option<i64>, tl::Maybe<'a, enums::TextWithEntities<'a>>);
-    ['a] MessageActionGiftStars<'a>, D0 D6 D0 D4, (tl::Word, &'a str, i64, i64, Option<&'a str>, Option<i64>, Option<&'a str>);
-    ['a] MessageActionGiftTon<'a>, D0 D6 D1 D6, (tl::Word, &'a str, i64, &'a str, i64, Option<&'a str>);
-    [] MessageActionGiveawayLaunch, D0 D5 D9 D9, (tl::Word, Option<i64>);
-    [] MessageActionGiveawayResults, D0 D6 D0 D0, (tl::Word, tl::Flag, i32, i32);
-    ['a] MessageActionGramTransfer<'a>, D0 D6 D2 D9, (tl::Word, tl::Flag, i64, &'a str, &'a str, Option<&'a str>);
-    ['a] MessageActionGroupCall<'a>, D0 D5 D8 D4, (tl::Word, enums::InputGroupCall<'a>, Option<i32>);
-    ['a] MessageActionGroupCallScheduled<'a>, D0 D5 D8 D7, (enums::InputGroupCall<'a>, i32);
-    ['a] MessageActionInviteToGroupCall<'a>, D0 D5 D8 D5, (enums::InputGroupCall<'a>, &'a [i64]);
-    [] MessageActionManagedBotCreated, D0 D6 D2 D6, (i64,);
-    [] MessageActionNewCreatorPending, D0 D6 D2 D0, (i64,);
-    [] MessageActionNoForwardsRequest, D0 D6 D2 D3, (tl::Word, tl::Flag, bool, bool);
-    [] MessageActionNoForwardsToggle, D0 D6 D2 D2, (bool, bool);
-    [] MessageActionPaidMessagesPrice, D0 D6 D0 D9, (tl::Word, tl::Flag, i64);
-    [] MessageActionPaidMessagesRefunded, D0 D6 D0 D8, (i32, i64);
-    ['a] MessageActionPaymentRefunded<'a>, D0 D6 D0 D3, (tl::Word, enums::Peer, &'a str, i64, Option<&'a [u8]>, enums::PaymentCharge<'a>);
-    ['a] MessageActionPaymentSent<'a>, D0 D5 D7 D5, (tl::Word, tl::Flag, tl::Flag, &'a str, i64, Option<&'a str>, Option<i32>);
-    ['a] MessageActionPaymentSentMe<'a>, D0 D5 D7 D4, (tl::Word, tl::Flag, tl::Flag, &'a str, i64, &'a [u8], tl::Maybe<'a, enums::PaymentRequestedInfo<'a>>, Option<&'a str>, enums::PaymentCharge<'a>, Option<i32>);
-    ['a] MessageActionPhoneCall<'a>, D0 D5 D7 D6, (tl::Word, tl::Flag, i64, tl::Maybe<'a, enums::PhoneCallDiscardReason<'a>>, Option<i32>);
-    ['a] MessageActionPollAppendAnswer<'a>, D0 D6 D2 D4, (enums::PollAnswer<'a>,);
-    ['a] MessageActionPollDeleteAnswer<'a>, D0 D6 D2 D5, (enums::PollAnswer<'a>,);
-    ['a] MessageActionPrizeStars<'a>, D0 D6 D0 D5, (tl::Word, tl::Flag, i64, &'a str, enums::Peer, i32);
-    ['a] MessageActionRequestedPeer<'a>, D0 D5 D9 D6, (i32, &'a [enums::Peer]);
-    ['a] MessageActionRequestedPeerSentMe<'a>, D0 D6 D0 D2, (i32, &'a [enums::RequestedPeer<'a>]);
-    ['a] MessageActionSecureValuesSent<'a>, D0 D5 D8 D1, (&'a [enums::SecureValueType],);
-    ['a] MessageActionSecureValuesSentMe<'a>, D0 D5 D8 D0, (&'a [enums::SecureValue<'a>], enums::SecureCredentialsEncrypted<'a>);
-    ['a] MessageActionSetChatTheme<'a>, D0 D5 D8 D8, (enums::ChatTheme<'a>,);
-    ['a] MessageActionSetChatWallPaper<'a>, D0 D5 D9 D7, (tl::Word, tl::Flag, tl::Flag, enums::WallPaper<'a>);
-    [] MessageActionSetMessagesTtl, D0 D5 D8 D6, (tl::Word, i32, Option<i64>);
-    ['a] MessageActionStarGift<'a>, D0 D6 D0 D6, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::StarGift<'a>, tl::Maybe<'a, enums::TextWithEntities<'a>>), (Option<i64>, Option<i32>, Option<i64>, tl::Maybe<'a, enums::Peer>, tl::Maybe<'a, enums::Peer>, Option<i64>, Option<&'a str>, Option<i32>, tl::Maybe<'a, enums::Peer>, Option<i32>)>;
-    ['a] MessageActionStarGiftPurchaseOffer<'a>, D0 D6 D1 D8, (tl::Word, tl::Flag, tl::Flag, enums::StarGift<'a>, enums::StarsAmount, i32);
-    ['a] MessageActionStarGiftPurchaseOfferDeclined<'a>, D0 D6 D1 D9, (tl::Word, tl::Flag, enums::StarGift<'a>, enums::StarsAmount);
-    ['a] MessageActionStarGiftUnique<'a>, D0 D6 D0 D7, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::StarGift<'a>, Option<i32>), (Option<i64>, tl::Maybe<'a, enums::Peer>, tl::Maybe<'a, enums::Peer>, Option<i64>, tl::Maybe<'a, enums::StarsAmount>, Option<i32>, Option<i32>, Option<i64>, Option<i32>, tl::Maybe<'a, enums::TextWithEntities<'a>>)>;
-    [] MessageActionSuggestBirthday, D0 D6 D1 D7, (enums::Birthday,);
-    ['a] MessageActionSuggestProfilePhoto<'a>, D0 D5 D9 D5, (enums::Photo<'a>,);
-    ['a] MessageActionSuggestedPostApproval<'a>, D0 D6 D1 D3, (tl::Word, tl::Flag, tl::Flag, Option<&'a str>, Option<i32>, tl::Maybe<'a, enums::StarsAmount>);
-    [] MessageActionSuggestedPostRefund, D0 D6 D1 D5, (tl::Word, tl::Flag);
-    [] MessageActionSuggestedPostSuccess, D0 D6 D1 D4, (enums::StarsAmount,);
-    ['a] MessageActionTodoAppendTasks<'a>, D0 D6 D1 D2, (&'a [enums::TodoItem<'a>],);
-    ['a] MessageActionTodoCompletions<'a>, D0 D6 D1 D1, (&'a [i32], &'a [i32]);
-    ['a] MessageActionTopicCreate<'a>, D0 D5 D9 D3, (tl::Word, tl::Flag, &'a str, i32, Option<i64>);
-    ['a] MessageActionTopicEdit<'a>, D0 D5 D9 D4, (tl::Word, Option<&'a str>, Option<i64>, Option<bool>, Option<bool>);
-    ['a] MessageActionWalletTonConnectRequest<'a>, D0 D6 D3 D0, (tl::Word, tl::Flag, tl::Flag, i64, i32, Option<&'a str>, Option<&'a str>, Option<&'a str>);
-    ['a] MessageActionWebViewDataSent<'a>, D0 D5 D9 D1, (&'a str,);
-    ['a] MessageActionWebViewDataSentMe<'a>, D0 D5 D9 D0, (&'a str, &'a str);
-    ['a] MessageEmpty<'a>, D0 D5 D5 D7, (tl::Word, i32, tl::Maybe<'a, enums::Peer>);
-    [] MessageEntityBankCard, D0 D6 D4 D8, (i32, i32);
-    [] MessageEntityBlockquote, D0 D6 D5 D1, (tl::Word, tl::Flag, i32, i32);
-    [] MessageEntityBold, D0 D6 D3 D7, (i32, i32);
-    [] MessageEntityBotCommand, D0 D6 D3 D4, (i32, i32);
-    [] MessageEntityCashtag, D0 D6 D4 D5, (i32, i32);
-    [] MessageEntityCode, D0 D6 D3 D9, (i32, i32);
-    [] MessageEntityCustomEmoji, D0 D6 D5 D0, (i32, i32, i64);
-    [] MessageEntityDiffDelete, D0 D6 D5 D5, (i32, i32);
-    [] MessageEntityDiffInsert, D0 D6 D5 D3, (i32, i32);
-    ['a] MessageEntityDiffReplace<'a>, D0 D6 D5 D4, (i32, i32, &'a str);
-    [] MessageEntityEmail, D0 D6 D3 D6, (i32, i32);
-    [] MessageEntityFormattedDate, D0 D6 D5 D2, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, i32, i32);
-    [] MessageEntityHashtag, D0 D6 D3 D3, (i32, i32);
-    [] MessageEntityItalic, D0 D6 D3 D8, (i32, i32);
-    [] MessageEntityMention, D0 D6 D3 D2, (i32, i32);
-    [] MessageEntityMentionName, D0 D6 D4 D2, (i32, i32, i64);
-    [] MessageEntityPhone, D0 D6 D4 D4, (i32, i32);
-    ['a] MessageEntityPre<'a>, D0 D6 D4 D0, (i32, i32, &'a str);
-    [] MessageEntitySpoiler, D0 D6 D4 D9, (i32, i32);
-    [] MessageEntityStrike, D0 D6 D4 D7, (i32, i32);
-    ['a] MessageEntityTextUrl<'a>, D0 D6 D4 D1, (i32, i32, &'a str);
-    [] MessageEntityTonAddress, D0 D6 D5 D6, (i32, i32);
-    [] MessageEntityUnderline, D0 D6 D4 D6, (i32, i32);
-    [] MessageEntityUnknown, D0 D6 D3 D1, (i32, i32);
-    [] MessageEntityUrl, D0 D6 D3 D5, (i32, i32);
-    ['a] MessageExtendedMedia<'a>, D0 D6 D5 D8, (enums::MessageMedia<'a>,);
-    ['a] MessageExtendedMediaPreview<'a>, D0 D6 D5 D7, (tl::Word, Option<i32>, Option<i32>, tl::Maybe<'a, enums::PhotoSize<'a>>, Option<i32>);
-    ['a] MessageFwdHeader<'a>, D0 D6 D5 D9, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::Peer>, Option<&'a str>, i32, Option<i32>, Option<&'a str>, tl::Maybe<'a, enums::Peer>, Option<i32>, tl::Maybe<'a, enums::Peer>, Option<&'a str>), (Option<i32>, Option<&'a str>)>;
-    ['a] MessageMediaContact<'a>, D0 D6 D6 D3, (&'a str, &'a str, &'a str, &'a str, i64);
-    ['a] MessageMediaDice<'a>, D0 D6 D7 D2, (tl::Word, i32, &'a str, tl::Maybe<'a, enums::messages::EmojiGameOutcome<'a>>);
-    ['a] MessageMediaDocument<'a>, D0 D6 D6 D5, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Maybe<'a, enums::Document<'a>>, Option<&'a [enums::Document<'a>]>, tl::Maybe<'a, enums::Photo<'a>>, Option<i32>, Option<i32>);
-    ['a] MessageMediaGame<'a>, D0 D6 D6 D8, (enums::Game<'a>,);
-    [] MessageMediaGeo, D0 D6 D6 D2, (enums::GeoPoint,);
-    [] MessageMediaGeoLive, D0 D6 D7 D0, (tl::Word, enums::GeoPoint, Option<i32>, i32, Option<i32>);
-    ['a] MessageMediaGiveaway<'a>, D0 D6 D7 D4, (tl::Word, tl::Flag, tl::Flag, &'a [i64], Option<&'a [&'a str]>, Option<&'a str>, i32, Option<i32>, Option<i64>, i32);
-    ['a] MessageMediaGiveawayResults<'a>, D0 D6 D7 D5, tl::And<(tl::Word, tl::Flag, tl::Flag, i64, Option<i32>, i32, i32, i32, &'a [i64], Option<i32>, Option<i64>, Option<&'a str>), (i32,)>;
-    ['a] MessageMediaInvoice<'a>, D0 D6 D6 D9, (tl::Word, tl::Flag, tl::Flag, &'a str, &'a str, tl::Maybe<'a, enums::WebDocument<'a>>, Option<i32>, &'a str, i64, &'a str, tl::Maybe<'a, enums::MessageExtendedMedia<'a>>);
-    ['a] MessageMediaPaidMedia<'a>, D0 D6 D7 D6, (i64, &'a [enums::MessageExtendedMedia<'a>]);
-    ['a] MessageMediaPhoto<'a>, D0 D6 D6 D1, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::Photo<'a>>, Option<i32>, tl::Maybe<'a, enums::Document<'a>>);
-    ['a] MessageMediaPoll<'a>, D0 D6 D7 D1, (tl::Word, enums::Poll<'a>, enums::PollResults<'a>, tl::Maybe<'a, enums::MessageMedia<'a>>);
-    ['a] MessageMediaStory<'a>, D0 D6 D7 D3, (tl::Word, tl::Flag, enums::Peer, i32, tl::Maybe<'a, enums::StoryItem<'a>>);
-    ['a] MessageMediaToDo<'a>, D0 D6 D7 D7, (tl::Word, enums::TodoList<'a>, Option<&'a [enums::TodoCompletion]>);
-    ['a] MessageMediaVenue<'a>, D0 D6 D6 D7, (enums::GeoPoint, &'a str, &'a str, &'a str, &'a str, &'a str);
-    ['a] MessageMediaVideoStream<'a>, D0 D6 D7 D8, (tl::Word, tl::Flag, enums::InputGroupCall<'a>);
-    ['a] MessageMediaWebPage<'a>, D0 D6 D6 D6, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::WebPage<'a>);
-    ['a] MessagePeerReaction<'a>, D0 D6 D7 D9, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::Peer, i32, enums::Reaction<'a>);
-    ['a] MessagePeerVote<'a>, D0 D6 D8 D0, (enums::Peer, &'a [u8], i32);
-    [] MessagePeerVoteInputOption, D0 D6 D8 D1, (enums::Peer, i32);
-    ['a] MessagePeerVoteMultiple<'a>, D0 D6 D8 D2, (enums::Peer, &'a [&'a [u8]], i32);
-    [] MessageRange, D0 D6 D8 D3, (i32, i32);
-    ['a] MessageReactions<'a>, D0 D6 D8 D4, (tl::Word, tl::Flag, tl::Flag, tl::Flag, &'a [enums::ReactionCount<'a>], Option<&'a [enums::MessagePeerReaction<'a>]>, Option<&'a [enums::MessageReactor<'a>]>);
-    ['a] MessageReactor<'a>, D0 D6 D8 D5, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Maybe<'a, enums::Peer>, i32);
-    ['a] MessageReplies<'a>, D0 D6 D8 D6, (tl::Word, tl::Flag, i32, i32, Option<&'a [enums::Peer]>, Option<i64>, Option<i32>, Option<i32>);
-    ['a] MessageReplyHeader<'a>, D0 D6 D8 D7, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<i32>, tl::Maybe<'a, enums::Peer>, tl::Maybe<'a, enums::MessageFwdHeader<'a>>, tl::Maybe<'a, enums::MessageMedia<'a>>, Option<i32>, Option<&'a str>, Option<&'a [enums::MessageEntity<'a>]>), (Option<i32>, Option<i32>, Option<&'a [u8]>)>;
-    [] MessageReplyStoryHeader, D0 D6 D8 D8, (enums::Peer, i32);
-    ['a] MessageReportOption<'a>, D0 D6 D8 D9, (&'a str, &'a [u8]);
-    ['a] MessageService<'a>, D0 D5 D5 D9, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, tl::Maybe<'a, enums::Peer>, enums::Peer, tl::Maybe<'a, enums::Peer>), (tl::Maybe<'a, enums::MessageReplyHeader<'a>>, i32, enums::MessageAction<'a>, tl::Maybe<'a, enums::MessageReactions<'a>>, Option<i32>)>;
-    ['a] MessageViews<'a>, D0 D6 D9 D0, (tl::Word, Option<i32>, Option<i32>, tl::Maybe<'a, enums::MessageReplies<'a>>);
-    [] MissingInvitee, D0 D7 D0 D9, (tl::Word, tl::Flag, tl::Flag, i64);
-    ['a] MonoForumDialog<'a>, D0 D9 D5 D6, (tl::Word, tl::Flag, tl::Flag, enums::Peer, i32, i32, i32, i32, i32, tl::Maybe<'a, enums::DraftMessage<'a>>);
-    ['a] MyBoost<'a>, D0 D7 D1 D0, (tl::Word, i32, tl::Maybe<'a, enums::Peer>, i32, i32, Option<i32>);
-    ['a] NearestDc<'a>, D0 D7 D1 D1, (&'a str, i32, i32);
-    ['a] NotificationSoundLocal<'a>, D0 D7 D1 D4, (&'a str, &'a str);
-    [] NotificationSoundRingtone, D0 D7 D1 D5, (i64,);
-    [] NotifyCommunity, D0 D7 D2 D1, (i64,);
-    [] NotifyForumTopic, D0 D7 D2 D0, (enums::Peer, i32);
-    [] NotifyPeer, D0 D7 D1 D6, (enums::Peer,);
-    ['a] OnrampAvailability<'a>, D0 D7 D2 D3, (tl::Word, tl::Flag, tl::Flag, &'a str, Option<&'a str>, &'a [enums::OnrampMethodAvailability<'a>]);
-    ['a] OnrampLimits<'a>, D0 D7 D2 D4, (&'a str, &'a str, &'a str, &'a str, &'a str, &'a str);
-    ['a] OnrampMethodAvailability<'a>, D0 D7 D2 D5, (tl::Word, tl::Flag, &'a str);
-    ['a] OnrampProviderInfo<'a>, D0 D7 D2 D6, (tl::Word, tl::Flag, tl::Flag, tl::Flag, &'a str, &'a str, &'a [&'a str]);
-    ['a] OnrampQuote<'a>, D0 D7 D2 D7, (&'a str, &'a str, &'a str, &'a str, &'a str, &'a str, &'a str, &'a str, &'a str, &'a str, i32);
-    ['a] OnrampSession<'a>, D0 D7 D2 D8, (&'a str, &'a str, &'a str, i32);
-    [] OutboxReadDate, D0 D7 D2 D9, (i32,);
-    ['a] Page<'a>, D0 D7 D3 D0, (tl::Word, tl::Flag, tl::Flag, tl::Flag, &'a str, &'a [enums::PageBlock<'a>], &'a [enums::Photo<'a>], &'a [enums::Document<'a>], Option<i32>);
-    ['a] PageBlockAnchor<'a>, D0 D7 D4 D1, (&'a str,);
-    ['a] PageBlockAudio<'a>, D0 D7 D5 D3, (i64, enums::PageCaption<'a>);
-    ['a] PageBlockAuthorDate<'a>, D0 D7 D3 D4, (enums::RichText<'a>, i32);
-    ['a] PageBlockBlockquote<'a>, D0 D7 D4 D3, (tl::Word, tl::Flag, enums::RichText<'a>, enums::RichText<'a>);
-    ['a] PageBlockBlockquoteBlocks<'a>, D0 D7 D6 D9, (&'a [enums::PageBlock<'a>], enums::RichText<'a>);
-    ['a] PageBlockButtonRow<'a>, D0 D7 D7 D0, (tl::Word, tl::Flag, tl::Flag, tl::Flag, &'a [enums::PageButton<'a>]);
-    ['a] PageBlockChannel<'a>, D0 D7 D5 D2, (enums::Chat<'a>,);
-    ['a] PageBlockCollage<'a>, D0 D7 D5 D0, (&'a [enums::PageBlock<'a>], enums::PageCaption<'a>);
-    ['a] PageBlockCover<'a>, D0 D7 D4 D7, (enums::PageBlock<'a>,);
-    ['a] PageBlockDetails<'a>, D0 D7 D5 D7, (tl::Word, tl::Flag, &'a [enums::PageBlock<'a>], enums::RichText<'a>);
-    ['a] PageBlockDocument<'a>, D0 D7 D7 D1, (i64, enums::PageCaption<'a>);
-    ['a] PageBlockEmbed<'a>, D0 D7 D4 D8, (tl::Word, tl::Flag, tl::Flag, Option<&'a str>, Option<&'a str>, Option<i64>, Option<i32>, Option<i32>, enums::PageCaption<'a>);
-    ['a] PageBlockEmbedPost<'a>, D0 D7 D4 D9, (&'a str, i64, i64, &'a str, i32, &'a [enums::PageBlock<'a>], enums::PageCaption<'a>);
-    ['a] PageBlockFooter<'a>, D0 D7 D3 D9, (enums::RichText<'a>,);
-    ['a] PageBlockHeader<'a>, D0 D7 D3 D5, (enums::RichText<'a>,);
-    ['a] PageBlockHeading1<'a>, D0 D7 D6 D0, (enums::RichText<'a>,);
-    ['a] PageBlockHeading2<'a>, D0 D7 D6 D1, (enums::RichText<'a>,);
-    ['a] PageBlockHeading3<'a>, D0 D7 D6 D2, (enums::RichText<'a>,);
-    ['a] PageBlockHeading4<'a>, D0 D7 D6 D3, (enums::RichText<'a>,);
-    ['a] PageBlockHeading5<'a>, D0 D7 D6 D4, (enums::RichText<'a>,);
-    ['a] PageBlockHeading6<'a>, D0 D7 D6 D5, (enums::RichText<'a>,);
-    ['a] PageBlockKicker<'a>, D0 D7 D5 D4, (enums::RichText<'a>,);
-    ['a] PageBlockList<'a>, D0 D7 D4 D2, (&'a [enums::PageListItem<'a>],);
-    ['a] PageBlockMap<'a>, D0 D7 D5 D9, (enums::GeoPoint, i32, i32, i32, enums::PageCaption<'a>);
-    ['a] PageBlockMath<'a>, D0 D7 D6 D6, (&'a str,);
-    ['a] PageBlockOrderedList<'a>, D0 D7 D5 D6, (tl::Word, tl::Flag, &'a [enums::PageListOrderedItem<'a>], Option<i32>, Option<&'a str>);
-    ['a] PageBlockParagraph<'a>, D0 D7 D3 D7, (enums::RichText<'a>,);
-    ['a] PageBlockPhoto<'a>, D0 D7 D4 D5, (tl::Word, tl::Flag, i64, enums::PageCaption<'a>, Option<&'a str>, Option<i64>);
-    ['a] PageBlockPreformatted<'a>, D0 D7 D3 D8, (enums::RichText<'a>, &'a str);
-    ['a] PageBlockPullquote<'a>, D0 D7 D4 D4, (enums::RichText<'a>, enums::RichText<'a>);
-    ['a] PageBlockRelatedArticles<'a>, D0 D7 D5 D8, (enums::RichText<'a>, &'a [enums::PageRelatedArticle<'a>]);
-    ['a] PageBlockSlideshow<'a>, D0 D7 D5 D1, (&'a [enums::PageBlock<'a>], enums::PageCaption<'a>);
-    ['a] PageBlockSubheader<'a>, D0 D7 D3 D6, (enums::RichText<'a>,);
-    ['a] PageBlockSubtitle<'a>, D0 D7 D3 D3, (enums::RichText<'a>,);
-    ['a] PageBlockTable<'a>, D0 D7 D5 D5, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::RichText<'a>, &'a [enums::PageTableRow<'a>]);
-    ['a] PageBlockThinking<'a>, D0 D7 D6 D7, (enums::RichText<'a>,);
-    ['a] PageBlockTitle<'a>, D0 D7 D3 D2, (enums::RichText<'a>,);
-    ['a] PageBlockVideo<'a>, D0 D7 D4 D6, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i64, enums::PageCaption<'a>);
-    ['a] PageButton<'a>, D0 D7 D7 D2, (tl::Word, enums::RichText<'a>, enums::InlineButtonType<'a>, tl::Maybe<'a, enums::RichButtonStyle>);
-    ['a] PageCaption<'a>, D0 D7 D7 D3, (enums::RichText<'a>, enums::RichText<'a>);
-    ['a] PageListItemBlocks<'a>, D0 D7 D7 D5, (tl::Word, tl::Flag, tl::Flag, &'a [enums::PageBlock<'a>]);
-    ['a] PageListItemText<'a>, D0 D7 D7 D4, (tl::Word, tl::Flag, tl::Flag, enums::RichText<'a>);
-    ['a] PageListOrderedItemBlocks<'a>, D0 D7 D7 D7, (tl::Word, tl::Flag, tl::Flag, Option<&'a str>, &'a [enums::PageBlock<'a>], Option<i32>, Option<&'a str>);
-    ['a] PageListOrderedItemText<'a>, D0 D7 D7 D6, (tl::Word, tl::Flag, tl::Flag, Option<&'a str>, enums::RichText<'a>, Option<i32>, Option<&'a str>);
-    ['a] PageRelatedArticle<'a>, D0 D7 D7 D8, (tl::Word, &'a str, i64, Option<&'a str>, Option<&'a str>, Option<i64>, Option<&'a str>, Option<i32>);
-    ['a] PageTableCell<'a>, D0 D7 D7 D9, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Maybe<'a, enums::RichText<'a>>, Option<i32>, Option<i32>);
-    ['a] PageTableRow<'a>, D0 D7 D8 D0, (&'a [enums::PageTableCell<'a>],);
-    ['a] PaidReactionPrivacyPeer<'a>, D0 D7 D8 D3, (enums::InputPeer<'a>,);
-    ['a] Passkey<'a>, D0 D7 D8 D4, (tl::Word, &'a str, &'a str, i32, Option<i64>, Option<i32>);
-    ['a] PasswordKdfAlgoSha256Sha256Pbkdf2Hmacsha512iter100000Sha256ModPow<'a>, D0 D7 D8 D6, (&'a [u8], &'a [u8], i32, &'a [u8]);
-    ['a] PaymentCharge<'a>, D0 D7 D8 D7, (&'a str, &'a str);
-    ['a] PaymentFormMethod<'a>, D0 D7 D8 D8, (&'a str, &'a str);
-    ['a] PaymentRequestedInfo<'a>, D0 D7 D8 D9, (tl::Word, Option<&'a str>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::PostAddress<'a>>);
-    ['a] PaymentSavedCredentialsCard<'a>, D0 D7 D9 D0, (&'a str, &'a str);
-    [] PeerBlocked, D0 D7 D9 D4, (enums::Peer, i32);
-    [] PeerChannel, D0 D7 D9 D3, (i64,);
-    [] PeerChat, D0 D7 D9 D2, (i64,);
-    [] PeerColor, D0 D7 D9 D5, (tl::Word, Option<i32>, Option<i64>);
-    ['a] PeerColorCollectible<'a>, D0 D7 D9 D6, (tl::Word, i64, i64, i64, i32, &'a [i32], Option<i32>, Option<&'a [i32]>);
-    [] PeerLocated, D0 D7 D9 D8, (enums::Peer, i32, i32);
-    ['a] PeerNotifySettings<'a>, D0 D8 D0 D0, (tl::Word, Option<bool>, Option<bool>, Option<i32>, tl::Maybe<'a, enums::NotificationSound<'a>>, tl::Maybe<'a, enums::NotificationSound<'a>>, tl::Maybe<'a, enums::NotificationSound<'a>>, Option<bool>, Option<bool>, tl::Maybe<'a, enums::NotificationSound<'a>>, tl::Maybe<'a, enums::NotificationSound<'a>>, tl::Maybe<'a, enums::NotificationSound<'a>>);
-    [] PeerSelfLocated, D0 D7 D9 D9, (i32,);
-    ['a] PeerSettings<'a>, D0 D8 D0 D1, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), (Option<i32>, Option<&'a str>, Option<i32>, Option<i64>, Option<&'a str>, Option<i64>, Option<&'a str>, Option<&'a str>, Option<i32>, Option<i32>)>;
-    ['a] PeerStories<'a>, D0 D8 D0 D2, (tl::Word, enums::Peer, Option<i32>, &'a [enums::StoryItem<'a>]);
-    [] PeerUser, D0 D7 D9 D1, (i64,);
-    ['a] PendingSuggestion<'a>, D0 D8 D0 D3, (&'a str, enums::TextWithEntities<'a>, enums::TextWithEntities<'a>, &'a str);
-    ['a] PhoneCall<'a>, D0 D8 D0 D8, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, i64, i64, i32, i64, i64, &'a [u8], i64, enums::PhoneCallProtocol<'a>), (&'a [enums::PhoneConnection<'a>], i32, tl::Maybe<'a, enums::DataJson<'a>>)>;
-    ['a] PhoneCallAccepted<'a>, D0 D8 D0 D7, (tl::Word, tl::Flag, i64, i64, i32, i64, i64, &'a [u8], enums::PhoneCallProtocol<'a>);
-    ['a] PhoneCallDiscardReasonMigrateConferenceCall<'a>, D0 D8 D1 D4, (&'a str,);
-    ['a] PhoneCallDiscarded<'a>, D0 D8 D0 D9, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i64, tl::Maybe<'a, enums::PhoneCallDiscardReason<'a>>, Option<i32>);
-    [] PhoneCallEmpty, D0 D8 D0 D4, (i64,);
-    ['a] PhoneCallProtocol<'a>, D0 D8 D1 D5, (tl::Word, tl::Flag, tl::Flag, i32, i32, &'a [&'a str]);
-    ['a] PhoneCallRequested<'a>, D0 D8 D0 D6, (tl::Word, tl::Flag, i64, i64, i32, i64, i64, &'a [u8], enums::PhoneCallProtocol<'a>);
-    ['a] PhoneCallWaiting<'a>, D0 D8 D0 D5, (tl::Word, tl::Flag, i64, i64, i32, i64, i64, enums::PhoneCallProtocol<'a>, Option<i32>);
-    ['a] PhoneConnection<'a>, D0 D8 D1 D6, (tl::Word, tl::Flag, i64, &'a str, &'a str, i32, &'a [u8]);
-    ['a] PhoneConnectionWebrtc<'a>, D0 D8 D1 D7, (tl::Word, tl::Flag, tl::Flag, i64, &'a str, &'a str, i32, &'a str, &'a str);
-    ['a] Photo<'a>, D0 D8 D1 D9, (tl::Word, tl::Flag, i64, i64, &'a [u8], i32, &'a [enums::PhotoSize<'a>], Option<&'a [enums::VideoSize<'a>]>, i32);
-    ['a] PhotoCachedSize<'a>, D0 D8 D2 D2, (&'a str, i32, i32, &'a [u8]);
-    [] PhotoEmpty, D0 D8 D1 D8, (i64,);
-    ['a] PhotoPathSize<'a>, D0 D8 D2 D5, (&'a str, &'a [u8]);
-    ['a] PhotoSize<'a>, D0 D8 D2 D1, (&'a str, i32, i32, i32);
-    ['a] PhotoSizeEmpty<'a>, D0 D8 D2 D0, (&'a str,);
-    ['a] PhotoSizeProgressive<'a>, D0 D8 D2 D4, (&'a str, i32, i32, &'a [i32]);
-    ['a] PhotoStrippedSize<'a>, D0 D8 D2 D3, (&'a str, &'a [u8]);
-    ['a] Poll<'a>, D0 D8 D2 D6, tl::And<(i64, tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), (enums::TextWithEntities<'a>, &'a [enums::PollAnswer<'a>], Option<i32>, Option<i32>, Option<&'a [&'a str]>, i64)>;
-    ['a] PollAnswer<'a>, D0 D8 D2 D7, (tl::Word, enums::TextWithEntities<'a>, &'a [u8], tl::Maybe<'a, enums::MessageMedia<'a>>, tl::Maybe<'a, enums::Peer>, Option<i32>);
-    ['a] PollAnswerVoters<'a>, D0 D8 D2 D9, (tl::Word, tl::Flag, tl::Flag, &'a [u8], Option<i32>, Option<&'a [enums::Peer]>);
-    ['a] PollResults<'a>, D0 D8 D3 D0, (tl::Word, tl::Flag, tl::Flag, tl::Flag, Option<&'a [enums::PollAnswerVoters<'a>]>, Option<i32>, Option<&'a [enums::Peer]>, Option<&'a str>, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::MessageMedia<'a>>);
-    [] PopularContact, D0 D8 D3 D1, (i64, i32);
-    ['a] PostAddress<'a>, D0 D8 D3 D2, (&'a str, &'a str, &'a str, &'a str, &'a str, &'a str);
-    [] PostInteractionCountersMessage, D0 D8 D3 D3, (i32, i32, i32, i32);
-    [] PostInteractionCountersStory, D0 D8 D3 D4, (i32, i32, i32, i32);
-    ['a] PremiumGiftCodeOption<'a>, D0 D8 D3 D5, (tl::Word, i32, i32, Option<&'a str>, Option<i32>, &'a str, i64);
-    ['a] PremiumSubscriptionOption<'a>, D0 D8 D3 D6, (tl::Word, tl::Flag, tl::Flag, Option<&'a str>, i32, &'a str, i64, &'a str, Option<&'a str>);
-    [] PrepaidGiveaway, D0 D8 D3 D7, (i64, i32, i32, i32);
-    [] PrepaidStarsGiveaway, D0 D8 D3 D8, (i64, i64, i32, i32, i32);
-    ['a] PrivacyValueAllowChatParticipants<'a>, D0 D8 D5 D9, (&'a [i64],);
-    ['a] PrivacyValueAllowUsers<'a>, D0 D8 D5 D5, (&'a [i64],);
-    ['a] PrivacyValueDisallowChatParticipants<'a>, D0 D8 D6 D0, (&'a [i64],);
-    ['a] PrivacyValueDisallowUsers<'a>, D0 D8 D5 D8, (&'a [i64],);
-    ['a] PublicForwardMessage<'a>, D0 D8 D7 D3, (enums::Message<'a>,);
-    ['a] PublicForwardStory<'a>, D0 D8 D7 D4, (enums::Peer, enums::StoryItem<'a>);
-    ['a] QuickReply<'a>, D0 D8 D7 D5, (i32, &'a str, i32, i32);
-    ['a] ReactionCount<'a>, D0 D8 D8 D0, (tl::Word, Option<i32>, enums::Reaction<'a>, i32);
-    [] ReactionCustomEmoji, D0 D8 D7 D8, (i64,);
-    ['a] ReactionEmoji<'a>, D0 D8 D7 D7, (&'a str,);
-    ['a] ReactionsNotifySettings<'a>, D0 D8 D8 D3, (tl::Word, tl::Maybe<'a, enums::ReactionNotificationsFrom>, tl::Maybe<'a, enums::ReactionNotificationsFrom>, tl::Maybe<'a, enums::ReactionNotificationsFrom>, enums::NotificationSound<'a>, bool);
-    [] ReadParticipantDate, D0 D8 D8 D4, (i64, i32);
-    [] ReceivedNotifyMessage, D0 D8 D8 D5, (i32, i32);
-    ['a] RecentMeUrlChat<'a>, D0 D8 D8 D8, (&'a str, i64);
-    ['a] RecentMeUrlChatInvite<'a>, D0 D8 D8 D9, (&'a str, enums::ChatInvite<'a>);
-    ['a] RecentMeUrlStickerSet<'a>, D0 D8 D9 D0, (&'a str, enums::StickerSetCovered<'a>);
-    ['a] RecentMeUrlUnknown<'a>, D0 D8 D8 D6, (&'a str,);
-    ['a] RecentMeUrlUser<'a>, D0 D8 D8 D7, (&'a str, i64);
-    [] RecentStory, D0 D8 D9 D1, (tl::Word, tl::Flag, Option<i32>);
-    ['a] ReplyInlineMarkup<'a>, D0 D8 D9 D5, (tl::Word, tl::Flag, &'a [enums::KeyboardInlineButtonRow<'a>]);
-    ['a] ReplyKeyboardForceReply<'a>, D0 D8 D9 D3, (tl::Word, tl::Flag, tl::Flag, Option<&'a str>);
-    [] ReplyKeyboardHide, D0 D8 D9 D2, (tl::Word, tl::Flag);
-    ['a] ReplyKeyboardMarkup<'a>, D0 D8 D9 D4, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, &'a [enums::KeyboardButtonRow<'a>], Option<&'a str>);
-    ['a] ReportResultAddComment<'a>, D0 D9 D0 D7, (tl::Word, tl::Flag, &'a [u8]);
-    ['a] ReportResultChooseOption<'a>, D0 D9 D0 D6, (&'a str, &'a [enums::MessageReportOption<'a>]);
-    ['a] RequestPeerTypeBroadcast<'a>, D0 D9 D1 D1, (tl::Word, tl::Flag, Option<bool>, tl::Maybe<'a, enums::ChatAdminRights>, tl::Maybe<'a, enums::ChatAdminRights>);
-    ['a] RequestPeerTypeChat<'a>, D0 D9 D1 D0, (tl::Word, tl::Flag, tl::Flag, Option<bool>, Option<bool>, tl::Maybe<'a, enums::ChatAdminRights>, tl::Maybe<'a, enums::ChatAdminRights>);
-    ['a] RequestPeerTypeCreateBot<'a>, D0 D9 D1 D2, (tl::Word, tl::Flag, Option<&'a str>, Option<&'a str>);
-    [] RequestPeerTypeUser, D0 D9 D0 D9, (tl::Word, Option<bool>, Option<bool>);
-    ['a] RequestedPeerChannel<'a>, D0 D9 D1 D5, (tl::Word, i64, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::Photo<'a>>);
-    ['a] RequestedPeerChat<'a>, D0 D9 D1 D4, (tl::Word, i64, Option<&'a str>, tl::Maybe<'a, enums::Photo<'a>>);
-    ['a] RequestedPeerUser<'a>, D0 D9 D1 D3, (tl::Word, i64, Option<&'a str>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::Photo<'a>>);
-    [] RequirementToContactPaidMessages, D0 D9 D1 D8, (i64,);
-    ['a] RestrictionReason<'a>, D0 D9 D1 D9, (&'a str, &'a str, &'a str);
-    [] RichButtonStyle, D0 D9 D2 D0, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag);
-    ['a] RichMessage<'a>, D0 D9 D2 D1, (tl::Word, tl::Flag, tl::Flag, &'a [enums::PageBlock<'a>], &'a [enums::Photo<'a>], &'a [enums::Document<'a>]);
-    [] SavedDialog, D0 D9 D5 D5, (tl::Word, tl::Flag, enums::Peer, i32);
-    ['a] SavedPhoneContact<'a>, D0 D9 D5 D4, (&'a str, &'a str, &'a str, i32);
-    ['a] SavedReactionTag<'a>, D0 D9 D5 D7, (tl::Word, enums::Reaction<'a>, Option<&'a str>, i32);
-    ['a] SavedStarGift<'a>, D0 D9 D5 D8, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Maybe<'a, enums::Peer>, i32, enums::StarGift<'a>, tl::Maybe<'a, enums::TextWithEntities<'a>>, Option<i32>), (Option<i64>, Option<i64>, Option<i64>, Option<i32>, Option<i64>, Option<i32>, Option<i32>, Option<&'a [i32]>, Option<&'a str>, Option<i64>, Option<i32>, Option<i32>)>;
-    [] SearchPostsFlood, D0 D9 D5 D9, (tl::Word, tl::Flag, i32, i32, Option<i32>, i64);
-    [] SearchResultPosition, D0 D9 D6 D1, (i32, i32, i32);
-    [] SearchResultsCalendarPeriod, D0 D9 D6 D0, (i32, i32, i32, i32);
-    ['a] SecureCredentialsEncrypted<'a>, D0 D9 D6 D2, (&'a [u8], &'a [u8], &'a [u8]);
-    ['a] SecureData<'a>, D0 D9 D6 D3, (&'a [u8], &'a [u8], &'a [u8]);
-    ['a] SecureFile<'a>, D0 D9 D6 D5, (i64, i64, i64, i32, i32, &'a [u8], &'a [u8]);
-    ['a] SecurePasswordKdfAlgoPbkdf2Hmacsha512iter100000<'a>, D0 D9 D6 D7, (&'a [u8],);
-    ['a] SecurePasswordKdfAlgoSha512<'a>, D0 D9 D6 D8, (&'a [u8],);
-    ['a] SecurePlainEmail<'a>, D0 D9 D7 D0, (&'a str,);
-    ['a] SecurePlainPhone<'a>, D0 D9 D6 D9, (&'a str,);
-    [] SecureRequiredType, D0 D9 D7 D1, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::SecureValueType);
-    ['a] SecureRequiredTypeOneOf<'a>, D0 D9 D7 D2, (&'a [enums::SecureRequiredType<'a>],);
-    ['a] SecureSecretSettings<'a>, D0 D9 D7 D3, (enums::SecurePasswordKdfAlgo<'a>, &'a [u8], i64);
-    ['a] SecureValue<'a>, D0 D9 D7 D4, (tl::Word, enums::SecureValueType, tl::Maybe<'a, enums::SecureData<'a>>, tl::Maybe<'a, enums::SecureFile<'a>>, tl::Maybe<'a, enums::SecureFile<'a>>, tl::Maybe<'a, enums::SecureFile<'a>>, Option<&'a [enums::SecureFile<'a>]>, Option<&'a [enums::SecureFile<'a>]>, tl::Maybe<'a, enums::SecurePlainData<'a>>, &'a [u8]);
-    ['a] SecureValueError<'a>, D0 D9 D8 D1, (enums::SecureValueType, &'a [u8], &'a str);
-    ['a] SecureValueErrorData<'a>, D0 D9 D7 D5, (enums::SecureValueType, &'a [u8], &'a str, &'a str);
-    ['a] SecureValueErrorFile<'a>, D0 D9 D7 D9, (enums::SecureValueType, &'a [u8], &'a str);
-    ['a] SecureValueErrorFiles<'a>, D0 D9 D8 D0, (enums::SecureValueType, &'a [&'a [u8]], &'a str);
-    ['a] SecureValueErrorFrontSide<'a>, D0 D9 D7 D6, (enums::SecureValueType, &'a [u8], &'a str);
-    ['a] SecureValueErrorReverseSide<'a>, D0 D9 D7 D7, (enums::SecureValueType, &'a [u8], &'a str);
-    ['a] SecureValueErrorSelfie<'a>, D0 D9 D7 D8, (enums::SecureValueType, &'a [u8], &'a str);
-    ['a] SecureValueErrorTranslationFile<'a>, D0 D9 D8 D2, (enums::SecureValueType, &'a [u8], &'a str);
-    ['a] SecureValueErrorTranslationFiles<'a>, D0 D9 D8 D3, (enums::SecureValueType, &'a [&'a [u8]], &'a str);
-    ['a] SecureValueHash<'a>, D0 D9 D8 D4, (enums::SecureValueType, &'a [u8]);
-    [] SendAsPeer, D0 D9 D9 D8, (tl::Word, tl::Flag, enums::Peer);
-    ['a] SendMessageEmojiInteraction<'a>, D1 D0 D1 D5, (&'a str, i32, enums::DataJson<'a>);
-    ['a] SendMessageEmojiInteractionSeen<'a>, D1 D0 D1 D6, (&'a str,);
-    [] SendMessageHistoryImportAction, D1 D0 D1 D3, (i32,);
-    ['a] SendMessageRichMessageDraftAction<'a>, D1 D0 D1 D9, (tl::Word, tl::Flag, tl::Flag, i64, enums::RichMessage<'a>);
-    [] SendMessageStopDraftAction, D1 D0 D2 D0, (i64,);
-    ['a] SendMessageTextDraftAction<'a>, D1 D0 D1 D7, (tl::Word, tl::Flag, tl::Flag, i64, enums::TextWithEntities<'a>);
-    [] SendMessageUploadAudioAction, D1 D0 D0 D4, (i32,);
-    [] SendMessageUploadDocumentAction, D1 D0 D0 D6, (i32,);
-    [] SendMessageUploadPhotoAction, D1 D0 D0 D5, (i32,);
-    [] SendMessageUploadRoundAction, D1 D0 D1 D1, (i32,);
-    [] SendMessageUploadVideoAction, D1 D0 D0 D2, (i32,);
-    ['a] ShippingOption<'a>, D1 D0 D2 D1, (&'a str, &'a str, &'a [enums::LabeledPrice<'a>]);
-    ['a] SmsJob<'a>, D1 D0 D2 D2, (&'a str, &'a str, &'a str);
-    ['a] SponsoredMessage<'a>, D1 D0 D2 D3, tl::And<(tl::Word, tl::Flag, tl::Flag, &'a [u8], &'a str, &'a str, &'a str, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::Photo<'a>>, tl::Maybe<'a, enums::MessageMedia<'a>>, tl::Maybe<'a, enums::PeerColor<'a>>, &'a str), (Option<&'a str>, Option<&'a str>, Option<i32>, Option<i32>)>;
-    ['a] SponsoredMessageReportOption<'a>, D1 D0 D2 D4, (&'a str, &'a [u8]);
-    ['a] SponsoredPeer<'a>, D1 D0 D2 D5, (tl::Word, &'a [u8], enums::Peer, Option<&'a str>, Option<&'a str>);
-    ['a] StarGift<'a>, D1 D0 D2 D6, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i64, enums::Document<'a>, i64, Option<i32>), tl::And<(Option<i32>, Option<i64>, i64, Option<i32>, Option<i32>, Option<i64>, Option<i64>, Option<&'a str>, tl::Maybe<'a, enums::Peer>, Option<i32>, Option<i32>, Option<i32>), (Option<&'a str>, Option<i32>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::StarGiftBackground>)>>;
-    ['a] StarGiftActiveAuctionState<'a>, D1 D0 D2 D8, (enums::StarGift<'a>, enums::StarGiftAuctionState<'a>, enums::StarGiftAuctionUserState<'a>);
-    ['a] StarGiftAttributeBackdrop<'a>, D1 D0 D3 D1, (&'a str, i32, i32, i32, i32, i32, enums::StarGiftAttributeRarity);
-    [] StarGiftAttributeCounter, D1 D0 D3 D3, (enums::StarGiftAttributeId, i32);
-    [] StarGiftAttributeIdBackdrop, D1 D0 D3 D6, (i32,);
-    [] StarGiftAttributeIdModel, D1 D0 D3 D4, (i64,);
-    [] StarGiftAttributeIdPattern, D1 D0 D3 D5, (i64,);
-    ['a] StarGiftAttributeModel<'a>, D1 D0 D2 D9, (tl::Word, tl::Flag, &'a str, enums::Document<'a>, enums::StarGiftAttributeRarity);
-    ['a] StarGiftAttributeOriginalDetails<'a>, D1 D0 D3 D2, (tl::Word, tl::Maybe<'a, enums::Peer>, enums::Peer, i32, tl::Maybe<'a, enums::TextWithEntities<'a>>);
-    ['a] StarGiftAttributePattern<'a>, D1 D0 D3 D0, (&'a str, enums::Document<'a>, enums::StarGiftAttributeRarity);
-    [] StarGiftAttributeRarity, D1 D0 D3 D7, (i32,);
-    ['a] StarGiftAuctionAcquiredGift<'a>, D1 D0 D4 D2, (tl::Word, tl::Flag, enums::Peer, i32, i64, i32, i32, tl::Maybe<'a, enums::TextWithEntities<'a>>, Option<i32>);
-    [] StarGiftAuctionRound, D1 D0 D4 D3, (i32, i32);
-    [] StarGiftAuctionRoundExtendable, D1 D0 D4 D4, (i32, i32, i32, i32);
-    ['a] StarGiftAuctionState<'a>, D1 D0 D4 D6, (i32, i32, i32, i64, &'a [enums::AuctionBidLevel], &'a [i64], i32, i32, i32, i32, i32, &'a [enums::StarGiftAuctionRound]);
-    ['a] StarGiftAuctionStateFinished<'a>, D1 D0 D4 D7, (tl::Word, i32, i32, i64, Option<i32>, Option<i32>, Option<&'a str>);
-    ['a] StarGiftAuctionUserState<'a>, D1 D0 D4 D8, (tl::Word, tl::Flag, Option<i64>, Option<i32>, Option<i64>, tl::Maybe<'a, enums::Peer>, i32);
-    [] StarGiftBackground, D1 D0 D4 D9, (i32, i32, i32);
-    ['a] StarGiftCollection<'a>, D1 D0 D5 D0, (tl::Word, i32, &'a str, tl::Maybe<'a, enums::Document<'a>>, i32, i64);
-    ['a] StarGiftUnique<'a>, D1 D0 D2 D7, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i64, i64, &'a str, &'a str, i32, tl::Maybe<'a, enums::Peer>), tl::And<(Option<&'a str>, Option<&'a str>, &'a [enums::StarGiftAttribute<'a>], i32, i32, Option<&'a str>, Option<&'a [enums::StarsAmount]>, tl::Maybe<'a, enums::Peer>, Option<i64>, Option<&'a str>, Option<i64>, tl::Maybe<'a, enums::Peer>), (tl::Maybe<'a, enums::PeerColor<'a>>, tl::Maybe<'a, enums::Peer>, Option<i32>, Option<i32>)>>;
-    [] StarGiftUpgradePrice, D1 D0 D5 D1, (i32, i64);
-    ['a] StarRefProgram<'a>, D1 D0 D5 D2, (tl::Word, i64, i32, Option<i32>, Option<i32>, tl::Maybe<'a, enums::StarsAmount>);
-    [] StarsAmount, D1 D0 D5 D3, (i64, i32);
-    ['a] StarsGiftOption<'a>, D1 D0 D5 D5, (tl::Word, tl::Flag, i64, Option<&'a str>, &'a str, i64);
-    ['a] StarsGiveawayOption<'a>, D1 D0 D5 D6, (tl::Word, tl::Flag, tl::Flag, i64, i32, Option<&'a str>, &'a str, i64, &'a [enums::StarsGiveawayWinnersOption]);
-    [] StarsGiveawayWinnersOption, D1 D0 D5 D7, (tl::Word, tl::Flag, i32, i64);
-    [] StarsRating, D1 D0 D5 D8, (tl::Word, i32, i64, i64, Option<i64>);
-    [] StarsRevenueStatus, D1 D0 D5 D9, (tl::Word, tl::Flag, enums::StarsAmount, enums::StarsAmount, enums::StarsAmount, Option<i32>);
-    ['a] StarsSubscription<'a>, D1 D0 D6 D0, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, &'a str, enums::Peer, i32, enums::StarsSubscriptionPricing, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::WebDocument<'a>>), (Option<&'a str>,)>;
-    [] StarsSubscriptionPricing, D1 D0 D6 D1, (i32, i64);
-    [] StarsTonAmount, D1 D0 D5 D4, (i64,);
-    ['a] StarsTopupOption<'a>, D1 D0 D6 D2, (tl::Word, tl::Flag, i64, Option<&'a str>, &'a str, i64);
-    ['a] StarsTransaction<'a>, D1 D0 D6 D3, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::And<(tl::Flag, tl::Flag, tl::Flag, &'a str, enums::StarsAmount, i32, enums::StarsTransactionPeer, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::WebDocument<'a>>, Option<i32>, Option<&'a str>), tl::And<(Option<&'a [u8]>, Option<i32>, Option<&'a [enums::MessageMedia<'a>]>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::StarGift<'a>>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::Peer>, tl::Maybe<'a, enums::StarsAmount>, Option<i32>, Option<i32>), (Option<i32>, Option<i32>)>>>;
-    [] StarsTransactionPeer, D1 D0 D6 D9, (enums::Peer,);
-    [] StatsAbsValueAndPrev, D1 D0 D7 D2, (f64, f64);
-    [] StatsDateRangeDays, D1 D0 D7 D3, (i32, i32);
-    ['a] StatsGraph<'a>, D1 D0 D7 D6, (tl::Word, enums::DataJson<'a>, Option<&'a str>);
-    ['a] StatsGraphAsync<'a>, D1 D0 D7 D4, (&'a str,);
-    ['a] StatsGraphError<'a>, D1 D0 D7 D5, (&'a str,);
-    [] StatsGroupTopAdmin, D1 D0 D7 D7, (i64, i32, i32, i32);
-    [] StatsGroupTopInviter, D1 D0 D7 D8, (i64, i32);
-    [] StatsGroupTopPoster, D1 D0 D7 D9, (i64, i32, i32);
-    [] StatsPercentValue, D1 D0 D8 D0, (f64, f64);
-    ['a] StatsUrl<'a>, D1 D0 D8 D1, (&'a str,);
-    ['a] StickerKeyword<'a>, D1 D0 D8 D2, (i64, &'a [&'a str]);
-    ['a] StickerPack<'a>, D1 D0 D8 D3, (&'a str, &'a [i64]);
-    ['a] StickerSet<'a>, D1 D0 D8 D4, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<i32>, i64, i64, &'a str), (&'a str, Option<&'a [enums::PhotoSize<'a>]>, Option<i32>, Option<i32>, Option<i64>, i32, i32)>;
-    ['a] StickerSetCovered<'a>, D1 D0 D8 D5, (enums::StickerSet<'a>, enums::Document<'a>);
-    ['a] StickerSetFullCovered<'a>, D1 D0 D8 D7, (enums::StickerSet<'a>, &'a [enums::StickerPack<'a>], &'a [enums::StickerKeyword<'a>], &'a [enums::Document<'a>]);
-    ['a] StickerSetMultiCovered<'a>, D1 D0 D8 D6, (enums::StickerSet<'a>, &'a [enums::Document<'a>]);
-    ['a] StickerSetNoCovered<'a>, D1 D0 D8 D8, (enums::StickerSet<'a>,);
-    [] StoriesStealthMode, D1 D0 D8 D9, (tl::Word, Option<i32>, Option<i32>);
-    ['a] StoryAlbum<'a>, D1 D0 D9 D0, (tl::Word, i32, &'a str, tl::Maybe<'a, enums::Photo<'a>>, tl::Maybe<'a, enums::Document<'a>>);
-    ['a] StoryFwdHeader<'a>, D1 D0 D9 D1, (tl::Word, tl::Flag, tl::Maybe<'a, enums::Peer>, Option<&'a str>, Option<i32>);
-    ['a] StoryItem<'a>, D1 D0 D9 D4, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, i32), (tl::Maybe<'a, enums::Peer>, tl::Maybe<'a, enums::StoryFwdHeader<'a>>, i32, Option<&'a str>, Option<&'a [enums::MessageEntity<'a>]>, enums::MessageMedia<'a>, Option<&'a [enums::MediaArea<'a>]>, Option<&'a [enums::PrivacyRule<'a>]>, tl::Maybe<'a, enums::StoryViews<'a>>, tl::Maybe<'a, enums::Reaction<'a>>, Option<&'a [i32]>, tl::Maybe<'a, enums::Document<'a>>)>;
-    [] StoryItemDeleted, D1 D0 D9 D2, (i32,);
-    [] StoryItemSkipped, D1 D0 D9 D3, (tl::Word, tl::Flag, tl::Flag, i32, i32, i32);
-    ['a] StoryReaction<'a>, D1 D0 D9 D5, (enums::Peer, i32, enums::Reaction<'a>);
-    ['a] StoryReactionPublicForward<'a>, D1 D0 D9 D6, (enums::Message<'a>,);
-    ['a] StoryReactionPublicRepost<'a>, D1 D0 D9 D7, (enums::Peer, enums::StoryItem<'a>);
-    ['a] StoryView<'a>, D1 D0 D9 D8, (tl::Word, tl::Flag, tl::Flag, i64, i32, tl::Maybe<'a, enums::Reaction<'a>>);
-    ['a] StoryViewPublicForward<'a>, D1 D0 D9 D9, (tl::Word, tl::Flag, tl::Flag, enums::Message<'a>);
-    ['a] StoryViewPublicRepost<'a>, D1 D1 D0 D0, (tl::Word, tl::Flag, tl::Flag, enums::Peer, enums::StoryItem<'a>);
-    ['a] StoryViews<'a>, D1 D1 D0 D1, (tl::Word, tl::Flag, i32, Option<i32>, Option<&'a [enums::ReactionCount<'a>]>, Option<i32>, Option<&'a [i64]>);
-    ['a] SuggestedPost<'a>, D1 D1 D0 D2, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::StarsAmount>, Option<i32>);
-    ['a] TextAnchor<'a>, D0 D9 D3 D7, (enums::RichText<'a>, &'a str);
-    ['a] TextAutoEmail<'a>, D0 D9 D4 D6, (enums::RichText<'a>,);
-    ['a] TextAutoPhone<'a>, D0 D9 D4 D7, (enums::RichText<'a>,);
-    ['a] TextAutoUrl<'a>, D0 D9 D4 D5, (enums::RichText<'a>,);
-    ['a] TextBankCard<'a>, D0 D9 D4 D8, (enums::RichText<'a>,);
-    ['a] TextBold<'a>, D0 D9 D2 D4, (enums::RichText<'a>,);
-    ['a] TextBotCommand<'a>, D0 D9 D4 D3, (enums::RichText<'a>,);
-    ['a] TextButton<'a>, D0 D9 D5 D2, (tl::Word, enums::RichText<'a>, enums::InlineButtonType<'a>, tl::Maybe<'a, enums::RichButtonStyle>);
-    ['a] TextCashtag<'a>, D0 D9 D4 D4, (enums::RichText<'a>,);
-    ['a] TextConcat<'a>, D0 D9 D3 D1, (&'a [enums::RichText<'a>],);
-    ['a] TextCustomEmoji<'a>, D0 D9 D3 D9, (i64, &'a str);
-    ['a] TextDate<'a>, D0 D9 D5 D0, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::RichText<'a>, i32);
-    ['a] TextDiff<'a>, D0 D9 D5 D1, (enums::RichText<'a>, enums::RichText<'a>);
-    ['a] TextEmail<'a>, D0 D9 D3 D0, (enums::RichText<'a>, &'a str);
-    ['a] TextFixed<'a>, D0 D9 D2 D8, (enums::RichText<'a>,);
-    ['a] TextHashtag<'a>, D0 D9 D4 D2, (enums::RichText<'a>,);
-    [] TextImage, D0 D9 D3 D6, (i64, i32, i32);
-    ['a] TextItalic<'a>, D0 D9 D2 D5, (enums::RichText<'a>,);
-    ['a] TextMarked<'a>, D0 D9 D3 D4, (enums::RichText<'a>,);
-    ['a] TextMath<'a>, D0 D9 D3 D8, (&'a str,);
-    ['a] TextMention<'a>, D0 D9 D4 D1, (enums::RichText<'a>,);
-    ['a] TextMentionName<'a>, D0 D9 D4 D9, (enums::RichText<'a>, i64);
-    ['a] TextPhone<'a>, D0 D9 D3 D5, (enums::RichText<'a>, &'a str);
-    ['a] TextPlain<'a>, D0 D9 D2 D3, (&'a str,);
-    ['a] TextSpoiler<'a>, D0 D9 D4 D0, (enums::RichText<'a>,);
-    ['a] TextStrike<'a>, D0 D9 D2 D7, (enums::RichText<'a>,);
-    ['a] TextSubscript<'a>, D0 D9 D3 D2, (enums::RichText<'a>,);
-    ['a] TextSuperscript<'a>, D0 D9 D3 D3, (enums::RichText<'a>,);
-    ['a] TextTonAddress<'a>, D0 D9 D5 D3, (enums::RichText<'a>,);
-    ['a] TextUnderline<'a>, D0 D9 D2 D6, (enums::RichText<'a>,);
-    ['a] TextUrl<'a>, D0 D9 D2 D9, (enums::RichText<'a>, &'a str, i64);
-    ['a] TextWithEntities<'a>, D1 D1 D0 D3, (&'a str, &'a [enums::MessageEntity<'a>]);
-    ['a] Theme<'a>, D1 D1 D0 D4, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i64, i64, &'a str, &'a str, tl::Maybe<'a, enums::Document<'a>>, Option<&'a [enums::ThemeSettings<'a>]>, Option<&'a str>, Option<i32>);
-    ['a] ThemeSettings<'a>, D1 D1 D0 D5, (tl::Word, tl::Flag, enums::BaseTheme, i32, Option<i32>, Option<&'a [i32]>, tl::Maybe<'a, enums::WallPaper<'a>>);
-    ['a] Timezone<'a>, D1 D1 D0 D6, (&'a str, &'a str, i32);
-    [] TodoCompletion, D1 D1 D0 D7, (i32, enums::Peer, i32);
-    ['a] TodoItem<'a>, D1 D1 D0 D8, (i32, enums::TextWithEntities<'a>);
-    ['a] TodoList<'a>, D1 D1 D0 D9, (tl::Word, tl::Flag, tl::Flag, enums::TextWithEntities<'a>, &'a [enums::TodoItem<'a>]);
-    ['a] TonConnectManifest<'a>, D1 D1 D1 D0, (tl::Word, &'a str, &'a str, tl::Maybe<'a, enums::WebDocument<'a>>);
-    [] TonConnectNextEventId, D1 D1 D1 D1, (i64,);
-    ['a] TonConnectRequest<'a>, D1 D1 D1 D2, (tl::Word, i64, i32, &'a [u8], i32, Option<&'a str>, Option<&'a str>);
-    ['a] TonConnectSession<'a>, D1 D1 D1 D3, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i64, &'a str, Option<&'a str>, &'a [u8], tl::Maybe<'a, enums::TonConnectManifest<'a>>, Option<i32>, i32);
-    [] TopPeer, D1 D1 D1 D4, (enums::Peer, f64);
-    ['a] TopPeerCategoryPeers<'a>, D1 D1 D2 D5, (enums::TopPeerCategory, i32, &'a [enums::TopPeer]);
-    ['a] UpdateBotBusinessConnect<'a>, D1 D2 D5 D5, (enums::BotBusinessConnection<'a>, i32);
-    ['a] UpdateBotCallbackQuery<'a>, D1 D1 D6 D5, (tl::Word, i64, i64, enums::Peer, i32, i64, Option<&'a [u8]>, Option<&'a str>);
-    ['a] UpdateBotChatBoost<'a>, D1 D2 D4 D1, (enums::Peer, enums::Boost<'a>, i32);
-    ['a] UpdateBotChatInviteRequester<'a>, D1 D2 D2 D1, (tl::Word, enums::Peer, i32, i64, &'a str, enums::ExportedChatInvite<'a>, i32, Option<i64>);
-    ['a] UpdateBotCommands<'a>, D1 D2 D1 D9, (enums::Peer, i64, &'a [enums::BotCommand<'a>]);
-    ['a] UpdateBotDeleteBusinessMessage<'a>, D1 D2 D5 D8, (&'a str, enums::Peer, &'a [i32], i32);
-    ['a] UpdateBotEditBusinessMessage<'a>, D1 D2 D5 D7, (tl::Word, &'a str, enums::Message<'a>, tl::Maybe<'a, enums::Message<'a>>, i32);
-    ['a] UpdateBotGuestChatQuery<'a>, D1 D2 D8 D1, (tl::Word, i64, enums::Message<'a>, Option<&'a [enums::Message<'a>]>, i32);
-    ['a] UpdateBotInlineQuery<'a>, D1 D1 D6 D2, (tl::Word, i64, i64, &'a str, tl::Maybe<'a, enums::GeoPoint>, tl::Maybe<'a, enums::InlineQueryPeerType>, &'a str);
-    ['a] UpdateBotInlineSend<'a>, D1 D1 D6 D3, (tl::Word, i64, &'a str, tl::Maybe<'a, enums::GeoPoint>, &'a str, tl::Maybe<'a, enums::InputBotInlineMessageId>);
-    ['a] UpdateBotMenuButton<'a>, D1 D2 D2 D5, (i64, enums::BotMenuButton<'a>);
-    ['a] UpdateBotMessageReaction<'a>, D1 D2 D4 D4, (enums::Peer, i32, i32, enums::Peer, &'a [enums::Reaction<'a>], &'a [enums::Reaction<'a>], i32);
-    ['a] UpdateBotMessageReactions<'a>, D1 D2 D4 D5, (enums::Peer, i32, i32, &'a [enums::ReactionCount<'a>], i32);
-    ['a] UpdateBotNewBusinessMessage<'a>, D1 D2 D5 D6, (tl::Word, &'a str, enums::Message<'a>, tl::Maybe<'a, enums::Message<'a>>, i32);
-    ['a] UpdateBotPrecheckoutQuery<'a>, D1 D1 D8 D0, (tl::Word, i64, i64, &'a [u8], tl::Maybe<'a, enums::PaymentRequestedInfo<'a>>, Option<&'a str>, &'a str, i64);
-    ['a] UpdateBotPurchasedPaidMedia<'a>, D1 D2 D6 D3, (i64, &'a str, i32);
-    ['a] UpdateBotShippingQuery<'a>, D1 D1 D7 D9, (i64, i64, &'a [u8], enums::PostAddress<'a>);
-    ['a] UpdateBotStarsSubscription<'a>, D1 D2 D9 D1, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i64, &'a [u8], i32);
-    [] UpdateBotStopped, D1 D2 D1 D7, (i64, i32, bool, i32);
-    ['a] UpdateBotWebhookJson<'a>, D1 D1 D7 D7, (enums::DataJson<'a>,);
-    ['a] UpdateBotWebhookJsonquery<'a>, D1 D1 D7 D8, (i64, enums::DataJson<'a>, i32);
-    ['a] UpdateBusinessBotCallbackQuery<'a>, D1 D2 D6 D1, (tl::Word, i64, i64, &'a str, enums::Message<'a>, tl::Maybe<'a, enums::Message<'a>>, i64, Option<&'a [u8]>);
-    [] UpdateChannel, D1 D1 D5 D2, (i64,);
-    [] UpdateChannelAvailableMessages, D1 D1 D8 D7, (i64, i32);
-    [] UpdateChannelMessageForwards, D1 D2 D0 D4, (i64, i32, i32);
-    [] UpdateChannelMessageViews, D1 D1 D5 D6, (i64, i32, i32);
-    ['a] UpdateChannelParticipant<'a>, D1 D2 D1 D6, (tl::Word, tl::Flag, i64, i32, i64, i64, tl::Maybe<'a, enums::ChannelParticipant<'a>>, tl::Maybe<'a, enums::ChannelParticipant<'a>>, tl::Maybe<'a, enums::ExportedChatInvite<'a>>, i32);
-    ['a] UpdateChannelReadMessagesContents<'a>, D1 D1 D8 D5, (tl::Word, i64, Option<i32>, tl::Maybe<'a, enums::Peer>, &'a [i32]);
-    [] UpdateChannelTooLong, D1 D1 D5 D1, (tl::Word, i64, Option<i32>);
-    ['a] UpdateChannelUserTyping<'a>, D1 D2 D0 D8, (tl::Word, i64, Option<i32>, enums::Peer, enums::SendMessageAction<'a>);
-    [] UpdateChannelViewForumAsMessages, D1 D2 D4 D2, (i64, bool);
-    ['a] UpdateChannelWebPage<'a>, D1 D1 D7 D4, (i64, enums::WebPage<'a>, i32, i32);
-    [] UpdateChat, D1 D2 D1 D1, (i64,);
-    [] UpdateChatDefaultBannedRights, D1 D1 D9 D0, (enums::Peer, enums::ChatBannedRights, i32);
-    ['a] UpdateChatParticipant<'a>, D1 D2 D1 D5, (tl::Word, i64, i32, i64, i64, tl::Maybe<'a, enums::ChatParticipant<'a>>, tl::Maybe<'a, enums::ChatParticipant<'a>>, tl::Maybe<'a, enums::ExportedChatInvite<'a>>, i32);
-    [] UpdateChatParticipantAdd, D1 D1 D4 D0, (i64, i64, i64, i32, i32);
-    [] UpdateChatParticipantAdmin, D1 D1 D5 D7, (i64, i64, bool, i32);
-    [] UpdateChatParticipantDelete, D1 D1 D4 D1, (i64, i64, i32);
-    ['a] UpdateChatParticipantRank<'a>, D1 D2 D7 D9, (i64, i64, &'a str, i32);
-    ['a] UpdateChatParticipants<'a>, D1 D1 D3 D2, (enums::ChatParticipants<'a>,);
-    ['a] UpdateChatUserTyping<'a>, D1 D1 D3 D1, (i64, enums::Peer, enums::SendMessageAction<'a>);
-    ['a] UpdateDcOptions<'a>, D1 D1 D4 D2, (&'a [enums::DcOption<'a>],);
-    ['a] UpdateDeleteChannelMessages<'a>, D1 D1 D5 D5, (i64, &'a [i32], i32, i32);
-    ['a] UpdateDeleteEphemeralMessages<'a>, D1 D2 D8 D8, (enums::Peer, &'a [i32]);
-    ['a] UpdateDeleteGroupCallMessages<'a>, D1 D2 D7 D4, (enums::InputGroupCall<'a>, &'a [i32]);
-    ['a] UpdateDeleteMessages<'a>, D1 D1 D2 D9, (&'a [i32], i32, i32);
-    [] UpdateDeleteQuickReply, D1 D2 D5 D2, (i32,);
-    ['a] UpdateDeleteQuickReplyMessages<'a>, D1 D2 D5 D4, (i32, &'a [i32]);
-    ['a] UpdateDeleteScheduledMessages<'a>, D1 D1 D9 D5, (tl::Word, enums::Peer, &'a [i32], Option<&'a [i32]>);
-    ['a] UpdateDialogFilter<'a>, D1 D2 D0 D0, (tl::Word, i32, tl::Maybe<'a, enums::DialogFilter<'a>>);
-    ['a] UpdateDialogFilterOrder<'a>, D1 D2 D0 D1, (&'a [i32],);
-    [] UpdateDialogPinned, D1 D1 D7 D5, (tl::Word, tl::Flag, Option<i32>, enums::DialogPeer);
-    ['a] UpdateDialogUnreadMark<'a>, D1 D1 D8 D8, (tl::Word, tl::Flag, enums::DialogPeer, tl::Maybe<'a, enums::Peer>);
-    ['a] UpdateDraftMessage<'a>, D1 D1 D6 D9, (tl::Word, enums::Peer, Option<i32>, tl::Maybe<'a, enums::Peer>, enums::DraftMessage<'a>);
-    ['a] UpdateEditChannelMessage<'a>, D1 D1 D6 D4, (enums::Message<'a>, i32, i32);
-    ['a] UpdateEditEphemeralMessage<'a>, D1 D2 D8 D9, (enums::EphemeralMessage<'a>,);
-    ['a] UpdateEditMessage<'a>, D1 D1 D6 D6, (enums::Message<'a>, i32, i32);
-    ['a] UpdateEmojiGameInfo<'a>, D1 D2 D7 D7, (enums::messages::EmojiGameInfo<'a>,);
-    [] UpdateEncryptedChatTyping, D1 D1 D3 D7, (i32,);
-    [] UpdateEncryptedMessagesRead, D1 D1 D3 D9, (i32, i32, i32);
-    ['a] UpdateEncryption<'a>, D1 D1 D3 D8, (enums::EncryptedChat<'a>, i32);
-    ['a] UpdateEphemeralBotCallbackQuery<'a>, D1 D2 D9 D0, (tl::Word, i64, i64, tl::Maybe<'a, enums::Peer>, i32, &'a [u8], Option<i64>, enums::EphemeralMessage<'a>);
-    ['a] UpdateFolderPeers<'a>, D1 D1 D9 D1, (&'a [enums::FolderPeer], i32, i32);
-    [] UpdateGeoLiveViewed, D1 D1 D9 D7, (enums::Peer, i32);
-    ['a] UpdateGroupCall<'a>, D1 D2 D1 D3, (tl::Word, tl::Flag, tl::Maybe<'a, enums::Peer>, enums::GroupCall<'a>);
-    ['a] UpdateGroupCallChainBlocks<'a>, D1 D2 D6 D6, (enums::InputGroupCall<'a>, i32, &'a [&'a [u8]], i32);
-    ['a] UpdateGroupCallConnection<'a>, D1 D2 D1 D8, (tl::Word, tl::Flag, enums::DataJson<'a>);
-    ['a] UpdateGroupCallEncryptedMessage<'a>, D1 D2 D7 D1, (enums::InputGroupCall<'a>, enums::Peer, &'a [u8]);
-    ['a] UpdateGroupCallMessage<'a>, D1 D2 D7 D0, (enums::InputGroupCall<'a>, enums::GroupCallMessage<'a>);
-    ['a] UpdateGroupCallParticipants<'a>, D1 D2 D1 D2, (enums::InputGroupCall<'a>, &'a [enums::GroupCallParticipant<'a>], i32);
-    ['a] UpdateInlineBotCallbackQuery<'a>, D1 D1 D6 D7, (tl::Word, i64, i64, enums::InputBotInlineMessageId, i64, Option<&'a [u8]>, Option<&'a str>);
-    ['a] UpdateJoinChatWebViewDecision<'a>, D1 D2 D8 D3, (enums::Peer, i64, enums::JoinChatBotResult<'a>);
-    ['a] UpdateLangPack<'a>, D1 D1 D8 D3, (enums::LangPackDifference<'a>,);
-    ['a] UpdateLangPackTooLong<'a>, D1 D1 D8 D2, (&'a str,);
-    [] UpdateManagedBot, D1 D2 D8 D0, (i64, i64, i32);
-    ['a] UpdateMessageExtendedMedia<'a>, D1 D2 D3 D3, (enums::Peer, i32, &'a [enums::MessageExtendedMedia<'a>]);
-    [] UpdateMessageId, D1 D1 D2 D8, (i32, i64);
-    ['a] UpdateMessagePoll<'a>, D1 D1 D8 D9, (tl::Word, tl::Maybe<'a, enums::Peer>, Option<i32>, Option<i32>, i64, tl::Maybe<'a, enums::Poll<'a>>, enums::PollResults<'a>);
-    ['a] UpdateMessagePollVote<'a>, D1 D1 D9 D9, (i64, enums::Peer, &'a [&'a [u8]], &'a [i32], i32);
-    ['a] UpdateMessageReactions<'a>, D1 D2 D2 D2, (tl::Word, enums::Peer, i32, Option<i32>, tl::Maybe<'a, enums::Peer>, enums::MessageReactions<'a>);
-    [] UpdateMonoForumNoPaidException, D1 D2 D6 D9, (tl::Word, tl::Flag, i64, enums::Peer);
-    [] UpdateMoveStickerSetToTop, D1 D2 D3 D2, (tl::Word, tl::Flag, tl::Flag, i64);
-    ['a] UpdateNewAuthorization<'a>, D1 D1 D3 D5, (tl::Word, tl::Flag, i64, Option<i32>, Option<&'a str>, Option<&'a str>);
-    ['a] UpdateNewBotConnection<'a>, D1 D2 D8 D4, (tl::Word, tl::Flag, i64, Option<i32>, Option<&'a str>, Option<&'a str>);
-    ['a] UpdateNewChannelMessage<'a>, D1 D1 D5 D3, (enums::Message<'a>, i32, i32);
-    ['a] UpdateNewEncryptedMessage<'a>, D1 D1 D3 D6, (enums::EncryptedMessage<'a>, i32);
-    ['a] UpdateNewEphemeralMessage<'a>, D1 D2 D8 D7, (enums::EphemeralMessage<'a>,);
-    ['a] UpdateNewMessage<'a>, D1 D1 D2 D7, (enums::Message<'a>, i32, i32);
-    ['a] UpdateNewQuickReply<'a>, D1 D2 D5 D1, (enums::QuickReply<'a>,);
-    ['a] UpdateNewScheduledMessage<'a>, D1 D1 D9 D4, (enums::Message<'a>,);
-    ['a] UpdateNewStickerSet<'a>, D1 D1 D5 D8, (enums::messages::StickerSet<'a>,);
-    ['a] UpdateNewStoryReaction<'a>, D1 D2 D5 D9, (i32, enums::Peer, enums::Reaction<'a>);
-    ['a] UpdateNotifySettings<'a>, D1 D1 D4 D3, (enums::NotifyPeer, enums::PeerNotifySettings<'a>);
-    ['a] UpdatePaidReactionPrivacy<'a>, D1 D2 D6 D4, (enums::PaidReactionPrivacy<'a>,);
-    [] UpdatePeerBlocked, D1 D2 D0 D7, (tl::Word, tl::Flag, tl::Flag, enums::Peer);
-    [] UpdatePeerHistoryTtl, D1 D2 D1 D4, (tl::Word, enums::Peer, Option<i32>);
-    ['a] UpdatePeerLocated<'a>, D1 D1 D9 D3, (&'a [enums::PeerLocated],);
-    ['a] UpdatePeerSettings<'a>, D1 D1 D9 D2, (enums::Peer, enums::PeerSettings<'a>);
-    ['a] UpdatePeerWallpaper<'a>, D1 D2 D4 D3, (tl::Word, tl::Flag, enums::Peer, tl::Maybe<'a, enums::WallPaper<'a>>);
-    ['a] UpdatePendingJoinRequests<'a>, D1 D2 D2 D0, (enums::Peer, i32, &'a [i64]);
-    ['a] UpdatePhoneCall<'a>, D1 D1 D8 D1, (enums::PhoneCall<'a>,);
-    ['a] UpdatePhoneCallSignalingData<'a>, D1 D2 D0 D3, (i64, &'a [u8]);
-    ['a] UpdatePinnedChannelMessages<'a>, D1 D2 D1 D0, (tl::Word, tl::Flag, i64, &'a [i32], i32, i32);
-    ['a] UpdatePinnedDialogs<'a>, D1 D1 D7 D6, (tl::Word, Option<i32>, Option<&'a [enums::DialogPeer]>);
-    [] UpdatePinnedForumTopic, D1 D2 D7 D2, (tl::Word, tl::Flag, enums::Peer, i32);
-    ['a] UpdatePinnedForumTopics<'a>, D1 D2 D7 D3, (tl::Word, enums::Peer, Option<&'a [i32]>);
-    ['a] UpdatePinnedMessages<'a>, D1 D2 D0 D9, (tl::Word, tl::Flag, enums::Peer, &'a [i32], i32, i32);
-    ['a] UpdatePinnedSavedDialogs<'a>, D1 D2 D4 D7, (tl::Word, Option<&'a [enums::DialogPeer]>);
-    ['a] UpdatePrivacy<'a>, D1 D1 D4 D5, (enums::PrivacyKey, &'a [enums::PrivacyRule<'a>]);
-    ['a] UpdateQuickReplies<'a>, D1 D2 D5 D0, (&'a [enums::QuickReply<'a>],);
-    ['a] UpdateQuickReplyMessage<'a>, D1 D2 D5 D3, (enums::Message<'a>,);
-    [] UpdateReadChannelDiscussionInbox, D1 D2 D0 D5, (tl::Word, i64, i32, i32, Option<i64>, Option<i32>);
-    [] UpdateReadChannelDiscussionOutbox, D1 D2 D0 D6, (i64, i32, i32);
-    [] UpdateReadChannelInbox, D1 D1 D5 D4, (tl::Word, Option<i32>, i64, i32, i32, i32);
-    [] UpdateReadChannelOutbox, D1 D1 D6 D8, (i64, i32);
-    [] UpdateReadHistoryInbox, D1 D1 D4 D7, (tl::Word, Option<i32>, enums::Peer, Option<i32>, i32, i32, i32, i32);
-    [] UpdateReadHistoryOutbox, D1 D1 D4 D8, (enums::Peer, i32, i32, i32);
-    ['a] UpdateReadMessagesContents<'a>, D1 D1 D5 D0, (tl::Word, &'a [i32], i32, i32, Option<i32>);
-    [] UpdateReadMonoForumInbox, D1 D2 D6 D7, (i64, enums::Peer, i32);
-    [] UpdateReadMonoForumOutbox, D1 D2 D6 D8, (i64, enums::Peer, i32);
-    [] UpdateReadStories, D1 D2 D3 D7, (enums::Peer, i32);
-    [] UpdateSavedDialogPinned, D1 D2 D4 D6, (tl::Word, tl::Flag, enums::DialogPeer);
-    ['a] UpdateSentPhoneCode<'a>, D1 D2 D6 D5, (enums::auth::SentCode<'a>,);
-    ['a] UpdateSentStoryReaction<'a>, D1 D2 D4 D0, (enums::Peer, i32, enums::Reaction<'a>);
-    ['a] UpdateSentWalletTransaction<'a>, D1 D2 D9 D3, (tl::Word, tl::Flag, &'a str, tl::Maybe<'a, enums::WalletTransaction<'a>>);
-    ['a] UpdateServiceNotification<'a>, D1 D1 D4 D4, (tl::Word, tl::Flag, tl::Flag, Option<i32>, &'a str, &'a str, enums::MessageMedia<'a>, &'a [enums::MessageEntity<'a>]);
-    ['a] UpdateShort<'a>, D1 D3 D0 D0, (enums::Update<'a>, i32);
-    ['a] UpdateShortChatMessage<'a>, D1 D2 D9 D9, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, i64, i64, &'a str, i32, i32, i32), (tl::Maybe<'a, enums::MessageFwdHeader<'a>>, Option<i64>, tl::Maybe<'a, enums::MessageReplyHeader<'a>>, Option<&'a [enums::MessageEntity<'a>]>, Option<i32>)>;
-    ['a] UpdateShortMessage<'a>, D1 D2 D9 D8, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, i64, &'a str, i32, i32, i32, tl::Maybe<'a, enums::MessageFwdHeader<'a>>), (Option<i64>, tl::Maybe<'a, enums::MessageReplyHeader<'a>>, Option<&'a [enums::MessageEntity<'a>]>, Option<i32>)>;
-    ['a] UpdateShortSentMessage<'a>, D1 D3 D0 D3, (tl::Word, tl::Flag, i32, i32, i32, i32, tl::Maybe<'a, enums::MessageMedia<'a>>, Option<&'a [enums::MessageEntity<'a>]>, Option<i32>);
-    ['a] UpdateSmsJob<'a>, D1 D2 D4 D9, (&'a str,);
-    ['a] UpdateStarGiftAuctionState<'a>, D1 D2 D7 D5, (i64, enums::StarGiftAuctionState<'a>);
-    ['a] UpdateStarGiftAuctionUserState<'a>, D1 D2 D7 D6, (i64, enums::StarGiftAuctionUserState<'a>);
-    [] UpdateStarsBalance, D1 D2 D6 D0, (enums::StarsAmount,);
-    ['a] UpdateStarsRevenueStatus<'a>, D1 D2 D6 D2, (enums::Peer, enums::StarsRevenueStatus<'a>);
-    [] UpdateStickerSets, D1 D1 D6 D0, (tl::Word, tl::Flag, tl::Flag);
-    ['a] UpdateStickerSetsOrder<'a>, D1 D1 D5 D9, (tl::Word, tl::Flag, tl::Flag, &'a [i64]);
-    [] UpdateStoriesStealthMode, D1 D2 D3 D9, (enums::StoriesStealthMode,);
-    ['a] UpdateStory<'a>, D1 D2 D3 D6, (enums::Peer, enums::StoryItem<'a>);
-    [] UpdateStoryId, D1 D2 D3 D8, (i32, i64);
-    ['a] UpdateTheme<'a>, D1 D1 D9 D6, (enums::Theme<'a>,);
-    ['a] UpdateTranscribedAudio<'a>, D1 D2 D2 D7, (tl::Word, tl::Flag, enums::Peer, i32, i64, &'a str);
-    [] UpdateUser, D1 D2 D3 D4, (i64,);
-    ['a] UpdateUserEmojiStatus<'a>, D1 D2 D2 D9, (i64, enums::EmojiStatus<'a>);
-    ['a] UpdateUserName<'a>, D1 D1 D3 D4, (i64, &'a str, &'a str, &'a [enums::Username<'a>]);
-    ['a] UpdateUserPhone<'a>, D1 D1 D4 D6, (i64, &'a str);
-    [] UpdateUserStatus, D1 D1 D3 D3, (i64, enums::UserStatus);
-    ['a] UpdateUserTyping<'a>, D1 D1 D3 D0, (tl::Word, i64, Option<i32>, enums::SendMessageAction<'a>);
-    ['a] UpdateWalletGaslessInfo<'a>, D1 D2 D9 D4, (tl::Word, tl::Flag, i32, i32, i64, &'a str);
-    ['a] UpdateWalletState<'a>, D1 D2 D9 D2, (enums::WalletState<'a>,);
-    ['a] UpdateWalletTonConnectPendingDisconnect<'a>, D1 D2 D9 D6, (&'a [i64],);
-    ['a] UpdateWalletTonConnectSession<'a>, D1 D2 D9 D5, (enums::TonConnectSession<'a>,);
-    ['a] UpdateWebBrowserException<'a>, D1 D2 D8 D6, (tl::Word, tl::Flag, Option<bool>, enums::WebDomainException<'a>);
-    [] UpdateWebBrowserSettings, D1 D2 D8 D5, (tl::Word, tl::Flag, tl::Flag);
-    ['a] UpdateWebPage<'a>, D1 D1 D4 D9, (enums::WebPage<'a>, i32, i32);
-    [] UpdateWebViewResultSent, D1 D2 D2 D4, (i64,);
-    ['a] Updates<'a>, D1 D3 D0 D2, (&'a [enums::Update<'a>], &'a [enums::User<'a>], &'a [enums::Chat<'a>], i32, i32);
-    ['a] UpdatesCombined<'a>, D1 D3 D0 D1, (&'a [enums::Update<'a>], &'a [enums::User<'a>], &'a [enums::Chat<'a>], i32, i32, i32);
-    ['a] UrlAuthResultAccepted<'a>, D1 D3 D0 D5, (tl::Word, Option<&'a str>);
-    ['a] UrlAuthResultRequest<'a>, D1 D3 D0 D4, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::User<'a>, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a [&'a str]>), (Option<i64>, Option<&'a str>)>;
-    ['a] User<'a>, D1 D3 D0 D8, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::And<(tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::And<(tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i64, Option<i64>, Option<&'a str>, Option<&'a str>), tl::And<(Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::UserProfilePhoto<'a>>, tl::Maybe<'a, enums::UserStatus>, Option<i32>, Option<&'a [enums::RestrictionReason<'a>]>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::EmojiStatus<'a>>, Option<&'a [enums::Username<'a>]>, tl::Maybe<'a, enums::RecentStory>, tl::Maybe<'a, enums::PeerColor<'a>>), (tl::Maybe<'a, enums::PeerColor<'a>>, Option<i32>, Option<i64>, Option<i64>, Option<i64>)>>>>;
-    [] UserEmpty, D1 D3 D0 D7, (i64,);
-    ['a] UserFull<'a>, D1 D3 D0 D9, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::And<(tl::Flag, tl::Flag, tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i64, Option<&'a str>), tl::And<(enums::PeerSettings<'a>, tl::Maybe<'a, enums::Photo<'a>>, tl::Maybe<'a, enums::Photo<'a>>, tl::Maybe<'a, enums::Photo<'a>>, enums::PeerNotifySettings<'a>, tl::Maybe<'a, enums::BotInfo<'a>>, Option<i32>, i32, Option<i32>, Option<i32>, tl::Maybe<'a, enums::ChatTheme<'a>>, Option<&'a str>), tl::And<(tl::Maybe<'a, enums::ChatAdminRights>, tl::Maybe<'a, enums::ChatAdminRights>, tl::Maybe<'a, enums::WallPaper<'a>>, tl::Maybe<'a, enums::PeerStories<'a>>, tl::Maybe<'a, enums::BusinessWorkHours<'a>>, tl::Maybe<'a, enums::BusinessLocation<'a>>, tl::Maybe<'a, enums::BusinessGreetingMessage<'a>>, tl::Maybe<'a, enums::BusinessAwayMessage<'a>>, tl::Maybe<'a, enums::BusinessIntro<'a>>, tl::Maybe<'a, enums::Birthday>, Option<i64>, Option<i32>), (Option<i32>, tl::Maybe<'a, enums::StarRefProgram<'a>>, tl::Maybe<'a, enums::BotVerification<'a>>, Option<i64>, tl::Maybe<'a, enums::DisallowedGiftsSettings>, tl::Maybe<'a, enums::StarsRating<'a>>, tl::Maybe<'a, enums::StarsRating<'a>>, Option<i32>, tl::Maybe<'a, enums::ProfileTab>, tl::Maybe<'a, enums::Document<'a>>, tl::Maybe<'a, enums::TextWithEntities<'a>>, Option<i64>)>>>>;
-    ['a] UserProfilePhoto<'a>, D1 D3 D1 D1, (tl::Word, tl::Flag, tl::Flag, i64, Option<&'a [u8]>, i32);
-    [] UserStatusLastMonth, D1 D3 D1 D7, (tl::Word, tl::Flag);
-    [] UserStatusLastWeek, D1 D3 D1 D6, (tl::Word, tl::Flag);
-    [] UserStatusOffline, D1 D3 D1 D4, (i32,);
-    [] UserStatusOnline, D1 D3 D1 D3, (i32,);
-    [] UserStatusRecently, D1 D3 D1 D5, (tl::Word, tl::Flag);
-    ['a] Username<'a>, D1 D3 D1 D8, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, &'a str);
-    ['a] VideoSize<'a>, D1 D3 D1 D9, (tl::Word, &'a str, i32, i32, i32, Option<f64>);
-    ['a] VideoSizeEmojiMarkup<'a>, D1 D3 D2 D0, (i64, &'a [i32]);
-    ['a] VideoSizeStickerMarkup<'a>, D1 D3 D2 D1, (enums::InputStickerSet<'a>, i64, &'a [i32]);
-    ['a] WallPaper<'a>, D1 D3 D2 D2, (i64, tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i64, &'a str, enums::Document<'a>, tl::Maybe<'a, enums::WallPaperSettings<'a>>);
-    ['a] WallPaperNoFile<'a>, D1 D3 D2 D3, (i64, tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::WallPaperSettings<'a>>);
-    ['a] WallPaperSettings<'a>, D1 D3 D2 D4, (tl::Word, tl::Flag, tl::Flag, Option<i32>, Option<i32>, Option<i32>, Option<i32>, Option<i32>, Option<i32>, Option<&'a str>);
-    ['a] WalletOwnershipProof<'a>, D1 D3 D2 D5, (i32, &'a [u8]);
-    ['a] WalletState<'a>, D1 D3 D2 D7, (tl::Word, tl::Flag, tl::Flag, tl::Flag, &'a str, &'a [u8], i64);
-    [] WalletStateEmpty, D1 D3 D2 D6, (tl::Word, tl::Flag);
-    ['a] WalletTransaction<'a>, D1 D3 D2 D8, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, &'a str, i64, i64, i32, enums::WalletTransactionPeer<'a>, Option<&'a str>), (Option<&'a str>, tl::Maybe<'a, enums::wallet::NftItem<'a>>)>;
-    ['a] WalletTransactionPeerAddress<'a>, D1 D3 D3 D0, (tl::Word, &'a str, Option<&'a str>);
-    ['a] WalletTransactionPeerOnramp<'a>, D1 D3 D3 D1, (tl::Word, &'a str, Option<&'a str>, &'a str);
-    ['a] WalletTransactionPeerUser<'a>, D1 D3 D2 D9, (tl::Word, i64, &'a str, Option<&'a str>);
-    ['a] WalletUserAddress<'a>, D1 D3 D3 D3, (tl::Word, Option<i64>, &'a str, &'a [u8]);
-    ['a] WebAuthorization<'a>, D1 D3 D3 D4, (i64, i64, &'a str, &'a str, &'a str, i32, i32, &'a str, &'a str);
-    ['a] WebDocument<'a>, D1 D3 D3 D5, (&'a str, i64, i32, &'a str, &'a [enums::DocumentAttribute<'a>]);
-    ['a] WebDocumentNoProxy<'a>, D1 D3 D3 D6, (&'a str, i32, &'a str, &'a [enums::DocumentAttribute<'a>]);
-    ['a] WebDomainException<'a>, D1 D3 D3 D7, (tl::Word, &'a str, &'a str, &'a str, Option<i64>);
-    ['a] WebPage<'a>, D1 D3 D4 D0, tl::And<(tl::Word, tl::Flag, tl::Flag, i64, &'a str, &'a str, i32, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::Photo<'a>>), (Option<&'a str>, Option<&'a str>, Option<i32>, Option<i32>, Option<i32>, Option<&'a str>, tl::Maybe<'a, enums::Document<'a>>, tl::Maybe<'a, enums::Page<'a>>, Option<&'a [enums::WebPageAttribute<'a>]>)>;
-    [] WebPageAttributeAiComposeTone, D1 D3 D4 D8, (i64,);
-    ['a] WebPageAttributeStarGiftAuction<'a>, D1 D3 D4 D7, (enums::StarGift<'a>, i32);
-    ['a] WebPageAttributeStarGiftCollection<'a>, D1 D3 D4 D6, (&'a [enums::Document<'a>],);
-    ['a] WebPageAttributeStickerSet<'a>, D1 D3 D4 D4, (tl::Word, tl::Flag, tl::Flag, &'a [enums::Document<'a>]);
-    ['a] WebPageAttributeStory<'a>, D1 D3 D4 D3, (tl::Word, enums::Peer, i32, tl::Maybe<'a, enums::StoryItem<'a>>);
-    ['a] WebPageAttributeTheme<'a>, D1 D3 D4 D2, (tl::Word, Option<&'a [enums::Document<'a>]>, tl::Maybe<'a, enums::ThemeSettings<'a>>);
-    ['a] WebPageAttributeUniqueStarGift<'a>, D1 D3 D4 D5, (enums::StarGift<'a>,);
-    ['a] WebPageEmpty<'a>, D1 D3 D3 D8, (tl::Word, i64, Option<&'a str>);
-    [] WebPageNotModified, D1 D3 D4 D1, (tl::Word, Option<i32>);
-    ['a] WebPagePending<'a>, D1 D3 D3 D9, (tl::Word, i64, Option<&'a str>, i32);
-    ['a] WebViewMessageSent<'a>, D1 D3 D4 D9, (tl::Word, tl::Maybe<'a, enums::InputBotInlineMessageId>);
-    ['a] WebViewResultUrl<'a>, D1 D3 D5 D0, (tl::Word, tl::Flag, tl::Flag, tl::Flag, Option<i64>, &'a str);
+tl::objects! { unsafe { tl::Promise::new() }; layout::Structs;
+    [] AccountDaysTtl, D0 D0 D0 D0;
+    ['a] AiComposeTone<'a>, D0 D0 D0 D1;
+    ['a] AiComposeToneDefault<'a>, D0 D0 D0 D2;
+    ['a] AiComposeToneExample<'a>, D0 D0 D0 D3;
+    ['a] AttachMenuBot<'a>, D0 D0 D0 D4;
+    ['a] AttachMenuBotIcon<'a>, D0 D0 D0 D5;
+    ['a] AttachMenuBotIconColor<'a>, D0 D0 D0 D6;
+    ['a] AttachMenuBots<'a>, D0 D0 D0 D8;
+    ['a] AttachMenuBotsBot<'a>, D0 D0 D0 D9;
+    [] AuctionBidLevel, D0 D0 D1 D5;
+    ['a] Authorization<'a>, D0 D0 D1 D6;
+    [] AutoDownloadSettings, D0 D0 D1 D7;
+    [] AutoSaveException, D0 D0 D1 D8;
+    [] AutoSaveSettings, D0 D0 D1 D9;
+    ['a] AvailableEffect<'a>, D0 D0 D2 D0;
+    ['a] AvailableReaction<'a>, D0 D0 D2 D1;
+    ['a] BankCardOpenUrl<'a>, D0 D0 D2 D2;
+    [] Birthday, D0 D0 D2 D8;
+    ['a] Boost<'a>, D0 D0 D2 D9;
+    ['a] BotApp<'a>, D0 D0 D3 D1;
+    ['a] BotAppSettings<'a>, D0 D0 D3 D2;
+    ['a] BotBusinessConnection<'a>, D0 D0 D3 D3;
+    ['a] BotCommand<'a>, D0 D0 D3 D4;
+    ['a] BotCommandScopePeer<'a>, D0 D0 D3 D9;
+    ['a] BotCommandScopePeerAdmins<'a>, D0 D0 D4 D0;
+    ['a] BotCommandScopePeerUser<'a>, D0 D0 D4 D1;
+    ['a] BotInfo<'a>, D0 D0 D4 D2;
+    ['a] BotInlineMediaResult<'a>, D0 D0 D5 D2;
+    ['a] BotInlineMessageMediaAuto<'a>, D0 D0 D4 D3;
+    ['a] BotInlineMessageMediaContact<'a>, D0 D0 D4 D7;
+    ['a] BotInlineMessageMediaGeo<'a>, D0 D0 D4 D5;
+    ['a] BotInlineMessageMediaInvoice<'a>, D0 D0 D4 D8;
+    ['a] BotInlineMessageMediaVenue<'a>, D0 D0 D4 D6;
+    ['a] BotInlineMessageMediaWebPage<'a>, D0 D0 D4 D9;
+    ['a] BotInlineMessageRichMessage<'a>, D0 D0 D5 D0;
+    ['a] BotInlineMessageText<'a>, D0 D0 D4 D4;
+    ['a] BotInlineResult<'a>, D0 D0 D5 D1;
+    ['a] BotMenuButton<'a>, D0 D0 D5 D5;
+    ['a] BotPreviewMedia<'a>, D0 D0 D5 D6;
+    ['a] BotVerification<'a>, D0 D0 D5 D7;
+    ['a] BotVerifierSettings<'a>, D0 D0 D5 D8;
+    ['a] BusinessAwayMessage<'a>, D0 D0 D5 D9;
+    [] BusinessAwayMessageScheduleCustom, D0 D0 D6 D2;
+    ['a] BusinessBotRecipients<'a>, D0 D0 D6 D3;
+    [] BusinessBotRights, D0 D0 D6 D4;
+    ['a] BusinessChatLink<'a>, D0 D0 D6 D5;
+    ['a] BusinessGreetingMessage<'a>, D0 D0 D6 D6;
+    ['a] BusinessIntro<'a>, D0 D0 D6 D7;
+    ['a] BusinessLocation<'a>, D0 D0 D6 D8;
+    ['a] BusinessRecipients<'a>, D0 D0 D6 D9;
+    [] BusinessWeeklyOpen, D0 D0 D7 D0;
+    ['a] BusinessWorkHours<'a>, D0 D0 D7 D1;
+    ['a] ButtonTypeRequestPeer<'a>, D0 D0 D7 D6;
+    [] ButtonTypeRequestPoll, D0 D0 D7 D5;
+    ['a] ButtonTypeSimpleWebView<'a>, D0 D0 D7 D8;
+    ['a] CdnConfig<'a>, D0 D0 D7 D9;
+    ['a] CdnPublicKey<'a>, D0 D0 D8 D0;
+    ['a] Channel<'a>, D0 D1 D5 D6;
+    ['a] ChannelAdminLogEvent<'a>, D0 D0 D8 D1;
+    ['a] ChannelAdminLogEventActionChangeAbout<'a>, D0 D0 D8 D3;
+    ['a] ChannelAdminLogEventActionChangeAvailableReactions<'a>, D0 D1 D1 D7;
+    ['a] ChannelAdminLogEventActionChangeEmojiStatus<'a>, D0 D1 D2 D8;
+    ['a] ChannelAdminLogEventActionChangeEmojiStickerSet<'a>, D0 D1 D2 D9;
+    [] ChannelAdminLogEventActionChangeHistoryTtl, D0 D1 D1 D3;
+    [] ChannelAdminLogEventActionChangeLinkedChat, D0 D1 D0 D0;
+    ['a] ChannelAdminLogEventActionChangeLocation<'a>, D0 D1 D0 D1;
+    ['a] ChannelAdminLogEventActionChangePeerColor<'a>, D0 D1 D2 D5;
+    ['a] ChannelAdminLogEventActionChangePhoto<'a>, D0 D0 D8 D5;
+    ['a] ChannelAdminLogEventActionChangeProfilePeerColor<'a>, D0 D1 D2 D6;
+    ['a] ChannelAdminLogEventActionChangeStickerSet<'a>, D0 D0 D9 D6;
+    ['a] ChannelAdminLogEventActionChangeTitle<'a>, D0 D0 D8 D2;
+    ['a] ChannelAdminLogEventActionChangeUsername<'a>, D0 D0 D8 D4;
+    ['a] ChannelAdminLogEventActionChangeUsernames<'a>, D0 D1 D1 D8;
+    ['a] ChannelAdminLogEventActionChangeWallpaper<'a>, D0 D1 D2 D7;
+    ['a] ChannelAdminLogEventActionCreateTopic<'a>, D0 D1 D2 D0;
+    [] ChannelAdminLogEventActionDefaultBannedRights, D0 D0 D9 D8;
+    ['a] ChannelAdminLogEventActionDeleteMessage<'a>, D0 D0 D9 D0;
+    ['a] ChannelAdminLogEventActionDeleteTopic<'a>, D0 D1 D2 D2;
+    ['a] ChannelAdminLogEventActionDiscardGroupCall<'a>, D0 D1 D0 D4;
+    ['a] ChannelAdminLogEventActionEditMessage<'a>, D0 D0 D8 D9;
+    ['a] ChannelAdminLogEventActionEditTopic<'a>, D0 D1 D2 D1;
+    ['a] ChannelAdminLogEventActionExportedInviteDelete<'a>, D0 D1 D0 D9;
+    ['a] ChannelAdminLogEventActionExportedInviteEdit<'a>, D0 D1 D1 D1;
+    ['a] ChannelAdminLogEventActionExportedInviteRevoke<'a>, D0 D1 D1 D0;
+    ['a] ChannelAdminLogEventActionParticipantEditRank<'a>, D0 D1 D3 D3;
+    ['a] ChannelAdminLogEventActionParticipantInvite<'a>, D0 D0 D9 D3;
+    ['a] ChannelAdminLogEventActionParticipantJoinByInvite<'a>, D0 D1 D0 D8;
+    ['a] ChannelAdminLogEventActionParticipantJoinByRequest<'a>, D0 D1 D1 D4;
+    ['a] ChannelAdminLogEventActionParticipantMute<'a>, D0 D1 D0 D5;
+    ['a] ChannelAdminLogEventActionParticipantSubExtend<'a>, D0 D1 D3 D1;
+    ['a] ChannelAdminLogEventActionParticipantToggleAdmin<'a>, D0 D0 D9 D5;
+    ['a] ChannelAdminLogEventActionParticipantToggleBan<'a>, D0 D0 D9 D4;
+    ['a] ChannelAdminLogEventActionParticipantUnmute<'a>, D0 D1 D0 D6;
+    ['a] ChannelAdminLogEventActionParticipantVolume<'a>, D0 D1 D1 D2;
+    ['a] ChannelAdminLogEventActionPinTopic<'a>, D0 D1 D2 D3;
+    ['a] ChannelAdminLogEventActionSendMessage<'a>, D0 D1 D1 D6;
+    ['a] ChannelAdminLogEventActionStartGroupCall<'a>, D0 D1 D0 D3;
+    ['a] ChannelAdminLogEventActionStopPoll<'a>, D0 D0 D9 D9;
+    [] ChannelAdminLogEventActionToggleAntiSpam, D0 D1 D2 D4;
+    [] ChannelAdminLogEventActionToggleAutotranslation, D0 D1 D3 D2;
+    [] ChannelAdminLogEventActionToggleForum, D0 D1 D1 D9;
+    [] ChannelAdminLogEventActionToggleGroupCallSetting, D0 D1 D0 D7;
+    [] ChannelAdminLogEventActionToggleInvites, D0 D0 D8 D6;
+    [] ChannelAdminLogEventActionToggleNoForwards, D0 D1 D1 D5;
+    [] ChannelAdminLogEventActionTogglePreHistoryHidden, D0 D0 D9 D7;
+    [] ChannelAdminLogEventActionToggleSignatureProfiles, D0 D1 D3 D0;
+    [] ChannelAdminLogEventActionToggleSignatures, D0 D0 D8 D7;
+    [] ChannelAdminLogEventActionToggleSlowMode, D0 D1 D0 D2;
+    ['a] ChannelAdminLogEventActionUpdatePinned<'a>, D0 D0 D8 D8;
+    [] ChannelAdminLogEventsFilter, D0 D1 D3 D4;
+    ['a] ChannelForbidden<'a>, D0 D1 D5 D7;
+    ['a] ChannelFull<'a>, D0 D1 D6 D4;
+    ['a] ChannelLocation<'a>, D0 D1 D3 D6;
+    ['a] ChannelMessagesFilter<'a>, D0 D1 D3 D8;
+    ['a] ChannelParticipant<'a>, D0 D1 D3 D9;
+    ['a] ChannelParticipantAdmin<'a>, D0 D1 D4 D2;
+    ['a] ChannelParticipantBanned<'a>, D0 D1 D4 D3;
+    ['a] ChannelParticipantCreator<'a>, D0 D1 D4 D1;
+    [] ChannelParticipantLeft, D0 D1 D4 D4;
+    ['a] ChannelParticipantSelf<'a>, D0 D1 D4 D0;
+    ['a] ChannelParticipantsBanned<'a>, D0 D1 D4 D9;
+    ['a] ChannelParticipantsContacts<'a>, D0 D1 D5 D1;
+    ['a] ChannelParticipantsKicked<'a>, D0 D1 D4 D7;
+    ['a] ChannelParticipantsMentions<'a>, D0 D1 D5 D2;
+    ['a] ChannelParticipantsSearch<'a>, D0 D1 D5 D0;
+    ['a] Chat<'a>, D0 D1 D5 D4;
+    [] ChatAdminRights, D0 D1 D6 D0;
+    [] ChatAdminWithInvites, D0 D1 D6 D1;
+    [] ChatBannedRights, D0 D1 D6 D2;
+    [] ChatEmpty, D0 D1 D5 D3;
+    ['a] ChatForbidden<'a>, D0 D1 D5 D5;
+    ['a] ChatFull<'a>, D0 D1 D6 D3;
+    ['a] ChatInvite<'a>, D0 D1 D6 D7;
+    ['a] ChatInviteAlready<'a>, D0 D1 D6 D6;
+    ['a] ChatInviteExported<'a>, D0 D2 D5 D0;
+    ['a] ChatInviteImporter<'a>, D0 D1 D6 D9;
+    ['a] ChatInvitePeek<'a>, D0 D1 D6 D8;
+    [] ChatOnlines, D0 D1 D7 D0;
+    ['a] ChatParticipant<'a>, D0 D1 D7 D1;
+    ['a] ChatParticipantAdmin<'a>, D0 D1 D7 D3;
+    ['a] ChatParticipantCreator<'a>, D0 D1 D7 D2;
+    ['a] ChatParticipants<'a>, D0 D1 D7 D5;
+    ['a] ChatParticipantsForbidden<'a>, D0 D1 D7 D4;
+    ['a] ChatPhoto<'a>, D0 D1 D7 D7;
+    [] ChatReactionsAll, D0 D1 D7 D9;
+    ['a] ChatReactionsSome<'a>, D0 D1 D8 D0;
+    ['a] ChatTheme<'a>, D0 D1 D8 D1;
+    ['a] ChatThemeUniqueGift<'a>, D0 D1 D8 D2;
+    ['a] CodeSettings<'a>, D0 D1 D8 D3;
+    ['a] Community<'a>, D0 D1 D5 D9;
+    ['a] CommunityForbidden<'a>, D0 D1 D5 D8;
+    ['a] CommunityFull<'a>, D0 D1 D6 D5;
+    [] CommunityPeer, D0 D1 D8 D4;
+    [] CommunityPeerRequest, D0 D1 D8 D5;
+    ['a] Config<'a>, D0 D1 D8 D6;
+    ['a] ConnectedBot<'a>, D0 D1 D8 D7;
+    ['a] ConnectedBotStarRef<'a>, D0 D1 D8 D8;
+    [] Contact, D0 D1 D8 D9;
+    [] ContactBirthday, D0 D1 D9 D0;
+    [] ContactStatus, D0 D1 D9 D1;
+    ['a] CurrencyRate<'a>, D0 D1 D9 D2;
+    ['a] DataJson<'a>, D0 D1 D9 D3;
+    ['a] DcOption<'a>, D0 D1 D9 D4;
+    [] DefaultHistoryTtl, D0 D1 D9 D5;
+    ['a] Dialog<'a>, D0 D1 D9 D6;
+    ['a] DialogCommunity<'a>, D0 D1 D9 D8;
+    ['a] DialogFilter<'a>, D0 D1 D9 D9;
+    ['a] DialogFilterChatlist<'a>, D0 D2 D0 D1;
+    ['a] DialogFilterSuggested<'a>, D0 D2 D0 D2;
+    ['a] DialogFolder<'a>, D0 D1 D9 D7;
+    [] DialogPeer, D0 D2 D0 D3;
+    [] DialogPeerCommunity, D0 D2 D0 D5;
+    [] DialogPeerFolder, D0 D2 D0 D4;
+    [] DisallowedGiftsSettings, D0 D2 D0 D6;
+    ['a] Document<'a>, D0 D2 D0 D8;
+    ['a] DocumentAttributeAudio<'a>, D0 D2 D1 D3;
+    ['a] DocumentAttributeCustomEmoji<'a>, D0 D2 D1 D6;
+    ['a] DocumentAttributeFilename<'a>, D0 D2 D1 D4;
+    [] DocumentAttributeImageSize, D0 D2 D0 D9;
+    ['a] DocumentAttributeSticker<'a>, D0 D2 D1 D1;
+    ['a] DocumentAttributeVideo<'a>, D0 D2 D1 D2;
+    [] DocumentEmpty, D0 D2 D0 D7;
+    ['a] DraftMessage<'a>, D0 D2 D1 D8;
+    [] DraftMessageEmpty, D0 D2 D1 D7;
+    ['a] EmailVerificationApple<'a>, D0 D2 D2 D1;
+    ['a] EmailVerificationCode<'a>, D0 D2 D1 D9;
+    ['a] EmailVerificationGoogle<'a>, D0 D2 D2 D0;
+    ['a] EmailVerifyPurposeLoginSetup<'a>, D0 D2 D2 D2;
+    ['a] EmojiGroup<'a>, D0 D2 D2 D5;
+    ['a] EmojiGroupGreeting<'a>, D0 D2 D2 D6;
+    ['a] EmojiGroupPremium<'a>, D0 D2 D2 D7;
+    ['a] EmojiKeyword<'a>, D0 D2 D2 D8;
+    ['a] EmojiKeywordDeleted<'a>, D0 D2 D2 D9;
+    ['a] EmojiKeywordsDifference<'a>, D0 D2 D3 D0;
+    ['a] EmojiLanguage<'a>, D0 D2 D3 D1;
+    ['a] EmojiList<'a>, D0 D2 D3 D3;
+    [] EmojiStatus, D0 D2 D3 D5;
+    ['a] EmojiStatusCollectible<'a>, D0 D2 D3 D6;
+    ['a] EmojiUrl<'a>, D0 D2 D3 D8;
+    ['a] EncryptedChat<'a>, D0 D2 D4 D2;
+    [] EncryptedChatDiscarded, D0 D2 D4 D3;
+    [] EncryptedChatEmpty, D0 D2 D3 D9;
+    ['a] EncryptedChatRequested<'a>, D0 D2 D4 D1;
+    [] EncryptedChatWaiting, D0 D2 D4 D0;
+    [] EncryptedFile, D0 D2 D4 D5;
+    ['a] EncryptedMessage<'a>, D0 D2 D4 D6;
+    ['a] EncryptedMessageService<'a>, D0 D2 D4 D7;
+    ['a] EphemeralMessage<'a>, D0 D2 D4 D8;
+    ['a] Error<'a>, D0 D2 D4 D9;
+    ['a] ExportedChatlistInvite<'a>, D0 D2 D5 D2;
+    ['a] ExportedContactToken<'a>, D0 D2 D5 D3;
+    ['a] ExportedMessageLink<'a>, D0 D2 D5 D4;
+    ['a] ExportedStoryLink<'a>, D0 D2 D5 D5;
+    ['a] FactCheck<'a>, D0 D2 D5 D6;
+    ['a] FileHash<'a>, D0 D2 D5 D7;
+    ['a] Folder<'a>, D0 D2 D5 D8;
+    [] FolderPeer, D0 D2 D5 D9;
+    ['a] ForumTopic<'a>, D0 D2 D6 D1;
+    [] ForumTopicDeleted, D0 D2 D6 D0;
+    ['a] FoundStory<'a>, D0 D2 D6 D2;
+    ['a] Game<'a>, D0 D2 D6 D3;
+    [] GeoPoint, D0 D2 D6 D5;
+    ['a] GeoPointAddress<'a>, D0 D2 D6 D6;
+    ['a] GlobalPrivacySettings<'a>, D0 D2 D6 D7;
+    ['a] GroupCall<'a>, D0 D2 D6 D9;
+    [] GroupCallDiscarded, D0 D2 D6 D8;
+    ['a] GroupCallDonor<'a>, D0 D2 D7 D0;
+    ['a] GroupCallMessage<'a>, D0 D2 D7 D1;
+    ['a] GroupCallParticipant<'a>, D0 D2 D7 D2;
+    ['a] GroupCallParticipantVideo<'a>, D0 D2 D7 D3;
+    ['a] GroupCallParticipantVideoSourceGroup<'a>, D0 D2 D7 D4;
+    [] GroupCallStreamChannel, D0 D2 D7 D5;
+    [] HighScore, D0 D2 D7 D6;
+    [] ImportedContact, D0 D2 D7 D7;
+    ['a] InlineBotSwitchPm<'a>, D0 D2 D7 D8;
+    ['a] InlineBotWebView<'a>, D0 D2 D7 D9;
+    ['a] InlineButtonTypeCallback<'a>, D0 D2 D8 D4;
+    ['a] InlineButtonTypeCopy<'a>, D0 D2 D9 D0;
+    ['a] InlineButtonTypeSwitchInline<'a>, D0 D2 D8 D7;
+    ['a] InlineButtonTypeUrl<'a>, D0 D2 D8 D0;
+    ['a] InlineButtonTypeUrlAuth<'a>, D0 D2 D8 D1;
+    [] InlineButtonTypeUserProfile, D0 D2 D8 D8;
+    ['a] InlineButtonTypeWebView<'a>, D0 D2 D8 D3;
+    ['a] InputAiComposeToneDefault<'a>, D0 D2 D9 D8;
+    [] InputAiComposeToneId, D0 D2 D9 D9;
+    ['a] InputAiComposeToneSingleUse<'a>, D0 D3 D0 D1;
+    ['a] InputAiComposeToneSlug<'a>, D0 D3 D0 D0;
+    ['a] InputAppEvent<'a>, D0 D3 D0 D2;
+    [] InputBotAppId, D0 D3 D0 D3;
+    ['a] InputBotAppShortName<'a>, D0 D3 D0 D4;
+    ['a] InputBotInlineMessageGame<'a>, D0 D3 D1 D0;
+    [] InputBotInlineMessageId, D0 D3 D1 D4;
+    [] InputBotInlineMessageId64, D0 D3 D1 D5;
+    ['a] InputBotInlineMessageMediaAuto<'a>, D0 D3 D0 D5;
+    ['a] InputBotInlineMessageMediaContact<'a>, D0 D3 D0 D9;
+    ['a] InputBotInlineMessageMediaGeo<'a>, D0 D3 D0 D7;
+    ['a] InputBotInlineMessageMediaInvoice<'a>, D0 D3 D1 D1;
+    ['a] InputBotInlineMessageMediaVenue<'a>, D0 D3 D0 D8;
+    ['a] InputBotInlineMessageMediaWebPage<'a>, D0 D3 D1 D2;
+    ['a] InputBotInlineMessageRichMessage<'a>, D0 D3 D1 D3;
+    ['a] InputBotInlineMessageText<'a>, D0 D3 D0 D6;
+    ['a] InputBotInlineResult<'a>, D0 D3 D1 D6;
+    ['a] InputBotInlineResultDocument<'a>, D0 D3 D1 D8;
+    ['a] InputBotInlineResultGame<'a>, D0 D3 D1 D9;
+    ['a] InputBotInlineResultPhoto<'a>, D0 D3 D1 D7;
+    ['a] InputBusinessAwayMessage<'a>, D0 D3 D2 D0;
+    ['a] InputBusinessBotRecipients<'a>, D0 D3 D2 D1;
+    ['a] InputBusinessChatLink<'a>, D0 D3 D2 D2;
+    ['a] InputBusinessGreetingMessage<'a>, D0 D3 D2 D3;
+    ['a] InputBusinessIntro<'a>, D0 D3 D2 D4;
+    ['a] InputBusinessRecipients<'a>, D0 D3 D2 D5;
+    ['a] InputButtonTypeRequestPeer<'a>, D0 D0 D7 D7;
+    [] InputChannel, D0 D3 D2 D7;
+    ['a] InputChannelFromMessage<'a>, D0 D3 D2 D8;
+    ['a] InputChatPhoto<'a>, D0 D3 D3 D1;
+    ['a] InputChatTheme<'a>, D0 D3 D3 D3;
+    ['a] InputChatThemeUniqueGift<'a>, D0 D3 D3 D4;
+    ['a] InputChatUploadedPhoto<'a>, D0 D3 D3 D0;
+    [] InputChatlistDialogFilter, D0 D3 D3 D5;
+    ['a] InputCheckPasswordSrp<'a>, D0 D3 D3 D7;
+    ['a] InputClientProxy<'a>, D0 D3 D3 D8;
+    ['a] InputCollectiblePhone<'a>, D0 D3 D4 D0;
+    ['a] InputCollectibleUsername<'a>, D0 D3 D3 D9;
+    ['a] InputDialogPeer<'a>, D0 D3 D4 D2;
+    ['a] InputDialogPeerCommunity<'a>, D0 D3 D4 D4;
+    [] InputDialogPeerFolder, D0 D3 D4 D3;
+    ['a] InputDocument<'a>, D0 D3 D4 D6;
+    ['a] InputDocumentFileLocation<'a>, D0 D3 D5 D7;
+    [] InputEmojiStatusCollectible, D0 D2 D3 D7;
+    [] InputEncryptedChat, D0 D3 D4 D7;
+    [] InputEncryptedFile, D0 D3 D5 D0;
+    [] InputEncryptedFileBigUploaded, D0 D3 D5 D1;
+    [] InputEncryptedFileLocation, D0 D3 D5 D6;
+    ['a] InputEncryptedFileUploaded<'a>, D0 D3 D4 D9;
+    ['a] InputFile<'a>, D0 D3 D5 D2;
+    ['a] InputFileBig<'a>, D0 D3 D5 D3;
+    ['a] InputFileLocation<'a>, D0 D3 D5 D5;
+    ['a] InputFileStoryDocument<'a>, D0 D3 D5 D4;
+    ['a] InputFolderPeer<'a>, D0 D3 D6 D5;
+    [] InputGameId, D0 D3 D6 D6;
+    ['a] InputGameShortName<'a>, D0 D3 D6 D7;
+    [] InputGeoPoint, D0 D3 D6 D9;
+    [] InputGroupCall, D0 D3 D7 D0;
+    [] InputGroupCallInviteMessage, D0 D3 D7 D2;
+    ['a] InputGroupCallSlug<'a>, D0 D3 D7 D1;
+    ['a] InputGroupCallStream<'a>, D0 D3 D6 D4;
+    ['a] InputInlineButtonTypeUrlAuth<'a>, D0 D2 D8 D2;
+    ['a] InputInlineButtonTypeUserProfile<'a>, D0 D2 D8 D9;
+    ['a] InputInvoiceBusinessBotTransferStars<'a>, D0 D3 D8 D2;
+    ['a] InputInvoiceChatInviteSubscription<'a>, D0 D3 D7 D7;
+    ['a] InputInvoiceMessage<'a>, D0 D3 D7 D3;
+    ['a] InputInvoicePremiumAuthCode<'a>, D0 D3 D8 D5;
+    ['a] InputInvoicePremiumGiftCode<'a>, D0 D3 D7 D5;
+    ['a] InputInvoicePremiumGiftStars<'a>, D0 D3 D8 D1;
+    ['a] InputInvoiceSlug<'a>, D0 D3 D7 D4;
+    ['a] InputInvoiceStarGift<'a>, D0 D3 D7 D8;
+    ['a] InputInvoiceStarGiftAuctionBid<'a>, D0 D3 D8 D7;
+    ['a] InputInvoiceStarGiftDropOriginalDetails<'a>, D0 D3 D8 D6;
+    ['a] InputInvoiceStarGiftPrepaidUpgrade<'a>, D0 D3 D8 D4;
+    ['a] InputInvoiceStarGiftResale<'a>, D0 D3 D8 D3;
+    ['a] InputInvoiceStarGiftTransfer<'a>, D0 D3 D8 D0;
+    ['a] InputInvoiceStarGiftUpgrade<'a>, D0 D3 D7 D9;
+    ['a] InputInvoiceStars<'a>, D0 D3 D7 D6;
+    ['a] InputMediaAreaChannelPost<'a>, D0 D5 D5 D2;
+    ['a] InputMediaAreaVenue<'a>, D0 D5 D4 D8;
+    ['a] InputMediaContact<'a>, D0 D3 D9 D2;
+    ['a] InputMediaDice<'a>, D0 D4 D0 D2;
+    ['a] InputMediaDocument<'a>, D0 D3 D9 D4;
+    ['a] InputMediaDocumentExternal<'a>, D0 D3 D9 D7;
+    ['a] InputMediaGame<'a>, D0 D3 D9 D8;
+    [] InputMediaGeoLive, D0 D4 D0 D0;
+    [] InputMediaGeoPoint, D0 D3 D9 D1;
+    ['a] InputMediaInvoice<'a>, D0 D3 D9 D9;
+    ['a] InputMediaPaidMedia<'a>, D0 D4 D0 D5;
+    ['a] InputMediaPhoto<'a>, D0 D3 D9 D0;
+    ['a] InputMediaPhotoExternal<'a>, D0 D3 D9 D6;
+    ['a] InputMediaPoll<'a>, D0 D4 D0 D1;
+    ['a] InputMediaStakeDice<'a>, D0 D4 D0 D7;
+    ['a] InputMediaStory<'a>, D0 D4 D0 D3;
+    ['a] InputMediaTodo<'a>, D0 D4 D0 D6;
+    ['a] InputMediaUploadedDocument<'a>, D0 D3 D9 D3;
+    ['a] InputMediaUploadedPhoto<'a>, D0 D3 D8 D9;
+    ['a] InputMediaVenue<'a>, D0 D3 D9 D5;
+    ['a] InputMediaWebPage<'a>, D0 D4 D0 D4;
+    [] InputMessageCallbackQuery, D0 D4 D1 D1;
+    ['a] InputMessageEntityMentionName<'a>, D0 D6 D4 D3;
+    [] InputMessageId, D0 D4 D0 D8;
+    [] InputMessageReadMetric, D0 D4 D1 D2;
+    [] InputMessageReplyTo, D0 D4 D0 D9;
+    [] InputMessagesFilterPhoneCalls, D0 D7 D0 D1;
+    ['a] InputNotifyCommunity<'a>, D0 D4 D1 D8;
+    ['a] InputNotifyForumTopic<'a>, D0 D4 D1 D7;
+    ['a] InputNotifyPeer<'a>, D0 D4 D1 D3;
+    ['a] InputPageBlockMap<'a>, D0 D7 D6 D8;
+    ['a] InputPasskeyCredentialPublicKey<'a>, D0 D4 D1 D9;
+    ['a] InputPasskeyResponseLogin<'a>, D0 D4 D2 D1;
+    ['a] InputPasskeyResponseRegister<'a>, D0 D4 D2 D0;
+    ['a] InputPaymentCredentials<'a>, D0 D4 D2 D3;
+    ['a] InputPaymentCredentialsApplePay<'a>, D0 D4 D2 D4;
+    ['a] InputPaymentCredentialsGooglePay<'a>, D0 D4 D2 D5;
+    ['a] InputPaymentCredentialsSaved<'a>, D0 D4 D2 D2;
+    [] InputPeerChannel, D0 D4 D3 D0;
+    ['a] InputPeerChannelFromMessage<'a>, D0 D4 D3 D2;
+    [] InputPeerChat, D0 D4 D2 D8;
+    [] InputPeerColorCollectible, D0 D7 D9 D7;
+    ['a] InputPeerNotifySettings<'a>, D0 D4 D3 D3;
+    ['a] InputPeerPhotoFileLocation<'a>, D0 D3 D6 D2;
+    [] InputPeerUser, D0 D4 D2 D9;
+    ['a] InputPeerUserFromMessage<'a>, D0 D4 D3 D1;
+    [] InputPhoneCall, D0 D4 D3 D4;
+    ['a] InputPhoneContact<'a>, D0 D3 D4 D1;
+    ['a] InputPhoto<'a>, D0 D4 D3 D6;
+    ['a] InputPhotoFileLocation<'a>, D0 D3 D6 D0;
+    ['a] InputPhotoLegacyFileLocation<'a>, D0 D3 D6 D1;
+    ['a] InputPollAnswer<'a>, D0 D8 D2 D8;
+    ['a] InputPrivacyValueAllowChatParticipants<'a>, D0 D4 D5 D7;
+    ['a] InputPrivacyValueAllowUsers<'a>, D0 D4 D5 D3;
+    ['a] InputPrivacyValueDisallowChatParticipants<'a>, D0 D4 D5 D8;
+    ['a] InputPrivacyValueDisallowUsers<'a>, D0 D4 D5 D6;
+    ['a] InputQuickReplyShortcut<'a>, D0 D4 D6 D3;
+    [] InputQuickReplyShortcutId, D0 D4 D6 D4;
+    [] InputReplyToEphemeralMessage, D0 D4 D6 D8;
+    ['a] InputReplyToMessage<'a>, D0 D4 D6 D5;
+    ['a] InputReplyToMonoForum<'a>, D0 D4 D6 D7;
+    ['a] InputReplyToStory<'a>, D0 D4 D6 D6;
+    ['a] InputRichFileDocument<'a>, D0 D4 D7 D0;
+    ['a] InputRichFilePhoto<'a>, D0 D4 D6 D9;
+    ['a] InputRichMessage<'a>, D0 D4 D7 D1;
+    ['a] InputRichMessageHtml<'a>, D0 D4 D7 D2;
+    ['a] InputRichMessageMarkdown<'a>, D0 D4 D7 D3;
+    ['a] InputSavedStarGiftChat<'a>, D0 D4 D7 D5;
+    ['a] InputSavedStarGiftSlug<'a>, D0 D4 D7 D6;
+    [] InputSavedStarGiftUser, D0 D4 D7 D4;
+    [] InputSecureFile, D0 D4 D7 D8;
+    [] InputSecureFileLocation, D0 D3 D5 D8;
+    ['a] InputSecureFileUploaded<'a>, D0 D4 D7 D7;
+    ['a] InputSecureValue<'a>, D0 D4 D7 D9;
+    ['a] InputSendMessageRichMessageDraftAction<'a>, D1 D0 D1 D8;
+    ['a] InputSingleMedia<'a>, D0 D4 D8 D0;
+    [] InputStarGiftAuction, D0 D4 D8 D1;
+    ['a] InputStarGiftAuctionSlug<'a>, D0 D4 D8 D2;
+    ['a] InputStarsTransaction<'a>, D0 D4 D8 D3;
+    ['a] InputStickerSetDice<'a>, D0 D4 D8 D8;
+    [] InputStickerSetId, D0 D4 D8 D5;
+    ['a] InputStickerSetItem<'a>, D0 D4 D9 D6;
+    ['a] InputStickerSetShortName<'a>, D0 D4 D8 D6;
+    ['a] InputStickerSetThumb<'a>, D0 D3 D6 D3;
+    ['a] InputStickeredMediaDocument<'a>, D0 D4 D9 D8;
+    ['a] InputStickeredMediaPhoto<'a>, D0 D4 D9 D7;
+    ['a] InputStorePaymentAuthCode<'a>, D0 D5 D0 D6;
+    ['a] InputStorePaymentGiftPremium<'a>, D0 D5 D0 D0;
+    ['a] InputStorePaymentPremiumGiftCode<'a>, D0 D5 D0 D1;
+    ['a] InputStorePaymentPremiumGiveaway<'a>, D0 D5 D0 D2;
+    [] InputStorePaymentPremiumSubscription, D0 D4 D9 D9;
+    ['a] InputStorePaymentStarsGift<'a>, D0 D5 D0 D4;
+    ['a] InputStorePaymentStarsGiveaway<'a>, D0 D5 D0 D5;
+    ['a] InputStorePaymentStarsTopup<'a>, D0 D5 D0 D3;
+    [] InputTheme, D0 D5 D0 D7;
+    ['a] InputThemeSettings<'a>, D0 D5 D0 D9;
+    ['a] InputThemeSlug<'a>, D0 D5 D0 D8;
+    [] InputUser, D0 D5 D1 D2;
+    ['a] InputUserFromMessage<'a>, D0 D5 D1 D3;
+    [] InputWallPaper, D0 D5 D1 D4;
+    [] InputWallPaperNoFile, D0 D5 D1 D6;
+    ['a] InputWallPaperSlug<'a>, D0 D5 D1 D5;
+    ['a] InputWalletImported<'a>, D0 D5 D1 D8;
+    ['a] InputWebDocument<'a>, D0 D5 D1 D9;
+    ['a] InputWebFileAudioAlbumThumbLocation<'a>, D0 D5 D2 D2;
+    [] InputWebFileGeoPointLocation, D0 D5 D2 D1;
+    ['a] InputWebFileLocation<'a>, D0 D5 D2 D0;
+    ['a] Invoice<'a>, D0 D5 D2 D3;
+    ['a] JoinChatBotResultWebView<'a>, D0 D5 D3 D4;
+    ['a] JsonArray<'a>, D0 D5 D2 D9;
+    [] JsonBool, D0 D5 D2 D6;
+    [] JsonNumber, D0 D5 D2 D7;
+    ['a] JsonObject<'a>, D0 D5 D3 D0;
+    ['a] JsonObjectValue<'a>, D0 D5 D2 D4;
+    ['a] JsonString<'a>, D0 D5 D2 D8;
+    ['a] KeyboardButton<'a>, D0 D5 D3 D5;
+    ['a] KeyboardButtonRow<'a>, D0 D5 D3 D6;
+    [] KeyboardButtonStyle, D0 D5 D3 D7;
+    ['a] KeyboardInlineButton<'a>, D0 D5 D3 D8;
+    ['a] KeyboardInlineButtonRow<'a>, D0 D5 D3 D9;
+    ['a] LabeledPrice<'a>, D0 D5 D4 D0;
+    ['a] LangPackDifference<'a>, D0 D5 D4 D1;
+    ['a] LangPackLanguage<'a>, D0 D5 D4 D2;
+    ['a] LangPackString<'a>, D0 D5 D4 D3;
+    ['a] LangPackStringDeleted<'a>, D0 D5 D4 D5;
+    ['a] LangPackStringPluralized<'a>, D0 D5 D4 D4;
+    [] MaskCoords, D0 D5 D4 D6;
+    ['a] MediaAreaChannelPost<'a>, D0 D5 D5 D1;
+    [] MediaAreaCoordinates, D0 D5 D5 D6;
+    ['a] MediaAreaGeoPoint<'a>, D0 D5 D4 D9;
+    ['a] MediaAreaStarGift<'a>, D0 D5 D5 D5;
+    ['a] MediaAreaSuggestedReaction<'a>, D0 D5 D5 D0;
+    ['a] MediaAreaUrl<'a>, D0 D5 D5 D3;
+    ['a] MediaAreaVenue<'a>, D0 D5 D4 D7;
+    ['a] MediaAreaWeather<'a>, D0 D5 D5 D4;
+    ['a] Message<'a>, D0 D5 D5 D8;
+    [] MessageActionBoostApply, D0 D6 D0 D1;
+    ['a] MessageActionBotAllowed<'a>, D0 D5 D7 D9;
+    [] MessageActionChangeCommunity, D0 D6 D2 D7;
+    [] MessageActionChangeCreator, D0 D6 D2 D1;
+    ['a] MessageActionChannelCreate<'a>, D0 D5 D6 D8;
+    ['a] MessageActionChannelMigrateFrom<'a>, D0 D5 D7 D0;
+    ['a] MessageActionChatAddUser<'a>, D0 D5 D6 D5;
+    ['a] MessageActionChatCreate<'a>, D0 D5 D6 D1;
+    [] MessageActionChatDeleteUser, D0 D5 D6 D6;
+    ['a] MessageActionChatEditPhoto<'a>, D0 D5 D6 D3;
+    ['a] MessageActionChatEditTitle<'a>, D0 D5 D6 D2;
+    [] MessageActionChatJoinedByLink, D0 D5 D6 D7;
+    [] MessageActionChatJoinedViaCommunity, D0 D6 D2 D8;
+    [] MessageActionChatMigrateTo, D0 D5 D6 D9;
+    ['a] MessageActionConferenceCall<'a>, D0 D6 D1 D0;
+    ['a] MessageActionCustomAction<'a>, D0 D5 D7 D8;
+    [] MessageActionGameScore, D0 D5 D7 D3;
+    [] MessageActionGeoProximityReached, D0 D5 D8 D3;
+    ['a] MessageActionGiftCode<'a>, D0 D5 D9 D8;
+    ['a] MessageActionGiftPremium<'a>, D0 D5 D9 D2;
+    ['a] MessageActionGiftStars<'a>, D0 D6 D0 D4;
+    ['a] MessageActionGiftTon<'a>, D0 D6 D1 D6;
+    [] MessageActionGiveawayLaunch, D0 D5 D9 D9;
+    [] MessageActionGiveawayResults, D0 D6 D0 D0;
+    ['a] MessageActionGramTransfer<'a>, D0 D6 D2 D9;
+    ['a] MessageActionGroupCall<'a>, D0 D5 D8 D4;
+    ['a] MessageActionGroupCallScheduled<'a>, D0 D5 D8 D7;
+    ['a] MessageActionInviteToGroupCall<'a>, D0 D5 D8 D5;
+    [] MessageActionManagedBotCreated, D0 D6 D2 D6;
+    [] MessageActionNewCreatorPending, D0 D6 D2 D0;
+    [] MessageActionNoForwardsRequest, D0 D6 D2 D3;
+    [] MessageActionNoForwardsToggle, D0 D6 D2 D2;
+    [] MessageActionPaidMessagesPrice, D0 D6 D0 D9;
+    [] MessageActionPaidMessagesRefunded, D0 D6 D0 D8;
+    ['a] MessageActionPaymentRefunded<'a>, D0 D6 D0 D3;
+    ['a] MessageActionPaymentSent<'a>, D0 D5 D7 D5;
+    ['a] MessageActionPaymentSentMe<'a>, D0 D5 D7 D4;
+    ['a] MessageActionPhoneCall<'a>, D0 D5 D7 D6;
+    ['a] MessageActionPollAppendAnswer<'a>, D0 D6 D2 D4;
+    ['a] MessageActionPollDeleteAnswer<'a>, D0 D6 D2 D5;
+    ['a] MessageActionPrizeStars<'a>, D0 D6 D0 D5;
+    ['a] MessageActionRequestedPeer<'a>, D0 D5 D9 D6;
+    ['a] MessageActionRequestedPeerSentMe<'a>, D0 D6 D0 D2;
+    ['a] MessageActionSecureValuesSent<'a>, D0 D5 D8 D1;
+    ['a] MessageActionSecureValuesSentMe<'a>, D0 D5 D8 D0;
+    ['a] MessageActionSetChatTheme<'a>, D0 D5 D8 D8;
+    ['a] MessageActionSetChatWallPaper<'a>, D0 D5 D9 D7;
+    [] MessageActionSetMessagesTtl, D0 D5 D8 D6;
+    ['a] MessageActionStarGift<'a>, D0 D6 D0 D6;
+    ['a] MessageActionStarGiftPurchaseOffer<'a>, D0 D6 D1 D8;
+    ['a] MessageActionStarGiftPurchaseOfferDeclined<'a>, D0 D6 D1 D9;
+    ['a] MessageActionStarGiftUnique<'a>, D0 D6 D0 D7;
+    [] MessageActionSuggestBirthday, D0 D6 D1 D7;
+    ['a] MessageActionSuggestProfilePhoto<'a>, D0 D5 D9 D5;
+    ['a] MessageActionSuggestedPostApproval<'a>, D0 D6 D1 D3;
+    [] MessageActionSuggestedPostRefund, D0 D6 D1 D5;
+    [] MessageActionSuggestedPostSuccess, D0 D6 D1 D4;
+    ['a] MessageActionTodoAppendTasks<'a>, D0 D6 D1 D2;
+    ['a] MessageActionTodoCompletions<'a>, D0 D6 D1 D1;
+    ['a] MessageActionTopicCreate<'a>, D0 D5 D9 D3;
+    ['a] MessageActionTopicEdit<'a>, D0 D5 D9 D4;
+    ['a] MessageActionWalletTonConnectRequest<'a>, D0 D6 D3 D0;
+    ['a] MessageActionWebViewDataSent<'a>, D0 D5 D9 D1;
+    ['a] MessageActionWebViewDataSentMe<'a>, D0 D5 D9 D0;
+    ['a] MessageEmpty<'a>, D0 D5 D5 D7;
+    [] MessageEntityBankCard, D0 D6 D4 D8;
+    [] MessageEntityBlockquote, D0 D6 D5 D1;
+    [] MessageEntityBold, D0 D6 D3 D7;
+    [] MessageEntityBotCommand, D0 D6 D3 D4;
+    [] MessageEntityCashtag, D0 D6 D4 D5;
+    [] MessageEntityCode, D0 D6 D3 D9;
+    [] MessageEntityCustomEmoji, D0 D6 D5 D0;
+    [] MessageEntityDiffDelete, D0 D6 D5 D5;
+    [] MessageEntityDiffInsert, D0 D6 D5 D3;
+    ['a] MessageEntityDiffReplace<'a>, D0 D6 D5 D4;
+    [] MessageEntityEmail, D0 D6 D3 D6;
+    [] MessageEntityFormattedDate, D0 D6 D5 D2;
+    [] MessageEntityHashtag, D0 D6 D3 D3;
+    [] MessageEntityItalic, D0 D6 D3 D8;
+    [] MessageEntityMention, D0 D6 D3 D2;
+    [] MessageEntityMentionName, D0 D6 D4 D2;
+    [] MessageEntityPhone, D0 D6 D4 D4;
+    ['a] MessageEntityPre<'a>, D0 D6 D4 D0;
+    [] MessageEntitySpoiler, D0 D6 D4 D9;
+    [] MessageEntityStrike, D0 D6 D4 D7;
+    ['a] MessageEntityTextUrl<'a>, D0 D6 D4 D1;
+    [] MessageEntityTonAddress, D0 D6 D5 D6;
+    [] MessageEntityUnderline, D0 D6 D4 D6;
+    [] MessageEntityUnknown, D0 D6 D3 D1;
+    [] MessageEntityUrl, D0 D6 D3 D5;
+    ['a] MessageExtendedMedia<'a>, D0 D6 D5 D8;
+    ['a] MessageExtendedMediaPreview<'a>, D0 D6 D5 D7;
+    ['a] MessageFwdHeader<'a>, D0 D6 D5 D9;
+    ['a] MessageMediaContact<'a>, D0 D6 D6 D3;
+    ['a] MessageMediaDice<'a>, D0 D6 D7 D2;
+    ['a] MessageMediaDocument<'a>, D0 D6 D6 D5;
+    ['a] MessageMediaGame<'a>, D0 D6 D6 D8;
+    [] MessageMediaGeo, D0 D6 D6 D2;
+    [] MessageMediaGeoLive, D0 D6 D7 D0;
+    ['a] MessageMediaGiveaway<'a>, D0 D6 D7 D4;
+    ['a] MessageMediaGiveawayResults<'a>, D0 D6 D7 D5;
+    ['a] MessageMediaInvoice<'a>, D0 D6 D6 D9;
+    ['a] MessageMediaPaidMedia<'a>, D0 D6 D7 D6;
+    ['a] MessageMediaPhoto<'a>, D0 D6 D6 D1;
+    ['a] MessageMediaPoll<'a>, D0 D6 D7 D1;
+    ['a] MessageMediaStory<'a>, D0 D6 D7 D3;
+    ['a] MessageMediaToDo<'a>, D0 D6 D7 D7;
+    ['a] MessageMediaVenue<'a>, D0 D6 D6 D7;
+    ['a] MessageMediaVideoStream<'a>, D0 D6 D7 D8;
+    ['a] MessageMediaWebPage<'a>, D0 D6 D6 D6;
+    ['a] MessagePeerReaction<'a>, D0 D6 D7 D9;
+    ['a] MessagePeerVote<'a>, D0 D6 D8 D0;
+    [] MessagePeerVoteInputOption, D0 D6 D8 D1;
+    ['a] MessagePeerVoteMultiple<'a>, D0 D6 D8 D2;
+    [] MessageRange, D0 D6 D8 D3;
+    ['a] MessageReactions<'a>, D0 D6 D8 D4;
+    ['a] MessageReactor<'a>, D0 D6 D8 D5;
+    ['a] MessageReplies<'a>, D0 D6 D8 D6;
+    ['a] MessageReplyHeader<'a>, D0 D6 D8 D7;
+    [] MessageReplyStoryHeader, D0 D6 D8 D8;
+    ['a] MessageReportOption<'a>, D0 D6 D8 D9;
+    ['a] MessageService<'a>, D0 D5 D5 D9;
+    ['a] MessageViews<'a>, D0 D6 D9 D0;
+    [] MissingInvitee, D0 D7 D0 D9;
+    ['a] MonoForumDialog<'a>, D0 D9 D5 D6;
+    ['a] MyBoost<'a>, D0 D7 D1 D0;
+    ['a] NearestDc<'a>, D0 D7 D1 D1;
+    ['a] NotificationSoundLocal<'a>, D0 D7 D1 D4;
+    [] NotificationSoundRingtone, D0 D7 D1 D5;
+    [] NotifyCommunity, D0 D7 D2 D1;
+    [] NotifyForumTopic, D0 D7 D2 D0;
+    [] NotifyPeer, D0 D7 D1 D6;
+    ['a] OnrampAvailability<'a>, D0 D7 D2 D3;
+    ['a] OnrampLimits<'a>, D0 D7 D2 D4;
+    ['a] OnrampMethodAvailability<'a>, D0 D7 D2 D5;
+    ['a] OnrampProviderInfo<'a>, D0 D7 D2 D6;
+    ['a] OnrampQuote<'a>, D0 D7 D2 D7;
+    ['a] OnrampSession<'a>, D0 D7 D2 D8;
+    [] OutboxReadDate, D0 D7 D2 D9;
+    ['a] Page<'a>, D0 D7 D3 D0;
+    ['a] PageBlockAnchor<'a>, D0 D7 D4 D1;
+    ['a] PageBlockAudio<'a>, D0 D7 D5 D3;
+    ['a] PageBlockAuthorDate<'a>, D0 D7 D3 D4;
+    ['a] PageBlockBlockquote<'a>, D0 D7 D4 D3;
+    ['a] PageBlockBlockquoteBlocks<'a>, D0 D7 D6 D9;
+    ['a] PageBlockButtonRow<'a>, D0 D7 D7 D0;
+    ['a] PageBlockChannel<'a>, D0 D7 D5 D2;
+    ['a] PageBlockCollage<'a>, D0 D7 D5 D0;
+    ['a] PageBlockCover<'a>, D0 D7 D4 D7;
+    ['a] PageBlockDetails<'a>, D0 D7 D5 D7;
+    ['a] PageBlockDocument<'a>, D0 D7 D7 D1;
+    ['a] PageBlockEmbed<'a>, D0 D7 D4 D8;
+    ['a] PageBlockEmbedPost<'a>, D0 D7 D4 D9;
+    ['a] PageBlockFooter<'a>, D0 D7 D3 D9;
+    ['a] PageBlockHeader<'a>, D0 D7 D3 D5;
+    ['a] PageBlockHeading1<'a>, D0 D7 D6 D0;
+    ['a] PageBlockHeading2<'a>, D0 D7 D6 D1;
+    ['a] PageBlockHeading3<'a>, D0 D7 D6 D2;
+    ['a] PageBlockHeading4<'a>, D0 D7 D6 D3;
+    ['a] PageBlockHeading5<'a>, D0 D7 D6 D4;
+    ['a] PageBlockHeading6<'a>, D0 D7 D6 D5;
+    ['a] PageBlockKicker<'a>, D0 D7 D5 D4;
+    ['a] PageBlockList<'a>, D0 D7 D4 D2;
+    ['a] PageBlockMap<'a>, D0 D7 D5 D9;
+    ['a] PageBlockMath<'a>, D0 D7 D6 D6;
+    ['a] PageBlockOrderedList<'a>, D0 D7 D5 D6;
+    ['a] PageBlockParagraph<'a>, D0 D7 D3 D7;
+    ['a] PageBlockPhoto<'a>, D0 D7 D4 D5;
+    ['a] PageBlockPreformatted<'a>, D0 D7 D3 D8;
+    ['a] PageBlockPullquote<'a>, D0 D7 D4 D4;
+    ['a] PageBlockRelatedArticles<'a>, D0 D7 D5 D8;
+    ['a] PageBlockSlideshow<'a>, D0 D7 D5 D1;
+    ['a] PageBlockSubheader<'a>, D0 D7 D3 D6;
+    ['a] PageBlockSubtitle<'a>, D0 D7 D3 D3;
+    ['a] PageBlockTable<'a>, D0 D7 D5 D5;
+    ['a] PageBlockThinking<'a>, D0 D7 D6 D7;
+    ['a] PageBlockTitle<'a>, D0 D7 D3 D2;
+    ['a] PageBlockVideo<'a>, D0 D7 D4 D6;
+    ['a] PageButton<'a>, D0 D7 D7 D2;
+    ['a] PageCaption<'a>, D0 D7 D7 D3;
+    ['a] PageListItemBlocks<'a>, D0 D7 D7 D5;
+    ['a] PageListItemText<'a>, D0 D7 D7 D4;
+    ['a] PageListOrderedItemBlocks<'a>, D0 D7 D7 D7;
+    ['a] PageListOrderedItemText<'a>, D0 D7 D7 D6;
+    ['a] PageRelatedArticle<'a>, D0 D7 D7 D8;
+    ['a] PageTableCell<'a>, D0 D7 D7 D9;
+    ['a] PageTableRow<'a>, D0 D7 D8 D0;
+    ['a] PaidReactionPrivacyPeer<'a>, D0 D7 D8 D3;
+    ['a] Passkey<'a>, D0 D7 D8 D4;
+    ['a] PasswordKdfAlgoSha256Sha256Pbkdf2Hmacsha512iter100000Sha256ModPow<'a>, D0 D7 D8 D6;
+    ['a] PaymentCharge<'a>, D0 D7 D8 D7;
+    ['a] PaymentFormMethod<'a>, D0 D7 D8 D8;
+    ['a] PaymentRequestedInfo<'a>, D0 D7 D8 D9;
+    ['a] PaymentSavedCredentialsCard<'a>, D0 D7 D9 D0;
+    [] PeerBlocked, D0 D7 D9 D4;
+    [] PeerChannel, D0 D7 D9 D3;
+    [] PeerChat, D0 D7 D9 D2;
+    [] PeerColor, D0 D7 D9 D5;
+    ['a] PeerColorCollectible<'a>, D0 D7 D9 D6;
+    [] PeerLocated, D0 D7 D9 D8;
+    ['a] PeerNotifySettings<'a>, D0 D8 D0 D0;
+    [] PeerSelfLocated, D0 D7 D9 D9;
+    ['a] PeerSettings<'a>, D0 D8 D0 D1;
+    ['a] PeerStories<'a>, D0 D8 D0 D2;
+    [] PeerUser, D0 D7 D9 D1;
+    ['a] PendingSuggestion<'a>, D0 D8 D0 D3;
+    ['a] PhoneCall<'a>, D0 D8 D0 D8;
+    ['a] PhoneCallAccepted<'a>, D0 D8 D0 D7;
+    ['a] PhoneCallDiscardReasonMigrateConferenceCall<'a>, D0 D8 D1 D4;
+    ['a] PhoneCallDiscarded<'a>, D0 D8 D0 D9;
+    [] PhoneCallEmpty, D0 D8 D0 D4;
+    ['a] PhoneCallProtocol<'a>, D0 D8 D1 D5;
+    ['a] PhoneCallRequested<'a>, D0 D8 D0 D6;
+    ['a] PhoneCallWaiting<'a>, D0 D8 D0 D5;
+    ['a] PhoneConnection<'a>, D0 D8 D1 D6;
+    ['a] PhoneConnectionWebrtc<'a>, D0 D8 D1 D7;
+    ['a] Photo<'a>, D0 D8 D1 D9;
+    ['a] PhotoCachedSize<'a>, D0 D8 D2 D2;
+    [] PhotoEmpty, D0 D8 D1 D8;
+    ['a] PhotoPathSize<'a>, D0 D8 D2 D5;
+    ['a] PhotoSize<'a>, D0 D8 D2 D1;
+    ['a] PhotoSizeEmpty<'a>, D0 D8 D2 D0;
+    ['a] PhotoSizeProgressive<'a>, D0 D8 D2 D4;
+    ['a] PhotoStrippedSize<'a>, D0 D8 D2 D3;
+    ['a] Poll<'a>, D0 D8 D2 D6;
+    ['a] PollAnswer<'a>, D0 D8 D2 D7;
+    ['a] PollAnswerVoters<'a>, D0 D8 D2 D9;
+    ['a] PollResults<'a>, D0 D8 D3 D0;
+    [] PopularContact, D0 D8 D3 D1;
+    ['a] PostAddress<'a>, D0 D8 D3 D2;
+    [] PostInteractionCountersMessage, D0 D8 D3 D3;
+    [] PostInteractionCountersStory, D0 D8 D3 D4;
+    ['a] PremiumGiftCodeOption<'a>, D0 D8 D3 D5;
+    ['a] PremiumSubscriptionOption<'a>, D0 D8 D3 D6;
+    [] PrepaidGiveaway, D0 D8 D3 D7;
+    [] PrepaidStarsGiveaway, D0 D8 D3 D8;
+    ['a] PrivacyValueAllowChatParticipants<'a>, D0 D8 D5 D9;
+    ['a] PrivacyValueAllowUsers<'a>, D0 D8 D5 D5;
+    ['a] PrivacyValueDisallowChatParticipants<'a>, D0 D8 D6 D0;
+    ['a] PrivacyValueDisallowUsers<'a>, D0 D8 D5 D8;
+    ['a] PublicForwardMessage<'a>, D0 D8 D7 D3;
+    ['a] PublicForwardStory<'a>, D0 D8 D7 D4;
+    ['a] QuickReply<'a>, D0 D8 D7 D5;
+    ['a] ReactionCount<'a>, D0 D8 D8 D0;
+    [] ReactionCustomEmoji, D0 D8 D7 D8;
+    ['a] ReactionEmoji<'a>, D0 D8 D7 D7;
+    ['a] ReactionsNotifySettings<'a>, D0 D8 D8 D3;
+    [] ReadParticipantDate, D0 D8 D8 D4;
+    [] ReceivedNotifyMessage, D0 D8 D8 D5;
+    ['a] RecentMeUrlChat<'a>, D0 D8 D8 D8;
+    ['a] RecentMeUrlChatInvite<'a>, D0 D8 D8 D9;
+    ['a] RecentMeUrlStickerSet<'a>, D0 D8 D9 D0;
+    ['a] RecentMeUrlUnknown<'a>, D0 D8 D8 D6;
+    ['a] RecentMeUrlUser<'a>, D0 D8 D8 D7;
+    [] RecentStory, D0 D8 D9 D1;
+    ['a] ReplyInlineMarkup<'a>, D0 D8 D9 D5;
+    ['a] ReplyKeyboardForceReply<'a>, D0 D8 D9 D3;
+    [] ReplyKeyboardHide, D0 D8 D9 D2;
+    ['a] ReplyKeyboardMarkup<'a>, D0 D8 D9 D4;
+    ['a] ReportResultAddComment<'a>, D0 D9 D0 D7;
+    ['a] ReportResultChooseOption<'a>, D0 D9 D0 D6;
+    ['a] RequestPeerTypeBroadcast<'a>, D0 D9 D1 D1;
+    ['a] RequestPeerTypeChat<'a>, D0 D9 D1 D0;
+    ['a] RequestPeerTypeCreateBot<'a>, D0 D9 D1 D2;
+    [] RequestPeerTypeUser, D0 D9 D0 D9;
+    ['a] RequestedPeerChannel<'a>, D0 D9 D1 D5;
+    ['a] RequestedPeerChat<'a>, D0 D9 D1 D4;
+    ['a] RequestedPeerUser<'a>, D0 D9 D1 D3;
+    [] RequirementToContactPaidMessages, D0 D9 D1 D8;
+    ['a] RestrictionReason<'a>, D0 D9 D1 D9;
+    [] RichButtonStyle, D0 D9 D2 D0;
+    ['a] RichMessage<'a>, D0 D9 D2 D1;
+    [] SavedDialog, D0 D9 D5 D5;
+    ['a] SavedPhoneContact<'a>, D0 D9 D5 D4;
+    ['a] SavedReactionTag<'a>, D0 D9 D5 D7;
+    ['a] SavedStarGift<'a>, D0 D9 D5 D8;
+    [] SearchPostsFlood, D0 D9 D5 D9;
+    [] SearchResultPosition, D0 D9 D6 D1;
+    [] SearchResultsCalendarPeriod, D0 D9 D6 D0;
+    ['a] SecureCredentialsEncrypted<'a>, D0 D9 D6 D2;
+    ['a] SecureData<'a>, D0 D9 D6 D3;
+    ['a] SecureFile<'a>, D0 D9 D6 D5;
+    ['a] SecurePasswordKdfAlgoPbkdf2Hmacsha512iter100000<'a>, D0 D9 D6 D7;
+    ['a] SecurePasswordKdfAlgoSha512<'a>, D0 D9 D6 D8;
+    ['a] SecurePlainEmail<'a>, D0 D9 D7 D0;
+    ['a] SecurePlainPhone<'a>, D0 D9 D6 D9;
+    [] SecureRequiredType, D0 D9 D7 D1;
+    ['a] SecureRequiredTypeOneOf<'a>, D0 D9 D7 D2;
+    ['a] SecureSecretSettings<'a>, D0 D9 D7 D3;
+    ['a] SecureValue<'a>, D0 D9 D7 D4;
+    ['a] SecureValueError<'a>, D0 D9 D8 D1;
+    ['a] SecureValueErrorData<'a>, D0 D9 D7 D5;
+    ['a] SecureValueErrorFile<'a>, D0 D9 D7 D9;
+    ['a] SecureValueErrorFiles<'a>, D0 D9 D8 D0;
+    ['a] SecureValueErrorFrontSide<'a>, D0 D9 D7 D6;
+    ['a] SecureValueErrorReverseSide<'a>, D0 D9 D7 D7;
+    ['a] SecureValueErrorSelfie<'a>, D0 D9 D7 D8;
+    ['a] SecureValueErrorTranslationFile<'a>, D0 D9 D8 D2;
+    ['a] SecureValueErrorTranslationFiles<'a>, D0 D9 D8 D3;
+    ['a] SecureValueHash<'a>, D0 D9 D8 D4;
+    [] SendAsPeer, D0 D9 D9 D8;
+    ['a] SendMessageEmojiInteraction<'a>, D1 D0 D1 D5;
+    ['a] SendMessageEmojiInteractionSeen<'a>, D1 D0 D1 D6;
+    [] SendMessageHistoryImportAction, D1 D0 D1 D3;
+    ['a] SendMessageRichMessageDraftAction<'a>, D1 D0 D1 D9;
+    [] SendMessageStopDraftAction, D1 D0 D2 D0;
+    ['a] SendMessageTextDraftAction<'a>, D1 D0 D1 D7;
+    [] SendMessageUploadAudioAction, D1 D0 D0 D4;
+    [] SendMessageUploadDocumentAction, D1 D0 D0 D6;
+    [] SendMessageUploadPhotoAction, D1 D0 D0 D5;
+    [] SendMessageUploadRoundAction, D1 D0 D1 D1;
+    [] SendMessageUploadVideoAction, D1 D0 D0 D2;
+    ['a] ShippingOption<'a>, D1 D0 D2 D1;
+    ['a] SmsJob<'a>, D1 D0 D2 D2;
+    ['a] SponsoredMessage<'a>, D1 D0 D2 D3;
+    ['a] SponsoredMessageReportOption<'a>, D1 D0 D2 D4;
+    ['a] SponsoredPeer<'a>, D1 D0 D2 D5;
+    ['a] StarGift<'a>, D1 D0 D2 D6;
+    ['a] StarGiftActiveAuctionState<'a>, D1 D0 D2 D8;
+    ['a] StarGiftAttributeBackdrop<'a>, D1 D0 D3 D1;
+    [] StarGiftAttributeCounter, D1 D0 D3 D3;
+    [] StarGiftAttributeIdBackdrop, D1 D0 D3 D6;
+    [] StarGiftAttributeIdModel, D1 D0 D3 D4;
+    [] StarGiftAttributeIdPattern, D1 D0 D3 D5;
+    ['a] StarGiftAttributeModel<'a>, D1 D0 D2 D9;
+    ['a] StarGiftAttributeOriginalDetails<'a>, D1 D0 D3 D2;
+    ['a] StarGiftAttributePattern<'a>, D1 D0 D3 D0;
+    [] StarGiftAttributeRarity, D1 D0 D3 D7;
+    ['a] StarGiftAuctionAcquiredGift<'a>, D1 D0 D4 D2;
+    [] StarGiftAuctionRound, D1 D0 D4 D3;
+    [] StarGiftAuctionRoundExtendable, D1 D0 D4 D4;
+    ['a] StarGiftAuctionState<'a>, D1 D0 D4 D6;
+    ['a] StarGiftAuctionStateFinished<'a>, D1 D0 D4 D7;
+    ['a] StarGiftAuctionUserState<'a>, D1 D0 D4 D8;
+    [] StarGiftBackground, D1 D0 D4 D9;
+    ['a] StarGiftCollection<'a>, D1 D0 D5 D0;
+    ['a] StarGiftUnique<'a>, D1 D0 D2 D7;
+    [] StarGiftUpgradePrice, D1 D0 D5 D1;
+    ['a] StarRefProgram<'a>, D1 D0 D5 D2;
+    [] StarsAmount, D1 D0 D5 D3;
+    ['a] StarsGiftOption<'a>, D1 D0 D5 D5;
+    ['a] StarsGiveawayOption<'a>, D1 D0 D5 D6;
+    [] StarsGiveawayWinnersOption, D1 D0 D5 D7;
+    [] StarsRating, D1 D0 D5 D8;
+    [] StarsRevenueStatus, D1 D0 D5 D9;
+    ['a] StarsSubscription<'a>, D1 D0 D6 D0;
+    [] StarsSubscriptionPricing, D1 D0 D6 D1;
+    [] StarsTonAmount, D1 D0 D5 D4;
+    ['a] StarsTopupOption<'a>, D1 D0 D6 D2;
+    ['a] StarsTransaction<'a>, D1 D0 D6 D3;
+    [] StarsTransactionPeer, D1 D0 D6 D9;
+    [] StatsAbsValueAndPrev, D1 D0 D7 D2;
+    [] StatsDateRangeDays, D1 D0 D7 D3;
+    ['a] StatsGraph<'a>, D1 D0 D7 D6;
+    ['a] StatsGraphAsync<'a>, D1 D0 D7 D4;
+    ['a] StatsGraphError<'a>, D1 D0 D7 D5;
+    [] StatsGroupTopAdmin, D1 D0 D7 D7;
+    [] StatsGroupTopInviter, D1 D0 D7 D8;
+    [] StatsGroupTopPoster, D1 D0 D7 D9;
+    [] StatsPercentValue, D1 D0 D8 D0;
+    ['a] StatsUrl<'a>, D1 D0 D8 D1;
+    ['a] StickerKeyword<'a>, D1 D0 D8 D2;
+    ['a] StickerPack<'a>, D1 D0 D8 D3;
+    ['a] StickerSet<'a>, D1 D0 D8 D4;
+    ['a] StickerSetCovered<'a>, D1 D0 D8 D5;
+    ['a] StickerSetFullCovered<'a>, D1 D0 D8 D7;
+    ['a] StickerSetMultiCovered<'a>, D1 D0 D8 D6;
+    ['a] StickerSetNoCovered<'a>, D1 D0 D8 D8;
+    [] StoriesStealthMode, D1 D0 D8 D9;
+    ['a] StoryAlbum<'a>, D1 D0 D9 D0;
+    ['a] StoryFwdHeader<'a>, D1 D0 D9 D1;
+    ['a] StoryItem<'a>, D1 D0 D9 D4;
+    [] StoryItemDeleted, D1 D0 D9 D2;
+    [] StoryItemSkipped, D1 D0 D9 D3;
+    ['a] StoryReaction<'a>, D1 D0 D9 D5;
+    ['a] StoryReactionPublicForward<'a>, D1 D0 D9 D6;
+    ['a] StoryReactionPublicRepost<'a>, D1 D0 D9 D7;
+    ['a] StoryView<'a>, D1 D0 D9 D8;
+    ['a] StoryViewPublicForward<'a>, D1 D0 D9 D9;
+    ['a] StoryViewPublicRepost<'a>, D1 D1 D0 D0;
+    ['a] StoryViews<'a>, D1 D1 D0 D1;
+    ['a] SuggestedPost<'a>, D1 D1 D0 D2;
+    ['a] TextAnchor<'a>, D0 D9 D3 D7;
+    ['a] TextAutoEmail<'a>, D0 D9 D4 D6;
+    ['a] TextAutoPhone<'a>, D0 D9 D4 D7;
+    ['a] TextAutoUrl<'a>, D0 D9 D4 D5;
+    ['a] TextBankCard<'a>, D0 D9 D4 D8;
+    ['a] TextBold<'a>, D0 D9 D2 D4;
+    ['a] TextBotCommand<'a>, D0 D9 D4 D3;
+    ['a] TextButton<'a>, D0 D9 D5 D2;
+    ['a] TextCashtag<'a>, D0 D9 D4 D4;
+    ['a] TextConcat<'a>, D0 D9 D3 D1;
+    ['a] TextCustomEmoji<'a>, D0 D9 D3 D9;
+    ['a] TextDate<'a>, D0 D9 D5 D0;
+    ['a] TextDiff<'a>, D0 D9 D5 D1;
+    ['a] TextEmail<'a>, D0 D9 D3 D0;
+    ['a] TextFixed<'a>, D0 D9 D2 D8;
+    ['a] TextHashtag<'a>, D0 D9 D4 D2;
+    [] TextImage, D0 D9 D3 D6;
+    ['a] TextItalic<'a>, D0 D9 D2 D5;
+    ['a] TextMarked<'a>, D0 D9 D3 D4;
+    ['a] TextMath<'a>, D0 D9 D3 D8;
+    ['a] TextMention<'a>, D0 D9 D4 D1;
+    ['a] TextMentionName<'a>, D0 D9 D4 D9;
+    ['a] TextPhone<'a>, D0 D9 D3 D5;
+    ['a] TextPlain<'a>, D0 D9 D2 D3;
+    ['a] TextSpoiler<'a>, D0 D9 D4 D0;
+    ['a] TextStrike<'a>, D0 D9 D2 D7;
+    ['a] TextSubscript<'a>, D0 D9 D3 D2;
+    ['a] TextSuperscript<'a>, D0 D9 D3 D3;
+    ['a] TextTonAddress<'a>, D0 D9 D5 D3;
+    ['a] TextUnderline<'a>, D0 D9 D2 D6;
+    ['a] TextUrl<'a>, D0 D9 D2 D9;
+    ['a] TextWithEntities<'a>, D1 D1 D0 D3;
+    ['a] Theme<'a>, D1 D1 D0 D4;
+    ['a] ThemeSettings<'a>, D1 D1 D0 D5;
+    ['a] Timezone<'a>, D1 D1 D0 D6;
+    [] TodoCompletion, D1 D1 D0 D7;
+    ['a] TodoItem<'a>, D1 D1 D0 D8;
+    ['a] TodoList<'a>, D1 D1 D0 D9;
+    ['a] TonConnectManifest<'a>, D1 D1 D1 D0;
+    [] TonConnectNextEventId, D1 D1 D1 D1;
+    ['a] TonConnectRequest<'a>, D1 D1 D1 D2;
+    ['a] TonConnectSession<'a>, D1 D1 D1 D3;
+    [] TopPeer, D1 D1 D1 D4;
+    ['a] TopPeerCategoryPeers<'a>, D1 D1 D2 D5;
+    ['a] UpdateBotBusinessConnect<'a>, D1 D2 D5 D5;
+    ['a] UpdateBotCallbackQuery<'a>, D1 D1 D6 D5;
+    ['a] UpdateBotChatBoost<'a>, D1 D2 D4 D1;
+    ['a] UpdateBotChatInviteRequester<'a>, D1 D2 D2 D1;
+    ['a] UpdateBotCommands<'a>, D1 D2 D1 D9;
+    ['a] UpdateBotDeleteBusinessMessage<'a>, D1 D2 D5 D8;
+    ['a] UpdateBotEditBusinessMessage<'a>, D1 D2 D5 D7;
+    ['a] UpdateBotGuestChatQuery<'a>, D1 D2 D8 D1;
+    ['a] UpdateBotInlineQuery<'a>, D1 D1 D6 D2;
+    ['a] UpdateBotInlineSend<'a>, D1 D1 D6 D3;
+    ['a] UpdateBotMenuButton<'a>, D1 D2 D2 D5;
+    ['a] UpdateBotMessageReaction<'a>, D1 D2 D4 D4;
+    ['a] UpdateBotMessageReactions<'a>, D1 D2 D4 D5;
+    ['a] UpdateBotNewBusinessMessage<'a>, D1 D2 D5 D6;
+    ['a] UpdateBotPrecheckoutQuery<'a>, D1 D1 D8 D0;
+    ['a] UpdateBotPurchasedPaidMedia<'a>, D1 D2 D6 D3;
+    ['a] UpdateBotShippingQuery<'a>, D1 D1 D7 D9;
+    ['a] UpdateBotStarsSubscription<'a>, D1 D2 D9 D1;
+    [] UpdateBotStopped, D1 D2 D1 D7;
+    ['a] UpdateBotWebhookJson<'a>, D1 D1 D7 D7;
+    ['a] UpdateBotWebhookJsonquery<'a>, D1 D1 D7 D8;
+    ['a] UpdateBusinessBotCallbackQuery<'a>, D1 D2 D6 D1;
+    [] UpdateChannel, D1 D1 D5 D2;
+    [] UpdateChannelAvailableMessages, D1 D1 D8 D7;
+    [] UpdateChannelMessageForwards, D1 D2 D0 D4;
+    [] UpdateChannelMessageViews, D1 D1 D5 D6;
+    ['a] UpdateChannelParticipant<'a>, D1 D2 D1 D6;
+    ['a] UpdateChannelReadMessagesContents<'a>, D1 D1 D8 D5;
+    [] UpdateChannelTooLong, D1 D1 D5 D1;
+    ['a] UpdateChannelUserTyping<'a>, D1 D2 D0 D8;
+    [] UpdateChannelViewForumAsMessages, D1 D2 D4 D2;
+    ['a] UpdateChannelWebPage<'a>, D1 D1 D7 D4;
+    [] UpdateChat, D1 D2 D1 D1;
+    [] UpdateChatDefaultBannedRights, D1 D1 D9 D0;
+    ['a] UpdateChatParticipant<'a>, D1 D2 D1 D5;
+    [] UpdateChatParticipantAdd, D1 D1 D4 D0;
+    [] UpdateChatParticipantAdmin, D1 D1 D5 D7;
+    [] UpdateChatParticipantDelete, D1 D1 D4 D1;
+    ['a] UpdateChatParticipantRank<'a>, D1 D2 D7 D9;
+    ['a] UpdateChatParticipants<'a>, D1 D1 D3 D2;
+    ['a] UpdateChatUserTyping<'a>, D1 D1 D3 D1;
+    ['a] UpdateDcOptions<'a>, D1 D1 D4 D2;
+    ['a] UpdateDeleteChannelMessages<'a>, D1 D1 D5 D5;
+    ['a] UpdateDeleteEphemeralMessages<'a>, D1 D2 D8 D8;
+    ['a] UpdateDeleteGroupCallMessages<'a>, D1 D2 D7 D4;
+    ['a] UpdateDeleteMessages<'a>, D1 D1 D2 D9;
+    [] UpdateDeleteQuickReply, D1 D2 D5 D2;
+    ['a] UpdateDeleteQuickReplyMessages<'a>, D1 D2 D5 D4;
+    ['a] UpdateDeleteScheduledMessages<'a>, D1 D1 D9 D5;
+    ['a] UpdateDialogFilter<'a>, D1 D2 D0 D0;
+    ['a] UpdateDialogFilterOrder<'a>, D1 D2 D0 D1;
+    [] UpdateDialogPinned, D1 D1 D7 D5;
+    ['a] UpdateDialogUnreadMark<'a>, D1 D1 D8 D8;
+    ['a] UpdateDraftMessage<'a>, D1 D1 D6 D9;
+    ['a] UpdateEditChannelMessage<'a>, D1 D1 D6 D4;
+    ['a] UpdateEditEphemeralMessage<'a>, D1 D2 D8 D9;
+    ['a] UpdateEditMessage<'a>, D1 D1 D6 D6;
+    ['a] UpdateEmojiGameInfo<'a>, D1 D2 D7 D7;
+    [] UpdateEncryptedChatTyping, D1 D1 D3 D7;
+    [] UpdateEncryptedMessagesRead, D1 D1 D3 D9;
+    ['a] UpdateEncryption<'a>, D1 D1 D3 D8;
+    ['a] UpdateEphemeralBotCallbackQuery<'a>, D1 D2 D9 D0;
+    ['a] UpdateFolderPeers<'a>, D1 D1 D9 D1;
+    [] UpdateGeoLiveViewed, D1 D1 D9 D7;
+    ['a] UpdateGroupCall<'a>, D1 D2 D1 D3;
+    ['a] UpdateGroupCallChainBlocks<'a>, D1 D2 D6 D6;
+    ['a] UpdateGroupCallConnection<'a>, D1 D2 D1 D8;
+    ['a] UpdateGroupCallEncryptedMessage<'a>, D1 D2 D7 D1;
+    ['a] UpdateGroupCallMessage<'a>, D1 D2 D7 D0;
+    ['a] UpdateGroupCallParticipants<'a>, D1 D2 D1 D2;
+    ['a] UpdateInlineBotCallbackQuery<'a>, D1 D1 D6 D7;
+    ['a] UpdateJoinChatWebViewDecision<'a>, D1 D2 D8 D3;
+    ['a] UpdateLangPack<'a>, D1 D1 D8 D3;
+    ['a] UpdateLangPackTooLong<'a>, D1 D1 D8 D2;
+    [] UpdateManagedBot, D1 D2 D8 D0;
+    ['a] UpdateMessageExtendedMedia<'a>, D1 D2 D3 D3;
+    [] UpdateMessageId, D1 D1 D2 D8;
+    ['a] UpdateMessagePoll<'a>, D1 D1 D8 D9;
+    ['a] UpdateMessagePollVote<'a>, D1 D1 D9 D9;
+    ['a] UpdateMessageReactions<'a>, D1 D2 D2 D2;
+    [] UpdateMonoForumNoPaidException, D1 D2 D6 D9;
+    [] UpdateMoveStickerSetToTop, D1 D2 D3 D2;
+    ['a] UpdateNewAuthorization<'a>, D1 D1 D3 D5;
+    ['a] UpdateNewBotConnection<'a>, D1 D2 D8 D4;
+    ['a] UpdateNewChannelMessage<'a>, D1 D1 D5 D3;
+    ['a] UpdateNewEncryptedMessage<'a>, D1 D1 D3 D6;
+    ['a] UpdateNewEphemeralMessage<'a>, D1 D2 D8 D7;
+    ['a] UpdateNewMessage<'a>, D1 D1 D2 D7;
+    ['a] UpdateNewQuickReply<'a>, D1 D2 D5 D1;
+    ['a] UpdateNewScheduledMessage<'a>, D1 D1 D9 D4;
+    ['a] UpdateNewStickerSet<'a>, D1 D1 D5 D8;
+    ['a] UpdateNewStoryReaction<'a>, D1 D2 D5 D9;
+    ['a] UpdateNotifySettings<'a>, D1 D1 D4 D3;
+    ['a] UpdatePaidReactionPrivacy<'a>, D1 D2 D6 D4;
+    [] UpdatePeerBlocked, D1 D2 D0 D7;
+    [] UpdatePeerHistoryTtl, D1 D2 D1 D4;
+    ['a] UpdatePeerLocated<'a>, D1 D1 D9 D3;
+    ['a] UpdatePeerSettings<'a>, D1 D1 D9 D2;
+    ['a] UpdatePeerWallpaper<'a>, D1 D2 D4 D3;
+    ['a] UpdatePendingJoinRequests<'a>, D1 D2 D2 D0;
+    ['a] UpdatePhoneCall<'a>, D1 D1 D8 D1;
+    ['a] UpdatePhoneCallSignalingData<'a>, D1 D2 D0 D3;
+    ['a] UpdatePinnedChannelMessages<'a>, D1 D2 D1 D0;
+    ['a] UpdatePinnedDialogs<'a>, D1 D1 D7 D6;
+    [] UpdatePinnedForumTopic, D1 D2 D7 D2;
+    ['a] UpdatePinnedForumTopics<'a>, D1 D2 D7 D3;
+    ['a] UpdatePinnedMessages<'a>, D1 D2 D0 D9;
+    ['a] UpdatePinnedSavedDialogs<'a>, D1 D2 D4 D7;
+    ['a] UpdatePrivacy<'a>, D1 D1 D4 D5;
+    ['a] UpdateQuickReplies<'a>, D1 D2 D5 D0;
+    ['a] UpdateQuickReplyMessage<'a>, D1 D2 D5 D3;
+    [] UpdateReadChannelDiscussionInbox, D1 D2 D0 D5;
+    [] UpdateReadChannelDiscussionOutbox, D1 D2 D0 D6;
+    [] UpdateReadChannelInbox, D1 D1 D5 D4;
+    [] UpdateReadChannelOutbox, D1 D1 D6 D8;
+    [] UpdateReadHistoryInbox, D1 D1 D4 D7;
+    [] UpdateReadHistoryOutbox, D1 D1 D4 D8;
+    ['a] UpdateReadMessagesContents<'a>, D1 D1 D5 D0;
+    [] UpdateReadMonoForumInbox, D1 D2 D6 D7;
+    [] UpdateReadMonoForumOutbox, D1 D2 D6 D8;
+    [] UpdateReadStories, D1 D2 D3 D7;
+    [] UpdateSavedDialogPinned, D1 D2 D4 D6;
+    ['a] UpdateSentPhoneCode<'a>, D1 D2 D6 D5;
+    ['a] UpdateSentStoryReaction<'a>, D1 D2 D4 D0;
+    ['a] UpdateSentWalletTransaction<'a>, D1 D2 D9 D3;
+    ['a] UpdateServiceNotification<'a>, D1 D1 D4 D4;
+    ['a] UpdateShort<'a>, D1 D3 D0 D0;
+    ['a] UpdateShortChatMessage<'a>, D1 D2 D9 D9;
+    ['a] UpdateShortMessage<'a>, D1 D2 D9 D8;
+    ['a] UpdateShortSentMessage<'a>, D1 D3 D0 D3;
+    ['a] UpdateSmsJob<'a>, D1 D2 D4 D9;
+    ['a] UpdateStarGiftAuctionState<'a>, D1 D2 D7 D5;
+    ['a] UpdateStarGiftAuctionUserState<'a>, D1 D2 D7 D6;
+    [] UpdateStarsBalance, D1 D2 D6 D0;
+    ['a] UpdateStarsRevenueStatus<'a>, D1 D2 D6 D2;
+    [] UpdateStickerSets, D1 D1 D6 D0;
+    ['a] UpdateStickerSetsOrder<'a>, D1 D1 D5 D9;
+    [] UpdateStoriesStealthMode, D1 D2 D3 D9;
+    ['a] UpdateStory<'a>, D1 D2 D3 D6;
+    [] UpdateStoryId, D1 D2 D3 D8;
+    ['a] UpdateTheme<'a>, D1 D1 D9 D6;
+    ['a] UpdateTranscribedAudio<'a>, D1 D2 D2 D7;
+    [] UpdateUser, D1 D2 D3 D4;
+    ['a] UpdateUserEmojiStatus<'a>, D1 D2 D2 D9;
+    ['a] UpdateUserName<'a>, D1 D1 D3 D4;
+    ['a] UpdateUserPhone<'a>, D1 D1 D4 D6;
+    [] UpdateUserStatus, D1 D1 D3 D3;
+    ['a] UpdateUserTyping<'a>, D1 D1 D3 D0;
+    ['a] UpdateWalletGaslessInfo<'a>, D1 D2 D9 D4;
+    ['a] UpdateWalletState<'a>, D1 D2 D9 D2;
+    ['a] UpdateWalletTonConnectPendingDisconnect<'a>, D1 D2 D9 D6;
+    ['a] UpdateWalletTonConnectSession<'a>, D1 D2 D9 D5;
+    ['a] UpdateWebBrowserException<'a>, D1 D2 D8 D6;
+    [] UpdateWebBrowserSettings, D1 D2 D8 D5;
+    ['a] UpdateWebPage<'a>, D1 D1 D4 D9;
+    [] UpdateWebViewResultSent, D1 D2 D2 D4;
+    ['a] Updates<'a>, D1 D3 D0 D2;
+    ['a] UpdatesCombined<'a>, D1 D3 D0 D1;
+    ['a] UrlAuthResultAccepted<'a>, D1 D3 D0 D5;
+    ['a] UrlAuthResultRequest<'a>, D1 D3 D0 D4;
+    ['a] User<'a>, D1 D3 D0 D8;
+    [] UserEmpty, D1 D3 D0 D7;
+    ['a] UserFull<'a>, D1 D3 D0 D9;
+    ['a] UserProfilePhoto<'a>, D1 D3 D1 D1;
+    [] UserStatusLastMonth, D1 D3 D1 D7;
+    [] UserStatusLastWeek, D1 D3 D1 D6;
+    [] UserStatusOffline, D1 D3 D1 D4;
+    [] UserStatusOnline, D1 D3 D1 D3;
+    [] UserStatusRecently, D1 D3 D1 D5;
+    ['a] Username<'a>, D1 D3 D1 D8;
+    ['a] VideoSize<'a>, D1 D3 D1 D9;
+    ['a] VideoSizeEmojiMarkup<'a>, D1 D3 D2 D0;
+    ['a] VideoSizeStickerMarkup<'a>, D1 D3 D2 D1;
+    ['a] WallPaper<'a>, D1 D3 D2 D2;
+    ['a] WallPaperNoFile<'a>, D1 D3 D2 D3;
+    ['a] WallPaperSettings<'a>, D1 D3 D2 D4;
+    ['a] WalletOwnershipProof<'a>, D1 D3 D2 D5;
+    ['a] WalletState<'a>, D1 D3 D2 D7;
+    [] WalletStateEmpty, D1 D3 D2 D6;
+    ['a] WalletTransaction<'a>, D1 D3 D2 D8;
+    ['a] WalletTransactionPeerAddress<'a>, D1 D3 D3 D0;
+    ['a] WalletTransactionPeerOnramp<'a>, D1 D3 D3 D1;
+    ['a] WalletTransactionPeerUser<'a>, D1 D3 D2 D9;
+    ['a] WalletUserAddress<'a>, D1 D3 D3 D3;
+    ['a] WebAuthorization<'a>, D1 D3 D3 D4;
+    ['a] WebDocument<'a>, D1 D3 D3 D5;
+    ['a] WebDocumentNoProxy<'a>, D1 D3 D3 D6;
+    ['a] WebDomainException<'a>, D1 D3 D3 D7;
+    ['a] WebPage<'a>, D1 D3 D4 D0;
+    [] WebPageAttributeAiComposeTone, D1 D3 D4 D8;
+    ['a] WebPageAttributeStarGiftAuction<'a>, D1 D3 D4 D7;
+    ['a] WebPageAttributeStarGiftCollection<'a>, D1 D3 D4 D6;
+    ['a] WebPageAttributeStickerSet<'a>, D1 D3 D4 D4;
+    ['a] WebPageAttributeStory<'a>, D1 D3 D4 D3;
+    ['a] WebPageAttributeTheme<'a>, D1 D3 D4 D2;
+    ['a] WebPageAttributeUniqueStarGift<'a>, D1 D3 D4 D5;
+    ['a] WebPageEmpty<'a>, D1 D3 D3 D8;
+    [] WebPageNotModified, D1 D3 D4 D1;
+    ['a] WebPagePending<'a>, D1 D3 D3 D9;
+    ['a] WebViewMessageSent<'a>, D1 D3 D4 D9;
+    ['a] WebViewResultUrl<'a>, D1 D3 D5 D0;
 }

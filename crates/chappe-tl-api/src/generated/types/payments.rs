@@ -24,12 +24,12 @@ pub struct CheckCanSendGiftResultFail<'a> {
 #[repr(C)]
 pub struct CheckedGiftCode<'a> {
     pub via_giveaway: bool,
-    pub from_id: Option<&'a enums::Peer>,
-    pub giveaway_msg_id: Option<i32>,
-    pub to_id: Option<i64>,
+    pub from_id: tl::Option<&'a enums::Peer>,
+    pub giveaway_msg_id: tl::Option<i32>,
+    pub to_id: tl::Option<i64>,
     pub date: i32,
     pub days: i32,
-    pub used_date: Option<i32>,
+    pub used_date: tl::Option<i32>,
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
@@ -60,9 +60,9 @@ pub struct GiveawayInfo<'a> {
     pub participating: bool,
     pub preparing_results: bool,
     pub start_date: i32,
-    pub joined_too_early_date: Option<i32>,
-    pub admin_disallowed_chat_id: Option<i64>,
-    pub disallowed_country: Option<&'a str>,
+    pub joined_too_early_date: tl::Option<i32>,
+    pub admin_disallowed_chat_id: tl::Option<i64>,
+    pub disallowed_country: tl::Option<&'a str>,
 }
 
 /// `payments.giveawayInfoResults#e175e66f flags:# winner:flags.0?true refunded:flags.1?true start_date:int gift_code_slug:flags.3?string stars_prize:flags.4?long finish_date:int winners_count:int activated_count:flags.2?int = payments.GiveawayInfo;`
@@ -71,11 +71,11 @@ pub struct GiveawayInfoResults<'a> {
     pub winner: bool,
     pub refunded: bool,
     pub start_date: i32,
-    pub gift_code_slug: Option<&'a str>,
-    pub stars_prize: Option<i64>,
+    pub gift_code_slug: tl::Option<&'a str>,
+    pub stars_prize: tl::Option<i64>,
     pub finish_date: i32,
     pub winners_count: i32,
-    pub activated_count: Option<i32>,
+    pub activated_count: tl::Option<i32>,
 }
 
 /// `payments.paymentForm#a0058751 flags:# can_save_credentials:flags.2?true password_missing:flags.3?true form_id:long bot_id:long title:string description:string photo:flags.5?WebDocument invoice:Invoice provider_id:long url:string native_provider:flags.4?string native_params:flags.4?DataJSON additional_methods:flags.6?Vector<PaymentFormMethod> saved_info:flags.0?PaymentRequestedInfo saved_credentials:flags.1?Vector<PaymentSavedCredentials> users:Vector<User> = payments.PaymentForm;`
@@ -87,15 +87,15 @@ pub struct PaymentForm<'a> {
     pub bot_id: i64,
     pub title: &'a str,
     pub description: &'a str,
-    pub photo: Option<&'a enums::WebDocument<'a>>,
+    pub photo: tl::Option<&'a enums::WebDocument<'a>>,
     pub invoice: enums::Invoice<'a>,
     pub provider_id: i64,
     pub url: &'a str,
-    pub native_provider: Option<&'a str>,
-    pub native_params: Option<&'a enums::DataJson<'a>>,
-    pub additional_methods: Option<&'a [enums::PaymentFormMethod<'a>]>,
-    pub saved_info: Option<&'a enums::PaymentRequestedInfo<'a>>,
-    pub saved_credentials: Option<&'a [enums::PaymentSavedCredentials<'a>]>,
+    pub native_provider: tl::Option<&'a str>,
+    pub native_params: tl::Option<&'a enums::DataJson<'a>>,
+    pub additional_methods: tl::Option<&'a [enums::PaymentFormMethod<'a>]>,
+    pub saved_info: tl::Option<&'a enums::PaymentRequestedInfo<'a>>,
+    pub saved_credentials: tl::Option<&'a [enums::PaymentSavedCredentials<'a>]>,
     pub users: &'a [enums::User<'a>],
 }
 
@@ -113,7 +113,7 @@ pub struct PaymentFormStars<'a> {
     pub bot_id: i64,
     pub title: &'a str,
     pub description: &'a str,
-    pub photo: Option<&'a enums::WebDocument<'a>>,
+    pub photo: tl::Option<&'a enums::WebDocument<'a>>,
     pub invoice: enums::Invoice<'a>,
     pub users: &'a [enums::User<'a>],
 }
@@ -126,11 +126,11 @@ pub struct PaymentReceipt<'a> {
     pub provider_id: i64,
     pub title: &'a str,
     pub description: &'a str,
-    pub photo: Option<&'a enums::WebDocument<'a>>,
+    pub photo: tl::Option<&'a enums::WebDocument<'a>>,
     pub invoice: enums::Invoice<'a>,
-    pub info: Option<&'a enums::PaymentRequestedInfo<'a>>,
-    pub shipping: Option<&'a enums::ShippingOption<'a>>,
-    pub tip_amount: Option<i64>,
+    pub info: tl::Option<&'a enums::PaymentRequestedInfo<'a>>,
+    pub shipping: tl::Option<&'a enums::ShippingOption<'a>>,
+    pub tip_amount: tl::Option<i64>,
     pub currency: &'a str,
     pub total_amount: i64,
     pub credentials_title: &'a str,
@@ -144,7 +144,7 @@ pub struct PaymentReceiptStars<'a> {
     pub bot_id: i64,
     pub title: &'a str,
     pub description: &'a str,
-    pub photo: Option<&'a enums::WebDocument<'a>>,
+    pub photo: tl::Option<&'a enums::WebDocument<'a>>,
     pub invoice: enums::Invoice<'a>,
     pub currency: &'a str,
     pub total_amount: i64,
@@ -169,11 +169,11 @@ pub struct PaymentVerificationNeeded<'a> {
 pub struct ResaleStarGifts<'a> {
     pub count: i32,
     pub gifts: &'a [enums::StarGift<'a>],
-    pub next_offset: Option<&'a str>,
-    pub attributes: Option<&'a [enums::StarGiftAttribute<'a>]>,
-    pub attributes_hash: Option<i64>,
+    pub next_offset: tl::Option<&'a str>,
+    pub attributes: tl::Option<&'a [enums::StarGiftAttribute<'a>]>,
+    pub attributes_hash: tl::Option<i64>,
     pub chats: &'a [enums::Chat<'a>],
-    pub counters: Option<&'a [enums::StarGiftAttributeCounter]>,
+    pub counters: tl::Option<&'a [enums::StarGiftAttributeCounter]>,
     pub users: &'a [enums::User<'a>],
 }
 
@@ -181,16 +181,16 @@ pub struct ResaleStarGifts<'a> {
 #[repr(C)]
 pub struct SavedInfo<'a> {
     pub has_saved_credentials: bool,
-    pub saved_info: Option<&'a enums::PaymentRequestedInfo<'a>>,
+    pub saved_info: tl::Option<&'a enums::PaymentRequestedInfo<'a>>,
 }
 
 /// `payments.savedStarGifts#95f389b1 flags:# count:int chat_notifications_enabled:flags.1?Bool gifts:Vector<SavedStarGift> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = payments.SavedStarGifts;`
 #[repr(C)]
 pub struct SavedStarGifts<'a> {
     pub count: i32,
-    pub chat_notifications_enabled: Option<bool>,
+    pub chat_notifications_enabled: tl::Option<bool>,
     pub gifts: &'a [enums::SavedStarGift<'a>],
-    pub next_offset: Option<&'a str>,
+    pub next_offset: tl::Option<&'a str>,
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
@@ -266,7 +266,7 @@ pub struct StarsRevenueAdsAccountUrl<'a> {
 /// `payments.starsRevenueStats#6c207376 flags:# top_hours_graph:flags.0?StatsGraph revenue_graph:StatsGraph status:StarsRevenueStatus usd_rate:double = payments.StarsRevenueStats;`
 #[repr(C)]
 pub struct StarsRevenueStats<'a> {
-    pub top_hours_graph: Option<&'a enums::StatsGraph<'a>>,
+    pub top_hours_graph: tl::Option<&'a enums::StatsGraph<'a>>,
     pub revenue_graph: enums::StatsGraph<'a>,
     pub status: enums::StarsRevenueStatus<'a>,
     pub usd_rate: f64,
@@ -282,11 +282,11 @@ pub struct StarsRevenueWithdrawalUrl<'a> {
 #[repr(C)]
 pub struct StarsStatus<'a> {
     pub balance: enums::StarsAmount,
-    pub subscriptions: Option<&'a [enums::StarsSubscription<'a>]>,
-    pub subscriptions_next_offset: Option<&'a str>,
-    pub subscriptions_missing_balance: Option<i64>,
-    pub history: Option<&'a [enums::StarsTransaction<'a>]>,
-    pub next_offset: Option<&'a str>,
+    pub subscriptions: tl::Option<&'a [enums::StarsSubscription<'a>]>,
+    pub subscriptions_next_offset: tl::Option<&'a str>,
+    pub subscriptions_missing_balance: tl::Option<i64>,
+    pub history: tl::Option<&'a [enums::StarsTransaction<'a>]>,
+    pub next_offset: tl::Option<&'a str>,
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
@@ -297,7 +297,7 @@ pub struct SuggestedStarRefBots<'a> {
     pub count: i32,
     pub suggested_bots: &'a [enums::StarRefProgram<'a>],
     pub users: &'a [enums::User<'a>],
-    pub next_offset: Option<&'a str>,
+    pub next_offset: tl::Option<&'a str>,
 }
 
 /// `payments.uniqueStarGift#416c56e8 gift:StarGift chats:Vector<Chat> users:Vector<User> = payments.UniqueStarGift;`
@@ -318,55 +318,55 @@ pub struct UniqueStarGiftValueInfo<'a> {
     pub initial_sale_date: i32,
     pub initial_sale_stars: i64,
     pub initial_sale_price: i64,
-    pub last_sale_date: Option<i32>,
-    pub last_sale_price: Option<i64>,
-    pub floor_price: Option<i64>,
-    pub average_price: Option<i64>,
-    pub listed_count: Option<i32>,
-    pub fragment_listed_count: Option<i32>,
-    pub fragment_listed_url: Option<&'a str>,
+    pub last_sale_date: tl::Option<i32>,
+    pub last_sale_price: tl::Option<i64>,
+    pub floor_price: tl::Option<i64>,
+    pub average_price: tl::Option<i64>,
+    pub listed_count: tl::Option<i32>,
+    pub fragment_listed_count: tl::Option<i32>,
+    pub fragment_listed_url: tl::Option<&'a str>,
 }
 
 /// `payments.validatedRequestedInfo#d1451883 flags:# id:flags.0?string shipping_options:flags.1?Vector<ShippingOption> = payments.ValidatedRequestedInfo;`
 #[repr(C)]
 pub struct ValidatedRequestedInfo<'a> {
-    pub id: Option<&'a str>,
-    pub shipping_options: Option<&'a [enums::ShippingOption<'a>]>,
+    pub id: tl::Option<&'a str>,
+    pub shipping_options: tl::Option<&'a [enums::ShippingOption<'a>]>,
 }
 
-tl::objects! { layout::Structs;
-    ['a] BankCardData<'a>, D1 D5 D8 D6, (&'a str, &'a [enums::BankCardOpenUrl<'a>]);
-    ['a] CheckCanSendGiftResultFail<'a>, D1 D5 D8 D8, (enums::TextWithEntities<'a>,);
-    ['a] CheckedGiftCode<'a>, D1 D5 D8 D9, (tl::Word, tl::Flag, tl::Maybe<'a, enums::Peer>, Option<i32>, Option<i64>, i32, i32, Option<i32>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] ConnectedStarRefBots<'a>, D1 D5 D9 D0, (i32, &'a [enums::ConnectedBotStarRef<'a>], &'a [enums::User<'a>]);
-    ['a] CurrencyRates<'a>, D1 D5 D9 D1, (&'a [enums::CurrencyRate<'a>],);
-    ['a] ExportedInvoice<'a>, D1 D5 D9 D2, (&'a str,);
-    ['a] GiveawayInfo<'a>, D1 D5 D9 D3, (tl::Word, tl::Flag, tl::Flag, i32, Option<i32>, Option<i64>, Option<&'a str>);
-    ['a] GiveawayInfoResults<'a>, D1 D5 D9 D4, (tl::Word, tl::Flag, tl::Flag, i32, Option<&'a str>, Option<i64>, i32, i32, Option<i32>);
-    ['a] PaymentForm<'a>, D1 D5 D9 D5, tl::And<(tl::Word, tl::Flag, tl::Flag, i64, i64, &'a str, &'a str, tl::Maybe<'a, enums::WebDocument<'a>>, enums::Invoice<'a>, i64, &'a str, Option<&'a str>), (tl::Maybe<'a, enums::DataJson<'a>>, Option<&'a [enums::PaymentFormMethod<'a>]>, tl::Maybe<'a, enums::PaymentRequestedInfo<'a>>, Option<&'a [enums::PaymentSavedCredentials<'a>]>, &'a [enums::User<'a>])>;
-    ['a] PaymentFormStarGift<'a>, D1 D5 D9 D7, (i64, enums::Invoice<'a>);
-    ['a] PaymentFormStars<'a>, D1 D5 D9 D6, (tl::Word, i64, i64, &'a str, &'a str, tl::Maybe<'a, enums::WebDocument<'a>>, enums::Invoice<'a>, &'a [enums::User<'a>]);
-    ['a] PaymentReceipt<'a>, D1 D5 D9 D8, tl::And<(tl::Word, i32, i64, i64, &'a str, &'a str, tl::Maybe<'a, enums::WebDocument<'a>>, enums::Invoice<'a>, tl::Maybe<'a, enums::PaymentRequestedInfo<'a>>, tl::Maybe<'a, enums::ShippingOption<'a>>, Option<i64>, &'a str), (i64, &'a str, &'a [enums::User<'a>])>;
-    ['a] PaymentReceiptStars<'a>, D1 D5 D9 D9, (tl::Word, i32, i64, &'a str, &'a str, tl::Maybe<'a, enums::WebDocument<'a>>, enums::Invoice<'a>, &'a str, i64, &'a str, &'a [enums::User<'a>]);
-    ['a] PaymentResult<'a>, D1 D6 D0 D0, (enums::Updates<'a>,);
-    ['a] PaymentVerificationNeeded<'a>, D1 D6 D0 D1, (&'a str,);
-    ['a] ResaleStarGifts<'a>, D1 D6 D0 D2, (tl::Word, i32, &'a [enums::StarGift<'a>], Option<&'a str>, Option<&'a [enums::StarGiftAttribute<'a>]>, Option<i64>, &'a [enums::Chat<'a>], Option<&'a [enums::StarGiftAttributeCounter]>, &'a [enums::User<'a>]);
-    ['a] SavedInfo<'a>, D1 D6 D0 D3, (tl::Word, tl::Flag, tl::Maybe<'a, enums::PaymentRequestedInfo<'a>>);
-    ['a] SavedStarGifts<'a>, D1 D6 D0 D4, (tl::Word, i32, Option<bool>, &'a [enums::SavedStarGift<'a>], Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] StarGiftActiveAuctions<'a>, D1 D6 D0 D6, (&'a [enums::StarGiftActiveAuctionState<'a>], &'a [enums::User<'a>], &'a [enums::Chat<'a>]);
-    ['a] StarGiftAuctionAcquiredGifts<'a>, D1 D6 D0 D7, (&'a [enums::StarGiftAuctionAcquiredGift<'a>], &'a [enums::User<'a>], &'a [enums::Chat<'a>]);
-    ['a] StarGiftAuctionState<'a>, D1 D6 D0 D8, (enums::StarGift<'a>, enums::StarGiftAuctionState<'a>, enums::StarGiftAuctionUserState<'a>, i32, &'a [enums::User<'a>], &'a [enums::Chat<'a>]);
-    ['a] StarGiftCollections<'a>, D1 D6 D1 D0, (&'a [enums::StarGiftCollection<'a>],);
-    ['a] StarGiftUpgradeAttributes<'a>, D1 D6 D1 D1, (&'a [enums::StarGiftAttribute<'a>],);
-    ['a] StarGiftUpgradePreview<'a>, D1 D6 D1 D2, (&'a [enums::StarGiftAttribute<'a>], &'a [enums::StarGiftUpgradePrice], &'a [enums::StarGiftUpgradePrice]);
-    ['a] StarGiftWithdrawalUrl<'a>, D1 D6 D1 D3, (&'a str,);
-    ['a] StarGifts<'a>, D1 D6 D1 D5, (i32, &'a [enums::StarGift<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] StarsRevenueAdsAccountUrl<'a>, D1 D6 D1 D6, (&'a str,);
-    ['a] StarsRevenueStats<'a>, D1 D6 D1 D7, (tl::Word, tl::Maybe<'a, enums::StatsGraph<'a>>, enums::StatsGraph<'a>, enums::StarsRevenueStatus<'a>, f64);
-    ['a] StarsRevenueWithdrawalUrl<'a>, D1 D6 D1 D8, (&'a str,);
-    ['a] StarsStatus<'a>, D1 D6 D1 D9, (tl::Word, enums::StarsAmount, Option<&'a [enums::StarsSubscription<'a>]>, Option<&'a str>, Option<i64>, Option<&'a [enums::StarsTransaction<'a>]>, Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] SuggestedStarRefBots<'a>, D1 D6 D2 D0, (tl::Word, i32, &'a [enums::StarRefProgram<'a>], &'a [enums::User<'a>], Option<&'a str>);
-    ['a] UniqueStarGift<'a>, D1 D6 D2 D1, (enums::StarGift<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] UniqueStarGiftValueInfo<'a>, D1 D6 D2 D2, tl::And<(tl::Word, tl::Flag, tl::Flag, &'a str, i64, i32, i64, i64, Option<i32>, Option<i64>, Option<i64>, Option<i64>), (Option<i32>, Option<i32>, Option<&'a str>)>;
-    ['a] ValidatedRequestedInfo<'a>, D1 D6 D2 D3, (tl::Word, Option<&'a str>, Option<&'a [enums::ShippingOption<'a>]>);
+tl::objects! { unsafe { tl::Promise::new() }; layout::Structs;
+    ['a] BankCardData<'a>, D1 D5 D8 D6;
+    ['a] CheckCanSendGiftResultFail<'a>, D1 D5 D8 D8;
+    ['a] CheckedGiftCode<'a>, D1 D5 D8 D9;
+    ['a] ConnectedStarRefBots<'a>, D1 D5 D9 D0;
+    ['a] CurrencyRates<'a>, D1 D5 D9 D1;
+    ['a] ExportedInvoice<'a>, D1 D5 D9 D2;
+    ['a] GiveawayInfo<'a>, D1 D5 D9 D3;
+    ['a] GiveawayInfoResults<'a>, D1 D5 D9 D4;
+    ['a] PaymentForm<'a>, D1 D5 D9 D5;
+    ['a] PaymentFormStarGift<'a>, D1 D5 D9 D7;
+    ['a] PaymentFormStars<'a>, D1 D5 D9 D6;
+    ['a] PaymentReceipt<'a>, D1 D5 D9 D8;
+    ['a] PaymentReceiptStars<'a>, D1 D5 D9 D9;
+    ['a] PaymentResult<'a>, D1 D6 D0 D0;
+    ['a] PaymentVerificationNeeded<'a>, D1 D6 D0 D1;
+    ['a] ResaleStarGifts<'a>, D1 D6 D0 D2;
+    ['a] SavedInfo<'a>, D1 D6 D0 D3;
+    ['a] SavedStarGifts<'a>, D1 D6 D0 D4;
+    ['a] StarGiftActiveAuctions<'a>, D1 D6 D0 D6;
+    ['a] StarGiftAuctionAcquiredGifts<'a>, D1 D6 D0 D7;
+    ['a] StarGiftAuctionState<'a>, D1 D6 D0 D8;
+    ['a] StarGiftCollections<'a>, D1 D6 D1 D0;
+    ['a] StarGiftUpgradeAttributes<'a>, D1 D6 D1 D1;
+    ['a] StarGiftUpgradePreview<'a>, D1 D6 D1 D2;
+    ['a] StarGiftWithdrawalUrl<'a>, D1 D6 D1 D3;
+    ['a] StarGifts<'a>, D1 D6 D1 D5;
+    ['a] StarsRevenueAdsAccountUrl<'a>, D1 D6 D1 D6;
+    ['a] StarsRevenueStats<'a>, D1 D6 D1 D7;
+    ['a] StarsRevenueWithdrawalUrl<'a>, D1 D6 D1 D8;
+    ['a] StarsStatus<'a>, D1 D6 D1 D9;
+    ['a] SuggestedStarRefBots<'a>, D1 D6 D2 D0;
+    ['a] UniqueStarGift<'a>, D1 D6 D2 D1;
+    ['a] UniqueStarGiftValueInfo<'a>, D1 D6 D2 D2;
+    ['a] ValidatedRequestedInfo<'a>, D1 D6 D2 D3;
 }

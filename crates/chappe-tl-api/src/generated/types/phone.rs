@@ -71,13 +71,13 @@ pub struct PhoneCall<'a> {
     pub users: &'a [enums::User<'a>],
 }
 
-tl::objects! { layout::Structs;
-    ['a] ExportedGroupCallInvite<'a>, D1 D6 D2 D4, (&'a str,);
-    ['a] GroupCall<'a>, D1 D6 D2 D5, (enums::GroupCall<'a>, &'a [enums::GroupCallParticipant<'a>], &'a str, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] GroupCallStars<'a>, D1 D6 D2 D6, (i64, &'a [enums::GroupCallDonor<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] GroupCallStreamChannels<'a>, D1 D6 D2 D7, (&'a [enums::GroupCallStreamChannel],);
-    ['a] GroupCallStreamRtmpUrl<'a>, D1 D6 D2 D8, (&'a str, &'a str);
-    ['a] GroupParticipants<'a>, D1 D6 D2 D9, (i32, &'a [enums::GroupCallParticipant<'a>], &'a str, &'a [enums::Chat<'a>], &'a [enums::User<'a>], i32);
-    ['a] JoinAsPeers<'a>, D1 D6 D3 D0, (&'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] PhoneCall<'a>, D1 D6 D3 D1, (enums::PhoneCall<'a>, &'a [enums::User<'a>]);
+tl::objects! { unsafe { tl::Promise::new() }; layout::Structs;
+    ['a] ExportedGroupCallInvite<'a>, D1 D6 D2 D4;
+    ['a] GroupCall<'a>, D1 D6 D2 D5;
+    ['a] GroupCallStars<'a>, D1 D6 D2 D6;
+    ['a] GroupCallStreamChannels<'a>, D1 D6 D2 D7;
+    ['a] GroupCallStreamRtmpUrl<'a>, D1 D6 D2 D8;
+    ['a] GroupParticipants<'a>, D1 D6 D2 D9;
+    ['a] JoinAsPeers<'a>, D1 D6 D3 D0;
+    ['a] PhoneCall<'a>, D1 D6 D3 D1;
 }

@@ -29,8 +29,8 @@ pub struct PhotosSlice<'a> {
     pub users: &'a [enums::User<'a>],
 }
 
-tl::objects! { layout::Structs;
-    ['a] Photo<'a>, D1 D6 D3 D2, (enums::Photo<'a>, &'a [enums::User<'a>]);
-    ['a] Photos<'a>, D1 D6 D3 D3, (&'a [enums::Photo<'a>], &'a [enums::User<'a>]);
-    ['a] PhotosSlice<'a>, D1 D6 D3 D4, (i32, &'a [enums::Photo<'a>], &'a [enums::User<'a>]);
+tl::objects! { unsafe { tl::Promise::new() }; layout::Structs;
+    ['a] Photo<'a>, D1 D6 D3 D2;
+    ['a] Photos<'a>, D1 D6 D3 D3;
+    ['a] PhotosSlice<'a>, D1 D6 D3 D4;
 }

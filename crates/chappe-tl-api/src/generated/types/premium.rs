@@ -12,7 +12,7 @@ use super::super::{enums, layout};
 pub struct BoostsList<'a> {
     pub count: i32,
     pub boosts: &'a [enums::Boost<'a>],
-    pub next_offset: Option<&'a str>,
+    pub next_offset: tl::Option<&'a str>,
     pub users: &'a [enums::User<'a>],
 }
 
@@ -23,12 +23,12 @@ pub struct BoostsStatus<'a> {
     pub level: i32,
     pub current_level_boosts: i32,
     pub boosts: i32,
-    pub gift_boosts: Option<i32>,
-    pub next_level_boosts: Option<i32>,
-    pub premium_audience: Option<&'a enums::StatsPercentValue>,
+    pub gift_boosts: tl::Option<i32>,
+    pub next_level_boosts: tl::Option<i32>,
+    pub premium_audience: tl::Option<&'a enums::StatsPercentValue>,
     pub boost_url: &'a str,
-    pub prepaid_giveaways: Option<&'a [enums::PrepaidGiveaway]>,
-    pub my_boost_slots: Option<&'a [i32]>,
+    pub prepaid_giveaways: tl::Option<&'a [enums::PrepaidGiveaway]>,
+    pub my_boost_slots: tl::Option<&'a [i32]>,
 }
 
 /// `premium.myBoosts#9ae228e2 my_boosts:Vector<MyBoost> chats:Vector<Chat> users:Vector<User> = premium.MyBoosts;`
@@ -39,8 +39,8 @@ pub struct MyBoosts<'a> {
     pub users: &'a [enums::User<'a>],
 }
 
-tl::objects! { layout::Structs;
-    ['a] BoostsList<'a>, D1 D6 D3 D5, (tl::Word, i32, &'a [enums::Boost<'a>], Option<&'a str>, &'a [enums::User<'a>]);
-    ['a] BoostsStatus<'a>, D1 D6 D3 D6, (tl::Word, tl::Flag, i32, i32, i32, Option<i32>, Option<i32>, tl::Maybe<'a, enums::StatsPercentValue>, &'a str, Option<&'a [enums::PrepaidGiveaway]>, Option<&'a [i32]>);
-    ['a] MyBoosts<'a>, D1 D6 D3 D7, (&'a [enums::MyBoost<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+tl::objects! { unsafe { tl::Promise::new() }; layout::Structs;
+    ['a] BoostsList<'a>, D1 D6 D3 D5;
+    ['a] BoostsStatus<'a>, D1 D6 D3 D6;
+    ['a] MyBoosts<'a>, D1 D6 D3 D7;
 }

@@ -23,11 +23,11 @@ pub struct Status<'a> {
     pub recent_remains: i32,
     pub total_sent: i32,
     pub total_since: i32,
-    pub last_gift_slug: Option<&'a str>,
+    pub last_gift_slug: tl::Option<&'a str>,
     pub terms_url: &'a str,
 }
 
-tl::objects! { layout::Structs;
-    ['a] EligibleToJoin<'a>, D1 D6 D3 D8, (&'a str, i32);
-    ['a] Status<'a>, D1 D6 D3 D9, (tl::Word, tl::Flag, i32, i32, i32, i32, i32, Option<&'a str>, &'a str);
+tl::objects! { unsafe { tl::Promise::new() }; layout::Structs;
+    ['a] EligibleToJoin<'a>, D1 D6 D3 D8;
+    ['a] Status<'a>, D1 D6 D3 D9;
 }

@@ -74,7 +74,7 @@ pub struct PollStats<'a> {
 pub struct PublicForwards<'a> {
     pub count: i32,
     pub forwards: &'a [enums::PublicForward<'a>],
-    pub next_offset: Option<&'a str>,
+    pub next_offset: tl::Option<&'a str>,
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
@@ -86,11 +86,11 @@ pub struct StoryStats<'a> {
     pub reactions_by_emotion_graph: enums::StatsGraph<'a>,
 }
 
-tl::objects! { layout::Structs;
-    ['a] BroadcastStats<'a>, D1 D6 D4 D0, tl::And<(enums::StatsDateRangeDays, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsPercentValue, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>), (enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, &'a [enums::PostInteractionCounters])>;
-    ['a] MegagroupStats<'a>, D1 D6 D4 D1, tl::And<(enums::StatsDateRangeDays, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>), (enums::StatsGraph<'a>, &'a [enums::StatsGroupTopPoster], &'a [enums::StatsGroupTopAdmin], &'a [enums::StatsGroupTopInviter], &'a [enums::User<'a>])>;
-    ['a] MessageStats<'a>, D1 D6 D4 D2, (enums::StatsGraph<'a>, enums::StatsGraph<'a>);
-    ['a] PollStats<'a>, D1 D6 D4 D3, (enums::StatsGraph<'a>,);
-    ['a] PublicForwards<'a>, D1 D6 D4 D4, (tl::Word, i32, &'a [enums::PublicForward<'a>], Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] StoryStats<'a>, D1 D6 D4 D5, (enums::StatsGraph<'a>, enums::StatsGraph<'a>);
+tl::objects! { unsafe { tl::Promise::new() }; layout::Structs;
+    ['a] BroadcastStats<'a>, D1 D6 D4 D0;
+    ['a] MegagroupStats<'a>, D1 D6 D4 D1;
+    ['a] MessageStats<'a>, D1 D6 D4 D2;
+    ['a] PollStats<'a>, D1 D6 D4 D3;
+    ['a] PublicForwards<'a>, D1 D6 D4 D4;
+    ['a] StoryStats<'a>, D1 D6 D4 D5;
 }

@@ -13,6 +13,6 @@ pub struct SuggestedShortName<'a> {
     pub short_name: &'a str,
 }
 
-tl::objects! { layout::Structs;
-    ['a] SuggestedShortName<'a>, D1 D6 D4 D6, (&'a str,);
+tl::objects! { unsafe { tl::Promise::new() }; layout::Structs;
+    ['a] SuggestedShortName<'a>, D1 D6 D4 D6;
 }

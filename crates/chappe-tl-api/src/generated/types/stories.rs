@@ -44,7 +44,7 @@ pub struct CanSendStoryCount {
 pub struct FoundStories<'a> {
     pub count: i32,
     pub stories: &'a [enums::FoundStory<'a>],
-    pub next_offset: Option<&'a str>,
+    pub next_offset: tl::Option<&'a str>,
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
@@ -62,7 +62,7 @@ pub struct PeerStories<'a> {
 pub struct Stories<'a> {
     pub count: i32,
     pub stories: &'a [enums::StoryItem<'a>],
-    pub pinned_to_top: Option<&'a [i32]>,
+    pub pinned_to_top: tl::Option<&'a [i32]>,
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
@@ -74,7 +74,7 @@ pub struct StoryReactionsList<'a> {
     pub reactions: &'a [enums::StoryReaction<'a>],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
-    pub next_offset: Option<&'a str>,
+    pub next_offset: tl::Option<&'a str>,
 }
 
 /// `stories.storyViews#de9eed1d views:Vector<StoryViews> users:Vector<User> = stories.StoryViews;`
@@ -94,18 +94,18 @@ pub struct StoryViewsList<'a> {
     pub views: &'a [enums::StoryView<'a>],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
-    pub next_offset: Option<&'a str>,
+    pub next_offset: tl::Option<&'a str>,
 }
 
-tl::objects! { layout::Structs;
-    ['a] Albums<'a>, D1 D6 D5 D8, (i64, &'a [enums::StoryAlbum<'a>]);
-    ['a] AllStories<'a>, D1 D6 D6 D0, (tl::Word, tl::Flag, i32, &'a str, &'a [enums::PeerStories<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], enums::StoriesStealthMode);
-    ['a] AllStoriesNotModified<'a>, D1 D6 D5 D9, (tl::Word, &'a str, enums::StoriesStealthMode);
-    [] CanSendStoryCount, D1 D6 D6 D1, (i32,);
-    ['a] FoundStories<'a>, D1 D6 D6 D2, (tl::Word, i32, &'a [enums::FoundStory<'a>], Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] PeerStories<'a>, D1 D6 D6 D3, (enums::PeerStories<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] Stories<'a>, D1 D6 D6 D4, (tl::Word, i32, &'a [enums::StoryItem<'a>], Option<&'a [i32]>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] StoryReactionsList<'a>, D1 D6 D6 D5, (tl::Word, i32, &'a [enums::StoryReaction<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], Option<&'a str>);
-    ['a] StoryViews<'a>, D1 D6 D6 D6, (&'a [enums::StoryViews<'a>], &'a [enums::User<'a>]);
-    ['a] StoryViewsList<'a>, D1 D6 D6 D7, (tl::Word, i32, i32, i32, i32, &'a [enums::StoryView<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], Option<&'a str>);
+tl::objects! { unsafe { tl::Promise::new() }; layout::Structs;
+    ['a] Albums<'a>, D1 D6 D5 D8;
+    ['a] AllStories<'a>, D1 D6 D6 D0;
+    ['a] AllStoriesNotModified<'a>, D1 D6 D5 D9;
+    [] CanSendStoryCount, D1 D6 D6 D1;
+    ['a] FoundStories<'a>, D1 D6 D6 D2;
+    ['a] PeerStories<'a>, D1 D6 D6 D3;
+    ['a] Stories<'a>, D1 D6 D6 D4;
+    ['a] StoryReactionsList<'a>, D1 D6 D6 D5;
+    ['a] StoryViews<'a>, D1 D6 D6 D6;
+    ['a] StoryViewsList<'a>, D1 D6 D6 D7;
 }

@@ -20,7 +20,7 @@ pub struct StreamingUrl<'a> {
     pub expires: i32,
 }
 
-tl::objects! { layout::Structs;
-    ['a] ApiResponse<'a>, D1 D6 D6 D8, (enums::DataJson<'a>,);
-    ['a] StreamingUrl<'a>, D1 D6 D6 D9, (&'a str, i32);
+tl::objects! { unsafe { tl::Promise::new() }; layout::Structs;
+    ['a] ApiResponse<'a>, D1 D6 D6 D8;
+    ['a] StreamingUrl<'a>, D1 D6 D6 D9;
 }

@@ -12,7 +12,7 @@ use super::super::{enums, layout};
 pub struct ChannelDifference<'a> {
     pub r#final: bool,
     pub pts: i32,
-    pub timeout: Option<i32>,
+    pub timeout: tl::Option<i32>,
     pub new_messages: &'a [enums::Message<'a>],
     pub other_updates: &'a [enums::Update<'a>],
     pub chats: &'a [enums::Chat<'a>],
@@ -24,14 +24,14 @@ pub struct ChannelDifference<'a> {
 pub struct ChannelDifferenceEmpty {
     pub r#final: bool,
     pub pts: i32,
-    pub timeout: Option<i32>,
+    pub timeout: tl::Option<i32>,
 }
 
 /// `updates.channelDifferenceTooLong#a4bcc6fe flags:# final:flags.0?true timeout:flags.1?int dialog:Dialog messages:Vector<Message> chats:Vector<Chat> users:Vector<User> = updates.ChannelDifference;`
 #[repr(C)]
 pub struct ChannelDifferenceTooLong<'a> {
     pub r#final: bool,
-    pub timeout: Option<i32>,
+    pub timeout: tl::Option<i32>,
     pub dialog: enums::Dialog<'a>,
     pub messages: &'a [enums::Message<'a>],
     pub chats: &'a [enums::Chat<'a>],
@@ -83,13 +83,13 @@ pub struct State {
     pub unread_count: i32,
 }
 
-tl::objects! { layout::Structs;
-    ['a] ChannelDifference<'a>, D1 D6 D7 D2, (tl::Word, tl::Flag, i32, Option<i32>, &'a [enums::Message<'a>], &'a [enums::Update<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    [] ChannelDifferenceEmpty, D1 D6 D7 D0, (tl::Word, tl::Flag, i32, Option<i32>);
-    ['a] ChannelDifferenceTooLong<'a>, D1 D6 D7 D1, (tl::Word, tl::Flag, Option<i32>, enums::Dialog<'a>, &'a [enums::Message<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] Difference<'a>, D1 D6 D7 D4, (&'a [enums::Message<'a>], &'a [enums::EncryptedMessage<'a>], &'a [enums::Update<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], enums::updates::State);
-    [] DifferenceEmpty, D1 D6 D7 D3, (i32, i32);
-    ['a] DifferenceSlice<'a>, D1 D6 D7 D5, (&'a [enums::Message<'a>], &'a [enums::EncryptedMessage<'a>], &'a [enums::Update<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], enums::updates::State);
-    [] DifferenceTooLong, D1 D6 D7 D6, (i32,);
-    [] State, D1 D6 D7 D7, (i32, i32, i32, i32, i32);
+tl::objects! { unsafe { tl::Promise::new() }; layout::Structs;
+    ['a] ChannelDifference<'a>, D1 D6 D7 D2;
+    [] ChannelDifferenceEmpty, D1 D6 D7 D0;
+    ['a] ChannelDifferenceTooLong<'a>, D1 D6 D7 D1;
+    ['a] Difference<'a>, D1 D6 D7 D4;
+    [] DifferenceEmpty, D1 D6 D7 D3;
+    ['a] DifferenceSlice<'a>, D1 D6 D7 D5;
+    [] DifferenceTooLong, D1 D6 D7 D6;
+    [] State, D1 D6 D7 D7;
 }

@@ -47,10 +47,10 @@ pub struct WebFile<'a> {
     pub bytes: &'a [u8],
 }
 
-tl::objects! { layout::Structs;
-    ['a] CdnFile<'a>, D1 D6 D7 D9, (&'a [u8],);
-    ['a] CdnFileReuploadNeeded<'a>, D1 D6 D7 D8, (&'a [u8],);
-    ['a] File<'a>, D1 D6 D8 D0, (enums::storage::FileType, i32, &'a [u8]);
-    ['a] FileCdnRedirect<'a>, D1 D6 D8 D1, (i32, &'a [u8], &'a [u8], &'a [u8], &'a [enums::FileHash<'a>]);
-    ['a] WebFile<'a>, D1 D6 D8 D2, (i32, &'a str, enums::storage::FileType, i32, &'a [u8]);
+tl::objects! { unsafe { tl::Promise::new() }; layout::Structs;
+    ['a] CdnFile<'a>, D1 D6 D7 D9;
+    ['a] CdnFileReuploadNeeded<'a>, D1 D6 D7 D8;
+    ['a] File<'a>, D1 D6 D8 D0;
+    ['a] FileCdnRedirect<'a>, D1 D6 D8 D1;
+    ['a] WebFile<'a>, D1 D6 D8 D2;
 }

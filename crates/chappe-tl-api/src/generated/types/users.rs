@@ -41,10 +41,10 @@ pub struct UsersSlice<'a> {
     pub users: &'a [enums::User<'a>],
 }
 
-tl::objects! { layout::Structs;
-    ['a] SavedMusic<'a>, D1 D6 D8 D4, (i32, &'a [enums::Document<'a>]);
-    [] SavedMusicNotModified, D1 D6 D8 D3, (i32,);
-    ['a] UserFull<'a>, D1 D6 D8 D5, (enums::UserFull<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] Users<'a>, D1 D6 D8 D6, (&'a [enums::User<'a>],);
-    ['a] UsersSlice<'a>, D1 D6 D8 D7, (i32, &'a [enums::User<'a>]);
+tl::objects! { unsafe { tl::Promise::new() }; layout::Structs;
+    ['a] SavedMusic<'a>, D1 D6 D8 D4;
+    [] SavedMusicNotModified, D1 D6 D8 D3;
+    ['a] UserFull<'a>, D1 D6 D8 D5;
+    ['a] Users<'a>, D1 D6 D8 D6;
+    ['a] UsersSlice<'a>, D1 D6 D8 D7;
 }

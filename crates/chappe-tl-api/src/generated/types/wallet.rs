@@ -37,25 +37,25 @@ pub struct NftAttribute<'a> {
 /// `wallet.nftItem#3441fd1c flags:# collection_address:flags.0?string address:string owner_address:string index:string name:flags.1?string description:flags.2?string image:flags.3?WebDocument image_small:flags.4?WebDocument content_url:flags.5?WebDocument lottie:flags.6?WebDocument attributes:flags.7?Vector<wallet.NftAttribute> extra:flags.8?DataJSON = wallet.NftItem;`
 #[repr(C)]
 pub struct NftItem<'a> {
-    pub collection_address: Option<&'a str>,
+    pub collection_address: tl::Option<&'a str>,
     pub address: &'a str,
     pub owner_address: &'a str,
     pub index: &'a str,
-    pub name: Option<&'a str>,
-    pub description: Option<&'a str>,
-    pub image: Option<&'a enums::WebDocument<'a>>,
-    pub image_small: Option<&'a enums::WebDocument<'a>>,
-    pub content_url: Option<&'a enums::WebDocument<'a>>,
-    pub lottie: Option<&'a enums::WebDocument<'a>>,
-    pub attributes: Option<&'a [enums::wallet::NftAttribute<'a>]>,
-    pub extra: Option<&'a enums::DataJson<'a>>,
+    pub name: tl::Option<&'a str>,
+    pub description: tl::Option<&'a str>,
+    pub image: tl::Option<&'a enums::WebDocument<'a>>,
+    pub image_small: tl::Option<&'a enums::WebDocument<'a>>,
+    pub content_url: tl::Option<&'a enums::WebDocument<'a>>,
+    pub lottie: tl::Option<&'a enums::WebDocument<'a>>,
+    pub attributes: tl::Option<&'a [enums::wallet::NftAttribute<'a>]>,
+    pub extra: tl::Option<&'a enums::DataJson<'a>>,
 }
 
 /// `wallet.nftItems#794d486f flags:# items:Vector<wallet.NftItem> next_offset:flags.0?string = wallet.NftItems;`
 #[repr(C)]
 pub struct NftItems<'a> {
     pub items: &'a [enums::wallet::NftItem<'a>],
-    pub next_offset: Option<&'a str>,
+    pub next_offset: tl::Option<&'a str>,
 }
 
 /// `wallet.proofChallenge#99e41707 payload:string expires:int domain:string = wallet.ProofChallenge;`
@@ -98,7 +98,7 @@ pub struct TonConnectSessions<'a> {
 pub struct Transactions<'a> {
     pub balance: i64,
     pub transactions: &'a [enums::WalletTransaction<'a>],
-    pub next_offset: Option<&'a str>,
+    pub next_offset: tl::Option<&'a str>,
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
@@ -110,18 +110,18 @@ pub struct UserAddresses<'a> {
     pub users: &'a [enums::User<'a>],
 }
 
-tl::objects! { layout::Structs;
-    ['a] EncryptedSecretPhrasePart<'a>, D1 D6 D8 D8, (&'a [u8],);
-    ['a] ExistingBalance<'a>, D1 D6 D8 D9, (tl::Word, tl::Flag, &'a str);
-    ['a] HolderDc<'a>, D1 D6 D9 D0, (i32, &'a [u8]);
-    ['a] NftAttribute<'a>, D1 D6 D9 D1, (&'a str, &'a str);
-    ['a] NftItem<'a>, D1 D6 D9 D2, tl::And<(tl::Word, Option<&'a str>, &'a str, &'a str, &'a str, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::WebDocument<'a>>, tl::Maybe<'a, enums::WebDocument<'a>>, tl::Maybe<'a, enums::WebDocument<'a>>, tl::Maybe<'a, enums::WebDocument<'a>>, Option<&'a [enums::wallet::NftAttribute<'a>]>), (tl::Maybe<'a, enums::DataJson<'a>>,)>;
-    ['a] NftItems<'a>, D1 D6 D9 D3, (tl::Word, &'a [enums::wallet::NftItem<'a>], Option<&'a str>);
-    ['a] ProofChallenge<'a>, D1 D6 D9 D4, (&'a str, i32, &'a str);
-    ['a] SecretPhraseParts<'a>, D1 D6 D9 D5, (&'a str, &'a [i32]);
-    ['a] TonConnectChallenge<'a>, D1 D6 D9 D6, (&'a [u8], i64);
-    ['a] TonConnectPending<'a>, D1 D6 D9 D7, (enums::TonConnectSession<'a>, &'a [enums::TonConnectRequest<'a>]);
-    ['a] TonConnectSessions<'a>, D1 D6 D9 D8, (&'a [enums::TonConnectSession<'a>],);
-    ['a] Transactions<'a>, D1 D6 D9 D9, (tl::Word, i64, &'a [enums::WalletTransaction<'a>], Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] UserAddresses<'a>, D1 D7 D0 D0, (&'a [enums::WalletUserAddress<'a>], &'a [enums::User<'a>]);
+tl::objects! { unsafe { tl::Promise::new() }; layout::Structs;
+    ['a] EncryptedSecretPhrasePart<'a>, D1 D6 D8 D8;
+    ['a] ExistingBalance<'a>, D1 D6 D8 D9;
+    ['a] HolderDc<'a>, D1 D6 D9 D0;
+    ['a] NftAttribute<'a>, D1 D6 D9 D1;
+    ['a] NftItem<'a>, D1 D6 D9 D2;
+    ['a] NftItems<'a>, D1 D6 D9 D3;
+    ['a] ProofChallenge<'a>, D1 D6 D9 D4;
+    ['a] SecretPhraseParts<'a>, D1 D6 D9 D5;
+    ['a] TonConnectChallenge<'a>, D1 D6 D9 D6;
+    ['a] TonConnectPending<'a>, D1 D6 D9 D7;
+    ['a] TonConnectSessions<'a>, D1 D6 D9 D8;
+    ['a] Transactions<'a>, D1 D6 D9 D9;
+    ['a] UserAddresses<'a>, D1 D7 D0 D0;
 }

@@ -233,10 +233,11 @@ impl tl::TryFrom<ClientDhInnerData> for types::ClientDhInnerData {
 }
 
 /// Any constructor of `DestroyAuthKeyRes`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum DestroyAuthKeyRes {
     /// `destroy_auth_key_ok#f660e1d4 = DestroyAuthKeyRes;`
+    #[default]
     #[cfg_attr(feature = "serde", serde(rename = "destroy_auth_key_ok"))]
     DestroyAuthKeyOk,
     /// `destroy_auth_key_none#0a9f2259 = DestroyAuthKeyRes;`
@@ -1244,10 +1245,11 @@ impl tl::TryFrom<ResPq> for types::ResPq {
 }
 
 /// Any constructor of `RpcDropAnswer`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum RpcDropAnswer {
     /// `rpc_answer_unknown#5e2ad36e = RpcDropAnswer;`
+    #[default]
     #[cfg_attr(feature = "serde", serde(rename = "rpc_answer_unknown"))]
     RpcAnswerUnknown,
     /// `rpc_answer_dropped_running#cd78e586 = RpcDropAnswer;`
@@ -1610,7 +1612,7 @@ impl tl::TryFrom<SetClientDhParamsAnswer> for types::DhGenFail {
 }
 
 /// Any constructor of `TlsBlock`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum TlsBlock {
     /// `tlsBlockString#4218a164 data:bytes = TlsBlock;`
@@ -1623,6 +1625,7 @@ pub enum TlsBlock {
     #[cfg_attr(feature = "serde", serde(rename = "tlsBlockZero"))]
     Zero(types::TlsBlockZero),
     /// `tlsBlockDomain#10e8636f = TlsBlock;`
+    #[default]
     #[cfg_attr(feature = "serde", serde(rename = "tlsBlockDomain"))]
     Domain,
     /// `tlsBlockGrease#e675a1c1 seed:int = TlsBlock;`

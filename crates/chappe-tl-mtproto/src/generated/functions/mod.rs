@@ -7,7 +7,7 @@ use ::chappe_tl::__private as tl;
 use super::enums;
 
 /// `destroy_auth_key#d1435160 = DestroyAuthKeyRes;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DestroyAuthKey {}
 
@@ -38,7 +38,7 @@ impl tl::RemoteCall for DestroyAuthKey {
 }
 
 /// `destroy_session#e7512126 session_id:long = DestroySessionRes;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DestroySession {
     /// `session_id:long`
@@ -74,7 +74,7 @@ impl tl::RemoteCall for DestroySession {
 }
 
 /// `get_future_salts#b921bd04 num:int = FutureSalts;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct GetFutureSalts {
     /// `num:int`
@@ -110,7 +110,7 @@ impl tl::RemoteCall for GetFutureSalts {
 }
 
 /// `ping#7abe77ec ping_id:long = Pong;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct Ping {
     /// `ping_id:long`
@@ -146,7 +146,7 @@ impl tl::RemoteCall for Ping {
 }
 
 /// `ping_delay_disconnect#f3427b8c ping_id:long disconnect_delay:int = Pong;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct PingDelayDisconnect {
     /// `ping_id:long`
@@ -185,7 +185,7 @@ impl tl::RemoteCall for PingDelayDisconnect {
 }
 
 /// `req_DH_params#d712e4be nonce:int128 server_nonce:int128 p:bytes q:bytes public_key_fingerprint:long encrypted_data:bytes = Server_DH_Params;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct ReqDhParams {
     /// `nonce:int128`
@@ -248,7 +248,7 @@ impl tl::RemoteCall for ReqDhParams {
 }
 
 /// `req_pq#60469778 nonce:int128 = ResPQ;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct ReqPq {
     /// `nonce:int128`
@@ -284,7 +284,7 @@ impl tl::RemoteCall for ReqPq {
 }
 
 /// `req_pq_multi#be7e8ef1 nonce:int128 = ResPQ;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct ReqPqMulti {
     /// `nonce:int128`
@@ -320,7 +320,7 @@ impl tl::RemoteCall for ReqPqMulti {
 }
 
 /// `rpc_drop_answer#58e4a740 req_msg_id:long = RpcDropAnswer;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct RpcDropAnswer {
     /// `req_msg_id:long`
@@ -356,7 +356,7 @@ impl tl::RemoteCall for RpcDropAnswer {
 }
 
 /// `set_client_DH_params#f5045f1f nonce:int128 server_nonce:int128 encrypted_data:bytes = Set_client_DH_params_answer;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct SetClientDhParams {
     /// `nonce:int128`

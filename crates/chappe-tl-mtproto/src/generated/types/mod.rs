@@ -9,7 +9,7 @@ use super::{enums, types};
 pub mod help;
 
 /// `accessPointRule#4679b65f phone_prefix_rules:bytes dc_id:int ips:vector<IpPort> = AccessPointRule;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct AccessPointRule {
     /// `phone_prefix_rules:bytes`
@@ -51,7 +51,7 @@ impl tl::Deserializable for AccessPointRule {
 }
 
 /// `bad_msg_notification#a7eff811 bad_msg_id:long bad_msg_seqno:int error_code:int = BadMsgNotification;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct BadMsgNotification {
     /// `bad_msg_id:long`
@@ -93,7 +93,7 @@ impl tl::Deserializable for BadMsgNotification {
 }
 
 /// `bad_server_salt#edab447b bad_msg_id:long bad_msg_seqno:int error_code:int new_server_salt:long = BadMsgNotification;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct BadServerSalt {
     /// `bad_msg_id:long`
@@ -142,7 +142,7 @@ impl tl::Deserializable for BadServerSalt {
 }
 
 /// `bind_auth_key_inner#75a3f765 nonce:long temp_auth_key_id:long perm_auth_key_id:long temp_session_id:long expires_at:int = BindAuthKeyInner;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct BindAuthKeyInner {
     /// `nonce:long`
@@ -196,7 +196,7 @@ impl tl::Deserializable for BindAuthKeyInner {
 }
 
 /// `client_DH_inner_data#6643b654 nonce:int128 server_nonce:int128 retry_id:long g_b:bytes = Client_DH_Inner_Data;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct ClientDhInnerData {
     /// `nonce:int128`
@@ -242,7 +242,7 @@ impl tl::Deserializable for ClientDhInnerData {
 }
 
 /// `destroy_auth_key_fail#ea109b13 = DestroyAuthKeyRes;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DestroyAuthKeyFail {}
 
@@ -269,7 +269,7 @@ impl tl::Deserializable for DestroyAuthKeyFail {
 }
 
 /// `destroy_auth_key_none#0a9f2259 = DestroyAuthKeyRes;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DestroyAuthKeyNone {}
 
@@ -296,7 +296,7 @@ impl tl::Deserializable for DestroyAuthKeyNone {
 }
 
 /// `destroy_auth_key_ok#f660e1d4 = DestroyAuthKeyRes;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DestroyAuthKeyOk {}
 
@@ -323,7 +323,7 @@ impl tl::Deserializable for DestroyAuthKeyOk {
 }
 
 /// `destroy_session_none#62d350c9 session_id:long = DestroySessionRes;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DestroySessionNone {
     /// `session_id:long`
@@ -355,7 +355,7 @@ impl tl::Deserializable for DestroySessionNone {
 }
 
 /// `destroy_session_ok#e22045fc session_id:long = DestroySessionRes;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DestroySessionOk {
     /// `session_id:long`
@@ -387,7 +387,7 @@ impl tl::Deserializable for DestroySessionOk {
 }
 
 /// `dh_gen_fail#a69dae02 nonce:int128 server_nonce:int128 new_nonce_hash3:int128 = Set_client_DH_params_answer;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DhGenFail {
     /// `nonce:int128`
@@ -429,7 +429,7 @@ impl tl::Deserializable for DhGenFail {
 }
 
 /// `dh_gen_ok#3bcbf734 nonce:int128 server_nonce:int128 new_nonce_hash1:int128 = Set_client_DH_params_answer;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DhGenOk {
     /// `nonce:int128`
@@ -471,7 +471,7 @@ impl tl::Deserializable for DhGenOk {
 }
 
 /// `dh_gen_retry#46dc1fb9 nonce:int128 server_nonce:int128 new_nonce_hash2:int128 = Set_client_DH_params_answer;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DhGenRetry {
     /// `nonce:int128`
@@ -513,7 +513,7 @@ impl tl::Deserializable for DhGenRetry {
 }
 
 /// `future_salt#0949d9dc valid_since:int valid_until:int salt:long = FutureSalt;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct FutureSalt {
     /// `valid_since:int`
@@ -555,7 +555,7 @@ impl tl::Deserializable for FutureSalt {
 }
 
 /// `future_salts#ae500895 req_msg_id:long now:int salts:vector<future_salt> = FutureSalts;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct FutureSalts {
     /// `req_msg_id:long`
@@ -597,7 +597,7 @@ impl tl::Deserializable for FutureSalts {
 }
 
 /// `http_wait#9299359f max_delay:int wait_after:int max_wait:int = HttpWait;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct HttpWait {
     /// `max_delay:int`
@@ -639,7 +639,7 @@ impl tl::Deserializable for HttpWait {
 }
 
 /// `ipPort#d433ad73 ipv4:int port:int = IpPort;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct IpPort {
     /// `ipv4:int`
@@ -674,7 +674,7 @@ impl tl::Deserializable for IpPort {
 }
 
 /// `ipPortSecret#37982646 ipv4:int port:int secret:bytes = IpPort;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct IpPortSecret {
     /// `ipv4:int`
@@ -712,7 +712,7 @@ impl tl::Deserializable for IpPortSecret {
 }
 
 /// `msg_detailed_info#276d3ec6 msg_id:long answer_msg_id:long bytes:int status:int = MsgDetailedInfo;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct MsgDetailedInfo {
     /// `msg_id:long`
@@ -758,7 +758,7 @@ impl tl::Deserializable for MsgDetailedInfo {
 }
 
 /// `msg_new_detailed_info#809db6df answer_msg_id:long bytes:int status:int = MsgDetailedInfo;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct MsgNewDetailedInfo {
     /// `answer_msg_id:long`
@@ -800,7 +800,7 @@ impl tl::Deserializable for MsgNewDetailedInfo {
 }
 
 /// `msg_resend_ans_req#8610baeb msg_ids:Vector<long> = MsgResendReq;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct MsgResendAnsReq {
     /// `msg_ids:Vector<long>`
@@ -832,7 +832,7 @@ impl tl::Deserializable for MsgResendAnsReq {
 }
 
 /// `msg_resend_req#7d861a08 msg_ids:Vector<long> = MsgResendReq;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct MsgResendReq {
     /// `msg_ids:Vector<long>`
@@ -864,7 +864,7 @@ impl tl::Deserializable for MsgResendReq {
 }
 
 /// `msgs_ack#62d6b459 msg_ids:Vector<long> = MsgsAck;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct MsgsAck {
     /// `msg_ids:Vector<long>`
@@ -896,7 +896,7 @@ impl tl::Deserializable for MsgsAck {
 }
 
 /// `msgs_all_info#8cc0d131 msg_ids:Vector<long> info:bytes = MsgsAllInfo;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct MsgsAllInfo {
     /// `msg_ids:Vector<long>`
@@ -931,7 +931,7 @@ impl tl::Deserializable for MsgsAllInfo {
 }
 
 /// `msgs_state_info#04deb57d req_msg_id:long info:bytes = MsgsStateInfo;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct MsgsStateInfo {
     /// `req_msg_id:long`
@@ -966,7 +966,7 @@ impl tl::Deserializable for MsgsStateInfo {
 }
 
 /// `msgs_state_req#da69fb52 msg_ids:Vector<long> = MsgsStateReq;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct MsgsStateReq {
     /// `msg_ids:Vector<long>`
@@ -998,7 +998,7 @@ impl tl::Deserializable for MsgsStateReq {
 }
 
 /// `new_session_created#9ec20908 first_msg_id:long unique_id:long server_salt:long = NewSession;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct NewSessionCreated {
     /// `first_msg_id:long`
@@ -1040,7 +1040,7 @@ impl tl::Deserializable for NewSessionCreated {
 }
 
 /// `p_q_inner_data#83c95aec pq:bytes p:bytes q:bytes nonce:int128 server_nonce:int128 new_nonce:int256 = P_Q_inner_data;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct PQInnerData {
     /// `pq:bytes`
@@ -1099,7 +1099,7 @@ impl tl::Deserializable for PQInnerData {
 }
 
 /// `p_q_inner_data_dc#a9f55f95 pq:bytes p:bytes q:bytes nonce:int128 server_nonce:int128 new_nonce:int256 dc:int = P_Q_inner_data;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct PQInnerDataDc {
     /// `pq:bytes`
@@ -1163,7 +1163,7 @@ impl tl::Deserializable for PQInnerDataDc {
 }
 
 /// `p_q_inner_data_temp#3c6a84d4 pq:bytes p:bytes q:bytes nonce:int128 server_nonce:int128 new_nonce:int256 expires_in:int = P_Q_inner_data;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct PQInnerDataTemp {
     /// `pq:bytes`
@@ -1227,7 +1227,7 @@ impl tl::Deserializable for PQInnerDataTemp {
 }
 
 /// `p_q_inner_data_temp_dc#56fddf88 pq:bytes p:bytes q:bytes nonce:int128 server_nonce:int128 new_nonce:int256 dc:int expires_in:int = P_Q_inner_data;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct PQInnerDataTempDc {
     /// `pq:bytes`
@@ -1296,7 +1296,7 @@ impl tl::Deserializable for PQInnerDataTempDc {
 }
 
 /// `pong#347773c5 msg_id:long ping_id:long = Pong;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct Pong {
     /// `msg_id:long`
@@ -1331,7 +1331,7 @@ impl tl::Deserializable for Pong {
 }
 
 /// `resPQ#05162463 nonce:int128 server_nonce:int128 pq:bytes server_public_key_fingerprints:Vector<long> = ResPQ;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct ResPq {
     /// `nonce:int128`
@@ -1380,7 +1380,7 @@ impl tl::Deserializable for ResPq {
 }
 
 /// `rpc_answer_dropped#a43ad8b7 msg_id:long seq_no:int bytes:int = RpcDropAnswer;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct RpcAnswerDropped {
     /// `msg_id:long`
@@ -1422,7 +1422,7 @@ impl tl::Deserializable for RpcAnswerDropped {
 }
 
 /// `rpc_answer_dropped_running#cd78e586 = RpcDropAnswer;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct RpcAnswerDroppedRunning {}
 
@@ -1449,7 +1449,7 @@ impl tl::Deserializable for RpcAnswerDroppedRunning {
 }
 
 /// `rpc_answer_unknown#5e2ad36e = RpcDropAnswer;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct RpcAnswerUnknown {}
 
@@ -1476,7 +1476,7 @@ impl tl::Deserializable for RpcAnswerUnknown {
 }
 
 /// `rpc_error#2144ca19 error_code:int error_message:string = RpcError;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct RpcError {
     /// `error_code:int`
@@ -1511,7 +1511,7 @@ impl tl::Deserializable for RpcError {
 }
 
 /// `server_DH_inner_data#b5890dba nonce:int128 server_nonce:int128 g:int dh_prime:bytes g_a:bytes server_time:int = Server_DH_inner_data;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct ServerDhInnerData {
     /// `nonce:int128`
@@ -1570,7 +1570,7 @@ impl tl::Deserializable for ServerDhInnerData {
 }
 
 /// `server_DH_params_fail#79cb045d nonce:int128 server_nonce:int128 new_nonce_hash:int128 = Server_DH_Params;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct ServerDhParamsFail {
     /// `nonce:int128`
@@ -1612,7 +1612,7 @@ impl tl::Deserializable for ServerDhParamsFail {
 }
 
 /// `server_DH_params_ok#d0e8075c nonce:int128 server_nonce:int128 encrypted_answer:bytes = Server_DH_Params;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct ServerDhParamsOk {
     /// `nonce:int128`
@@ -1654,7 +1654,7 @@ impl tl::Deserializable for ServerDhParamsOk {
 }
 
 /// `tlsBlockDomain#10e8636f = TlsBlock;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct TlsBlockDomain {}
 
@@ -1681,7 +1681,7 @@ impl tl::Deserializable for TlsBlockDomain {
 }
 
 /// `tlsBlockGrease#e675a1c1 seed:int = TlsBlock;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct TlsBlockGrease {
     /// `seed:int`
@@ -1711,7 +1711,7 @@ impl tl::Deserializable for TlsBlockGrease {
 }
 
 /// `tlsBlockPublicKey#9eb95b5c = TlsBlock;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct TlsBlockPublicKey {}
 
@@ -1738,7 +1738,7 @@ impl tl::Deserializable for TlsBlockPublicKey {
 }
 
 /// `tlsBlockRandom#4d4dc41e length:int = TlsBlock;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct TlsBlockRandom {
     /// `length:int`
@@ -1768,7 +1768,7 @@ impl tl::Deserializable for TlsBlockRandom {
 }
 
 /// `tlsBlockScope#e725d44f entries:Vector<TlsBlock> = TlsBlock;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct TlsBlockScope {
     /// `entries:Vector<TlsBlock>`
@@ -1800,7 +1800,7 @@ impl tl::Deserializable for TlsBlockScope {
 }
 
 /// `tlsBlockString#4218a164 data:bytes = TlsBlock;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct TlsBlockString {
     /// `data:bytes`
@@ -1830,7 +1830,7 @@ impl tl::Deserializable for TlsBlockString {
 }
 
 /// `tlsBlockZero#09333afb length:int = TlsBlock;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct TlsBlockZero {
     /// `length:int`
@@ -1860,7 +1860,7 @@ impl tl::Deserializable for TlsBlockZero {
 }
 
 /// `tlsClientHello#6c52c484 blocks:vector<TlsBlock> = TlsClientHello;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct TlsClientHello {
     /// `blocks:vector<TlsBlock>`

@@ -173,7 +173,7 @@ impl tl::TryFrom<DecryptedMessage> for types::DecryptedMessage {
 }
 
 /// Any constructor of `DecryptedMessageAction`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum DecryptedMessageAction {
     /// `decryptedMessageActionSetMessageTTL#a1733aec ttl_seconds:int = DecryptedMessageAction;`
@@ -189,6 +189,7 @@ pub enum DecryptedMessageAction {
     #[cfg_attr(feature = "serde", serde(rename = "decryptedMessageActionScreenshotMessages"))]
     ScreenshotMessages(types::DecryptedMessageActionScreenshotMessages),
     /// `decryptedMessageActionFlushHistory#6719e45c = DecryptedMessageAction;`
+    #[default]
     #[cfg_attr(feature = "serde", serde(rename = "decryptedMessageActionFlushHistory"))]
     FlushHistory,
     /// `decryptedMessageActionResend#511110b0 start_seq_no:int end_seq_no:int = DecryptedMessageAction;`
@@ -548,10 +549,11 @@ impl tl::TryFrom<DecryptedMessageLayer> for types::DecryptedMessageLayer {
 }
 
 /// Any constructor of `DecryptedMessageMedia`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum DecryptedMessageMedia {
     /// `decryptedMessageMediaEmpty#089f5c4a = DecryptedMessageMedia;`
+    #[default]
     #[cfg_attr(feature = "serde", serde(rename = "decryptedMessageMediaEmpty"))]
     Empty,
     /// `decryptedMessageMediaPhotoLayer8#32798a8c thumb:bytes thumb_w:int thumb_h:int w:int h:int size:int key:bytes iv:bytes = DecryptedMessageMedia;`
@@ -942,13 +944,14 @@ impl tl::TryFrom<DecryptedMessageMedia> for types::DecryptedMessageMediaDocument
 }
 
 /// Any constructor of `DocumentAttribute`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum DocumentAttribute {
     /// `documentAttributeImageSize#6c37c15c w:int h:int = DocumentAttribute;`
     #[cfg_attr(feature = "serde", serde(rename = "documentAttributeImageSize"))]
     ImageSize(types::DocumentAttributeImageSize),
     /// `documentAttributeAnimated#11b58939 = DocumentAttribute;`
+    #[default]
     #[cfg_attr(feature = "serde", serde(rename = "documentAttributeAnimated"))]
     Animated,
     /// `documentAttributeStickerLayer23#fb0a5727 = DocumentAttribute;`
@@ -1322,13 +1325,14 @@ impl tl::TryFrom<GroupCallMessage> for types::GroupCallMessage {
 }
 
 /// Any constructor of `InputStickerSet`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum InputStickerSet {
     /// `inputStickerSetShortName#861cc8a0 short_name:string = InputStickerSet;`
     #[cfg_attr(feature = "serde", serde(rename = "inputStickerSetShortName"))]
     ShortName(types::InputStickerSetShortName),
     /// `inputStickerSetEmpty#ffb62b95 = InputStickerSet;`
+    #[default]
     #[cfg_attr(feature = "serde", serde(rename = "inputStickerSetEmpty"))]
     Empty,
 }
@@ -1444,10 +1448,11 @@ impl tl::TryFrom<JsonobjectValue> for types::JsonObjectValue {
 }
 
 /// Any constructor of `JSONValue`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum Jsonvalue {
     /// `jsonNull#3f6d7b68 = JSONValue;`
+    #[default]
     #[cfg_attr(feature = "serde", serde(rename = "jsonNull"))]
     JsonNull,
     /// `jsonBool#c7345e6a value:Bool = JSONValue;`
@@ -2101,10 +2106,11 @@ impl tl::TryFrom<PhotoSize> for types::PhotoCachedSize {
 }
 
 /// Any constructor of `SendMessageAction`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum SendMessageAction {
     /// `sendMessageTypingAction#16bf744e = SendMessageAction;`
+    #[default]
     #[cfg_attr(feature = "serde", serde(rename = "sendMessageTypingAction"))]
     SendMessageTypingAction,
     /// `sendMessageCancelAction#fd5ec8f5 = SendMessageAction;`

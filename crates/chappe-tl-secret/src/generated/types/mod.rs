@@ -7,7 +7,7 @@ use ::chappe_tl::__private as tl;
 use super::enums;
 
 /// `decryptedMessage#91cc4674 flags:# no_webpage:flags.1?true silent:flags.5?true random_id:long ttl:int message:string media:flags.9?DecryptedMessageMedia entities:flags.7?Vector<MessageEntity> via_bot_name:flags.11?string reply_to_random_id:flags.3?long grouped_id:flags.17?long = DecryptedMessage;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessage {
     /// `no_webpage:flags.1?true`
@@ -93,7 +93,7 @@ impl tl::Deserializable for DecryptedMessage {
 }
 
 /// `decryptedMessageActionAbortKey#dd05ec6b exchange_id:long = DecryptedMessageAction;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageActionAbortKey {
     /// `exchange_id:long`
@@ -125,7 +125,7 @@ impl tl::Deserializable for DecryptedMessageActionAbortKey {
 }
 
 /// `decryptedMessageActionAcceptKey#6fe1735b exchange_id:long g_b:bytes key_fingerprint:long = DecryptedMessageAction;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageActionAcceptKey {
     /// `exchange_id:long`
@@ -167,7 +167,7 @@ impl tl::Deserializable for DecryptedMessageActionAcceptKey {
 }
 
 /// `decryptedMessageActionCommitKey#ec2e0b9b exchange_id:long key_fingerprint:long = DecryptedMessageAction;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageActionCommitKey {
     /// `exchange_id:long`
@@ -205,7 +205,7 @@ impl tl::Deserializable for DecryptedMessageActionCommitKey {
 }
 
 /// `decryptedMessageActionDeleteMessages#65614304 random_ids:Vector<long> = DecryptedMessageAction;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageActionDeleteMessages {
     /// `random_ids:Vector<long>`
@@ -237,7 +237,7 @@ impl tl::Deserializable for DecryptedMessageActionDeleteMessages {
 }
 
 /// `decryptedMessageActionFlushHistory#6719e45c = DecryptedMessageAction;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageActionFlushHistory {}
 
@@ -264,7 +264,7 @@ impl tl::Deserializable for DecryptedMessageActionFlushHistory {
 }
 
 /// `decryptedMessageActionNoop#a82fdd63 = DecryptedMessageAction;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageActionNoop {}
 
@@ -291,7 +291,7 @@ impl tl::Deserializable for DecryptedMessageActionNoop {
 }
 
 /// `decryptedMessageActionNotifyLayer#f3048883 layer:int = DecryptedMessageAction;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageActionNotifyLayer {
     /// `layer:int`
@@ -321,7 +321,7 @@ impl tl::Deserializable for DecryptedMessageActionNotifyLayer {
 }
 
 /// `decryptedMessageActionReadMessages#0c4f40be random_ids:Vector<long> = DecryptedMessageAction;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageActionReadMessages {
     /// `random_ids:Vector<long>`
@@ -353,7 +353,7 @@ impl tl::Deserializable for DecryptedMessageActionReadMessages {
 }
 
 /// `decryptedMessageActionRequestKey#f3c9611b exchange_id:long g_a:bytes = DecryptedMessageAction;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageActionRequestKey {
     /// `exchange_id:long`
@@ -388,7 +388,7 @@ impl tl::Deserializable for DecryptedMessageActionRequestKey {
 }
 
 /// `decryptedMessageActionResend#511110b0 start_seq_no:int end_seq_no:int = DecryptedMessageAction;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageActionResend {
     /// `start_seq_no:int`
@@ -423,7 +423,7 @@ impl tl::Deserializable for DecryptedMessageActionResend {
 }
 
 /// `decryptedMessageActionScreenshotMessages#8ac1f475 random_ids:Vector<long> = DecryptedMessageAction;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageActionScreenshotMessages {
     /// `random_ids:Vector<long>`
@@ -455,7 +455,7 @@ impl tl::Deserializable for DecryptedMessageActionScreenshotMessages {
 }
 
 /// `decryptedMessageActionSetMessageTTL#a1733aec ttl_seconds:int = DecryptedMessageAction;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageActionSetMessageTtl {
     /// `ttl_seconds:int`
@@ -485,7 +485,7 @@ impl tl::Deserializable for DecryptedMessageActionSetMessageTtl {
 }
 
 /// `decryptedMessageActionTyping#ccb27641 action:SendMessageAction = DecryptedMessageAction;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageActionTyping {
     /// `action:SendMessageAction`
@@ -569,7 +569,7 @@ impl tl::Deserializable for DecryptedMessageLayer {
 }
 
 /// `decryptedMessageLayer17#204d3878 random_id:long ttl:int message:string media:DecryptedMessageMedia = DecryptedMessage;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageLayer17 {
     /// `random_id:long`
@@ -615,7 +615,7 @@ impl tl::Deserializable for DecryptedMessageLayer17 {
 }
 
 /// `decryptedMessageLayer45#36b091de flags:# random_id:long ttl:int message:string media:flags.9?DecryptedMessageMedia entities:flags.7?Vector<MessageEntity> via_bot_name:flags.11?string reply_to_random_id:flags.3?long = DecryptedMessage;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageLayer45 {
     /// `random_id:long`
@@ -687,7 +687,7 @@ impl tl::Deserializable for DecryptedMessageLayer45 {
 }
 
 /// `decryptedMessageLayer8#1f814f1f random_id:long random_bytes:bytes message:string media:DecryptedMessageMedia = DecryptedMessage;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageLayer8 {
     /// `random_id:long`
@@ -733,7 +733,7 @@ impl tl::Deserializable for DecryptedMessageLayer8 {
 }
 
 /// `decryptedMessageMediaAudio#57e0a9cb duration:int mime_type:string size:int key:bytes iv:bytes = DecryptedMessageMedia;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageMediaAudio {
     /// `duration:int`
@@ -787,7 +787,7 @@ impl tl::Deserializable for DecryptedMessageMediaAudio {
 }
 
 /// `decryptedMessageMediaAudioLayer8#6080758f duration:int size:int key:bytes iv:bytes = DecryptedMessageMedia;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageMediaAudioLayer8 {
     /// `duration:int`
@@ -833,7 +833,7 @@ impl tl::Deserializable for DecryptedMessageMediaAudioLayer8 {
 }
 
 /// `decryptedMessageMediaContact#588a0a97 phone_number:string first_name:string last_name:string user_id:int = DecryptedMessageMedia;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageMediaContact {
     /// `phone_number:string`
@@ -882,7 +882,7 @@ impl tl::Deserializable for DecryptedMessageMediaContact {
 }
 
 /// `decryptedMessageMediaDocument#6abd9782 thumb:bytes thumb_w:int thumb_h:int mime_type:string size:long key:bytes iv:bytes attributes:Vector<DocumentAttribute> caption:string = DecryptedMessageMedia;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageMediaDocument {
     /// `thumb:bytes`
@@ -956,7 +956,7 @@ impl tl::Deserializable for DecryptedMessageMediaDocument {
 }
 
 /// `decryptedMessageMediaDocumentLayer45#7afe8ae2 thumb:bytes thumb_w:int thumb_h:int mime_type:string size:int key:bytes iv:bytes attributes:Vector<DocumentAttribute> caption:string = DecryptedMessageMedia;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageMediaDocumentLayer45 {
     /// `thumb:bytes`
@@ -1030,7 +1030,7 @@ impl tl::Deserializable for DecryptedMessageMediaDocumentLayer45 {
 }
 
 /// `decryptedMessageMediaDocumentLayer8#b095434b thumb:bytes thumb_w:int thumb_h:int file_name:string mime_type:string size:int key:bytes iv:bytes = DecryptedMessageMedia;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageMediaDocumentLayer8 {
     /// `thumb:bytes`
@@ -1099,7 +1099,7 @@ impl tl::Deserializable for DecryptedMessageMediaDocumentLayer8 {
 }
 
 /// `decryptedMessageMediaEmpty#089f5c4a = DecryptedMessageMedia;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageMediaEmpty {}
 
@@ -1195,7 +1195,7 @@ impl tl::Deserializable for DecryptedMessageMediaExternalDocument {
 }
 
 /// `decryptedMessageMediaGeoPoint#35480a59 lat:double long:double = DecryptedMessageMedia;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageMediaGeoPoint {
     /// `lat:double`
@@ -1230,7 +1230,7 @@ impl tl::Deserializable for DecryptedMessageMediaGeoPoint {
 }
 
 /// `decryptedMessageMediaPhoto#f1fa8d78 thumb:bytes thumb_w:int thumb_h:int w:int h:int size:int key:bytes iv:bytes caption:string = DecryptedMessageMedia;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageMediaPhoto {
     /// `thumb:bytes`
@@ -1304,7 +1304,7 @@ impl tl::Deserializable for DecryptedMessageMediaPhoto {
 }
 
 /// `decryptedMessageMediaPhotoLayer8#32798a8c thumb:bytes thumb_w:int thumb_h:int w:int h:int size:int key:bytes iv:bytes = DecryptedMessageMedia;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageMediaPhotoLayer8 {
     /// `thumb:bytes`
@@ -1373,7 +1373,7 @@ impl tl::Deserializable for DecryptedMessageMediaPhotoLayer8 {
 }
 
 /// `decryptedMessageMediaVenue#8a0df56f lat:double long:double title:string address:string provider:string venue_id:string = DecryptedMessageMedia;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageMediaVenue {
     /// `lat:double`
@@ -1432,7 +1432,7 @@ impl tl::Deserializable for DecryptedMessageMediaVenue {
 }
 
 /// `decryptedMessageMediaVideo#970c8c0e thumb:bytes thumb_w:int thumb_h:int duration:int mime_type:string w:int h:int size:int key:bytes iv:bytes caption:string = DecryptedMessageMedia;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageMediaVideo {
     /// `thumb:bytes`
@@ -1516,7 +1516,7 @@ impl tl::Deserializable for DecryptedMessageMediaVideo {
 }
 
 /// `decryptedMessageMediaVideoLayer17#524a415d thumb:bytes thumb_w:int thumb_h:int duration:int mime_type:string w:int h:int size:int key:bytes iv:bytes = DecryptedMessageMedia;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageMediaVideoLayer17 {
     /// `thumb:bytes`
@@ -1595,7 +1595,7 @@ impl tl::Deserializable for DecryptedMessageMediaVideoLayer17 {
 }
 
 /// `decryptedMessageMediaVideoLayer8#4cee6ef3 thumb:bytes thumb_w:int thumb_h:int duration:int w:int h:int size:int key:bytes iv:bytes = DecryptedMessageMedia;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageMediaVideoLayer8 {
     /// `thumb:bytes`
@@ -1669,7 +1669,7 @@ impl tl::Deserializable for DecryptedMessageMediaVideoLayer8 {
 }
 
 /// `decryptedMessageMediaWebPage#e50511d8 url:string = DecryptedMessageMedia;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageMediaWebPage {
     /// `url:string`
@@ -1699,7 +1699,7 @@ impl tl::Deserializable for DecryptedMessageMediaWebPage {
 }
 
 /// `decryptedMessageService#73164160 random_id:long action:DecryptedMessageAction = DecryptedMessage;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageService {
     /// `random_id:long`
@@ -1734,7 +1734,7 @@ impl tl::Deserializable for DecryptedMessageService {
 }
 
 /// `decryptedMessageServiceLayer8#aa48327d random_id:long random_bytes:bytes action:DecryptedMessageAction = DecryptedMessage;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DecryptedMessageServiceLayer8 {
     /// `random_id:long`
@@ -1776,7 +1776,7 @@ impl tl::Deserializable for DecryptedMessageServiceLayer8 {
 }
 
 /// `documentAttributeAnimated#11b58939 = DocumentAttribute;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DocumentAttributeAnimated {}
 
@@ -1803,7 +1803,7 @@ impl tl::Deserializable for DocumentAttributeAnimated {
 }
 
 /// `documentAttributeAudio#9852f9c6 flags:# voice:flags.10?true duration:int title:flags.0?string performer:flags.1?string waveform:flags.2?bytes = DocumentAttribute;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DocumentAttributeAudio {
     /// `voice:flags.10?true`
@@ -1863,7 +1863,7 @@ impl tl::Deserializable for DocumentAttributeAudio {
 }
 
 /// `documentAttributeAudioLayer23#051448e5 duration:int = DocumentAttribute;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DocumentAttributeAudioLayer23 {
     /// `duration:int`
@@ -1893,7 +1893,7 @@ impl tl::Deserializable for DocumentAttributeAudioLayer23 {
 }
 
 /// `documentAttributeAudioLayer45#ded218e0 duration:int title:string performer:string = DocumentAttribute;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DocumentAttributeAudioLayer45 {
     /// `duration:int`
@@ -1935,7 +1935,7 @@ impl tl::Deserializable for DocumentAttributeAudioLayer45 {
 }
 
 /// `documentAttributeFilename#15590068 file_name:string = DocumentAttribute;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DocumentAttributeFilename {
     /// `file_name:string`
@@ -1965,7 +1965,7 @@ impl tl::Deserializable for DocumentAttributeFilename {
 }
 
 /// `documentAttributeImageSize#6c37c15c w:int h:int = DocumentAttribute;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DocumentAttributeImageSize {
     /// `w:int`
@@ -2000,7 +2000,7 @@ impl tl::Deserializable for DocumentAttributeImageSize {
 }
 
 /// `documentAttributeSticker#3a556302 alt:string stickerset:InputStickerSet = DocumentAttribute;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DocumentAttributeSticker {
     /// `alt:string`
@@ -2035,7 +2035,7 @@ impl tl::Deserializable for DocumentAttributeSticker {
 }
 
 /// `documentAttributeStickerLayer23#fb0a5727 = DocumentAttribute;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DocumentAttributeStickerLayer23 {}
 
@@ -2062,7 +2062,7 @@ impl tl::Deserializable for DocumentAttributeStickerLayer23 {
 }
 
 /// `documentAttributeVideo#0ef02ce6 flags:# round_message:flags.0?true duration:int w:int h:int = DocumentAttribute;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DocumentAttributeVideo {
     /// `round_message:flags.0?true`
@@ -2110,7 +2110,7 @@ impl tl::Deserializable for DocumentAttributeVideo {
 }
 
 /// `documentAttributeVideoLayer23#5910cccb duration:int w:int h:int = DocumentAttribute;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct DocumentAttributeVideoLayer23 {
     /// `duration:int`
@@ -2148,7 +2148,7 @@ impl tl::Deserializable for DocumentAttributeVideoLayer23 {
 }
 
 /// `fileLocation#53d69076 dc_id:int volume_id:long local_id:int secret:long = FileLocation;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct FileLocation {
     /// `dc_id:int`
@@ -2194,7 +2194,7 @@ impl tl::Deserializable for FileLocation {
 }
 
 /// `fileLocationUnavailable#7c596b46 volume_id:long local_id:int secret:long = FileLocation;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct FileLocationUnavailable {
     /// `volume_id:long`
@@ -2271,7 +2271,7 @@ impl tl::Deserializable for GroupCallMessage {
 }
 
 /// `inputStickerSetEmpty#ffb62b95 = InputStickerSet;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct InputStickerSetEmpty {}
 
@@ -2298,7 +2298,7 @@ impl tl::Deserializable for InputStickerSetEmpty {
 }
 
 /// `inputStickerSetShortName#861cc8a0 short_name:string = InputStickerSet;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct InputStickerSetShortName {
     /// `short_name:string`
@@ -2328,7 +2328,7 @@ impl tl::Deserializable for InputStickerSetShortName {
 }
 
 /// `jsonArray#f7444763 value:Vector<JSONValue> = JSONValue;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct JsonArray {
     /// `value:Vector<JSONValue>`
@@ -2360,7 +2360,7 @@ impl tl::Deserializable for JsonArray {
 }
 
 /// `jsonBool#c7345e6a value:Bool = JSONValue;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct JsonBool {
     /// `value:Bool`
@@ -2390,7 +2390,7 @@ impl tl::Deserializable for JsonBool {
 }
 
 /// `jsonNull#3f6d7b68 = JSONValue;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct JsonNull {}
 
@@ -2417,7 +2417,7 @@ impl tl::Deserializable for JsonNull {
 }
 
 /// `jsonNumber#2be0dfa4 value:double = JSONValue;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct JsonNumber {
     /// `value:double`
@@ -2449,7 +2449,7 @@ impl tl::Deserializable for JsonNumber {
 }
 
 /// `jsonObject#99c1d49d value:Vector<JSONObjectValue> = JSONValue;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct JsonObject {
     /// `value:Vector<JSONObjectValue>`
@@ -2481,7 +2481,7 @@ impl tl::Deserializable for JsonObject {
 }
 
 /// `jsonObjectValue#c0de1bd9 key:string value:JSONValue = JSONObjectValue;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct JsonObjectValue {
     /// `key:string`
@@ -2516,7 +2516,7 @@ impl tl::Deserializable for JsonObjectValue {
 }
 
 /// `jsonString#b71e767a value:string = JSONValue;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct JsonString {
     /// `value:string`
@@ -2546,7 +2546,7 @@ impl tl::Deserializable for JsonString {
 }
 
 /// `messageEntityBlockquote#020df5d0 offset:int length:int = MessageEntity;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct MessageEntityBlockquote {
     /// `offset:int`
@@ -2581,7 +2581,7 @@ impl tl::Deserializable for MessageEntityBlockquote {
 }
 
 /// `messageEntityBold#bd610bc9 offset:int length:int = MessageEntity;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct MessageEntityBold {
     /// `offset:int`
@@ -2616,7 +2616,7 @@ impl tl::Deserializable for MessageEntityBold {
 }
 
 /// `messageEntityBotCommand#6cef8ac7 offset:int length:int = MessageEntity;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct MessageEntityBotCommand {
     /// `offset:int`
@@ -2651,7 +2651,7 @@ impl tl::Deserializable for MessageEntityBotCommand {
 }
 
 /// `messageEntityCode#28a20571 offset:int length:int = MessageEntity;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct MessageEntityCode {
     /// `offset:int`
@@ -2686,7 +2686,7 @@ impl tl::Deserializable for MessageEntityCode {
 }
 
 /// `messageEntityCustomEmoji#c8cf05f8 offset:int length:int document_id:long = MessageEntity;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct MessageEntityCustomEmoji {
     /// `offset:int`
@@ -2728,7 +2728,7 @@ impl tl::Deserializable for MessageEntityCustomEmoji {
 }
 
 /// `messageEntityEmail#64e475c2 offset:int length:int = MessageEntity;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct MessageEntityEmail {
     /// `offset:int`
@@ -2763,7 +2763,7 @@ impl tl::Deserializable for MessageEntityEmail {
 }
 
 /// `messageEntityHashtag#6f635b0d offset:int length:int = MessageEntity;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct MessageEntityHashtag {
     /// `offset:int`
@@ -2798,7 +2798,7 @@ impl tl::Deserializable for MessageEntityHashtag {
 }
 
 /// `messageEntityItalic#826f8b60 offset:int length:int = MessageEntity;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct MessageEntityItalic {
     /// `offset:int`
@@ -2833,7 +2833,7 @@ impl tl::Deserializable for MessageEntityItalic {
 }
 
 /// `messageEntityMention#fa04579d offset:int length:int = MessageEntity;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct MessageEntityMention {
     /// `offset:int`
@@ -2868,7 +2868,7 @@ impl tl::Deserializable for MessageEntityMention {
 }
 
 /// `messageEntityPre#73924be0 offset:int length:int language:string = MessageEntity;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct MessageEntityPre {
     /// `offset:int`
@@ -2910,7 +2910,7 @@ impl tl::Deserializable for MessageEntityPre {
 }
 
 /// `messageEntitySpoiler#32ca960f offset:int length:int = MessageEntity;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct MessageEntitySpoiler {
     /// `offset:int`
@@ -2945,7 +2945,7 @@ impl tl::Deserializable for MessageEntitySpoiler {
 }
 
 /// `messageEntityStrike#bf0693d4 offset:int length:int = MessageEntity;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct MessageEntityStrike {
     /// `offset:int`
@@ -2980,7 +2980,7 @@ impl tl::Deserializable for MessageEntityStrike {
 }
 
 /// `messageEntityTextUrl#76a6d327 offset:int length:int url:string = MessageEntity;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct MessageEntityTextUrl {
     /// `offset:int`
@@ -3022,7 +3022,7 @@ impl tl::Deserializable for MessageEntityTextUrl {
 }
 
 /// `messageEntityUnderline#9c4e7e8b offset:int length:int = MessageEntity;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct MessageEntityUnderline {
     /// `offset:int`
@@ -3057,7 +3057,7 @@ impl tl::Deserializable for MessageEntityUnderline {
 }
 
 /// `messageEntityUnknown#bb92ba95 offset:int length:int = MessageEntity;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct MessageEntityUnknown {
     /// `offset:int`
@@ -3092,7 +3092,7 @@ impl tl::Deserializable for MessageEntityUnknown {
 }
 
 /// `messageEntityUrl#6ed02538 offset:int length:int = MessageEntity;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct MessageEntityUrl {
     /// `offset:int`
@@ -3235,7 +3235,7 @@ impl tl::Deserializable for PhotoSize {
 }
 
 /// `photoSizeEmpty#0e17e23c type:string = PhotoSize;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct PhotoSizeEmpty {
     /// `type:string`
@@ -3265,7 +3265,7 @@ impl tl::Deserializable for PhotoSizeEmpty {
 }
 
 /// `sendMessageCancelAction#fd5ec8f5 = SendMessageAction;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct SendMessageCancelAction {}
 
@@ -3292,7 +3292,7 @@ impl tl::Deserializable for SendMessageCancelAction {
 }
 
 /// `sendMessageChooseContactAction#628cbc6f = SendMessageAction;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct SendMessageChooseContactAction {}
 
@@ -3319,7 +3319,7 @@ impl tl::Deserializable for SendMessageChooseContactAction {
 }
 
 /// `sendMessageGeoLocationAction#176f8ba1 = SendMessageAction;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct SendMessageGeoLocationAction {}
 
@@ -3346,7 +3346,7 @@ impl tl::Deserializable for SendMessageGeoLocationAction {
 }
 
 /// `sendMessageRecordAudioAction#d52f73f7 = SendMessageAction;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct SendMessageRecordAudioAction {}
 
@@ -3373,7 +3373,7 @@ impl tl::Deserializable for SendMessageRecordAudioAction {
 }
 
 /// `sendMessageRecordRoundAction#88f27fbc = SendMessageAction;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct SendMessageRecordRoundAction {}
 
@@ -3400,7 +3400,7 @@ impl tl::Deserializable for SendMessageRecordRoundAction {
 }
 
 /// `sendMessageRecordVideoAction#a187d66f = SendMessageAction;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct SendMessageRecordVideoAction {}
 
@@ -3427,7 +3427,7 @@ impl tl::Deserializable for SendMessageRecordVideoAction {
 }
 
 /// `sendMessageTypingAction#16bf744e = SendMessageAction;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct SendMessageTypingAction {}
 
@@ -3454,7 +3454,7 @@ impl tl::Deserializable for SendMessageTypingAction {
 }
 
 /// `sendMessageUploadAudioAction#e6ac8a6f = SendMessageAction;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct SendMessageUploadAudioAction {}
 
@@ -3481,7 +3481,7 @@ impl tl::Deserializable for SendMessageUploadAudioAction {
 }
 
 /// `sendMessageUploadDocumentAction#8faee98e = SendMessageAction;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct SendMessageUploadDocumentAction {}
 
@@ -3508,7 +3508,7 @@ impl tl::Deserializable for SendMessageUploadDocumentAction {
 }
 
 /// `sendMessageUploadPhotoAction#990a3c1a = SendMessageAction;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct SendMessageUploadPhotoAction {}
 
@@ -3535,7 +3535,7 @@ impl tl::Deserializable for SendMessageUploadPhotoAction {
 }
 
 /// `sendMessageUploadRoundAction#bb718624 = SendMessageAction;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct SendMessageUploadRoundAction {}
 
@@ -3562,7 +3562,7 @@ impl tl::Deserializable for SendMessageUploadRoundAction {
 }
 
 /// `sendMessageUploadVideoAction#92042ff7 = SendMessageAction;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct SendMessageUploadVideoAction {}
 
@@ -3589,7 +3589,7 @@ impl tl::Deserializable for SendMessageUploadVideoAction {
 }
 
 /// `textWithEntities#751f3146 text:string entities:Vector<MessageEntity> = TextWithEntities;`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub struct TextWithEntities {
     /// `text:string`
