@@ -17,6 +17,7 @@ mod progress;
 mod proof;
 mod release;
 mod schema;
+mod schemas_proof;
 mod shell;
 mod target;
 mod workspace;
@@ -56,6 +57,8 @@ enum Task {
     Interop(gates::interop::Interop),
     /// Takes each layer of the API in turn into a copy of the repository, and builds and tests it there.
     LayersProof(proof::Proof),
+    /// Generates code for schemas of any dialect and for random ones, and compiles it.
+    SchemasProof(schemas_proof::SchemasProof),
     /// Compares schema files.
     Schema(schema::Schema),
     /// Measures against peers and limits, and prints the table with targets and verdicts.
@@ -116,6 +119,7 @@ fn run() -> Result<()> {
         Task::Limits(limits) => limits.run(),
         Task::Interop(interop) => interop.run(),
         Task::LayersProof(proof) => proof.run(),
+        Task::SchemasProof(proof) => proof.run(),
         Task::Schema(schema) => schema.run(),
         Task::Bench(bench) => bench.run(),
         Task::Release(release) => release.run(),

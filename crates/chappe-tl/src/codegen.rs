@@ -75,6 +75,12 @@ pub fn put_flags<S: Sink + ?Sized>(bits: &[(u8, bool)], out: &mut S) {
     out.put_u32(word);
 }
 
+/// Writes a flags word from its bits, and others that are in it besides.
+#[inline]
+pub fn put_flags_among<S: Sink + ?Sized>(others: u32, bits: &[(u8, bool)], out: &mut S) {
+    out.put_u32(bits.iter().fold(others, |word, (bit, is_set)| word | u32::from(*is_set) << bit));
+}
+
 /// Reads a value of type `T`.
 ///
 /// # Errors

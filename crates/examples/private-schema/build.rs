@@ -8,6 +8,7 @@ use chappe_tl_gen::{GeneratorOptions, Style};
 
 fn main() -> Result<(), Box<dyn Error>> {
     generate("telemetry.tl", "telemetry.rs", Style::Owned)?;
+    generate("ton.tl", "ton.rs", Style::Owned)?;
     generate("oddities.tl", "oddities.rs", Style::Owned)?;
     generate("oddities.tl", "oddities_arena.rs", Style::Arena)?;
     generate("parameterless.tl", "parameterless.rs", Style::Arena)?;

@@ -13,7 +13,7 @@ pub mod enums;
 pub mod functions;
 mod layout;
 mod names;
-#[cfg(not(debug_assertions))]
+#[cfg(any(not(debug_assertions), feature = "lists"))]
 mod native;
 #[cfg(feature = "serde")]
 mod serde;

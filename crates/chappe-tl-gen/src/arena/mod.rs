@@ -120,8 +120,7 @@ fn root(plan: &Plan<'_>, options: &GeneratorOptions, has_calls: bool, has_native
     code.line(0, "mod layout;");
     code.line(0, "mod names;");
     if has_natives {
-        // Without optimisation it would cost the compiler more than it saves.
-        code.line(0, "#[cfg(not(debug_assertions))]");
+        code.line(0, &format!("#[cfg({})]", native::condition(options)));
         code.line(0, "mod native;");
     }
     if let Some(feature) = &options.serde_feature {
@@ -341,7 +340,7 @@ impl Files<'_> {
                 if !items.is_empty() {
                     body.blank();
                 }
-                tables::all(&mut body, shapes, places, types, natives);
+                tables::all(&mut body, shapes, places, types, natives, self.options);
                 code.line(0, "//! Tables of the types without namespace, and of all types together.");
                 code.line(0, ALLOWED);
                 code.line(0, UNSAFE);

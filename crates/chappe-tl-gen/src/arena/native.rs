@@ -10,6 +10,14 @@ use super::tables::Places;
 use crate::code::{Code, hex};
 use crate::{GeneratorOptions, names};
 
+/// When the code is compiled: without optimisation it costs the compiler more than it saves, except for tests of all types.
+pub(super) fn condition(options: &GeneratorOptions) -> String {
+    match &options.lists_feature {
+        Some(feature) => format!("any(not(debug_assertions), feature = \"{feature}\")"),
+        None => "not(debug_assertions)".to_owned(),
+    }
+}
+
 /// The constructors that have code, by their position in the schema, and their types.
 pub(super) struct Natives {
     constructors: BTreeSet<usize>,

@@ -7,9 +7,10 @@ use chappe_tl_parser::{Definition, Name, ParameterKind};
 use super::calls::Functions;
 use super::enums::{self, Repr, repr};
 use super::layout::{Lines, Slots};
-use super::native::Natives;
+use super::native::{self, Natives};
 use super::shape::Shapes;
 use super::structs::list;
+use crate::GeneratorOptions;
 use crate::code::Code;
 
 /// Where each type and the line of each constructor and function stands.
@@ -69,6 +70,7 @@ pub(super) fn all(
     places: &Places,
     types: &Types<'_>,
     natives: &Natives,
+    options: &GeneratorOptions,
 ) {
     let types: Vec<&Name> = types.values().flatten().copied().collect();
     let title =
@@ -83,8 +85,9 @@ pub(super) fn all(
         let path = shapes.enum_path(ty, "'static");
         let form = format!("tl::Form::{form}::<{path}>(\"{ty}\", {least}, {count})");
         if let Some(native) = natives.of_type(places, ty) {
-            code.line(1, &format!("#[cfg(not(debug_assertions))] {form}.native({native}),"));
-            code.line(1, &format!("#[cfg(debug_assertions)] {form},"));
+            let condition = native::condition(options);
+            code.line(1, &format!("#[cfg({condition})] {form}.native({native}),"));
+            code.line(1, &format!("#[cfg(not({condition}))] {form},"));
         } else {
             code.line(1, &format!("{form},"));
         }

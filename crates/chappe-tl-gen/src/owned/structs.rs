@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chappe_tl_parser::{Definition, ParameterKind};
+use chappe_tl_parser::{Definition, Dialect, ParameterKind};
 
 use super::rust_type::Field;
 use crate::code::{Code, hex};
@@ -28,6 +28,8 @@ pub(super) struct Struct<'d> {
     is_boxed: bool,
     /// Whether all fields can be empty.
     has_empty: bool,
+    /// Whether a flags word is a field, too, for the bits that no other field depends on.
+    words_are_fields: bool,
 }
 
 impl<'d> Struct<'d> {
@@ -43,6 +45,7 @@ impl<'d> Struct<'d> {
                 .collect(),
             is_boxed: definition.category == chappe_tl_parser::Category::Functions,
             has_empty: plan.has_empty(definition),
+            words_are_fields: plan.schema().dialect() == Dialect::Ton,
         }
     }
 
@@ -78,14 +81,24 @@ impl<'d> Struct<'d> {
             return code.line(0, &format!("pub struct {name} {{}}"));
         }
         code.line(0, &format!("pub struct {name} {{"));
-        let params =
-            self.definition.params.iter().filter(|param| !matches!(param.kind, ParameterKind::Flags));
-        for (field, param) in self.fields.iter().zip(params) {
-            code.line(1, &format!("/// `{param}`"));
-            if field.rust_name.trim_start_matches("r#") != field.name {
-                serde_rename(code, 1, self.serde_feature, field.name);
+        let mut fields = self.fields.iter();
+        for param in &self.definition.params {
+            let (rust_name, rust_type) = match &param.kind {
+                ParameterKind::Flags if self.words_are_fields => {
+                    code.line(1, &format!("/// `{param}`, the bits that no field depends on."));
+                    (names::field_name(&param.name), "u32")
+                }
+                ParameterKind::Flags => continue,
+                ParameterKind::Value { .. } => {
+                    let Some(field) = fields.next() else { continue };
+                    code.line(1, &format!("/// `{param}`"));
+                    (field.rust_name.clone(), &*field.rust_type)
+                }
+            };
+            if rust_name.trim_start_matches("r#") != param.name {
+                serde_rename(code, 1, self.serde_feature, &param.name);
             }
-            code.line(1, &format!("pub {}: {},", field.rust_name, field.rust_type));
+            code.line(1, &format!("pub {rust_name}: {rust_type},"));
         }
         code.line(0, "}");
     }
@@ -164,6 +177,10 @@ impl<'d> Struct<'d> {
         let items: Vec<String> =
             bits.iter().map(|(bit, fields)| format!("({bit}, {})", fields[0].is_set())).collect();
         code.list(2, "let flags = [", "", &items, "];");
+        if self.words_are_fields {
+            let (word, known) = (names::field_name(word), hex(self.known_bits(word)));
+            return code.line(2, &format!("tl::put_flags_among(self.{word} & !{known}, &flags, out);"));
+        }
         code.line(2, "tl::put_flags(&flags, out);");
     }
 
@@ -202,6 +219,12 @@ impl<'d> Struct<'d> {
         for (index, param) in params.iter().enumerate() {
             let Some(field) = self.fields.iter().find(|field| field.name == param.name) else {
                 let known = hex(self.known_bits(&param.name));
+                if self.words_are_fields {
+                    let word = names::field_name(&param.name);
+                    code.line(2, &format!("let {word} = {reader}.flags(\"{}\", u32::MAX)?;", param.name));
+                    items.push(format!("{word}: {word} & !{known}"));
+                    continue;
+                }
                 let read = format!("{reader}.flags(\"{}\", {known})?;", param.name);
                 match self.known_bits(&param.name) {
                     0 => code.line(2, &read),

@@ -11,7 +11,12 @@ mod oddities {
 
 use private_schema::telemetry;
 
-/// The same, borrowed from an arena.
+/// What `ton.tl` says.
+mod ton {
+    include!(concat!(env!("OUT_DIR"), "/ton.rs"));
+}
+
+/// The same as `oddities`, borrowed from an arena.
 mod borrowed {
     include!(concat!(env!("OUT_DIR"), "/oddities_arena.rs"));
 }
@@ -202,4 +207,16 @@ fn functions_without_parameters_are_calls() {
     let call = arena.decode::<parameterless::AnyCall<'_>>(&bytes).expect("it is a call");
     assert!(matches!(call, parameterless::AnyCall::NsAsk));
     assert_eq!(call.to_bytes(), bytes);
+}
+
+#[test]
+fn bits_of_a_word_that_no_field_depends_on_are_kept_where_they_mean_something() {
+    use ton::functions::LookupBlock;
+    let id = ton::types::Block { id: 9 };
+    // Bit 0 looks the block up by its number; bit 2 belongs to a field that is not there.
+    let lookup = LookupBlock { mode: 0b101, id, lt: Some(7), utime: None, want_proof: true };
+    let bytes = lookup.to_bytes();
+    assert_eq!(bytes[4..8], 0b100_0011_u32.to_le_bytes());
+    let read = LookupBlock::from_bytes(&bytes).expect("it was just written");
+    assert_eq!(read, LookupBlock { mode: 1, ..lookup });
 }
