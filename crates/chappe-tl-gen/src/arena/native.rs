@@ -131,7 +131,7 @@ impl Natives {
                 ParameterKind::Flags => put_flags(code, constructor, &param.name),
                 ParameterKind::Value { ty: Type::True, .. } => {}
                 ParameterKind::Value { ty, condition } => {
-                    self.put(code, places, &field, ty, condition.as_ref())
+                    self.put(code, places, &field, ty, condition.as_ref());
                 }
             }
         }
@@ -140,9 +140,12 @@ impl Natives {
     }
 
     fn put(&self, code: &mut Code, places: &Places, field: &str, ty: &Type, condition: Option<&Condition>) {
-        let value = |name: &Name, value: &str| match self.types.contains(name) {
-            true => format!("enum_{}({value}, w)?;", places.types[name]),
-            false => format!("w.value({value})?;"),
+        let value = |name: &Name, value: &str| {
+            if self.types.contains(name) {
+                format!("enum_{}({value}, w)?;", places.types[name])
+            } else {
+                format!("w.value({value})?;")
+            }
         };
         match (ty, condition) {
             (Type::Boxed(name), None) => code.line(1, &value(name, &format!("&x.{field}"))),

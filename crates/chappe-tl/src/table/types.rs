@@ -350,6 +350,7 @@ impl Form {
     }
 
     /// Adds code that writes values of the type.
+    #[must_use]
     pub const fn native(self, native: Native) -> Self {
         Self { native: Some(native), ..self }
     }
