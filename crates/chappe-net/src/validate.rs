@@ -7,7 +7,9 @@ use std::io;
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
-use chappe_carrier::{Address, Proxy};
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+use chappe_carrier::Address;
+use chappe_carrier::Proxy;
 use chappe_session::SessionLimits;
 use chappe_session::liveness::LivenessPolicy;
 
