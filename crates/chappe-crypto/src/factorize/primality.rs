@@ -50,7 +50,7 @@ mod tests {
             let expected = n > 1 && !composite[n];
             assert_eq!(is_prime(n as u64), expected, "{n}");
             if expected {
-                (n * n..END).step_by(n).for_each(|multiple| composite[multiple] = true);
+                (n.saturating_mul(n)..END).step_by(n).for_each(|multiple| composite[multiple] = true);
             }
         }
     }
