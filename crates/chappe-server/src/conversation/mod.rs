@@ -41,6 +41,7 @@ pub enum WriteAction<'a> {
 /// may serve another connection after `release_memory`.
 ///
 /// Do not read while there are bytes to write: a client that does not read must not be able to queue more answers.
+/// Read what has arrived before a call of `handle_timeout`: a ping can wait in the socket while an answer is written.
 pub struct Conversation {
     engine: Arc<Engine>,
     permit: ConnectionPermit,
