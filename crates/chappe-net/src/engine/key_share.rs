@@ -173,7 +173,7 @@ impl Engine {
     }
 
     /// Takes a key that another client has made meanwhile, whether or not this one waits for it: the one before is of no
-    /// use any more.
+    /// use any more. While calls are under way under that one it stays, since their answers come under it if at all.
     pub(super) fn look_for_shared_key(&mut self, now: Now) {
         if self.in_use().is_none() {
             return;
@@ -181,7 +181,8 @@ impl Engine {
         let Some(membership) = &mut self.membership else { return };
         if membership.is_waiting {
             self.get_temporary_key(now);
-        } else if membership.is_outdated()
+        } else if self.sink.calls.is_empty()
+            && membership.is_outdated()
             && let Some(key) = membership.take_newer()
         {
             self.take_key(now, key);
