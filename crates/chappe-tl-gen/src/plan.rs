@@ -311,16 +311,25 @@ fn no_clash<K: Ord>(
     }
 }
 
-/// Names the variants. Where the short names of two constructors are the same, both keep their full names.
+/// Names the variants. Where the short names of two constructors are the same, both keep their full names; where these are, too,
+/// because only their namespaces differ, both have the namespace in front.
 fn variants(schema: &Schema) -> Result<BTreeMap<usize, String>, GenerateError> {
     let mut variants = BTreeMap::new();
     for ty in schema.types() {
         let short = |constructor: &Definition| names::variant_name(&constructor.name.ident, &ty.ident);
+        let full = |constructor: &Definition| names::type_name(&constructor.name.ident);
         let mut taken = BTreeMap::new();
         for constructor in schema.constructors_of(ty) {
-            let is_alone =
-                schema.constructors_of(ty).filter(|other| short(other) == short(constructor)).count() == 1;
-            let name = if is_alone { short(constructor) } else { names::type_name(&constructor.name.ident) };
+            let is_alone = |name: &dyn Fn(&Definition) -> String| {
+                schema.constructors_of(ty).filter(|other| name(other) == name(constructor)).count() == 1
+            };
+            let name = if is_alone(&short) {
+                short(constructor)
+            } else if is_alone(&full) {
+                full(constructor)
+            } else {
+                names::flat_name(constructor)
+            };
             no_clash(&mut taken, name.clone(), &constructor.name.to_string(), &name)?;
             variants.insert(constructor.index, name);
         }

@@ -220,3 +220,11 @@ fn bits_of_a_word_that_no_field_depends_on_are_kept_where_they_mean_something() 
     let read = LookupBlock::from_bytes(&bytes).expect("it was just written");
     assert_eq!(read, LookupBlock { mode: 1, ..lookup });
 }
+
+#[test]
+fn constructors_of_one_type_may_differ_in_their_namespace_only() {
+    let raw = types::raw::AccountState { x: 1 };
+    let wallet = types::wallet::v3::AccountState { y: 1 };
+    assert_eq!(enums::AccountState::from(raw.clone()), enums::AccountState::RawAccountState(raw));
+    again(&enums::AccountState::WalletV3AccountState(wallet));
+}
