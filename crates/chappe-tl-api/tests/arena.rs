@@ -126,10 +126,6 @@ fn a_request_is_written_with_the_fields_that_matter() {
     assert_eq!(bytes.len(), 4 + 4 + 4 + 8 + 8);
     let empty = functions::messages::SendMessage::default();
     assert_eq!((empty.peer, empty.message, empty.random_id), (enums::InputPeer::Empty, "", 0));
-    let rows: Vec<enums::KeyboardButtonRow<'_>> =
-        (0..3).map(|_| types::KeyboardButtonRow { buttons: &[] }.into()).collect();
-    let markup = types::ReplyInlineMarkup { rows: &rows, ..Default::default() };
-    assert_eq!(markup.rows.len(), 3);
 }
 
 #[test]
