@@ -135,14 +135,16 @@ impl Datacenter {
         })
     }
 
-    /// Sends an update to every session, as a datacenter does for all clients of an account. Returns whether there was one.
-    pub(super) fn push(&mut self) -> bool {
+    /// Sends an update to every session, as a datacenter does for all clients of an account. Returns to how many, and how many
+    /// of these have a connection.
+    pub(super) fn push(&mut self) -> (usize, usize) {
         let mut sessions: Vec<_> = self.engine.keys().iter().flat_map(|key| key.sessions()).collect();
         sessions.sort_by_key(|session| session.session_id().to_raw());
         self.updates += 1;
         let body = update(self.updates);
-        let pushed = sessions.iter().filter(|session| session.push(&body).is_ok()).count();
-        pushed > 0
+        sessions.retain(|session| session.push(&body).is_ok());
+        let connected = sessions.iter().filter(|session| session.is_connected()).count();
+        (sessions.len(), connected)
     }
 }
 

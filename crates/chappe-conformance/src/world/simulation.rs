@@ -1,7 +1,7 @@
 //! One world: time, and everything that happens in it.
 
 use core::fmt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -133,6 +133,8 @@ pub struct World {
     may_lose_login: bool,
     /// When each update was pushed.
     pushed: BTreeMap<u64, u64>,
+    /// Updates that were pushed to more than one session with a connection.
+    pushed_twice: BTreeSet<u64>,
     connections: u64,
     carried: (u64, u64),
     idle_turns: u64,
@@ -190,6 +192,7 @@ impl World {
             login,
             may_lose_login: false,
             pushed: BTreeMap::new(),
+            pushed_twice: BTreeSet::new(),
             connections: 0,
             carried: (0, 0),
             idle_turns: 0,
@@ -298,8 +301,13 @@ impl World {
         let time = self.time;
         match happening {
             Happening::Push => {
-                if self.datacenter.push() {
+                let (sessions, connected) = self.datacenter.push();
+                if sessions > 0 {
                     self.pushed.insert(self.datacenter.updates, time);
+                }
+                if connected > 1 {
+                    // A client that changes its temporary key has two sessions for a moment.
+                    self.pushed_twice.insert(self.datacenter.updates);
                 }
                 self.settle();
                 return;
@@ -814,7 +822,8 @@ impl World {
             has_worked = true;
             match update {
                 Update::Object(object) => match read_update(&object.bytes) {
-                    Some(number) if self.user.updates.insert(number) => {}
+                    Some(number)
+                        if self.user.updates.insert(number) || self.pushed_twice.contains(&number) => {}
                     seen => {
                         let seen = format!("the update {seen:?} came twice, or is none");
                         self.violation.get_or_insert(Violation {
@@ -965,12 +974,13 @@ impl World {
             return;
         }
         let (begun, promised) = (self.time, self.promised());
-        let Some(number) = self.call(Call::SMALL.within(180)) else {
+        let patience = promised + 60 * SECOND;
+        let Some(number) = self.call(Call { patience, ..Call::SMALL }) else {
             let error = self.connect_error().map(|error| error.report().to_string());
             return self.violate(Invariant::Notice, format!("the client does not connect: {error:?}"));
         };
         self.happen(Happening::Push);
-        self.pass_until_idle(180 * SECOND);
+        self.pass_until_idle(patience);
         let took = self.time - begun;
         // An idle connection may be dead: it is pinged and given up, and another one made.
         let promised = promised + 15 * SECOND;
@@ -991,7 +1001,24 @@ impl World {
         let policy = &self.options.liveness;
         let rtt = self.status().and_then(|status| status.round_trip).map_or(0, nanos);
         let grown = |least: Duration, rtts: u32| nanos(least).max((rtt * u64::from(rtts)).min(60 * SECOND));
-        grown(policy.busy_ping, policy.busy_ping_rtts) + grown(policy.dead_after, policy.dead_after_rtts)
+        grown(policy.busy_ping, policy.busy_ping_rtts)
+            + grown(policy.dead_after, policy.dead_after_rtts)
+            + self.time_of_bytes()
+    }
+
+    /// Returns how long the session waits for bytes of its own that may be on their way, on a link whose rate it has not
+    /// measured.
+    fn time_of_bytes(&self) -> u64 {
+        const LONGEST: u64 = 600 * SECOND;
+        let is_unproven = |made: &&super::user::Made| {
+            made.outcome != Some(Outcome::Answered) && made.begun_at + LONGEST > self.time
+        };
+        let bytes: u64 = self.user.made.iter().filter(is_unproven).map(|made| made.call.up as u64).sum();
+        if bytes < 4 << 10 {
+            return 0;
+        }
+        let slowest = (bytes * SECOND / 1024).min(120 * SECOND);
+        (bytes * SECOND / 4096 * 5 / 4).max(slowest).min(LONGEST)
     }
 
     fn check_calls(&mut self) {

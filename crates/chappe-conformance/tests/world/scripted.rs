@@ -1,5 +1,7 @@
 //! What happened to users of earlier versions, one test for each.
 
+use core::time::Duration;
+
 use chappe_conformance::world::{
     Call, Damage, Happening, InSleep, Options, Outcome, Profile, Report, SECOND, Transfer, World,
 };
@@ -141,7 +143,7 @@ fn f03_parts_that_were_queued_while_offline_do_not_end_the_first_connection() {
 
 #[test]
 fn f03_parts_go_up_over_one_connection_through_something_that_takes_every_byte() {
-    for profile in [Profile::Adsl, Profile::Proxy] {
+    for profile in [Profile::Adsl, Profile::Proxy, Profile::Edge] {
         let mut options = Options::new(profile, 1);
         options.client.timing.call = None;
         let mut world = World::new(options);
@@ -326,4 +328,19 @@ fn a_late_frame_of_a_connection_that_was_given_up_does_not_run_a_call_twice() {
         world.happen(Happening::Network { profile: Profile::Home, keeps_address: true });
         finish(world);
     }
+}
+
+#[test]
+fn f04b_short_lived_temporary_keys_are_no_storm() {
+    let mut options = Options::new(Profile::Home, 1);
+    options.client.temporary_keys = Some(Duration::from_secs(2 * 3600));
+    let mut world = World::new(options);
+    assert!(world.connect());
+    for _ in 0..48 {
+        world.call(Call::SMALL);
+        world.pass(600 * SECOND);
+    }
+    let report = world.report();
+    assert!(report.bindings <= 8 && report.connections <= 8, "in 8 h: {report:?}");
+    finish(world);
 }
