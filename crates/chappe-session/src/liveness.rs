@@ -121,8 +121,6 @@ pub(crate) struct Liveness {
     rtt: u64,
     /// When the last authenticated message came, or the connection opened.
     heard_at: MonoTime,
-    /// An authenticated message came on this connection.
-    has_heard: bool,
     /// When the datacenter's timer was last set, or the connection opened.
     timer_set_at: MonoTime,
     /// How long that timer runs, in seconds; zero before the first ping of a connection.
@@ -155,7 +153,6 @@ impl Liveness {
         Self {
             rtt: 0,
             heard_at: now,
-            has_heard: false,
             timer_set_at: now,
             timer_seconds: 0,
             ahead_millis: 0,
@@ -191,7 +188,7 @@ impl Liveness {
 
     /// An authenticated message arrived whose time is plausible.
     pub(crate) const fn on_received(&mut self, now: MonoTime) {
-        (self.heard_at, self.has_heard) = (now, true);
+        self.heard_at = now;
         (self.unproven, self.moved_at) = (0, now);
     }
 
@@ -308,9 +305,9 @@ impl Liveness {
         silent.max(silent.saturating_add_nanos(bought).min(self.moved_at.saturating_add_nanos(patience)))
     }
 
-    /// Returns whether an authenticated message came on this connection.
-    pub(crate) const fn has_heard(&self) -> bool {
-        self.has_heard
+    /// Returns when the last authenticated message came, or the connection opened.
+    pub(crate) const fn heard_at(&self) -> MonoTime {
+        self.heard_at
     }
 
     /// Returns whether nothing was heard for a time.

@@ -137,6 +137,8 @@ fn sec_107_a_call_under_a_key_that_is_gone_is_not_executed_again_by_guessing() {
         assert_eq!(pair.answer(query, &BOOL_TRUE), answered(first));
         let call = pair.call_with(SendOptions::default().with_repeat(repeat));
         assert_eq!(pair.queries().len(), 1);
+        // The server has the key for a while, and says something else than that it has the call.
+        assert!(pair.live(16).iter().all(|sent| sent.body != GET_CONFIG));
         not_found(&mut pair);
         let seen = not_found(&mut pair);
         assert_eq!(seen.contains(&failed(call, CallFailure::Uncertain)), !is_repeated, "{repeat:?}");
@@ -148,15 +150,22 @@ fn sec_107_a_call_under_a_key_that_is_gone_is_not_executed_again_by_guessing() {
 }
 
 #[test]
-fn sec_107_a_call_whose_connection_was_answered_by_nothing_but_404_was_not_received() {
+fn sec_107_a_call_that_was_answered_by_nothing_but_404_was_not_received() {
     for (repeat, is_repeated) in [(Repeat::Freely, true), (Repeat::AfterAsking, true), (Repeat::Never, false)]
     {
         let (mut pair, first) = pair_under_temporary_key(1);
         let query = pair.queries()[0].msg_id;
         assert_eq!(pair.answer(query, &BOOL_TRUE), answered(first));
-        not_found(&mut pair);
+        pair.second += 1;
         let call = pair.call_with(SendOptions::default().with_repeat(repeat));
-        assert_eq!(pair.queries().len(), 1, "the key is only doubted");
+        assert_eq!(pair.queries().len(), 1);
+        not_found(&mut pair);
+        let at_once = pair.queries().len();
+        assert_eq!(
+            at_once,
+            usize::from(repeat == Repeat::Freely),
+            "the key is only doubted, and the state asked for"
+        );
         let seen = not_found(&mut pair);
         assert_eq!(seen.contains(&failed(call, CallFailure::Uncertain)), !is_repeated, "{repeat:?}");
         install(&mut pair, 2, 86_400);

@@ -105,6 +105,8 @@ pub fn not_found(pair: &mut Pair) -> Vec<Seen> {
 fn sec_122_transport_errors_under_a_temporary_key_cost_that_key_only() {
     let (mut pair, call) = pair_under_temporary_key(1);
     pair.queries();
+    // The server is heard after the call, and does not say that it has it.
+    pair.live(16);
     let reconnect = ReconnectReason::TransportError(TransportErrorCode::UnknownAuthKey);
     assert_eq!(not_found(&mut pair), [Seen::Other(Event::Reconnect(reconnect))]);
     assert!(state_request(&pair.sent()).is_some(), "under the same key");

@@ -184,10 +184,10 @@ impl Exchange {
         }
     }
 
-    /// The server says, without proof, that it could not read what was sent on this connection.
-    pub(super) fn on_denied(&mut self) {
+    /// The server says, without proof, that it could not read what was sent on this connection after it last spoke.
+    pub(super) fn on_denied(&mut self, heard_at: UnixTime) {
         if let Some(calls) = &mut self.calls {
-            calls.on_denied();
+            calls.on_denied(heard_at);
         }
     }
 

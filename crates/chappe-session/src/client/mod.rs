@@ -307,9 +307,7 @@ impl ClientSession {
     /// It is unauthenticated, so no key is ever given up for it (SEC-134).
     pub fn handle_transport_error(&mut self, now: Now, code: TransportErrorCode) {
         if code == TransportErrorCode::UnknownAuthKey {
-            if !self.state.live.has_heard() {
-                self.state.exchange.on_denied();
-            }
+            self.state.exchange.on_denied(self.state.clock.at(self.state.live.heard_at()));
             self.state.on_key_sign(now, KeySign::NotFound);
         }
         self.state.exchange.events.plain(Event::Reconnect(ReconnectReason::TransportError(code)));

@@ -47,8 +47,8 @@ pub(super) struct Outstanding {
     /// Bytes a second, measured or assumed. It outlives the connection.
     rate: u64,
     is_measured: bool,
-    /// Most time that bytes are given before a rate is measured.
-    first_time: Duration,
+    /// Connections that were given up in silence under bytes before a rate was measured.
+    silences: u8,
 }
 
 /// Bytes on their way.
@@ -112,7 +112,7 @@ impl OnTheWay {
 
 impl Outstanding {
     pub(super) const fn new() -> Self {
-        Self { way: None, rate: FIRST_RATE, is_measured: false, first_time: FIRST_TIME }
+        Self { way: None, rate: FIRST_RATE, is_measured: false, silences: 0 }
     }
 
     /// A new connection begins: nothing is on its way.
@@ -146,7 +146,7 @@ impl Outstanding {
         if self.is_measured {
             self.rate = (self.rate / 2).max(SLOWEST_RATE);
         } else {
-            self.first_time = (self.first_time * 2).min(MOST_TIME);
+            self.silences = self.silences.saturating_add(1);
         }
     }
 
@@ -199,7 +199,12 @@ impl Outstanding {
     /// Returns how long a ping behind the bytes on their way has to wait for them. A few take no time.
     pub(super) fn time(&self) -> Duration {
         let time = self.longest_time(0);
-        if self.is_measured { time } else { time.min(self.first_time) }
+        if self.is_measured { time } else { time.min(self.first_time()) }
+    }
+
+    /// Returns the most time that bytes are given before a rate is measured: twice as long after each silence.
+    fn first_time(&self) -> Duration {
+        FIRST_TIME.saturating_mul(1 << self.silences.min(16)).min(MOST_TIME)
     }
 
     /// Returns how long the bytes on their way, and so many more, may take: before a rate is measured, on the slowest link
@@ -316,7 +321,7 @@ mod tests {
     fn a_connection_lost_in_silence_under_bytes_gives_them_more_time_the_next_time() {
         let mut bytes = Outstanding::new();
         bytes.on_silence();
-        assert_eq!(bytes.first_time, FIRST_TIME, "nothing was on its way");
+        assert_eq!(bytes.first_time(), FIRST_TIME, "nothing was on its way");
         let mut times = alloc::vec::Vec::new();
         for _ in 0..5 {
             bytes.on_connected();

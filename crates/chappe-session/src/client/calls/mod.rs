@@ -20,7 +20,7 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 
 use chappe_crypto::QuickAckToken;
-use chappe_framing::{MAX_BODY_LEN, MsgId};
+use chappe_framing::{MAX_BODY_LEN, MsgId, UnixTime};
 use chappe_tl::EncodeError;
 
 pub(super) use self::choice::Room;
@@ -373,11 +373,12 @@ impl Calls {
         }
     }
 
-    /// The server does not know the key, it says, that the calls of this connection were sent under.
-    pub(super) fn on_denied(&mut self) {
+    /// The server does not know the key, it says, that calls were sent under since it was last heard.
+    pub(super) fn on_denied(&mut self, heard_at: UnixTime) {
         for slot in &mut self.slots {
             if let Stage::Sent(sent) = &mut slot.stage
                 && sent.receipt == Receipt::Unknown
+                && sent.header.msg_id.time() >= heard_at
             {
                 sent.receipt = Receipt::Denied;
             }

@@ -76,8 +76,8 @@ pub(in crate::client) enum Receipt {
     Unknown,
     /// It has the message.
     Confirmed,
-    /// It answered -404, and nothing else, on the connection that the message was sent on. That is unauthenticated, so it
-    /// counts only where nobody can be asked.
+    /// The next that it said on the connection that the message was sent on was -404. That is unauthenticated, so it counts
+    /// only where nobody can be asked.
     Denied,
 }
 
