@@ -290,8 +290,12 @@ fn a_replay_is_refused_even_when_the_window_has_forgotten_it() {
     for _ in 0..600 {
         pen.say(&[0x45; 8]).unwrap();
     }
-    assert_eq!(pen.show(frame).unwrap(), []);
-    assert!(pen.client.counters().refused.of(Rule::new(77)) > 0);
+    // It may have been missed, as far as the client can tell. One report covers every replay.
+    assert_eq!(pen.show(frame.clone()).unwrap(), [Seen::Other("UpdatesMayBeMissing".into())]);
+    for _ in 0..50 {
+        assert_eq!(pen.show(frame.clone()).unwrap(), []);
+    }
+    assert_eq!(pen.client.counters().refused.of(Rule::new(77)), 51);
     pen.survives("an old replay");
 }
 

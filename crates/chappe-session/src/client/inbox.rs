@@ -17,11 +17,17 @@ use crate::window::{DuplicateWindow, Seen};
 pub(super) struct Inbox {
     window: DuplicateWindow,
     pub(super) acks: AckQueue,
+    /// The highest id when updates were last reported as possibly missing; zero before.
+    reported: MsgId,
 }
 
 impl Inbox {
     pub(super) const fn new(limits: &SessionLimits) -> Self {
-        Self { window: DuplicateWindow::new(limits.received_ids), acks: AckQueue::new() }
+        Self {
+            window: DuplicateWindow::new(limits.received_ids),
+            acks: AckQueue::new(),
+            reported: MsgId::from_raw(0),
+        }
     }
 
     /// Remembers a message and the acknowledgement owed for it; returns whether it was seen before.
@@ -59,6 +65,18 @@ impl Inbox {
     /// Returns whether a message has arrived, or may have.
     pub(super) fn has_seen(&self, msg_id: MsgId) -> bool {
         self.window.check(msg_id) != Seen::Fresh
+    }
+
+    /// Returns whether a message that is too old must be reported as possibly missing.
+    ///
+    /// A report covers every message sent before it, because its reader asks for the difference up to now. So each
+    /// message is reported once, however often it is replayed.
+    pub(super) fn report(&mut self, msg_id: MsgId) -> bool {
+        let is_new = msg_id > self.reported;
+        if is_new && let Some(highest) = self.window.highest() {
+            self.reported = highest;
+        }
+        is_new
     }
 
     /// Returns what to answer to `msgs_state_req`, one status for each id.

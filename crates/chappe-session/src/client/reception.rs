@@ -200,10 +200,17 @@ impl Reception<'_> {
             };
             return if is_awaited { self.on_body(message) } else { Ok(()) };
         }
-        if message.header.seq_no.is_content_related() {
+        if message.header.seq_no.is_content_related() && self.must_report(message) {
             self.state.exchange.events.plain(Event::UpdatesMayBeMissing);
         }
         Ok(())
+    }
+
+    fn must_report(&mut self, message: &MessageContext<'_>) -> bool {
+        self.state
+            .keys
+            .get_mut(message.slot)
+            .is_some_and(|session| session.inbox.report(message.header.msg_id))
     }
 
     fn on_body(&mut self, message: &MessageContext<'_>) -> Result<(), FrameError> {
