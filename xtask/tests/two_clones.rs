@@ -7,11 +7,12 @@ use std::process::{Command, Output};
 use std::time::SystemTime;
 
 /// What `codegen` reads.
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
     "Cargo.toml",
     "xtask/Cargo.toml",
     "tl-schema/mtproto.tl",
     "tl-schema/api.tl",
+    "tl-schema/secret.tl",
     "crates/chappe-loopback/schema/datacenter.tl",
     "crates/chappe-tl-api/Cargo.toml",
 ];
