@@ -186,10 +186,6 @@ impl Peer {
             }
             return Ok(has_worked);
         }
-        if self.conversation.poll_timeout() <= now.mono {
-            self.conversation.handle_timeout(now).map_err(|_| Farewell::Failed)?;
-            self.is_woken.store(true, Ordering::Relaxed);
-        }
         if self.is_woken.swap(false, Ordering::Relaxed) {
             self.write(now, down)?;
             has_worked = true;
@@ -202,6 +198,11 @@ impl Peer {
             if let Some(code) = self.refusal {
                 self.refuse(now, code, down)?;
             }
+            self.write(now, down)?;
+        }
+        // What has arrived is read before time is judged: a ping may be among it.
+        if !self.is_clogged() && self.conversation.poll_timeout() <= now.mono {
+            self.conversation.handle_timeout(now).map_err(|_| Farewell::Failed)?;
             self.write(now, down)?;
         }
         match up.ended {

@@ -344,3 +344,16 @@ fn f04b_short_lived_temporary_keys_are_no_storm() {
     assert!(report.bindings <= 8 && report.connections <= 8, "in 8 h: {report:?}");
     finish(world);
 }
+
+#[test]
+fn f02_a_part_that_comes_in_slowly_comes_in_whole() {
+    for profile in [Profile::Edge, Profile::Gprs] {
+        let mut world = connected(profile);
+        let part = world.call(Call::SMALL.sized(0, 256 << 10).within(600)).expect("it is connected");
+        world.pass_until_idle(600 * SECOND);
+        assert_answered(&world, part);
+        let carried = world.report().carried.1;
+        assert!(carried < (256 << 10) * 21 / 20, "{profile:?}: {carried} bytes for 256 KiB");
+        finish(world);
+    }
+}
