@@ -105,7 +105,11 @@ impl Inbox {
 
 impl fmt::Debug for Inbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inbox").field("seen", &self.window.len()).field("acks", &self.acks.len()).finish()
+        f.debug_struct("Inbox")
+            .field("seen", &self.window.len())
+            .field("acks", &self.acks.len())
+            .field("reported", &self.reported)
+            .finish()
     }
 }
 
