@@ -74,6 +74,22 @@ fn sec_086_a_server_that_refuses_every_session_does_not_get_an_endless_loop() {
 }
 
 #[test]
+fn a_call_that_was_sent_before_the_server_refused_the_last_session_is_uncertain() {
+    let mut pair = Pair::new();
+    let refused = pair.call_with(SendOptions::default());
+    for _ in 0..SessionLimits::default().session_resets {
+        let query = pair.queries().remove(0);
+        assert_eq!(pair.complain(query.container.unwrap_or(query.msg_id), 18), []);
+    }
+    let query = pair.queries().remove(0);
+    let sent = pair.call_with(SendOptions::default());
+    assert_eq!(pair.queries().len(), 1);
+    let seen = pair.complain(query.container.unwrap_or(query.msg_id), 18);
+    assert!(seen.contains(&failed(sent, CallFailure::Uncertain)), "{seen:?}");
+    assert!(seen.contains(&failed(refused, CallFailure::SessionRefused)), "{seen:?}");
+}
+
+#[test]
 fn a_salt_that_is_never_right_ends_the_call_and_not_the_program() {
     let mut pair = Pair::new();
     let call = pair.call();

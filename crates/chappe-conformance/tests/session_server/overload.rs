@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use chappe_crypto::Side;
 use chappe_crypto::rng::Drbg;
 use chappe_framing::{FrameBuf, MsgId, TransportTail, open};
-use chappe_session::client::{CallId, ClientConfig, ClientSession, Event, KeyMaterial, SendOptions};
+use chappe_session::client::{CallId, ClientConfig, ClientSession, Event, KeyMaterial, Repeat, SendOptions};
 use chappe_session::server::{SaltSchedule, ServerConfig, ServerEvent, ServerSession};
 
 use crate::pair::{GET_CONFIG, START, key, now};
@@ -16,6 +16,7 @@ const ANSWER: [u8; 4] = 0x9972_75b5_u32.to_le_bytes();
 /// A client and its server, and what became of each call.
 struct Both {
     client: ClientSession,
+    options: SendOptions,
     server: Option<ServerSession>,
     rng: Drbg,
     /// Queries that run, and since when.
@@ -36,6 +37,7 @@ impl Both {
         client.handle_connected(now(0), TransportTail::None);
         Self {
             client,
+            options: SendOptions::default(),
             server: None,
             rng: Drbg::from_seed([3; 32]),
             running: Vec::new(),
@@ -48,7 +50,7 @@ impl Both {
 
     fn call(&mut self, second: u64, number: u32) {
         let body = [GET_CONFIG, number.to_le_bytes()].concat();
-        let call = self.client.send_bytes(now(second), &body, SendOptions::default()).expect("there is room");
+        let call = self.client.send_bytes(now(second), &body, self.options.clone()).expect("there is room");
         self.numbers.insert(call, number);
     }
 
@@ -110,20 +112,43 @@ impl Both {
 }
 
 #[test]
-fn of_1500_calls_under_way_the_excess_is_refused_and_every_one_runs_once_in_the_end() {
+fn of_1500_calls_under_way_the_excess_waits_and_every_one_runs_once() {
     let mut both = Both::new();
     (0..1500).for_each(|number| both.call(0, number));
     both.exchange(0, 1);
-    assert_eq!((both.executed.len(), both.refused.len()), (1024, 476), "the server runs 1024 at once");
+    assert_eq!(both.executed.len(), 1024, "the server runs 1024 at once");
     both.exchange(1, 1);
-    assert_eq!(both.answered, 1024);
-    for number in core::mem::take(&mut both.refused) {
-        both.call(2, number);
-    }
+    assert_eq!((both.answered, both.executed.len()), (1024, 1499), "one was tried before the answers came");
     both.exchange(2, 1);
     both.exchange(3, 1);
     assert_eq!((both.answered, both.refused.len()), (1500, 0));
     assert!(both.executed.values().all(|times| *times == 1));
+}
+
+#[test]
+fn once_the_limit_is_known_no_more_than_it_takes_are_sent() {
+    let mut both = Both::new();
+    (0..1100).for_each(|number| both.call(0, number));
+    both.exchange(0, 2);
+    // 1024 run. Without an answer, one more call is tried each time that the pause is over.
+    (1100..1500).for_each(|number| both.call(0, number));
+    both.exchange(0, 2);
+    let messages = both.client.counters().messages_sent;
+    both.exchange(1, 2);
+    assert!(both.client.counters().messages_sent <= messages + 4, "acknowledgements and one call");
+    (2..8).for_each(|second| both.exchange(second, 2));
+    assert_eq!((both.answered, both.refused.len()), (1500, 0));
+    assert!(both.executed.values().all(|times| *times == 1));
+}
+
+#[test]
+fn a_call_that_may_never_be_repeated_ends_with_the_refusal() {
+    let mut both = Both::new();
+    (0..1024).for_each(|number| both.call(0, number));
+    both.options.repeat = Repeat::Never;
+    both.call(0, 2000);
+    both.exchange(0, 1);
+    assert_eq!(both.refused, [2000]);
 }
 
 #[test]

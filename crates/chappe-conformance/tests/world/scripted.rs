@@ -217,6 +217,18 @@ fn f06_a_full_disk_is_told_when_a_key_is_new_and_later() {
 }
 
 #[test]
+fn f20_more_calls_than_the_datacenter_takes_at_once_are_answered_all_the_same() {
+    let mut world = connected(Profile::Home);
+    let calls: Vec<_> = (0..1500).filter_map(|_| world.call(Call::SMALL.taking(1000))).collect();
+    world.pass_until_idle(120 * SECOND);
+    let failed = calls.iter().filter(|call| world.outcome(**call) != Some(Outcome::Answered));
+    let failed: Vec<_> = failed.map(|call| world.error(*call)).collect();
+    assert!(failed.is_empty(), "{} failed, the first: {:?}", failed.len(), failed[0]);
+    assert!(calls.iter().all(|call| world.executions(*call) == 1));
+    finish(world);
+}
+
+#[test]
 fn f21_a_call_that_waits_for_the_network_goes_out_within_seconds_of_its_return() {
     for seed in 0..20 {
         let mut world = World::new(Options::new(Profile::Home, seed));

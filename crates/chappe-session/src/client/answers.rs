@@ -49,6 +49,7 @@ impl<'a> ErrorAnswer<'a> {
             (401, "USER_DEACTIVATED" | "USER_DEACTIVATED_BAN") => {
                 Meaning::Trouble(AuthorizationTrouble::UserDeactivated)
             }
+            (420, "FLOOD_WAIT_1") => Meaning::NoRoom,
             _ => Meaning::OfTheCall,
         }
     }
@@ -61,6 +62,8 @@ pub(super) enum Meaning {
     Uninitialized,
     /// A call that must come first was not executed yet.
     OutOfOrder,
+    /// The server did not execute the call, since too many run. A longer wait is about the call alone.
+    NoRoom,
     /// The temporary key is not bound any more.
     Unbound,
     /// The login.
@@ -90,5 +93,7 @@ mod tests {
         assert_eq!(meaning(401, "AUTH_KEY_PERM_EMPTY"), Meaning::Unbound);
         assert_eq!(meaning(406, "AUTH_KEY_DUPLICATED"), Meaning::Trouble(AuthorizationTrouble::Duplicated));
         assert_eq!(meaning(400, "AUTH_KEY_DUPLICATED"), Meaning::OfTheCall);
+        assert_eq!(meaning(420, "FLOOD_WAIT_1"), Meaning::NoRoom);
+        assert_eq!(meaning(420, "FLOOD_WAIT_10"), Meaning::OfTheCall);
     }
 }

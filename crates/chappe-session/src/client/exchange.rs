@@ -121,10 +121,18 @@ impl Exchange {
         }
     }
 
-    /// The server refuses whatever is tried (SEC-86).
+    /// The server refuses whatever is tried (SEC-86). Calls in flight may have been executed.
     pub(super) fn give_up(&mut self) {
+        self.leave(Evidence::None, |_| true);
         self.fail_all(CallFailure::SessionRefused);
         self.events.plain(Event::Reconnect(ReconnectReason::Refused));
+    }
+
+    /// Lets calls go again that the server had no room for, once their time has come.
+    pub(super) fn release_held(&mut self, now: MonoTime) {
+        if let Some(calls) = &mut self.calls {
+            calls.release_held(now);
+        }
     }
 
     /// Requests that the server drops the answer to a call that was sent.

@@ -343,6 +343,7 @@ impl ClientSession {
     /// Time has passed: to be called at the time that [`poll_timeout`](Self::poll_timeout) returns, or at any time.
     pub fn handle_timeout(&mut self, now: Now) {
         self.state.exchange.fail_timed_out(now.mono);
+        self.state.exchange.release_held(now.mono);
         if self.is_connected() {
             self.ask_about_unanswered(now.mono);
             self.state.keys.renew_binding(now.mono);

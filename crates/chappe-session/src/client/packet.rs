@@ -169,6 +169,10 @@ impl Packet<'_> {
         if calls.queued() == 0 || self.unbound.is_some() {
             return calls.choose_none();
         }
+        let places = calls.free_places();
+        if places == 0 {
+            return calls.choose_none();
+        }
         let mut bytes = self.config.limits.container_bytes;
         // Over HTTP a request is answered before the next one goes, and they may overtake each other.
         if self.http.is_none() {
@@ -181,7 +185,7 @@ impl Packet<'_> {
         let limits = &self.config.limits;
         let init = self.config.init.as_ref().filter(|_| !self.key.is_initialized);
         calls.choose(&Room {
-            messages: limits.container_messages.saturating_sub(SERVICE_ROOM).max(1),
+            messages: limits.container_messages.saturating_sub(SERVICE_ROOM).clamp(1, places),
             bytes,
             around: MessageHeader::LEN + init.map_or(0, |init| init.as_bytes().len()),
         });

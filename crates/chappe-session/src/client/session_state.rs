@@ -73,7 +73,7 @@ impl SessionState {
         };
         self.observe_answer(result.now, result.header.msg_id, req_msg_id);
         match sent.kind {
-            SentKind::Call(call) if id == RPC_ERROR => self.on_call_error(result, call)?,
+            SentKind::Call(call) if id == RPC_ERROR => self.on_call_error(result, call, req_msg_id)?,
             SentKind::Call(call) => self.on_call_answer(result, call, id),
             SentKind::Binding => self.on_binding_answer(result, id)?,
             SentKind::DropAnswer(call) => {
@@ -104,12 +104,17 @@ impl SessionState {
             session.is_initialized = true;
         }
         if let Some(calls) = &mut self.exchange.calls {
-            calls.end(call);
+            calls.end_answered(call);
         }
         self.exchange.events.push(Record::Answer(call, result.span));
     }
 
-    fn on_call_error(&mut self, result: &MessageContext<'_>, call: CallId) -> Result<(), FrameError> {
+    fn on_call_error(
+        &mut self,
+        result: &MessageContext<'_>,
+        call: CallId,
+        req_msg_id: MsgId,
+    ) -> Result<(), FrameError> {
         if !self.exchange.is_pending(call) {
             self.exchange.count_unmatched();
             return Ok(());
@@ -117,11 +122,11 @@ impl SessionState {
         let error = ErrorAnswer::read(result.body, result.span)?;
         self.breaker.on_answer();
         let meaning = error.meaning();
-        if self.goes_again(result.slot, call, meaning) {
+        if self.goes_again(result, call, req_msg_id, meaning) {
             return Ok(());
         }
         if let Some(calls) = &mut self.exchange.calls {
-            calls.end(call);
+            calls.end_answered(call);
         }
         self.exchange.events.push(Record::CallError(call, error.code, error.span));
         match meaning {
@@ -132,8 +137,16 @@ impl SessionState {
         Ok(())
     }
 
-    /// Sends a call again if the error means that it came in the wrong wrapper, under an unbound key, or too early.
-    fn goes_again(&mut self, key: KeySlot, call: CallId, meaning: Meaning) -> bool {
+    /// Sends a call again if the error means that it came in the wrong wrapper, under an unbound key, too early, or while too
+    /// many were running.
+    fn goes_again(
+        &mut self,
+        result: &MessageContext<'_>,
+        call: CallId,
+        req_msg_id: MsgId,
+        meaning: Meaning,
+    ) -> bool {
+        let key = result.slot;
         let Some(calls) = &mut self.exchange.calls else {
             return false;
         };
@@ -151,6 +164,9 @@ impl SessionState {
                 if key == KeySlot::Current {
                     self.keys.unbind();
                 }
+            }
+            Meaning::NoRoom if slot.repeat != Repeat::Never && !slot.cancelled => {
+                return calls.hold_back(call, req_msg_id, result.now.mono);
             }
             _ => return false,
         }

@@ -101,14 +101,14 @@ impl Calls {
         None
     }
 
-    /// Returns when a state is to be asked for or the time of a call is over.
+    /// Returns when a state is to be asked for, the time of a call is over, or refused calls may go again.
     pub(in crate::client) fn deadline(&mut self) -> Option<MonoTime> {
         self.skip_settled();
         self.shrink();
         let ask = self.deadlines.unanswered.front().map(|entry| entry.0);
         let timeout =
             self.deadlines.timeouts.as_ref().and_then(|timeouts| timeouts.peek()).map(|entry| entry.0.0);
-        ask.into_iter().chain(timeout).min()
+        ask.into_iter().chain(timeout).chain(self.release_due()).min()
     }
 
     /// Removes notes about calls that have ended, when they outnumber the others.
@@ -123,5 +123,6 @@ impl Calls {
             queue.retain(|call| self.get(*call).is_some_and(Slot::is_queued));
             self.queue = queue;
         }
+        self.shrink_held(most);
     }
 }

@@ -10,6 +10,7 @@ mod choice;
 mod deadlines;
 mod id;
 mod options;
+mod overload;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ pub(super) use self::choice::Room;
 use self::deadlines::Deadlines;
 pub use self::id::CallId;
 pub use self::options::{Packing, Repeat, SendOptions};
+use self::overload::Overload;
 use self::slot::Fate;
 pub(super) use self::slot::{Evidence, QueuedAs, Receipt, SentAs, Slot, Stage};
 use super::events::Record;
@@ -54,13 +56,15 @@ pub(super) struct Calls {
     chosen: Vec<CallId>,
     chosen_bytes: u32,
     // Counts of slots, whose numbers have 32 bits.
-    pending: u32,
     /// Calls that were sent and wait for an answer.
     waiting: u32,
     queued: u32,
-    pending_bytes: usize,
+    /// Bytes of the bodies of all calls.
+    pending_bytes: u32,
     /// Quick acknowledgements that are expected, and for which calls.
     quick_acks: Option<Box<QuickAcks>>,
+    /// What is known of the server's limit, if it ever refused calls.
+    overload: Option<Box<Overload>>,
 }
 
 /// Memory that a free slot may keep for the next call, and all of them together.
@@ -89,11 +93,11 @@ impl Default for Calls {
             deadlines: Deadlines::default(),
             chosen: Vec::new(),
             chosen_bytes: 0,
-            pending: 0,
             pending_bytes: 0,
             waiting: 0,
             queued: 0,
             quick_acks: None,
+            overload: None,
         }
     }
 }
@@ -109,7 +113,7 @@ pub(super) struct Packer<'s> {
 impl Calls {
     /// Returns the number of calls that have not ended.
     pub(super) const fn pending(&self) -> usize {
-        self.pending as usize
+        self.queued() + self.waiting()
     }
 
     /// Returns the number of calls that were sent and wait for an answer.
@@ -189,7 +193,7 @@ impl Calls {
         packer: Packer<'_>,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
     ) -> Result<CallId, SendError> {
-        let (pending, bytes) = (self.pending(), self.pending_bytes);
+        let (pending, bytes) = (self.pending(), self.pending_bytes as usize);
         if pending >= limits.pending_calls {
             return Err(SendError::TooManyPending { pending });
         }
@@ -201,7 +205,9 @@ impl Calls {
             Ok(()) if len < 4 || !len.is_multiple_of(4) || len > max => {
                 Some(SendError::BodyLength { len, max })
             }
-            Ok(()) if bytes + len > limits.pending_bytes => Some(SendError::TooManyBytes { pending: bytes }),
+            Ok(()) if bytes + len > limits.pending_bytes.min(u32::MAX as usize) => {
+                Some(SendError::TooManyBytes { pending: bytes })
+            }
             Ok(()) => None,
         };
         if let Some(error) = refused {
@@ -254,7 +260,7 @@ impl Calls {
     #[inline]
     fn admit(&mut self, call: CallId, options: &mut SendOptions, now: MonoTime) {
         let slot = &mut self.slots[call.slot() as usize];
-        self.pending_bytes += slot.body.len();
+        self.pending_bytes += slot.body.len() as u32;
         slot.stage = Stage::Queued(QueuedAs::First);
         slot.repeat = options.repeat;
         slot.attempts = 0;
@@ -264,7 +270,6 @@ impl Calls {
         if !options.after.is_empty() {
             slot.after = core::mem::take(&mut options.after).into_boxed_slice();
         }
-        self.pending += 1;
         self.queued += 1;
         if self.queue.len() == self.queue.capacity() {
             // Not four at once, as for the slots.
@@ -298,8 +303,7 @@ impl Calls {
         };
         slot.after = Box::default();
         let (stage, bytes) = (slot.stage, slot.body.len());
-        self.pending -= 1;
-        self.pending_bytes -= bytes;
+        self.pending_bytes -= bytes as u32;
         *self.count_of(stage) -= 1;
         self.release_slot(call);
         true
