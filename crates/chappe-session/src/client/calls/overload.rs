@@ -17,8 +17,11 @@ use crate::time::MonoTime;
 /// How long a call waits that was refused: what `FLOOD_WAIT_1` asks for.
 const WAIT: Duration = Duration::from_secs(1);
 
-/// Time without room and without an answer between one more call that is tried and the next: the first, and the most.
+/// Time without room and without an answer between the first call that is tried nevertheless and the next. It doubles each
+/// time.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Most time between two calls that are tried without room.
 const LONGEST_PAUSE: Duration = Duration::from_secs(64);
 
 /// What is known of a server that refused calls.
