@@ -1,7 +1,7 @@
 //! Parts of files on links that are slow and do not let the client feel it, such as those behind a proxy that accepts every
 //! byte at once.
 
-use std::collections::VecDeque;
+use alloc::collections::VecDeque;
 
 use crate::pair::*;
 

@@ -167,7 +167,7 @@ impl Pair {
 
     /// Shows the client that the link is fast, so that it holds nothing back.
     pub fn show_speed(&mut self) {
-        let body = [&GET_CONFIG[..], &[0x77; 64 << 10]].concat();
+        let body = [&GET_CONFIG[..], &vec![0x77; 64 << 10]].concat();
         let options = SendOptions::default().with_packing(Packing::Never);
         self.client.send_bytes(self.now(), &body, options).unwrap();
         let sent = self.sent();
