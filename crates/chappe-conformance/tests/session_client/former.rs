@@ -176,6 +176,31 @@ fn sec_107_a_call_that_was_answered_by_nothing_but_404_was_not_received() {
 }
 
 #[test]
+fn sec_107_a_call_counts_as_sent_before_what_the_server_said_after_it_by_an_earlier_clock() {
+    let (mut pair, first) = pair_under_temporary_key(1);
+    let query = pair.queries()[0].msg_id;
+    assert_eq!(pair.answer(query, &BOOL_TRUE), answered(first));
+    pair.second += 1;
+    let call = pair.call();
+    assert_eq!(pair.queries().len(), 1);
+    // The server's clock is set back by minutes, as its answer to a later call tells.
+    let later = pair.call();
+    let query = pair.queries().remove(0);
+    let mut body = Vec::new();
+    write_rpc_result_header(&mut body, query.msg_id);
+    body.extend_from_slice(&BOOL_TRUE);
+    let time = UnixTime::from_secs(START + pair.second - 200);
+    let frame = pair.frame(MsgId::at(time, MsgOrigin::Response), 3, &body);
+    let seen = pair.take(frame).unwrap();
+    assert!(seen.contains(&Seen::Answer(later, BOOL_TRUE.to_vec())), "{seen:?}");
+    assert!(seen.contains(&Seen::Other(Event::TimeCorrected { offset_seconds: -200 })), "{seen:?}");
+    not_found(&mut pair);
+    assert_eq!(pair.queries(), []);
+    let seen = not_found(&mut pair);
+    assert!(seen.contains(&failed(call, CallFailure::Uncertain)), "{seen:?}");
+}
+
+#[test]
 fn calls_with_ids_far_ahead_of_the_server_were_refused_and_go_again() {
     let mut pair = Pair::with(ClientConfig::default(), 200_000);
     let calls: Vec<CallId> =

@@ -156,3 +156,38 @@ fn a_server_that_wants_a_call_again_without_end_ends_the_call() {
     }
     assert_eq!(rounds, SessionLimits::default().attempts);
 }
+
+/// The server complains about a message by a clock that was set back by two hours.
+fn complain_by_an_earlier_clock(pair: &mut Pair, about: MsgId, code: i32) -> Vec<Seen> {
+    let bad = types::BadMsgNotification { bad_msg_id: about.to_raw(), bad_msg_seqno: 1, error_code: code };
+    let body = enums::BadMsgNotification::BadMsgNotification(bad).to_bytes();
+    let time = UnixTime::from_secs(START + pair.second - 7200);
+    let frame = pair.frame(MsgId::at(time, MsgOrigin::Response), 1, &body);
+    pair.take(frame).unwrap()
+}
+
+#[test]
+fn calls_in_front_of_a_refused_one_may_have_run_before_the_servers_clock_stepped_back() {
+    for code in [16, 17] {
+        for (repeat, is_repeated) in
+            [(Repeat::AfterAsking, false), (Repeat::Never, false), (Repeat::Freely, true)]
+        {
+            let mut pair = Pair::new();
+            let accepted = pair.call_with(SendOptions::default().with_repeat(repeat));
+            assert_eq!(pair.queries().len(), 1);
+            // The clock steps back here, and the server refuses the next two.
+            let refused = pair.call();
+            let query = pair.queries().remove(0);
+            let behind = pair.call_with(SendOptions::default().with_repeat(Repeat::Never));
+            assert_eq!(pair.queries().len(), 1);
+            let seen = complain_by_an_earlier_clock(&mut pair, query.msg_id, code);
+            assert_eq!(
+                seen.contains(&failed(accepted, CallFailure::Uncertain)),
+                !is_repeated,
+                "{code}, {repeat:?}"
+            );
+            assert_eq!(pair.queries().len(), 2 + usize::from(is_repeated), "{code}, {repeat:?}");
+            assert!(pair.client.is_pending(refused) && pair.client.is_pending(behind));
+        }
+    }
+}

@@ -199,6 +199,13 @@ impl Exchange {
         }
     }
 
+    /// A message of the server set the clock back.
+    pub(super) fn on_clock_set_back(&mut self) {
+        if let Some(calls) = &mut self.calls {
+            calls.on_clock_set_back();
+        }
+    }
+
     /// Nothing is asked any more in the session that questions were for.
     pub(super) fn forget_states(&mut self) {
         if let Some(questions) = &mut self.questions {
@@ -236,10 +243,16 @@ impl Exchange {
         }
     }
 
-    /// Sends calls again whose ids are later than the server can have accepted.
-    pub(super) fn resend_ahead_of(&mut self, latest: UnixTime) {
+    /// Sends calls again that went out behind `refused`, with ids later than the server can have accepted since.
+    ///
+    /// Those in front of it may have been accepted, whatever their ids: the server's clock may have been set back behind them.
+    pub(super) fn resend_ahead_of(&mut self, refused: MsgId, latest: UnixTime) {
         if let Some(calls) = &mut self.calls {
-            let refused = calls.in_flight(|sent| sent.header.msg_id.time() > latest && !sent.reused_id);
+            let is_refused = |sent: &SentAs| {
+                let msg_id = sent.header.msg_id;
+                msg_id > refused && msg_id.time() > latest && !sent.reused_id
+            };
+            let refused = calls.in_flight(is_refused);
             calls.requeue(&refused);
         }
     }

@@ -38,8 +38,8 @@ const BOOL_TRUE: u32 = 0x9972_75b5;
 /// are 30 seconds ahead, so above this limit a new session is begun at once.
 const MAX_AHEAD: Duration = Duration::from_secs(20);
 
-/// How far ahead of the server's clock an id certainly was when it arrived, so that the server has refused it: twice the 30
-/// seconds that a server accepts, since the clock is late by the way of the complaint.
+/// How far ahead of the server's clock the id of a message behind a refused one certainly was when it arrived, so that the
+/// server has refused it too: twice the 30 seconds that a server accepts, since the clock is late by the way of the complaint.
 const CERTAINLY_AHEAD: Duration = Duration::from_secs(60);
 
 /// What the messages of the server change.
@@ -289,6 +289,9 @@ impl SessionState {
         if let Some(held) = &mut self.held {
             held.is_time_known = true;
         }
+        if change == ClockChange::Backward {
+            self.exchange.on_clock_set_back();
+        }
         if change != ClockChange::None {
             self.exchange.counters.clock_corrections += 1;
             let offset_seconds = self.clock.offset_seconds(now);
@@ -401,7 +404,8 @@ impl SessionState {
         };
         if begins_session {
             if reaction.clock == ClockFix::Reset {
-                self.exchange.resend_ahead_of(self.clock.at(now.mono).saturating_add(CERTAINLY_AHEAD));
+                let latest = self.clock.at(now.mono).saturating_add(CERTAINLY_AHEAD);
+                self.exchange.resend_ahead_of(sent.msg_id, latest);
             }
             self.begin_session(message.slot, reaction.clock);
         }

@@ -389,6 +389,17 @@ impl Calls {
         }
     }
 
+    /// A message of the server set the clock back: the ids of what was sent before are ahead of the times of what follows.
+    pub(super) fn on_clock_set_back(&mut self) {
+        for slot in &mut self.slots {
+            if let Stage::Sent(sent) = &mut slot.stage
+                && sent.receipt == Receipt::Unknown
+            {
+                sent.receipt = Receipt::Passed;
+            }
+        }
+    }
+
     /// Expects a quick acknowledgement of the packet just made, if a call in it requests one; returns whether one does.
     #[inline]
     pub(super) fn expect_quick_ack(&mut self, token: QuickAckToken) -> bool {

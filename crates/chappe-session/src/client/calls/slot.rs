@@ -74,6 +74,8 @@ pub(in crate::client) struct SentAs {
 pub(in crate::client) enum Receipt {
     /// Nothing.
     Unknown,
+    /// Nothing, but it said something else since, which set the clock back. The id does not tell this by its time.
+    Passed,
     /// It has the message.
     Confirmed,
     /// The next that it said on the connection that the message was sent on was -404. That is unauthenticated, so it counts
@@ -165,7 +167,7 @@ impl Slot {
             (Repeat::Freely, _) => true,
             (Repeat::AfterAsking, _) => match (self.last_sent().map(|sent| sent.receipt), evidence) {
                 (None | Some(Receipt::Denied), _) => true,
-                (Some(Receipt::Unknown), evidence) => evidence == Evidence::NotReceived,
+                (Some(Receipt::Unknown | Receipt::Passed), evidence) => evidence == Evidence::NotReceived,
                 (Some(Receipt::Confirmed), _) => false,
             },
             (Repeat::Never, _) => false,
