@@ -48,7 +48,7 @@ impl Ours {
 
     /// Shows the client that the link is fast, so that it holds no call back.
     fn show_speed(&mut self) {
-        let (now, part) = (Now::from_system(), [&BODY[..], &[0; 64 << 10]].concat());
+        let (now, part) = (Now::from_system(), [&BODY[..], &vec![0; 64 << 10]].concat());
         let options = SendOptions::default().with_packing(Packing::Never);
         self.calls.push(self.client.send_bytes(now, &part, options).expect("within the limits"));
         self.flush(now);
