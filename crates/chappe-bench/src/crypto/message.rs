@@ -140,7 +140,9 @@ fn opening<'a>(
 fn open_sixteen<'a>(key: &'a AuthKey, source: &'a [u8], len: usize) -> Case<'a> {
     let mut frames = vec![source.to_vec(); 16];
     let restore = |frames: &mut Vec<Vec<u8>>| {
-        frames.iter_mut().for_each(|data| data.copy_from_slice(black_box(source)))
+        for data in &mut *frames {
+            data.copy_from_slice(black_box(source));
+        }
     };
     let open = |frames: &mut Vec<Vec<u8>>| {
         let mut frames = frames.iter_mut();
