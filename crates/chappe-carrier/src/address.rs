@@ -16,7 +16,7 @@ use std::net::{IpAddr, SocketAddr};
 pub enum Address {
     /// An address.
     Socket(SocketAddr),
-    /// `HOST:PORT`. Whoever connects looks the name up each time, so a host can move.
+    /// `HOST:PORT`. The name is looked up for each connection, so a host can move.
     Name(String),
 }
 

@@ -29,7 +29,7 @@ pub enum LinkError {
     NoAnswer,
     /// The bytes that arrived are not of this transport.
     Transport(TransportError),
-    /// TLS failed: a certificate that nobody trusts, or bytes that are not TLS.
+    /// TLS failed: an untrusted certificate, or bytes that are not TLS.
     Tls(String),
     /// The peer broke a rule of WebSocket, or did not go over to it.
     WebSocket(String),

@@ -81,7 +81,7 @@ fn handle(
     let frame = match incoming {
         Incoming::Envelope { payload, .. } => payload,
         Incoming::Error(code) => return Err(CreateKeyError::Refused(code)),
-        // Nobody asked for one: an unknown token is ignored (SEC-133).
+        // None was requested: an unknown token is ignored (SEC-133).
         Incoming::QuickAck(_) => return Ok(None),
     };
     let arrived = std::time::Instant::now();

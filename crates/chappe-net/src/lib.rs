@@ -28,7 +28,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(any(feature = "blocking", feature = "tokio")),
-    allow(dead_code, reason = "without drivers nobody calls what they share")
+    allow(dead_code, reason = "without drivers, their shared part has no caller")
 )]
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "sockets need std")]
 

@@ -116,7 +116,7 @@ impl Stream {
     /// Sends an envelope and empties its buffer. What the socket does not take at once is kept, up to 4 MiB; a peer that
     /// takes nothing for [`DialOptions::write_timeout`] loses the connection.
     ///
-    /// Over HTTP nobody can ask for a quick acknowledgement, so `ack` means nothing there.
+    /// HTTP has no quick acknowledgements, so `ack` means nothing there.
     ///
     /// # Errors
     ///
@@ -375,14 +375,14 @@ impl Pipe {
         Poll::Pending
     }
 
-    /// Tells whoever waits for it that everything is written.
+    /// Wakes the tasks that wait until everything is written.
     fn tell_flushed(&mut self) {
         if self.awaits_flush && self.is_flushed() {
             self.tell();
         }
     }
 
-    /// Whoever waited does not wait any more.
+    /// The wait ended or was dropped.
     fn forget_waiter(&mut self) {
         (self.waiter, self.awaits_flush, self.deadline) = (None, false, None);
     }
@@ -442,7 +442,7 @@ impl Machine for Pipe {
                 }
             }
             Input::Down { error, .. } => self.end(error),
-            // Nobody is there to take it.
+            // The reader is gone.
             Input::Frames { .. } | Input::Answer { .. } if matches!(self.state, State::Closing(_)) => {}
             Input::Frames { socket, frames, .. } => {
                 self.frames = Some((socket, frames));

@@ -53,7 +53,7 @@ impl Waiters {
 
 /// Wakers that were taken out.
 #[derive(Debug)]
-#[must_use = "whoever waits must be woken"]
+#[must_use = "the waiters must be woken"]
 pub(crate) struct Woken {
     first: Option<Waker>,
     others: Vec<(Ticket, Waker)>,

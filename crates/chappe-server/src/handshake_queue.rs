@@ -36,7 +36,7 @@ impl HandshakeQueue {
         self.workers.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// The last worker leaves no work behind that nobody does.
+    /// The last worker that ends refuses the work that is left.
     pub(crate) fn remove_worker(&self) {
         if self.workers.fetch_sub(1, Ordering::SeqCst) == 1 {
             while let Some(task) = self.pop() {

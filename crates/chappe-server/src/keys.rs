@@ -208,7 +208,7 @@ impl KeyState {
         }
     }
 
-    /// Removes a session that holds too much, whoever speaks for it.
+    /// Removes a session that holds too much, also one with a connection.
     pub(crate) fn end_session(&self, id: SessionId, last: MsgId) {
         lock(&self.sessions).remove(id, last);
     }

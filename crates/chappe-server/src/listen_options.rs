@@ -55,7 +55,7 @@ pub struct ListenOptions {
     /// How long a connection may last that was handed on. Default 10 min.
     pub mask_timeout: Duration,
     /// Beginnings of connections remembered against replays: obfuscation headers, and hellos of fake TLS; 0 remembers none.
-    /// Default 65 536, of some 100 bytes each (`SEC-145`). Whoever repeats a recorded hello would otherwise learn that this is
+    /// Default 65 536, of some 100 bytes each (`SEC-145`). A censor that repeats a recorded hello would otherwise learn that this is
     /// no web server.
     pub remembered_headers: usize,
 }

@@ -21,7 +21,7 @@ pub struct Counters {
     pub resent: u64,
     /// Messages ignored because their id was seen before (SEC-76).
     pub duplicates: u64,
-    /// Answers to calls that nobody waits for any more (SEC-98).
+    /// Answers to calls that have ended (SEC-98).
     pub unmatched: u64,
     /// Sessions started anew, the first not counted.
     pub sessions_reset: u64,

@@ -3,7 +3,7 @@
 //! A client begins with 64 bytes that look random. The keys of two AES-256-CTR streams, one for each direction, are derived
 //! from them. The encrypted bytes 56..64 name the framing and the datacenter. The transport's own prefix is not sent.
 //!
-//! Obfuscation gives no confidentiality: without a proxy secret in the keys, whoever reads the 64 bytes can decrypt the
+//! Obfuscation gives no confidentiality: without a proxy secret in the keys, a reader of the 64 bytes can decrypt the
 //! stream.
 //!
 //! **Invariant:** a header is used for one connection (`SEC-142`). It is drawn from fresh randomness and cannot be stored,

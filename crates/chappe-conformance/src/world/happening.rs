@@ -45,7 +45,7 @@ pub enum Happening {
         /// How long.
         length: u64,
     },
-    /// The path forgets all connections, and tells nobody.
+    /// The path forgets all connections without a reset.
     Forget,
     /// All connections are reset.
     Reset,

@@ -119,7 +119,7 @@ impl Network {
         }
     }
 
-    /// Returns how long connecting takes; `None` if nobody answers.
+    /// Returns how long connecting takes; `None` if there is no answer.
     pub(super) fn connect_time(&mut self, time: u64) -> u64 {
         let round_trip = self.figures.round_trip() + self.dice.below(2 * self.figures.jitter + 1);
         let mut answered = time + round_trip;

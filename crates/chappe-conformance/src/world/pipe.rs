@@ -145,7 +145,7 @@ pub(super) struct Pipe {
     pub(super) is_connected: bool,
     /// Whether it leads to a login page.
     pub(super) is_captive: bool,
-    /// Nothing of it arrives any more, and nobody is told.
+    /// Nothing of it arrives any more, and neither end is told.
     pub(super) is_dead: bool,
     pub(super) died_at: u64,
     /// When bytes last went onto the wire.

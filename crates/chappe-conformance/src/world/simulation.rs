@@ -608,7 +608,7 @@ impl World {
             let pipe = &mut self.network.pipes[place];
             let Some(mut peer) = pipe.peer.take() else {
                 if pipe.is_connected && !pipe.is_captive && !pipe.up.arrived.is_empty() {
-                    // Nobody reads any more.
+                    // The reader is gone.
                     pipe.up.arrived.clear();
                     if pipe.up.ended.is_none() {
                         pipe.reset();

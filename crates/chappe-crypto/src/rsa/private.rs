@@ -29,7 +29,7 @@ pub struct PrivateKey {
     public: PublicKey,
 }
 
-/// Hides the base of a private operation from whoever measures it.
+/// Blinds the base of a private operation against timing measurements.
 struct Blinding {
     /// `number^e mod n`.
     mask: [u8; 256],

@@ -1,7 +1,7 @@
 //! The API of the datacenter: what it answers to a query, without sockets, keys or sessions.
 //!
 //! [`Api::answer`] takes a query as it came, removes its wrappers and finds a handler: one that was added with
-//! [`Api::on`], or the built-in one. What nobody handles gets an `rpc_error` 400, as a real client expects: 401
+//! [`Api::on`], or the built-in one. An unhandled function gets an `rpc_error` 400, as a real client expects: 401
 //! would look like a lost login, and 500 would be tried again without end.
 
 mod config;

@@ -174,7 +174,7 @@ impl Blame {
     /// Returns who failed when a connection broke or was not made.
     pub const fn of_link(error: &LinkError) -> Self {
         match error {
-            // Whoever does not know the secret is answered by a web site, or not at all.
+            // A client with a wrong secret is answered by a web site, or not at all.
             LinkError::NoAnswer
             | LinkError::Transport(TransportError::Refused(StreamRefusal::ServerHelloDigest)) => Self::Proxy,
             LinkError::Transport(_) => Self::Protocol { rule: None },

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// What a client has counted since it was started.
 ///
 /// All numbers only grow. Counting costs an addition for each call and each system call; nothing is kept for a reader, so
-/// a client whose metrics nobody reads pays no more.
+/// a client whose metrics are not read pays no more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metrics {

@@ -30,7 +30,7 @@ struct State {
 
 impl Slot {
     /// Ends the call and returns the waker to wake.
-    #[must_use = "whoever waits must be woken"]
+    #[must_use = "the waiters must be woken"]
     pub(crate) fn settle(&self, outcome: Result<Vec<u8>, InvokeError>) -> Option<Waker> {
         let mut state = self.lock();
         state.is_received = true;
@@ -39,7 +39,7 @@ impl Slot {
     }
 
     /// Records that the datacenter received the call and returns the waker to wake.
-    #[must_use = "whoever waits must be woken"]
+    #[must_use = "the waiters must be woken"]
     pub(crate) fn note_received(&self) -> Option<Waker> {
         let mut state = self.lock();
         state.is_received = true;

@@ -74,7 +74,7 @@ pub enum Gap {
     /// The server made a new session and dropped what it held for the former one. The first session of a run reports
     /// this too.
     NewSession,
-    /// The queue was full, because nobody fetched updates.
+    /// The queue was full, because updates were not fetched.
     Overflow {
         /// How many were dropped.
         dropped: u64,

@@ -1,7 +1,7 @@
 //! What lies between an engine and its sockets: one lock, and the two drivers of this crate.
 //!
 //! A driver does what [`Driver::poll_action`] returns and reports the result. It holds no protocol and no policy.
-//! Whoever makes a call may write it at once: the engine lends the bytes, and the system call happens outside of the lock.
+//! The caller of `invoke` can write a call at once: the engine lends the bytes, and the system call happens outside of the lock.
 
 #[cfg(feature = "blocking")]
 pub(crate) mod blocking;
@@ -140,7 +140,7 @@ impl<M: Machine + ?Sized> Shared<M> {
         let result = work(&mut state, (self.clock)());
         let wakers = state.machine.take_wakers();
         drop(state);
-        // Whoever is woken would only wait for the lock.
+        // A woken task would only wait for the lock.
         wakers.wake();
         result
     }
@@ -257,7 +257,7 @@ impl Driver {
         }
     }
 
-    /// Asks whether the slot is free. Whoever lets go of it wakes the driver, so no thread or task waits for it.
+    /// Asks whether the slot is free. Its release wakes the driver, so no thread or task waits for it.
     fn poll_claim(&self) {
         let mut place = lock(&self.place);
         let Place::Claiming(claim) = &mut *place else { return };

@@ -167,7 +167,7 @@ async fn serve(
         Err(error) => return sockets.connect_failed(socket, error),
         Ok(stream) => {
             let (read, write) = stream.into_split();
-            // Nobody else sets it.
+            // Only the driver sets it.
             let _ = connected.write.set(write);
             if !sockets.connected(socket, Arc::clone(&connected) as Arc<dyn Socket>) {
                 return;

@@ -24,7 +24,7 @@ impl Engine {
         let slot = Arc::<Slot>::default();
         match &mut self.closers {
             Some(closers) => {
-                // Whoever gave up waiting for the end leaves nothing behind.
+                // A dropped wait for the end leaves nothing behind.
                 closers.retain(|closer| Arc::strong_count(closer) > 1);
                 closers.push(Arc::clone(&slot));
             }

@@ -340,7 +340,7 @@ impl Engine {
 
     fn on_encrypted(&mut self, now: Now, connection: ConnectionId, payload: &mut [u8]) {
         let Some(session) = self.session.as_deref_mut() else {
-            // No key, so nobody can have encrypted anything for us.
+            // Without a key there is nothing encrypted to expect.
             return;
         };
         if let Some(polls) = &mut self.polls {

@@ -99,7 +99,7 @@ impl Membership {
     /// Asks for a key other than the one taken last.
     pub(super) fn ask(&mut self) -> Answer {
         let mut state = self.share.lock();
-        // Whoever has a key hears of the next one as well.
+        // A lane that has a key is told of the next one as well.
         state.waiting.register(&mut self.ticket, &Context::from_waker(&self.waker));
         let number = self.share.number.load(Ordering::Acquire);
         self.is_waiting = false;

@@ -365,7 +365,7 @@ impl Link {
         self.writing.stalled_since.is_some()
     }
 
-    /// Returns whether something waits that nobody was told to write.
+    /// Returns whether bytes wait for which no write was requested.
     pub(super) const fn wants_write(&self) -> bool {
         let writing = &self.writing;
         writing.pending.is_some() && !writing.is_claimed && !writing.is_announced

@@ -63,7 +63,7 @@ impl Race {
         self.end_pause();
     }
 
-    /// Ends a round that nobody won.
+    /// Ends a round without a winner.
     pub(super) fn abandon(&mut self) {
         self.is_open = false;
         self.queue.clear();
@@ -148,7 +148,7 @@ impl Race {
         self.failures = 0;
     }
 
-    /// The round is over and nobody won, or the winner showed nothing.
+    /// The round is over without a winner, or the winner showed nothing.
     /// The pause is at most `limit`.
     pub(super) fn on_failed(&mut self, now: MonoTime, limit: Duration, rng: &mut Drbg) {
         self.is_open = false;

@@ -61,7 +61,7 @@ impl Script {
         self.now = Now::new(self.now.mono + time, self.now.unix.saturating_add(time));
     }
 
-    /// Does what needs nobody else: sockets take all that is written, and close.
+    /// Does what needs no peer: sockets take all that is written, and close.
     fn run(&mut self) -> Wanted {
         loop {
             match self.engine.poll_action(self.now) {
@@ -90,7 +90,7 @@ impl Script {
             let at = loop {
                 match self.engine.poll_action(self.now) {
                     Action::WaitUntil(at) => break at.unwrap_or(end).min(end),
-                    // Nobody connects, reads, or takes a byte.
+                    // No peer connects, reads, or accepts a byte.
                     Action::Connect { .. } | Action::Read(_) | Action::Close(_) => {}
                     Action::Write(socket) => {
                         if let Some(buffer) = self.engine.links().begin_write(socket) {

@@ -38,9 +38,9 @@ pub(super) struct Sink {
     pub(super) wakers: Wakers,
 }
 
-/// Who is to be told of what happened, once nobody holds the lock of the engine: they would only wait for it.
+/// The waiters to wake after the engine's lock is released: earlier they would only wait for it.
 #[derive(Debug, Default)]
-#[must_use = "whoever waits must be woken"]
+#[must_use = "the waiters must be woken"]
 pub(crate) struct Wakers {
     /// Most frames answer one call.
     first: Option<Waker>,

@@ -10,7 +10,7 @@ use tracing::field::{DisplayValue, display};
 
 use super::{ConnectionId, Engine};
 
-/// Emits an event about a client. Nothing is computed for an event that nobody wants.
+/// Emits an event about a client. Nothing is computed for an event without a subscriber.
 macro_rules! tell {
     ($level:ident, $engine:expr, $($rest:tt)+) => {
         tracing::event!(

@@ -22,7 +22,7 @@ pub(crate) struct StoreHandle {
     slot: Slot,
     /// Named in events.
     client: ClientId,
-    /// Read by nobody: held for as long as the client lives.
+    /// Never read: held for as long as the client lives.
     _lease: Arc<Lease>,
 }
 

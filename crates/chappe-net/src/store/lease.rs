@@ -27,7 +27,7 @@ fn claimed() -> MutexGuard<'static, HashMap<Place, Waiters>> {
 pub(super) struct Lease(Place);
 
 impl Lease {
-    /// Waits until nobody has the place, and claims it.
+    /// Waits until the place is free, and claims it.
     pub(super) const fn claim(place: Place) -> Claim {
         Claim { place, ticket: None }
     }

@@ -124,7 +124,7 @@ impl StoreSchedule {
         self.error = Some(Arc::clone(&error));
         let doublings = self.failures.min(16);
         self.failures = self.failures.saturating_add(1);
-        // Nobody waits for a client that ends, and a key that could not be removed is found out at the next start.
+        // The client ends without a caller that waits, and a key that could not be removed is found out at the next start.
         let tries_again = job == Job::Save && !self.is_finishing;
         self.retry_at = tries_again.then(|| now + FIRST_RETRY.saturating_mul(1 << doublings).min(LAST_RETRY));
         if self.failures == 1 || self.is_finishing { Outcome::Failed(error) } else { Outcome::Fine }

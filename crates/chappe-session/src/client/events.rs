@@ -101,7 +101,7 @@ pub enum AuthorizationTrouble {
     /// `AUTH_KEY_DUPLICATED`: the key was used from two places and is revoked. The session accepts no more
     /// calls; a new login is needed.
     Duplicated,
-    /// `AUTH_KEY_UNREGISTERED`: nobody is logged in under this key.
+    /// `AUTH_KEY_UNREGISTERED`: no user is logged in under this key.
     Unregistered,
     /// `AUTH_KEY_INVALID`: the server does not accept the key.
     Invalid,

@@ -225,7 +225,7 @@ impl Exchange {
         }
     }
 
-    /// Leaves all sessions but these: nobody can be asked about calls that were sent in them.
+    /// Leaves all sessions but these. No server can be asked about calls that were sent in the others.
     pub(super) fn leave_sessions_but(&mut self, sessions: [Option<Generation>; 2]) {
         self.leave(Evidence::None, |sent| !sessions.contains(&Some(sent.generation)));
     }

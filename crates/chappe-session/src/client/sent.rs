@@ -36,7 +36,7 @@ pub(super) enum SentKind {
     ResendReq,
     DestroySession,
     DestroyAuthKey,
-    /// Messages that nobody waits for an answer to, such as `msgs_state_info` and `pong`.
+    /// Messages without an answer, such as `msgs_state_info` and `pong`.
     Other,
 }
 

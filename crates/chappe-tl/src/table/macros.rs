@@ -54,7 +54,7 @@ macro_rules! lines {
         #[allow(
             unreachable_pub,
             missing_debug_implementations,
-            reason = "nobody can name it, and it has no values"
+            reason = "it cannot be named, and it has no values"
         )]
         pub enum $name {}
         impl $crate::__private::Lines for $name {

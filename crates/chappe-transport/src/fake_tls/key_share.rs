@@ -40,7 +40,7 @@ const P256_B: U256 = U256::from_be_hex("5ac635d8aa3a93e7b3ebbd55769886bc651d06b0
 /// (p + 1) / 4, the exponent of square roots.
 const P256_ROOT: U256 = U256::from_be_hex("3fffffffc0000000400000000000000000000000400000000000000000000000");
 
-/// Returns a random point of P-256, uncompressed. Nobody knows its discrete logarithm; a filter sees a key as any other.
+/// Returns a random point of P-256, uncompressed. Its discrete logarithm is unknown; a filter cannot tell it from another key.
 pub(super) fn p256<R: CryptoRng + ?Sized>(rng: &mut R) -> [u8; 65] {
     loop {
         let mut bytes = [0; 32];

@@ -136,7 +136,7 @@ impl AnswerCheck {
                 return Ok(Some(record.end));
             }
         }
-        // Whoever sends several records sends them at once. Nothing behind one means that it was the last.
+        // Servers that send several records send them at once. Nothing behind one means that it was the last.
         if self.has_data && self.end == input.len() {
             return Err(StreamRefusal::ServerHelloDigest.into());
         }

@@ -262,10 +262,10 @@ impl Write for SimulatedFile {
     }
 }
 
-const DIRECTORY: &str = "/home/keys";
-const KEY: &str = "/home/keys/production-2-account.key";
-const NEW: &str = "/home/keys/production-2-account.new";
-const ASIDE: &str = "/home/keys/production-2-account.damaged-1";
+const DIRECTORY: &str = "/simulated/keys";
+const KEY: &str = "/simulated/keys/production-2-account.key";
+const NEW: &str = "/simulated/keys/production-2-account.new";
+const ASIDE: &str = "/simulated/keys/production-2-account.damaged-1";
 const OLD: &[u8] = b"the old state";
 const STATE: &[u8] = b"the state that follows it";
 

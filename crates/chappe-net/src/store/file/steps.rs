@@ -108,7 +108,7 @@ fn copy(disk: &impl Disk, path: &Path, aside: &Path) -> io::Result<()> {
     let mut file = disk.create(aside)?;
     let copied = disk.copy(path, &mut file).and_then(|()| disk.sync(&file));
     if copied.is_err() {
-        // A part of a state helps nobody, and the next attempt needs the name.
+        // A part of a state is useless, and the next attempt needs the name.
         let _ = disk.remove(aside);
     }
     copied

@@ -79,14 +79,14 @@ pub(in crate::client) enum Receipt {
     /// It has the message.
     Confirmed,
     /// The next that it said on the connection that the message was sent on was -404. That is unauthenticated, so it counts
-    /// only where nobody can be asked.
+    /// only where the state cannot be asked for.
     Denied,
 }
 
 /// What is known of a message whose session has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::client) enum Evidence {
-    /// Nothing, and nobody can be asked.
+    /// Nothing, and the state cannot be asked for.
     None,
     /// The server says that it did not receive it.
     NotReceived,

@@ -125,7 +125,7 @@ impl Arena {
         ty: &'static Type,
         source: Source<'a>,
     ) -> Result<(View<'a>, usize), Error> {
-        // SAFETY: as in `decode_at`, except that nobody says what Rust type the table describes: a view reads what was
+        // SAFETY: as in `decode_at`, except that no Rust type is claimed for the table: a view reads what was
         // written by the same table.
         unsafe {
             let bump = &mut *self.bump.get();

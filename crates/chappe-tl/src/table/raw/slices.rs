@@ -91,7 +91,7 @@ pub(in crate::table) const fn numbers<const N: usize>(bytes: &[u8]) -> [u16; N] 
     // SAFETY: every two bytes are a number.
     let mut numbers: [u16; N] = unsafe { from_bytes(bytes) };
     let mut index = 0;
-    // Nothing is done where the lowest byte comes first anyway: whoever compiles pays for each step.
+    // Nothing is done where the lowest byte comes first anyway: each step costs compile time.
     while cfg!(target_endian = "big") && index < N {
         numbers[index] = u16::from_le(numbers[index]);
         index += 1;
