@@ -26,6 +26,10 @@
     doc = "| [`import`] | `chappe-import` | keys from the sessions of other libraries |"
 )]
 #![cfg_attr(
+    feature = "schema",
+    doc = "| [`schema`] | `chappe-tl-parser` | schema texts: parsing, checks, the difference of two layers |"
+)]
+#![cfg_attr(
     feature = "loopback",
     doc = "| [`loopback`] | `chappe-loopback` | a datacenter for tests without a network |"
 )]
@@ -44,6 +48,7 @@
 //! | `api` | no | the types and functions of Telegram's API |
 //! | `api-server` | no | `api::AnyCall`, and functions that can be copied and compared |
 //! | `import` | no | keys from the sessions of other libraries |
+//! | `schema` | no | schema texts: parsing, checks, the difference of two layers |
 //! | `loopback` | no | the embedded datacenter |
 //!
 //! Without `std` the crate is `no_std` + `alloc`.
@@ -94,6 +99,8 @@ pub use chappe_tl as tl;
 #[cfg(feature = "api")]
 pub use chappe_tl_api as api;
 pub use chappe_tl_mtproto as mtproto;
+#[cfg(feature = "schema")]
+pub use chappe_tl_parser as schema;
 pub use chappe_transport as transport;
 pub use chappe_types as types;
 

@@ -89,6 +89,7 @@ const LAYERS: &[Layer] = &[
             "chappe-types",
             "chappe-crypto",
             "chappe-tl",
+            "chappe-tl-parser",
             "chappe-tl-mtproto",
             "chappe-tl-api",
             "chappe-tl-secret",
@@ -102,6 +103,7 @@ const LAYERS: &[Layer] = &[
             "chappe-loopback",
         ],
     ),
+    edge("chappe-cli", &["chappe"]),
     edge("private-schema", &["chappe-tl", "chappe-tl-parser", "chappe-tl-gen"]),
     edge("xtask", &["chappe-tl-parser", "chappe-tl-gen"]),
 ];

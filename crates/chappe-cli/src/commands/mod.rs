@@ -1,0 +1,29 @@
+//! The commands. Each is a type that clap fills, and a function `run` that prints by [`Output`].
+
+mod completions;
+mod man;
+mod schema;
+
+use clap::Subcommand;
+
+use crate::failure::{Result, Status};
+use crate::output::Output;
+
+/// A command and its arguments.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Schema(schema::Schema),
+    Completions(completions::Completions),
+    Man(man::Man),
+}
+
+impl Command {
+    /// Runs the command.
+    pub(crate) fn run(self, output: &mut Output) -> Result<Status> {
+        match self {
+            Self::Schema(command) => command.run(output),
+            Self::Completions(command) => command.run(output),
+            Self::Man(command) => command.run(output),
+        }
+    }
+}

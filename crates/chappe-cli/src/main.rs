@@ -1,0 +1,33 @@
+//! `chappe`: MTProto at a shell.
+//!
+//! | part | content |
+//! |---|---|
+//! | `args` | the options that all commands share |
+//! | `commands` | one file, or folder, for each command |
+//! | `output` | text and JSON, tables, colours, progress |
+//! | `failure` | errors by who has to act, and exit codes |
+#![forbid(unsafe_code)]
+#![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "a program for a host with std")]
+#![allow(dead_code, unused_imports, reason = "the output layer serves commands that are added one by one")]
+
+mod args;
+mod commands;
+mod failure;
+mod output;
+
+use std::process::ExitCode;
+
+use args::Args;
+use output::Output;
+
+fn main() -> ExitCode {
+    let args = match Args::read() {
+        Ok(args) => args,
+        Err(code) => return code,
+    };
+    let mut output = Output::new(args.global);
+    match args.command.run(&mut output) {
+        Ok(status) => status.into(),
+        Err(failure) => output.fail(&failure),
+    }
+}
