@@ -5,15 +5,18 @@
 //! | `args` | the options that all commands share |
 //! | `commands` | one file, or folder, for each command |
 //! | `output` | text and JSON, tables, colours, progress |
+//! | `reach` | where a command connects to, and how |
 //! | `failure` | errors by who has to act, and exit codes |
 #![forbid(unsafe_code)]
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "a program for a host with std")]
+#![allow(clippy::doc_markdown, reason = "the comments of arguments are their help, which is no Markdown")]
 #![allow(dead_code, unused_imports, reason = "the output layer serves commands that are added one by one")]
 
 mod args;
 mod commands;
 mod failure;
 mod output;
+mod reach;
 
 use std::process::ExitCode;
 

@@ -2,6 +2,7 @@
 
 mod completions;
 mod man;
+mod ping;
 mod schema;
 
 use clap::Subcommand;
@@ -12,6 +13,7 @@ use crate::output::Output;
 /// A command and its arguments.
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    Ping(ping::Ping),
     Schema(schema::Schema),
     Completions(completions::Completions),
     Man(man::Man),
@@ -21,6 +23,7 @@ impl Command {
     /// Runs the command.
     pub(crate) fn run(self, output: &mut Output) -> Result<Status> {
         match self {
+            Self::Ping(command) => command.run(output),
             Self::Schema(command) => command.run(output),
             Self::Completions(command) => command.run(output),
             Self::Man(command) => command.run(output),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::Serializer;
+
 /// Writes a duration with three digits or so.
 pub(crate) fn duration(time: Duration) -> String {
     let micros = time.as_secs_f64() * 1e6;
@@ -9,6 +11,24 @@ pub(crate) fn duration(time: Duration) -> String {
         0.0..1e3 => format!("{micros:.0} µs"),
         1e3..1e6 => format!("{:.2} ms", micros / 1e3),
         _ => format!("{:.2} s", micros / 1e6),
+    }
+}
+
+/// Serialises a duration as milliseconds.
+pub(crate) fn milliseconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    // Microseconds, without the digits that binary fractions add.
+    serializer.serialize_f64((time.as_secs_f64() * 1e6).round() / 1e3)
+}
+
+/// Serialises a duration as milliseconds, or null.
+#[allow(clippy::ref_option, reason = "serde passes a reference to the field")]
+pub(crate) fn maybe_milliseconds<S: Serializer>(
+    time: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => milliseconds(time, serializer),
+        None => serializer.serialize_none(),
     }
 }
 

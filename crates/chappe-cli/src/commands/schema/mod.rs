@@ -1,6 +1,9 @@
 //! `chappe schema`: what is in schema files, without code generation.
 
 mod check;
+mod diff;
+mod json;
+mod show;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,12 +24,18 @@ pub(crate) struct Schema {
 #[derive(Subcommand)]
 enum Task {
     Check(check::Check),
+    Diff(diff::Diff),
+    Show(show::Show),
+    Json(json::Json),
 }
 
 impl Schema {
     pub(crate) fn run(&self, output: &mut Output) -> Result<Status> {
         match &self.task {
             Task::Check(task) => task.run(output),
+            Task::Diff(task) => task.run(output),
+            Task::Show(task) => task.run(output),
+            Task::Json(task) => task.run(output),
         }
     }
 }
