@@ -124,6 +124,13 @@ const LAYERS: &str = "docs/layers";
 /// The folder of the schemas of earlier layers.
 const HISTORY: &str = "tl-schema/history";
 
+/// Copies of schemas in a crate that ships their text.
+const COPIES: &[(&str, &str)] = &[
+    (API, "crates/chappe-tl-dynamic/schemas/api.tl"),
+    ("tl-schema/mtproto.tl", "crates/chappe-tl-dynamic/schemas/mtproto.tl"),
+    ("tl-schema/secret.tl", "crates/chappe-tl-dynamic/schemas/secret.tl"),
+];
+
 /// Arguments of `cargo xtask codegen`.
 #[derive(Args)]
 pub(crate) struct Codegen {
@@ -173,7 +180,8 @@ impl Codegen {
             file.check_sum()?;
             all.push((target, target.generate(&file, &Reading::strict())?));
         }
-        all.iter().try_for_each(|(target, generated)| generated.write(target))
+        all.iter().try_for_each(|(target, generated)| generated.write(target))?;
+        copy_schemas(&root)
     }
 }
 
@@ -198,7 +206,21 @@ pub(crate) fn check() -> Result<usize> {
         }
         files += generated.output.files().count();
     }
-    Ok(files)
+    for (from, to) in COPIES {
+        if fs::read(root.join(from))? != fs::read(root.join(to))? {
+            bail!("{to} differs from {from}\nrun `cargo xtask codegen`");
+        }
+    }
+    Ok(files + COPIES.len())
+}
+
+/// Writes the copies of the schemas.
+fn copy_schemas(root: &Path) -> Result<()> {
+    for (from, to) in COPIES {
+        fs::create_dir_all(root.join(to).parent().context("a file has a folder")?)?;
+        fs::copy(root.join(from), root.join(to)).with_context(|| format!("cannot write {to}"))?;
+    }
+    Ok(())
 }
 
 /// The output for a schema.
@@ -316,6 +338,7 @@ fn take_layer(path: &Path, origin: Option<&str>, reading: &Reading) -> Result<()
     for (target, generated) in targets.iter().zip(&generated) {
         generated.write(target)?;
     }
+    copy_schemas(&root)?;
     let diff = SchemaDiff::between(&old_schema, &new_schema);
     print!("{diff}");
     if from == to && diff.changes.is_empty() {

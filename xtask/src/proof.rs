@@ -28,7 +28,7 @@ pub(crate) struct Proof {
 const TESTS: &[&[&str]] = &[
     &["check", "-p", "chappe", "--features", "api", "--quiet"],
     &["test", "-p", "chappe-tl-api", "--quiet"],
-    &["test", "-p", "chappe-conformance", "--test", "tl_api_types", "--quiet"],
+    &["test", "-p", "chappe-conformance", "--test", "tl_api_types", "--test", "tl_dynamic", "--quiet"],
 ];
 
 /// The tests for each layer with `--all`.

@@ -70,7 +70,7 @@ macro_rules! targets {
 }
 
 targets! {
-    tl_api_type tl_api_call tl_service_type tl_schema
+    tl_api_type tl_api_call tl_service_type tl_schema tl_dynamic
     transport_decoder transport_accept transport_http
     proxy_secret fake_tls proxy_header
     envelope_plain envelope_encrypted container_gzip

@@ -19,7 +19,7 @@
 //! in definitions (`t*[ x:int ]`), parametrised types other than vectors (`Maybe`), constructors with type parameters.
 //!
 //! [`SchemaDiff`] lists the changes between two schemas and what they break. [`Schema::subset`] keeps only what a few
-//! functions need.
+//! functions need. [`Schema::merge`] joins schemas and reports what they disagree about.
 //!
 //! Not here: Rust code (`chappe-tl-gen`), encoding of values (`chappe-tl`).
 //!
@@ -54,6 +54,7 @@ pub mod diff;
 pub mod id;
 mod json;
 mod lexer;
+mod merge;
 mod model;
 mod parse;
 mod schema;
@@ -64,6 +65,7 @@ use std::borrow::Cow;
 pub use diagnostic::{Diagnostic, Diagnostics, MAX_DIAGNOSTICS, Severity};
 pub use dialect::{Dialect, UnknownDialect};
 pub use diff::{Impact, SchemaDiff};
+pub use merge::{MergeConflict, Merged};
 pub use model::{Category, Condition, Definition, Name, Parameter, ParameterKind, Type};
 pub use schema::Schema;
 pub use subset::UnknownName;

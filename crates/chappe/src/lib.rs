@@ -14,6 +14,10 @@
 //! | [`tl`], [`mtproto`] | `chappe-tl`, `chappe-tl-mtproto` | the TL run time; the service types |
 #![cfg_attr(feature = "api", doc = "| [`api`] | `chappe-tl-api` | the types and functions of the API |")]
 #![cfg_attr(
+    feature = "dynamic",
+    doc = "| [`dynamic`] | `chappe-tl-dynamic` | any TL object by a schema that is known at run time: tree, JSON, bytes |"
+)]
+#![cfg_attr(
     feature = "net",
     doc = "| [`net`] | `chappe-net` | clients: connections, proxies, key stores; blocking or tokio |"
 )]
@@ -47,6 +51,7 @@
 //! | `tls` | no | TLS for the clients of `net` |
 //! | `api` | no | the types and functions of Telegram's API |
 //! | `api-server` | no | `api::AnyCall`, and functions that can be copied and compared |
+//! | `dynamic` | no | any TL object by a schema that is known at run time |
 //! | `import` | no | keys from the sessions of other libraries |
 //! | `schema` | no | schema texts: parsing, checks, the difference of two layers |
 //! | `loopback` | no | the embedded datacenter |
@@ -98,6 +103,8 @@ pub use chappe_session as session;
 pub use chappe_tl as tl;
 #[cfg(feature = "api")]
 pub use chappe_tl_api as api;
+#[cfg(feature = "dynamic")]
+pub use chappe_tl_dynamic as dynamic;
 pub use chappe_tl_mtproto as mtproto;
 #[cfg(feature = "schema")]
 pub use chappe_tl_parser as schema;

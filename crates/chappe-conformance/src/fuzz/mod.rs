@@ -51,6 +51,7 @@ pub const ALL: &[Target] = &[
     tl::API_CALL,
     service::SERVICE_TYPE,
     tl::SCHEMA,
+    tl::DYNAMIC,
     transport::DECODER,
     transport::ACCEPT,
     transport::HTTP,

@@ -9,7 +9,10 @@ use chappe_tl::Serializable;
 use chappe_tl::deserialize::DecodeOptions;
 use chappe_tl::table::{Arena, Described as _, Line, View};
 use chappe_tl_api::{AnyCall, TYPES};
+use chappe_tl_dynamic::{AnyObject, Decoder, encode_object, schemas};
 use chappe_tl_parser::{Definition, Impact, Schema, SchemaDiff};
+
+use serde_json::json;
 
 use super::{Seeded, Target};
 use crate::tl_values::Values;
@@ -38,6 +41,15 @@ pub(super) const SCHEMA: Target = Target {
     about: "the parser of schemas, and the comparison of two of them",
     run: schema,
     seeds: schema_seeds,
+    max_len: 4096,
+};
+
+/// Every constructor and function of all schemas, by the schema alone.
+pub(super) const DYNAMIC: Target = Target {
+    name: "tl_dynamic",
+    about: "objects by a schema known at run time: reading, printing, JSON and writing",
+    run: dynamic,
+    seeds: dynamic_seeds,
     max_len: 4096,
 };
 
@@ -97,6 +109,36 @@ fn api_call(input: &[u8]) {
 
 fn written_by_itself(call: &(impl Serializable + core::fmt::Debug)) -> Vec<u8> {
     call.to_bytes()
+}
+
+fn dynamic(input: &[u8]) {
+    let schema = schemas::all();
+    let explored = Decoder::new(schema).explore(input);
+    let printed = explored.value.to_string();
+    let text = serde_json::to_string(&explored.value).expect("every value has a form in JSON");
+    if explored.error.is_some() {
+        return;
+    }
+    // Strings may have a longer form than needed, and packed data another compression: what is written is read as the same.
+    let json: serde_json::Value = serde_json::from_str(&text).expect("the depth is bounded");
+    let written = encode_object(schema, &json).unwrap_or_else(|error| panic!("{error} in {text}\n{printed}"));
+    let again = AnyObject::from_bytes(schema, &written);
+    let again = again.unwrap_or_else(|error| panic!("{error} in what was written: {text}\n{printed}"));
+    assert_eq!(serde_json::to_string(&again).expect("every value has a form in JSON"), text);
+}
+
+fn dynamic_seeds() -> Vec<Vec<u8>> {
+    let schema = schemas::all();
+    let make = |(number, one)| Values::new(schema, Seeded::rng(number as u64)).boxed(one);
+    let plain = schema.definitions().iter().enumerate().map(make).filter(|value| value.len() <= 1024);
+    let pong = json!({ "_": "pong", "msg_id": 7, "ping_id": 9 });
+    let packed = json!({ "_": "gzip_packed", "packed_data": [pong, true] });
+    let nested = json!({ "_": "msg_container", "messages": [
+        { "msg_id": 1, "seqno": 1, "body": packed },
+        { "msg_id": 5, "seqno": 3, "body": { "_": "rpc_result", "req_msg_id": 7, "result": pong } },
+    ] });
+    let special = [packed, nested].map(|json| encode_object(schema, &json).expect("it is of the schema"));
+    plain.chain(special).collect()
 }
 
 #[derive(Clone, Copy)]
