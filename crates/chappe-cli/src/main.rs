@@ -6,6 +6,8 @@
 //! | `commands` | one file, or folder, for each command |
 //! | `output` | text and JSON, tables, colours, progress |
 //! | `reach` | where a command connects to, and how |
+//! | `sessions` | sessions of any library, from files and strings |
+//! | `secrets` | passcodes from files, the environment and the terminal |
 //! | `failure` | errors by who has to act, and exit codes |
 #![forbid(unsafe_code)]
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "a program for a host with std")]
@@ -17,6 +19,8 @@ mod commands;
 mod failure;
 mod output;
 mod reach;
+mod secrets;
+mod sessions;
 
 use std::process::ExitCode;
 

@@ -1,9 +1,12 @@
 //! The commands. Each is a type that clap fills, and a function `run` that prints by [`Output`].
 
+mod bench;
 mod completions;
 mod man;
 mod ping;
 mod schema;
+mod serve;
+mod session;
 
 use clap::Subcommand;
 
@@ -14,7 +17,10 @@ use crate::output::Output;
 #[derive(Subcommand)]
 pub(crate) enum Command {
     Ping(ping::Ping),
+    Serve(serve::Serve),
+    Session(session::Session),
     Schema(schema::Schema),
+    Bench(bench::Bench),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -24,7 +30,10 @@ impl Command {
     pub(crate) fn run(self, output: &mut Output) -> Result<Status> {
         match self {
             Self::Ping(command) => command.run(output),
+            Self::Serve(command) => command.run(output),
+            Self::Session(command) => command.run(output),
             Self::Schema(command) => command.run(output),
+            Self::Bench(command) => command.run(output),
             Self::Completions(command) => command.run(output),
             Self::Man(command) => command.run(output),
         }

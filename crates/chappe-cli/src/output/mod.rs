@@ -54,6 +54,11 @@ impl Output {
         self.is_json
     }
 
+    /// Returns whether secrets are asked for.
+    pub(crate) const fn shows_secrets(&self) -> bool {
+        self.shows_secrets
+    }
+
     /// Returns `secret`, or a placeholder unless secrets are asked for.
     pub(crate) fn secret(&self, secret: impl Into<String>) -> String {
         if self.shows_secrets { secret.into() } else { "(hidden, see --show-secrets)".into() }

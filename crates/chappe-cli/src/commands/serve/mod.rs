@@ -1,0 +1,185 @@
+//! `chappe serve`.
+
+mod fault;
+mod folder;
+mod ready;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chappe::authentication::DcId;
+use chappe::crypto::rng::Drbg;
+use chappe::crypto::rsa::PrivateKey;
+use chappe::loopback::api::Account;
+use chappe::loopback::{FaultScript, Loopback, Options};
+use chappe::server::ListenOptions;
+use chappe::transport::ProxySecret;
+
+use crate::failure::{Blame, Failure, OrBlame as _, Result, Status};
+use crate::output::Output;
+use fault::Entry;
+use folder::Folder;
+use ready::{Ready, Stopped};
+
+/// Runs a datacenter of your own, for tests of clients
+///
+/// It takes every transport on one port, WebSocket and HTTP included, and answers what clients ask when they connect.
+/// It runs until Ctrl-C.
+///
+/// For example: `chappe serve --keys ./keys`, then in another terminal the `chappe ping` that it prints.
+#[derive(clap::Args)]
+pub(crate) struct Serve {
+    /// Where to listen; port 0 picks a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4430")]
+    listen: SocketAddr,
+    /// The number of the datacenter
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..1000))]
+    dc_id: u16,
+    /// It is a datacenter of the test environment
+    #[arg(long)]
+    test: bool,
+    /// A folder that keeps the RSA key and the keys of clients from run to run; it is made if there is none
+    #[arg(long, value_name = "FOLDER")]
+    keys: Option<PathBuf>,
+    /// A file with the RSA key to use
+    #[arg(long, value_name = "PRIVATE.pem", conflicts_with = "keys")]
+    rsa_key: Option<PathBuf>,
+    /// A file to write the public key to, for clients
+    #[arg(long, value_name = "PUBLIC.pem", conflicts_with = "keys")]
+    public_key: Option<PathBuf>,
+    /// A file with secrets of an MTProxy, one a line, with which clients may come too: plain, dd or ee
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+    /// A secret of an MTProxy, for tests; may be repeated
+    #[arg(long, value_name = "SECRET")]
+    secret: Vec<String>,
+    /// A token with which a bot can log in; may be repeated
+    #[arg(long, value_name = "TOKEN")]
+    bot: Vec<String>,
+    /// Enforces every rule of the protocol; most real clients do not get through
+    #[arg(long)]
+    strict: bool,
+    /// What goes wrong, in this order and once each; may be repeated
+    ///
+    /// For the next message sent: drop, delay=MILLISECONDS, duplicate, swap, close-after=BYTES, transport-error=CODE,
+    /// or skip=N for N messages without a fault. For the next query received: bad-msg=CODE, bad-salt=SALT,
+    /// rpc-error=CODE:TEXT, silence, or skip-queries=N.
+    #[arg(long, value_name = "FAULT")]
+    fault: Vec<Entry>,
+}
+
+impl Serve {
+    pub(crate) fn run(&self, output: &mut Output) -> Result<Status> {
+        let mut folder = self.keys.as_deref().map(Folder::open).transpose()?;
+        let (server, public_key) = self.start(folder.as_ref())?;
+        if let Some(folder) = &folder {
+            folder.load(&server)?;
+        }
+        let ready = Ready::new(&server, public_key, folder.as_ref(), &self.secrets()?, output)?;
+        output.event(&ready)?;
+        let ended = wait(&server, folder.as_mut());
+        output.event(&Stopped::from(server.counters()))?;
+        ended.map(|()| Status::Done)
+    }
+
+    fn start(&self, folder: Option<&Folder>) -> Result<(Loopback, Option<PathBuf>)> {
+        let dc = if self.test { DcId::test(self.dc_id) } else { DcId::production(self.dc_id) };
+        let faults = FaultScript::new();
+        self.fault.iter().for_each(|entry| entry.add_to(&faults));
+        let mut options = Options::new().listen(self.listen).dc(dc).faults(&faults);
+        if self.strict {
+            options = options.strict();
+        }
+        for (token, id) in self.bot.iter().zip(1000..) {
+            let account = Account { id, first_name: format!("Bot {id}"), username: format!("bot{id}_bot") };
+            options = options.bot(token, account);
+        }
+        let private_key = match (folder, &self.rsa_key) {
+            (Some(folder), _) => folder.private_key()?,
+            (None, Some(path)) => read_private_key(path)?,
+            (None, None) => generate()?,
+        };
+        let mut sockets = ListenOptions::datacenter();
+        sockets.accept.secrets = self.secrets()?;
+        let public_key = folder.map(Folder::public_key).or_else(|| self.public_key.clone());
+        if let Some(path) = &public_key {
+            let pem =
+                private_key.public_key().to_pem().or_blame(Blame::Machine, "cannot write the RSA key")?;
+            fs::write(path, pem).or_blame(Blame::Machine, format_args!("cannot write {}", path.display()))?;
+        }
+        let server = options
+            .private_key(private_key)
+            .sockets(sockets)
+            .start()
+            .or_blame(Blame::Machine, format_args!("cannot serve on {}", self.listen))?;
+        Ok((server, public_key))
+    }
+
+    fn secrets(&self) -> Result<Vec<ProxySecret>> {
+        let mut texts = self.secret.clone();
+        if let Some(path) = &self.secret_file {
+            let name = path.display();
+            let lines =
+                fs::read_to_string(path).or_blame(Blame::Input, format_args!("cannot read {name}"))?;
+            texts.extend(lines.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned));
+        }
+        let read = |text: &String| {
+            ProxySecret::parse(text).or_blame(Blame::Input, "a secret of the MTProxy cannot be read")
+        };
+        texts.iter().map(read).collect()
+    }
+}
+
+/// Waits for Ctrl-C, and saves new keys of clients meanwhile.
+fn wait(server: &Loopback, mut folder: Option<&mut Folder>) -> Result<()> {
+    /// How long a new key is in memory alone, if the program does not end in order.
+    const SAVE_INTERVAL: Duration = Duration::from_millis(500);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.or_blame(Blame::Machine, "cannot wait for signals")?;
+    runtime.block_on(async {
+        let mut interval = tokio::time::interval(SAVE_INTERVAL);
+        let mut end = std::pin::pin!(end_signal());
+        loop {
+            let is_over = tokio::select! {
+                () = &mut end => true,
+                _ = interval.tick() => false,
+            };
+            if let Some(folder) = &mut folder {
+                folder.save(server)?;
+            }
+            if is_over {
+                return Ok(());
+            }
+        }
+    })
+}
+
+/// Waits for Ctrl-C, or where there is one, for the signal that ends services.
+async fn end_signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    // Without signals the program ends when it is killed.
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+fn read_private_key(path: &Path) -> Result<PrivateKey> {
+    let name = path.display();
+    let pem = fs::read_to_string(path).or_blame(Blame::Input, format_args!("cannot read {name}"))?;
+    PrivateKey::from_pem(&pem).or_blame(Blame::Input, format_args!("{name} has no RSA private key"))
+}
+
+fn generate() -> Result<PrivateKey> {
+    let mut rng = Drbg::from_os().or_blame(Blame::Machine, "the system gives no randomness")?;
+    PrivateKey::generate(&mut rng).map_err(|error| Failure::of(Blame::Machine, &error))
+}

@@ -1,0 +1,65 @@
+//! Secrets that the user types or keeps in a file, so that they need not stand on the command line.
+
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+use crate::failure::{Blame, Failure, OrBlame as _, Result};
+
+/// The environment variable with the passcode of a session.
+const PASSCODE: &str = "CHAPPE_PASSCODE";
+
+/// Where the passcode of a locked session comes from: a file, the environment, or the terminal.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct Passcode {
+    /// A file with the passcode of a locked session; else it is CHAPPE_PASSCODE, or asked for on a terminal
+    #[arg(long, value_name = "FILE")]
+    passcode_file: Option<PathBuf>,
+}
+
+impl Passcode {
+    /// Returns the passcode of the file or of the environment; without either it is empty.
+    pub(crate) fn given(&self) -> Result<String> {
+        match &self.passcode_file {
+            Some(path) => first_line(path),
+            None => Ok(env::var(PASSCODE).unwrap_or_default()),
+        }
+    }
+
+    /// Returns the passcode that is given, or asks for it.
+    pub(crate) fn ask(&self, what: &str) -> Result<String> {
+        let given = self.given()?;
+        if given.is_empty() { prompt(what, &format!("--passcode-file or {PASSCODE}")) } else { Ok(given) }
+    }
+}
+
+/// Returns the first line of a file with a secret.
+pub(crate) fn first_line(path: &Path) -> Result<String> {
+    let name = path.display();
+    let text = fs::read_to_string(path).or_blame(Blame::Input, format_args!("cannot read {name}"))?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+/// Asks for a secret, which the terminal does not show. Without a terminal, `otherwise` is what the user can do.
+pub(crate) fn prompt(what: &str, otherwise: &str) -> Result<String> {
+    if !io::stdin().is_terminal() {
+        return Err(Failure::input(format!("the {what} is needed: give it by {otherwise}")));
+    }
+    let mut terminal = console::Term::stderr();
+    let asked = io::Write::write_all(&mut terminal, format!("{what}: ").as_bytes());
+    asked
+        .and_then(|()| terminal.read_secure_line())
+        .or_blame(Blame::Machine, format_args!("cannot ask for the {what}"))
+}
+
+/// Asks for something that is no secret.
+pub(crate) fn question(what: &str, otherwise: &str) -> Result<String> {
+    if !io::stdin().is_terminal() {
+        return Err(Failure::input(format!("the {what} is needed: give it by {otherwise}")));
+    }
+    let mut terminal = console::Term::stderr();
+    let asked = io::Write::write_all(&mut terminal, format!("{what}: ").as_bytes());
+    asked
+        .and_then(|()| terminal.read_line())
+        .or_blame(Blame::Machine, format_args!("cannot ask for the {what}"))
+}
