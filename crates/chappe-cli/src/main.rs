@@ -3,6 +3,7 @@
 //! | part | content |
 //! |---|---|
 //! | `args` | the options that all commands share |
+//! | `application` | the application that introduces itself |
 //! | `commands` | one file, or folder, for each command |
 //! | `output` | text and JSON, tables, colours, progress |
 //! | `reach` | where a command connects to, and how |
@@ -14,6 +15,7 @@
 #![allow(clippy::doc_markdown, reason = "the comments of arguments are their help, which is no Markdown")]
 #![allow(dead_code, unused_imports, reason = "the output layer serves commands that are added one by one")]
 
+mod application;
 mod args;
 mod commands;
 mod failure;

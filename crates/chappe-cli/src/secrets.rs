@@ -1,8 +1,10 @@
 //! Secrets that the user types or keeps in a file, so that they need not stand on the command line.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
+
+use console::Term;
 
 use crate::failure::{Blame, Failure, OrBlame as _, Result};
 
@@ -12,7 +14,7 @@ const PASSCODE: &str = "CHAPPE_PASSCODE";
 /// Where the passcode of a locked session comes from: a file, the environment, or the terminal.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct Passcode {
-    /// A file with the passcode of a locked session; else it is CHAPPE_PASSCODE, or asked for on a terminal
+    /// A file with the passcode of a locked session; else it is CHAPPE_PASSCODE, or asked for
     #[arg(long, value_name = "FILE")]
     passcode_file: Option<PathBuf>,
 }
@@ -40,26 +42,29 @@ pub(crate) fn first_line(path: &Path) -> Result<String> {
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
-/// Asks for a secret, which the terminal does not show. Without a terminal, `otherwise` is what the user can do.
+/// Asks for a secret, which the terminal does not show. `otherwise` is where it can come from instead.
 pub(crate) fn prompt(what: &str, otherwise: &str) -> Result<String> {
-    if !io::stdin().is_terminal() {
-        return Err(Failure::input(format!("the {what} is needed: give it by {otherwise}")));
-    }
-    let mut terminal = console::Term::stderr();
-    let asked = io::Write::write_all(&mut terminal, format!("{what}: ").as_bytes());
-    asked
-        .and_then(|()| terminal.read_secure_line())
-        .or_blame(Blame::Machine, format_args!("cannot ask for the {what}"))
+    ask(what, otherwise, Term::read_secure_line)
 }
 
 /// Asks for something that is no secret.
 pub(crate) fn question(what: &str, otherwise: &str) -> Result<String> {
-    if !io::stdin().is_terminal() {
-        return Err(Failure::input(format!("the {what} is needed: give it by {otherwise}")));
+    ask(what, otherwise, Term::read_line)
+}
+
+/// Asks on the terminal; without one, reads a line of standard input, for scripts.
+fn ask(what: &str, otherwise: &str, read: impl FnOnce(&Term) -> io::Result<String>) -> Result<String> {
+    let mut terminal = Term::stderr();
+    let mut answer = String::new();
+    if io::stdin().is_terminal() {
+        let asked = write!(terminal, "{what}: ").and_then(|()| read(&terminal));
+        answer = asked.or_blame(Blame::Machine, format_args!("cannot ask for the {what}"))?;
+    } else {
+        io::stdin().read_line(&mut answer).or_blame(Blame::Machine, "cannot read standard input")?;
     }
-    let mut terminal = console::Term::stderr();
-    let asked = io::Write::write_all(&mut terminal, format!("{what}: ").as_bytes());
-    asked
-        .and_then(|()| terminal.read_line())
-        .or_blame(Blame::Machine, format_args!("cannot ask for the {what}"))
+    let answer = answer.trim_end_matches(['\r', '\n']);
+    if answer.is_empty() {
+        return Err(Failure::input(format!("the {what} is needed: type it, or give it by {otherwise}")));
+    }
+    Ok(answer.to_owned())
 }

@@ -1,7 +1,9 @@
 //! The commands. Each is a type that clap fills, and a function `run` that prints by [`Output`].
 
 mod bench;
+mod call;
 mod completions;
+mod login;
 mod man;
 mod ping;
 mod schema;
@@ -18,6 +20,8 @@ use crate::output::Output;
 pub(crate) enum Command {
     Ping(ping::Ping),
     Serve(serve::Serve),
+    Call(call::Call),
+    Login(login::Login),
     Session(session::Session),
     Schema(schema::Schema),
     Bench(bench::Bench),
@@ -31,6 +35,8 @@ impl Command {
         match self {
             Self::Ping(command) => command.run(output),
             Self::Serve(command) => command.run(output),
+            Self::Call(command) => command.run(output),
+            Self::Login(command) => command.run(output),
             Self::Session(command) => command.run(output),
             Self::Schema(command) => command.run(output),
             Self::Bench(command) => command.run(output),

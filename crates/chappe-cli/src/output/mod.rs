@@ -94,6 +94,11 @@ impl Output {
         }
     }
 
+    /// Prints something for the user to act on, on standard error, with `--json` too.
+    pub(crate) fn prompt(&mut self, text: &str) -> Result<()> {
+        self.errors.write_all(text.as_bytes()).or_blame(Blame::Machine, "cannot print")
+    }
+
     /// Prints a failure in one line on standard error and returns its exit code.
     pub(crate) fn fail(&mut self, failure: &Failure) -> ExitCode {
         #[derive(Serialize)]
