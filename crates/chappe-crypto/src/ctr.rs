@@ -70,9 +70,20 @@ impl Ctr {
 
     /// Moves to `byte_offset` bytes from the start of the stream.
     pub fn seek(&mut self, byte_offset: u64) {
-        self.next_block = u128::from(byte_offset) / BLOCK as u128;
+        self.move_to(u128::from(byte_offset));
+    }
+
+    /// Moves ahead by `len` bytes without using them.
+    pub fn skip(&mut self, len: u64) {
+        let made = self.next_block.wrapping_mul(BLOCK as u128);
+        let left = (BATCH - self.used) as u128;
+        self.move_to(made.wrapping_sub(left).wrapping_add(u128::from(len)));
+    }
+
+    fn move_to(&mut self, position: u128) {
+        self.next_block = position / BLOCK as u128;
         self.used = BATCH;
-        let within = (byte_offset % BLOCK as u64) as usize;
+        let within = (position % BLOCK as u128) as usize;
         if within != 0 {
             self.refill();
             self.used = within;
@@ -109,5 +120,26 @@ impl fmt::Debug for Ctr {
     /// Omits key, IV and keystream (SEC-05).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ctr").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skipping_is_as_good_as_using() {
+        let mut whole = [0; 1000];
+        Ctr::new(&[1; 32], &[2; 16]).apply(&mut whole);
+        for used in [0, 1, 16, 127, 128, 129, 300] {
+            for skipped in [0, 1, 15, 16, 100, 128, 400] {
+                let mut ctr = Ctr::new(&[1; 32], &[2; 16]);
+                ctr.apply(&mut [0; 1000][..used]);
+                ctr.skip(skipped as u64);
+                let mut rest = [0; 20];
+                ctr.apply(&mut rest);
+                assert_eq!(rest, whole[used + skipped..][..20], "{used} used, {skipped} skipped");
+            }
+        }
     }
 }

@@ -76,6 +76,7 @@ pub mod parts {
     pub use crate::detect::{Detected, detect};
     pub use crate::fake_tls::record::{MAX_RECORD_PAYLOAD, RecordReader, RecordWriter};
     pub use crate::fake_tls::server::ClientHello;
+    pub use crate::fake_tls::split::{Joined, join};
     pub use crate::fake_tls::{
         check_client_hello, check_server_answer, sign_client_hello, sign_server_answer,
     };

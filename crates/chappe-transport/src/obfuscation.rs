@@ -151,6 +151,11 @@ impl Keystream {
     pub fn apply(&mut self, bytes: &mut [u8]) {
         self.0.apply(bytes);
     }
+
+    /// Skips `len` bytes of the stream, which the reader of a capture did not see.
+    pub fn skip(&mut self, len: u64) {
+        self.0.skip(len);
+    }
 }
 
 impl fmt::Debug for Keystream {

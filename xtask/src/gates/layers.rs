@@ -37,6 +37,7 @@ const MACHINES: &[&str] = &[
     "chappe-handshake",
     "chappe-session",
     "chappe-carrier",
+    "chappe-dissect",
 ];
 
 /// The allowed arrows.
@@ -52,6 +53,17 @@ const LAYERS: &[Layer] = &[
     below("chappe-tl-secret", &["chappe-tl"]),
     below("chappe-framing", &["chappe-types", "chappe-crypto", "chappe-tl", "chappe-tl-mtproto"]),
     below("chappe-transport", &["chappe-types", "chappe-crypto"]),
+    below(
+        "chappe-dissect",
+        &[
+            "chappe-types",
+            "chappe-crypto",
+            "chappe-tl",
+            "chappe-tl-mtproto",
+            "chappe-framing",
+            "chappe-transport",
+        ],
+    ),
     below(
         "chappe-handshake",
         &["chappe-types", "chappe-crypto", "chappe-tl", "chappe-tl-mtproto", "chappe-framing"],
@@ -103,6 +115,7 @@ const LAYERS: &[Layer] = &[
             "chappe-server",
             "chappe-net",
             "chappe-loopback",
+            "chappe-dissect",
         ],
     ),
     edge("chappe-cli", &["chappe"]),

@@ -124,6 +124,17 @@ impl RecordReader {
         Ok(kept)
     }
 
+    /// Skips `len` bytes of the stream that were lost, and returns whether all of them belong to the payload of one record.
+    ///
+    /// Otherwise nothing is skipped: the borders of the records behind them are unknown.
+    pub const fn skip(&mut self, len: u64) -> bool {
+        let is_inside = !self.is_change && len <= self.left as u64;
+        if is_inside {
+            self.left -= len as usize;
+        }
+        is_inside
+    }
+
     fn take_header_byte(&mut self, byte: u8) -> Result<(), TransportError> {
         self.header[self.header_len] = byte;
         self.header_len += 1;

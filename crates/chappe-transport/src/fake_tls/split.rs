@@ -65,19 +65,22 @@ fn is_start(message: &[u8]) -> bool {
 
 /// What a hello in records is.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Joined {
-    /// The hello as one record, as it was signed, and the bytes of the input that it takes.
+pub enum Joined {
+    /// The whole hello.
     Hello {
+        /// The hello as one record, as it was signed.
         record: Vec<u8>,
+        /// The number of input bytes that it takes.
         used: usize,
     },
+    /// More bytes are needed.
     Incomplete,
     /// No hello, or one above the limits.
     Malformed,
 }
 
 /// Joins the records of a hello to one of at most `max` bytes, its header included.
-pub(crate) fn join(input: &[u8], max: usize) -> Joined {
+pub fn join(input: &[u8], max: usize) -> Joined {
     let mut record = Vec::from([HANDSHAKE[0], HANDSHAKE[1], MINOR[0], 0, 0]);
     let mut records = Records { input, at: 0 };
     for _ in 0..MAX_HELLO_RECORDS {

@@ -313,6 +313,11 @@ impl Decoder {
         self.from
     }
 
+    /// Sets the number of the next frame, after frames were lost. Only the full transport has numbers.
+    pub const fn set_next_seq_no(&mut self, seq_no: u32) {
+        self.next_seq_no = seq_no;
+    }
+
     /// Decodes the frame at the beginning of `input`.
     ///
     /// After a frame or a quick ack, the caller drops `used` bytes and calls again. After [`Decoded::Incomplete`], it reads
