@@ -9,7 +9,7 @@ use chappe_crypto::{AuthKeyId, QuickAckToken, Side};
 use chappe_framing::{FrameBuf, FrameError, MsgId, Opened, TransportTail, auth_key_id, constructor_id, open};
 use chappe_handshake::Peer;
 use chappe_handshake::bind::{BindError, BindTempAuthKey};
-use chappe_session::server::{FrameCheck, ServerError, ServerEvent, ServerSession};
+use chappe_session::server::{MessageCheck, ServerError, ServerEvent, ServerSession};
 use chappe_session::{BadMsgCode, HttpWait, KeyDestruction, MonoTime, Now};
 use chappe_tl::Identifiable as _;
 use chappe_tl::deserialize::Deserializable as _;
@@ -327,11 +327,11 @@ impl ServerConnection {
             if !inner.is_outlet(self.number) {
                 // Only a fresh frame moves a session to this connection: anyone can send a recorded one again.
                 match inner.session.check(now, &opened) {
-                    FrameCheck::Refused(code) => {
+                    MessageCheck::Refused(code) => {
                         return self.complain(now, &mut inner.session, &opened, code, rng);
                     }
-                    FrameCheck::Duplicate => return,
-                    FrameCheck::Fresh => {}
+                    MessageCheck::Duplicate => return,
+                    MessageCheck::Fresh => {}
                 }
             }
             self.is_authenticated = true;

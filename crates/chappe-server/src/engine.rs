@@ -12,7 +12,7 @@ use chappe_crypto::{AuthKeyId, hash};
 use chappe_framing::{FrameBuf, Opened, SessionId, TransportTail, UnixTime};
 use chappe_handshake::bind::{BindContext, BindError, BindTempAuthKey};
 use chappe_handshake::{ConfigError, FrameStep, Peer, QueryRefusal, Reply, ServerHandshakes, Work};
-use chappe_session::server::{FrameCheck, SaltSchedule, ServerSession};
+use chappe_session::server::{MessageCheck, SaltSchedule, ServerSession};
 use chappe_session::{BadMsgCode, Now};
 use rand_core::Rng as _;
 use zeroize::Zeroizing;
@@ -291,8 +291,8 @@ impl Engine {
         }
         let session = self.new_session(key, opened.session_id(), rng);
         match session.check(now, opened) {
-            FrameCheck::Refused(code) => Err(NoSession::Refused(Box::new(session), code)),
-            FrameCheck::Fresh if key.may_begin_session(opened.msg_id()) => {
+            MessageCheck::Refused(code) => Err(NoSession::Refused(Box::new(session), code)),
+            MessageCheck::Fresh if key.may_begin_session(opened.msg_id()) => {
                 if !key.spend_session(now.mono, &self.budgets) {
                     return Err(NoSession::TooMany);
                 }
@@ -301,7 +301,7 @@ impl Engine {
                 key.keep_session(attached, self.budgets.sessions_per_key).ok_or(NoSession::TooMany)
             }
             // A session that is gone may have executed it.
-            FrameCheck::Fresh | FrameCheck::Duplicate => {
+            MessageCheck::Fresh | MessageCheck::Duplicate => {
                 Err(NoSession::Refused(Box::new(session), BadMsgCode::TooOld))
             }
         }

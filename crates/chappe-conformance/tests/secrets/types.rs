@@ -109,7 +109,7 @@ const EXEMPT: [(&str, &[&str]); 6] = [
             "chappe_session::client::ForwardSecrecy",
             "chappe_session::client::Packing",
             "chappe_session::client::Repeat",
-            "chappe_session::server::FrameCheck",
+            "chappe_session::server::MessageCheck",
             "chappe_server::KeyStatus",
             "chappe_session::server::Policy",
             "chappe_transport::Disguise",

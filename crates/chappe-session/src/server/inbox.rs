@@ -16,12 +16,14 @@ use crate::service::Status;
 use crate::time::MonoTime;
 use crate::window::{Age, DuplicateWindow, Seen};
 
-/// What [`Inbox`] makes of a message.
+/// What a session makes of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Check {
-    /// It is new and in order.
+pub enum MessageCheck {
+    /// It was not received before, and its age and salt are right.
     Fresh,
-    /// It was received before. Acknowledge it again, and repeat its answer if there is one (SEC-76).
+    /// It was received before. Anyone on the path can record a frame and send it again.
+    ///
+    /// It is acknowledged again, and its answer, if there is one, is repeated (SEC-76).
     Duplicate,
     /// It is ignored, and the client is told why.
     Refused(BadMsgCode),
@@ -84,25 +86,25 @@ impl Inbox {
         now: UnixTime,
         msg_id: MsgId,
         constructor: u32,
-    ) -> Check {
+    ) -> MessageCheck {
         if msg_id.origin() != Some(MsgOrigin::Client) {
-            return Check::Refused(BadMsgCode::WrongLowBits);
+            return MessageCheck::Refused(BadMsgCode::WrongLowBits);
         }
         // The age of a query that runs does not matter: a client that is told 16 would send it again under a new id, and
         // it would run twice.
         let age = if self.is_running(msg_id) { Age::Plausible } else { config.age.check(msg_id, now) };
         match age {
-            Age::TooOld => return Check::Refused(BadMsgCode::MsgIdTooLow),
-            Age::TooNew => return Check::Refused(BadMsgCode::MsgIdTooHigh),
+            Age::TooOld => return MessageCheck::Refused(BadMsgCode::MsgIdTooLow),
+            Age::TooNew => return MessageCheck::Refused(BadMsgCode::MsgIdTooHigh),
             Age::Plausible => {}
         }
         match self.seen(msg_id) {
-            Seen::Fresh => Check::Fresh,
-            Seen::TooOld => Check::Refused(BadMsgCode::TooOld),
+            Seen::Fresh => MessageCheck::Fresh,
+            Seen::TooOld => MessageCheck::Refused(BadMsgCode::TooOld),
             Seen::Duplicate if constructor == MSG_CONTAINER && config.policy == Policy::Strict => {
-                Check::Refused(BadMsgCode::ContainerIdReused)
+                MessageCheck::Refused(BadMsgCode::ContainerIdReused)
             }
-            Seen::Duplicate => Check::Duplicate,
+            Seen::Duplicate => MessageCheck::Duplicate,
         }
     }
 
@@ -112,24 +114,24 @@ impl Inbox {
         policy: Policy,
         MessageHeader { msg_id, seq_no }: MessageHeader,
         constructor: u32,
-    ) -> Check {
+    ) -> MessageCheck {
         match self.seen(msg_id) {
-            Seen::Duplicate => return Check::Duplicate,
-            Seen::TooOld => return Check::Refused(BadMsgCode::TooOld),
+            Seen::Duplicate => return MessageCheck::Duplicate,
+            Seen::TooOld => return MessageCheck::Refused(BadMsgCode::TooOld),
             Seen::Fresh => {}
         }
         if policy == Policy::Lenient {
-            return Check::Fresh;
+            return MessageCheck::Fresh;
         }
         match (Parity::of(constructor), seq_no.is_content_related()) {
-            (Parity::Even, true) => Check::Refused(BadMsgCode::EvenSeqNoExpected),
-            (Parity::Odd, false) => Check::Refused(BadMsgCode::OddSeqNoExpected),
+            (Parity::Even, true) => MessageCheck::Refused(BadMsgCode::EvenSeqNoExpected),
+            (Parity::Odd, false) => MessageCheck::Refused(BadMsgCode::OddSeqNoExpected),
             _ => self.check_order(msg_id, seq_no),
         }
     }
 
     /// Checks that sequence numbers grow with ids: by two over each content-related message (SEC-84).
-    fn check_order(&self, msg_id: MsgId, seq_no: SeqNo) -> Check {
+    fn check_order(&self, msg_id: MsgId, seq_no: SeqNo) -> MessageCheck {
         let (below, above) = self.received.neighbours(msg_id);
         let least = below.map_or(i32::MIN, |(_, received)| received.seq_no.to_raw());
         let most = above.map_or(i32::MAX, |(_, received)| received.seq_no.to_raw());
@@ -138,11 +140,11 @@ impl Inbox {
             if low & 1 == 1 { high > low } else { high >= low }
         };
         if !follows(least, seq_no.to_raw()) {
-            Check::Refused(BadMsgCode::SeqNoTooLow)
+            MessageCheck::Refused(BadMsgCode::SeqNoTooLow)
         } else if !follows(seq_no.to_raw(), most) {
-            Check::Refused(BadMsgCode::SeqNoTooHigh)
+            MessageCheck::Refused(BadMsgCode::SeqNoTooHigh)
         } else {
-            Check::Fresh
+            MessageCheck::Fresh
         }
     }
 
@@ -270,12 +272,12 @@ mod tests {
         inbox.accept_query(query, MonoTime::ZERO, &config);
         (1..10).for_each(|step| inbox.remember(header(step, 2), 0));
         assert_eq!(inbox.status_of(query.msg_id), Status(Status::RECEIVED | Status::PROCESSING));
-        assert_eq!(inbox.check_message(Policy::Strict, query, QUERY), Check::Duplicate);
+        assert_eq!(inbox.check_message(Policy::Strict, query, QUERY), MessageCheck::Duplicate);
         let late = NOW.saturating_add(Duration::from_secs(3600));
-        assert_eq!(inbox.check_outer(&config, late, query.msg_id, QUERY), Check::Duplicate);
+        assert_eq!(inbox.check_outer(&config, late, query.msg_id, QUERY), MessageCheck::Duplicate);
         inbox.end_query(query.msg_id);
         assert_eq!(inbox.status_of(query.msg_id), Status(Status::UNKNOWN));
-        let too_old = Check::Refused(BadMsgCode::TooOld);
+        let too_old = MessageCheck::Refused(BadMsgCode::TooOld);
         assert_eq!(inbox.check_message(Policy::Strict, query, QUERY), too_old);
     }
 
@@ -286,10 +288,10 @@ mod tests {
         let late = header(1, 1);
         assert_eq!(inbox.status_of(late.msg_id), Status(Status::UNKNOWN));
         inbox.deny(late.msg_id);
-        let too_old = Check::Refused(BadMsgCode::TooOld);
+        let too_old = MessageCheck::Refused(BadMsgCode::TooOld);
         assert_eq!(inbox.check_message(Policy::Lenient, late, QUERY), too_old);
         assert_eq!(inbox.check_outer(&ServerConfig::default(), NOW, late.msg_id, QUERY), too_old);
-        assert_eq!(inbox.check_message(Policy::Lenient, header(4, 5), QUERY), Check::Fresh);
+        assert_eq!(inbox.check_message(Policy::Lenient, header(4, 5), QUERY), MessageCheck::Fresh);
         (0..2 * MAX_DENIED as i64).for_each(|step| inbox.deny(header(step, 1).msg_id));
         assert_eq!(inbox.denied.len(), MAX_DENIED);
     }
@@ -304,6 +306,6 @@ mod tests {
         inbox.withdraw(alloc::vec![header(1, 1).msg_id]);
         assert_eq!((inbox.running(), inbox.acks.len()), (1, 1));
         assert_eq!(inbox.status_of(header(1, 1).msg_id), Status(Status::NOT_RECEIVED));
-        assert_eq!(inbox.check_message(Policy::Lenient, header(1, 1), QUERY), Check::Fresh);
+        assert_eq!(inbox.check_message(Policy::Lenient, header(1, 1), QUERY), MessageCheck::Fresh);
     }
 }

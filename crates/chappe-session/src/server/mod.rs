@@ -15,6 +15,16 @@
 //! After each input or command the owner drains the output, in that order. A session belongs to a key and a run of the
 //! client's application, not to a connection: connections come and go beneath it.
 //!
+//! | Part | What it knows |
+//! |---|---|
+//! | `reception` | the frame being handled |
+//! | `session_state` | what each message changes; it joins the parts below |
+//! | `inbox` | messages received, queries that run, acknowledgements owed |
+//! | `outbox` | numbering, replies, and the packet being made |
+//! | `outgoing` | answers and updates until they are acknowledged |
+//! | `salts` | which salts are valid |
+//! | `link` | the connection beneath |
+//!
 //! The owner keeps the keys and finds the session of a frame by key and `session_id`: [`chappe_framing::open`] returns
 //! both.
 
@@ -28,7 +38,9 @@ mod outgoing;
 mod parity;
 mod quota;
 mod rate_limit;
+mod reception;
 mod salts;
+mod session_state;
 #[cfg(test)]
 mod tests;
 
@@ -38,8 +50,7 @@ use core::fmt;
 
 use chappe_crypto::{AuthKey, Side};
 use chappe_framing::{
-    AcceptedFormat, CONTAINER_HEADER_LEN, Container, EncryptedHeader, EncryptedWriter, FrameBuf, FrameError,
-    GZIP_PACKED, GzipPacked, MSG_CONTAINER, MessageHeader, MsgId, MsgOrigin, Opened, PeerMisbehaved,
+    AcceptedFormat, EncryptedHeader, EncryptedWriter, FrameBuf, MessageHeader, MsgId, MsgOrigin, Opened,
     ServerSalt, SessionId, TransportTail, UnixTime, constructor_id, open,
 };
 use chappe_tl::Serializable;
@@ -50,25 +61,24 @@ use rand_core::CryptoRng;
 pub use config::{Policy, ServerConfig};
 pub use error::{RespondError, ServerError};
 pub use event::{ServerEvent, ServerEvents};
+pub use inbox::MessageCheck;
 pub use quota::{OverQuota, Quota};
 pub use salts::SaltSchedule;
 
 use crate::counters::Counters;
-use crate::event_log::{EventLog, Span};
+use crate::event_log::EventLog;
 use crate::gzip::Gzip;
-use crate::service::{Ids, KeyDestruction, Service, Status, encode};
+use crate::service::{KeyDestruction, encode};
 use crate::time::{MonoTime, Now};
-use crate::{MAX_IDS_PER_LIST, QUIET, Transmit};
-use event::Record;
-use inbox::{Check, Inbox};
+use crate::{QUIET, Transmit};
+use inbox::Inbox;
 use link::Link;
 use outbox::{Outbox, PacketContext};
-use outgoing::{Content, DroppedAnswer};
+use outgoing::Content;
 use rate_limit::RateLimit;
+use reception::Reception;
 use salts::SessionSalts;
-
-/// Lists of salts that a client may ask for in ten seconds. One lasts for hours; of more, each answer has one salt.
-const MAX_SALT_LISTS: u16 = 16;
+use session_state::SessionState;
 
 /// Places of a list that a quiet session may keep.
 const KEPT_PLACES: usize = 4;
@@ -98,39 +108,11 @@ const KEPT_PLACES: usize = 4;
 /// # }
 /// ```
 pub struct ServerSession {
-    config: Arc<ServerConfig>,
     key: AuthKey,
     session_id: SessionId,
-    unique_id: i64,
-    salts: SessionSalts,
-    link: Link,
-    inbox: Inbox,
-    outbox: Outbox,
-    complaints: RateLimit,
-    salt_lists: RateLimit,
+    state: SessionState,
     gzip: Gzip,
-    log: EventLog<Record>,
     last_input: MonoTime,
-    counters: Counters,
-}
-
-/// What a session makes of a frame, by its outer message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FrameCheck {
-    /// It was not received before, and its age and salt are right.
-    Fresh,
-    /// It was received before. Anyone on the path can record a frame and send it again.
-    Duplicate,
-    /// It is ignored, and the client is told why.
-    Refused(BadMsgCode),
-}
-
-/// A message of a frame, and where its body is.
-#[derive(Clone, Copy)]
-struct Incoming<'a> {
-    header: MessageHeader,
-    body: &'a [u8],
-    span: Span,
 }
 
 /// Creation and getters.
@@ -151,28 +133,26 @@ impl ServerSession {
             Policy::Strict => AcceptedFormat::Gzip,
             Policy::Lenient => AcceptedFormat::GzipOrZlib,
         };
-        Self {
+        let state = SessionState {
             inbox: Inbox::new(config.received_ids),
             config,
-            salts: SessionSalts::new(salts, key.id()),
-            key,
-            session_id,
             unique_id,
+            salts: SessionSalts::new(salts, key.id()),
             link: Link::Down { since: MonoTime::ZERO },
             outbox: Outbox::default(),
             complaints: RateLimit::default(),
             salt_lists: RateLimit::default(),
-            gzip: Gzip::new(accepted),
             log: EventLog::new(),
-            last_input: MonoTime::ZERO,
             counters: Counters::default(),
-        }
+        };
+        Self { key, session_id, state, gzip: Gzip::new(accepted), last_input: MonoTime::ZERO }
     }
 
     /// Also accepts the salt that follows from the handshake, until `until`.
     #[must_use]
-    pub fn with_first_salt(self, salt: ServerSalt, until: UnixTime) -> Self {
-        Self { salts: self.salts.with_first(salt, until), ..self }
+    pub fn with_first_salt(mut self, salt: ServerSalt, until: UnixTime) -> Self {
+        self.state.salts = self.state.salts.with_first(salt, until);
+        self
     }
 
     /// Returns the key.
@@ -187,52 +167,48 @@ impl ServerSession {
 
     /// Returns the counters.
     pub const fn counters(&self) -> &Counters {
-        &self.counters
+        &self.state.counters
     }
 
     /// Returns how many messages wait to be sent or acknowledged.
     pub fn unacked(&self) -> usize {
-        self.outbox.queue.len()
+        self.state.outbox.queue.len()
     }
 
     /// Returns how many bytes these messages have.
     pub fn unacked_bytes(&self) -> usize {
-        self.outbox.queue.bytes()
+        self.state.outbox.queue.bytes()
     }
 
     /// Returns how many queries were shown and not answered.
     pub fn running_queries(&self) -> usize {
-        self.inbox.running()
+        self.state.inbox.running()
     }
 
     /// Checks a frame without handling it.
     ///
     /// An owner asks this before a frame changes anything outside of the session: before it keeps a session that it
     /// has just created, before it removes another session to make room, and before it moves the session to the
-    /// connection that the frame came over. Only a [fresh](FrameCheck::Fresh) frame proves that the client sent it now.
-    pub fn check(&self, now: Now, opened: &Opened<'_>) -> FrameCheck {
+    /// connection that the frame came over. Only a [fresh](MessageCheck::Fresh) frame proves that the client sent it now.
+    pub fn check(&self, now: Now, opened: &Opened<'_>) -> MessageCheck {
         // A body too short for a constructor id is refused when it is handled.
         let constructor = constructor_id(opened.body()).unwrap_or_default();
-        match self.check_outer(now, opened.salt(), opened.msg_id(), constructor) {
-            Check::Fresh => FrameCheck::Fresh,
-            Check::Duplicate => FrameCheck::Duplicate,
-            Check::Refused(code) => FrameCheck::Refused(code),
-        }
+        self.state.check_outer(now.unix, opened.salt(), opened.msg_id(), constructor)
     }
 
     /// Returns the highest id of a message that was received.
     pub fn last_received(&self) -> Option<MsgId> {
-        self.inbox.last_received()
+        self.state.inbox.last_received()
     }
 
     /// Returns whether a connection is up.
     pub const fn is_connected(&self) -> bool {
-        self.link.is_up()
+        self.state.link.is_up()
     }
 
     /// Returns since when no connection is up; `None` while one is.
     pub const fn disconnected_since(&self) -> Option<MonoTime> {
-        match self.link {
+        match self.state.link {
             Link::Down { since } => Some(since),
             Link::Up { .. } => None,
         }
@@ -245,15 +221,15 @@ impl ServerSession {
     ///
     /// Schedules everything for sending again that the client has not acknowledged.
     pub fn handle_connected(&mut self, now: Now, tail: TransportTail) {
-        self.link = Link::Up { tail, close_at: None };
+        self.state.link = Link::Up { tail, close_at: None };
         self.last_input = now.mono;
-        self.outbox.queue.repeat_all();
+        self.state.outbox.queue.repeat_all();
     }
 
     /// The connection is gone. Queries keep running, and their answers wait for the next connection.
     pub fn handle_disconnected(&mut self, now: Now) {
-        self.link = Link::Down { since: now.mono };
-        self.outbox.forget_replies();
+        self.state.link = Link::Down { since: now.mono };
+        self.state.outbox.forget_replies();
         self.release_memory();
     }
 
@@ -267,10 +243,10 @@ impl ServerSession {
         now: Now,
         frame: &'a mut [u8],
     ) -> Result<ServerEvents<'a>, ServerError> {
-        let Link::Up { tail, .. } = self.link else {
+        let Link::Up { tail, .. } = self.state.link else {
             // The frame is of a connection that is gone.
-            self.log.clear();
-            return Ok(ServerEvents { records: self.log.take(&[]), quick_ack: None });
+            self.state.log.clear();
+            return Ok(ServerEvents { records: self.state.log.take(&[]), quick_ack: None });
         };
         let opened = open(&self.key, Side::Client, tail, frame)?;
         self.handle_opened(now, &opened)
@@ -286,24 +262,25 @@ impl ServerSession {
         now: Now,
         opened: &Opened<'a>,
     ) -> Result<ServerEvents<'a>, ServerError> {
-        self.log.clear();
+        self.state.log.clear();
         self.last_input = now.mono;
         if opened.require_named_session().is_err() {
-            self.counters.refused.count(Rule::new(69));
+            self.state.counters.refused.count(Rule::new(69));
             return Err(ServerError::Transport(TransportErrorCode::UnknownAuthKey));
         }
         opened.require_session(self.session_id)?;
-        self.counters.frames_received += 1;
-        let accepted = self.on_frame(now, opened).inspect_err(|_| self.withdraw_queries())?;
+        self.state.counters.frames_received += 1;
+        let reception = Reception { now, state: &mut self.state, gzip: &mut self.gzip };
+        let accepted = reception.on_frame(opened).inspect_err(|_| self.state.withdraw_queries())?;
         let quick_ack = accepted.then(|| opened.quick_ack());
-        Ok(ServerEvents { records: self.log.take(opened.body()), quick_ack })
+        Ok(ServerEvents { records: self.state.log.take(opened.body()), quick_ack })
     }
 
     /// Time has passed: call it when [`poll_timeout`](Self::poll_timeout) is due, or at any time.
     pub fn handle_timeout(&mut self, now: Now) {
-        let since = now.mono.as_duration().checked_sub(self.config.resend_after);
+        let since = now.mono.as_duration().checked_sub(self.state.config.resend_after);
         if let Some(since) = since.filter(|_| self.is_connected()) {
-            self.outbox.queue.repeat_since(MonoTime::from_duration(since));
+            self.state.outbox.queue.repeat_since(MonoTime::from_duration(since));
         }
         if self.quiet_at().is_some_and(|at| at <= now.mono) {
             self.release_memory();
@@ -364,7 +341,7 @@ impl ServerSession {
     pub fn push<S: Serializable + ?Sized>(&mut self, update: &S) -> Result<(), RespondError> {
         let object = update.try_to_bytes()?;
         self.require_room(&object)?;
-        self.outbox.queue.push(Content::Update { object });
+        self.state.outbox.queue.push(Content::Update { object });
         Ok(())
     }
 
@@ -375,7 +352,7 @@ impl ServerSession {
     /// As for [`respond`](Self::respond).
     pub fn push_bytes(&mut self, update: &[u8]) -> Result<(), RespondError> {
         self.require_room(update)?;
-        self.outbox.queue.push(Content::Update { object: update.to_vec() });
+        self.state.outbox.queue.push(Content::Update { object: update.to_vec() });
         Ok(())
     }
 
@@ -383,18 +360,18 @@ impl ServerSession {
     pub fn respond_session_destroyed(&mut self, session_id: SessionId, existed: bool) {
         let session_id = session_id.to_raw();
         if existed {
-            self.outbox.reply(&types::DestroySessionOk { session_id });
+            self.state.outbox.reply(&types::DestroySessionOk { session_id });
         } else {
-            self.outbox.reply(&types::DestroySessionNone { session_id });
+            self.state.outbox.reply(&types::DestroySessionNone { session_id });
         }
     }
 
     /// Answers [`ServerEvent::DestroyAuthKey`]. Send the answer before the key is forgotten.
     pub fn respond_key_destroyed(&mut self, destruction: KeyDestruction) {
         match destruction {
-            KeyDestruction::Destroyed => self.outbox.reply(&types::DestroyAuthKeyOk {}),
-            KeyDestruction::Unknown => self.outbox.reply(&types::DestroyAuthKeyNone {}),
-            KeyDestruction::Failed => self.outbox.reply(&types::DestroyAuthKeyFail {}),
+            KeyDestruction::Destroyed => self.state.outbox.reply(&types::DestroyAuthKeyOk {}),
+            KeyDestruction::Unknown => self.state.outbox.reply(&types::DestroyAuthKeyNone {}),
+            KeyDestruction::Failed => self.state.outbox.reply(&types::DestroyAuthKeyFail {}),
         }
     }
 
@@ -410,26 +387,26 @@ impl ServerSession {
         rng: &mut (impl CryptoRng + ?Sized),
         out: &mut FrameBuf,
     ) -> Option<Transmit> {
-        let complaint = self.complaint(now, message, code)?;
+        let complaint = self.state.complaint(now, message, code)?;
         let mut writer = EncryptedWriter::begin(out);
         writer.body().append(&complaint);
-        let message = self.outbox.unrelated(now, MsgOrigin::Response);
-        self.seal(self.salts.current(now.unix), message, writer, rng)
+        let message = self.state.outbox.unrelated(now, MsgOrigin::Response);
+        self.seal(self.state.salts.current(now.unix), message, writer, rng)
     }
 
     /// Packs an answer if it is large enough and becomes clearly smaller.
     fn pack(&mut self, result: &[u8]) -> Option<Vec<u8>> {
-        let gzip_from = self.config.gzip_from;
+        let gzip_from = self.state.config.gzip_from;
         if gzip_from == 0 || result.len() < gzip_from.max(64) {
             return None;
         }
-        self.gzip.pack(result, &mut self.counters).map(<[u8]>::to_vec)
+        self.gzip.pack(result, &mut self.state.counters).map(<[u8]>::to_vec)
     }
 
     fn enqueue_answer(&mut self, query: MsgId, object: Vec<u8>) -> Result<(), RespondError> {
         self.require_room(&object)?;
-        self.outbox.queue.push(Content::Answer { query, object });
-        self.inbox.end_query(query);
+        self.state.outbox.queue.push(Content::Answer { query, object });
+        self.state.inbox.end_query(query);
         Ok(())
     }
 
@@ -438,8 +415,8 @@ impl ServerSession {
         if len < 4 || !len.is_multiple_of(4) {
             return Err(RespondError::BodyLength { len });
         }
-        let (messages, bytes) = (self.outbox.queue.len(), self.outbox.queue.bytes());
-        if messages >= self.config.unacked_messages || bytes + len > self.config.unacked_bytes {
+        let (messages, bytes) = (self.state.outbox.queue.len(), self.state.outbox.queue.bytes());
+        if messages >= self.state.config.unacked_messages || bytes + len > self.state.config.unacked_bytes {
             return Err(RespondError::TooMuchUnacked { messages, bytes });
         }
         Ok(())
@@ -460,14 +437,15 @@ impl ServerSession {
     ) -> Option<Transmit> {
         // The owner has seen the events of the last frame, and what its packed objects unpacked to is not kept: many
         // sessions could hold much memory by one small frame each (SEC-175).
-        self.log.begin();
-        if !self.is_connected() || !self.outbox.is_due(now, &self.inbox.acks) {
+        self.state.log.begin();
+        if !self.is_connected() || !self.state.outbox.is_due(now, &self.state.inbox.acks) {
             return None;
         }
-        let (config, salt) = (&*self.config, self.salts.current(now.unix));
+        let (config, salt) = (&*self.state.config, self.state.salts.current(now.unix));
         let mut writer = EncryptedWriter::begin(out);
-        let context = PacketContext { now, salt, config, counters: &mut self.counters };
-        let message = self.outbox.write_packet(context, &mut self.inbox.acks, writer.body()).ok()?;
+        let context = PacketContext { now, salt, config, counters: &mut self.state.counters };
+        let message =
+            self.state.outbox.write_packet(context, &mut self.state.inbox.acks, writer.body()).ok()?;
         self.seal(salt, message, writer, rng)
     }
 
@@ -479,8 +457,8 @@ impl ServerSession {
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Option<Transmit> {
         let header = EncryptedHeader { salt, session_id: self.session_id, message };
-        writer.seal(&self.key, Side::Server, header, self.config.padding, rng).ok()?;
-        self.counters.frames_sent += 1;
+        writer.seal(&self.key, Side::Server, header, self.state.config.padding, rng).ok()?;
+        self.state.counters.frames_sent += 1;
         Some(Transmit { quick_ack: None })
     }
 
@@ -492,8 +470,9 @@ impl ServerSession {
         if !self.is_connected() {
             return None;
         }
-        let resend = self.outbox.queue.waiting_since().map(|since| since + self.config.resend_after);
-        let timers = [resend, self.inbox.acks.deadline(), self.link.close_at(), self.quiet_at()];
+        let resend =
+            self.state.outbox.queue.waiting_since().map(|since| since + self.state.config.resend_after);
+        let timers = [resend, self.state.inbox.acks.deadline(), self.state.link.close_at(), self.quiet_at()];
         timers.into_iter().flatten().min()
     }
 
@@ -501,328 +480,7 @@ impl ServerSession {
     ///
     /// Ask when [`poll_timeout`](Self::poll_timeout) is due.
     pub fn should_close(&self, now: Now) -> bool {
-        self.link.close_at().is_some_and(|at| at <= now.mono)
-    }
-}
-
-/// Frames: checks, and each message to the part it concerns.
-impl ServerSession {
-    /// Handles a frame; returns whether it was accepted.
-    fn on_frame(&mut self, now: Now, opened: &Opened<'_>) -> Result<bool, ServerError> {
-        let (header, body) = (opened.header(), opened.body());
-        let constructor = constructor_id(body)?;
-        match self.check_outer(now, opened.salt(), header.msg_id, constructor) {
-            Check::Fresh => {}
-            Check::Duplicate if constructor == MSG_CONTAINER => {
-                self.counters.duplicates += 1;
-                return Ok(true);
-            }
-            Check::Duplicate => {
-                self.on_duplicate(now, header);
-                return Ok(true);
-            }
-            Check::Refused(code) => {
-                self.complain(now, header, code);
-                return Ok(false);
-            }
-        }
-        let span = Span::Frame { start: 0, len: body.len() as u32 };
-        if constructor != MSG_CONTAINER {
-            self.announce(header.msg_id);
-            self.on_message(now, Incoming { header, body, span })?;
-            return Ok(true);
-        }
-        // A container is checked whole before any of its messages counts (SEC-93 to SEC-95).
-        let Ok(container) = Container::new_checked(body, header.msg_id, Side::Client) else {
-            self.complain(now, header, BadMsgCode::InvalidContainer);
-            return Ok(false);
-        };
-        self.announce(container.iter().map(|inner| inner.header.msg_id).min().unwrap_or(header.msg_id));
-        let mut at = CONTAINER_HEADER_LEN;
-        for inner in &container {
-            at += MessageHeader::LEN;
-            let span = span.part(at, inner.body.len());
-            at += inner.body.len();
-            self.on_message(now, Incoming { header: inner.header, body: inner.body, span })?;
-        }
-        self.inbox.remember(header, Status::NEEDS_NO_ACK);
-        Ok(true)
-    }
-
-    /// Checks the outer message of a frame. Changes nothing.
-    fn check_outer(&self, now: Now, salt: ServerSalt, msg_id: MsgId, constructor: u32) -> Check {
-        match self.inbox.check_outer(&self.config, now.unix, msg_id, constructor) {
-            Check::Fresh if !self.salts.accept(now.unix, salt) => Check::Refused(BadMsgCode::BadServerSalt),
-            check => self.recall_answer(check, msg_id),
-        }
-    }
-
-    /// A query that the window has forgotten was received if its answer is still here: a client that is told 20 would
-    /// send it again under a new id, and it would run twice.
-    fn recall_answer(&self, check: Check, msg_id: MsgId) -> Check {
-        match check {
-            Check::Refused(BadMsgCode::TooOld) if self.outbox.queue.has_answer(msg_id) => Check::Duplicate,
-            check => check,
-        }
-    }
-
-    /// Tells the client that the server has made a new session for it (SEC-90).
-    fn announce(&mut self, first_msg_id: MsgId) {
-        if self.outbox.announce(first_msg_id, self.unique_id) {
-            self.log.push(Record::Plain(ServerEvent::Created));
-        }
-    }
-
-    /// Handles one message, alone in the frame or in a container.
-    fn on_message(&mut self, now: Now, message: Incoming<'_>) -> Result<(), ServerError> {
-        let Incoming { header, body, .. } = message;
-        let constructor = constructor_id(body)?;
-        let check = self.inbox.check_message(self.config.policy, header, constructor);
-        match self.recall_answer(check, header.msg_id) {
-            Check::Fresh => {}
-            Check::Duplicate => {
-                self.on_duplicate(now, header);
-                return Ok(());
-            }
-            Check::Refused(code) => {
-                self.complain(now, header, code);
-                return Ok(());
-            }
-        }
-        self.counters.messages_received += 1;
-        if constructor == GZIP_PACKED { self.on_packed(now, message) } else { self.on_object(now, message) }
-    }
-
-    fn on_packed(&mut self, now: Now, message: Incoming<'_>) -> Result<(), ServerError> {
-        let packed = GzipPacked::new_checked(message.body)?;
-        let most = self.config.unpacked_bytes;
-        let place = self.gzip.unpack(&packed, &mut self.log.scratch, most, &mut self.counters)?;
-        // Nothing is unpacked while the scratch is lent out, since packed objects do not nest.
-        let scratch = core::mem::take(&mut self.log.scratch);
-        let span = Span::Scratch { start: place.start as u32, len: place.len() as u32 };
-        let body = &scratch[place];
-        let handled = match constructor_id(body) {
-            Ok(id @ MSG_CONTAINER) => Err(FrameError::from(PeerMisbehaved::Nested { id }).into()),
-            _ => self.on_object(now, Incoming { body, span, ..message }),
-        };
-        self.log.scratch = scratch;
-        handled
-    }
-
-    fn on_object(&mut self, now: Now, message: Incoming<'_>) -> Result<(), ServerError> {
-        let Some(service) = Service::read(message.body).map_err(FrameError::from)? else {
-            self.on_query(now, message);
-            return Ok(());
-        };
-        self.inbox.remember(message.header, 0);
-        if !service.is_answered() {
-            self.inbox.ack_now(message.header, now.mono);
-        }
-        self.on_service(now, message.header.msg_id, service);
-        Ok(())
-    }
-
-    /// Shows a query to the owner, unless too many run already.
-    fn on_query(&mut self, now: Now, Incoming { header, span, .. }: Incoming<'_>) {
-        if self.inbox.running() >= self.config.running_queries {
-            return self.refuse_query(header);
-        }
-        self.inbox.accept_query(header, now.mono, &self.config);
-        let MessageHeader { msg_id, seq_no } = header;
-        self.log.push(Record::Query { msg_id, seq_no, body: span });
-    }
-
-    /// Answers a query that exceeds `running_queries` instead of showing it (SEC-175).
-    ///
-    /// Only the query is refused: acknowledgements, pings and state requests in the same frame still count, or the
-    /// client could neither free memory here nor learn what runs. It is answered with an `rpc_error`, since that says
-    /// that the query was not executed, and clients wait and retry on `FLOOD_WAIT_1` by themselves.
-    fn refuse_query(&mut self, header: MessageHeader) {
-        self.counters.refused.count(Rule::new(175));
-        let error = types::RpcError { error_code: 420, error_message: "FLOOD_WAIT_1".into() };
-        if self.answer(header.msg_id, encode(&error)) {
-            self.inbox.remember(header, Status::ANSWERED);
-        }
-        // Without room for an answer the query counts as not received: the client asks for its state and repeats it.
-    }
-
-    /// Forgets the queries of a frame that turned out to be faulty: they are not shown, so they were not received.
-    fn withdraw_queries(&mut self) {
-        let msg_id = |record: &Record| match record {
-            Record::Query { msg_id, .. } => Some(*msg_id),
-            Record::Plain(_) => None,
-        };
-        self.inbox.withdraw(self.log.records.iter().filter_map(msg_id).collect());
-        self.log.clear();
-    }
-
-    /// A message came a second time, so its answer may be lost. A large one is announced, a small one sent again.
-    fn on_duplicate(&mut self, now: Now, header: MessageHeader) {
-        self.counters.duplicates += 1;
-        self.inbox.ack_now(header, now.mono);
-        let Some((answer_msg_id, answer)) = self.outbox.queue.sent_answer(header.msg_id) else {
-            return;
-        };
-        let len = answer.content.len();
-        if len <= self.config.large_answer {
-            self.outbox.queue.repeat(answer_msg_id);
-            return;
-        }
-        let info = types::MsgDetailedInfo {
-            msg_id: header.msg_id.to_raw(),
-            answer_msg_id: answer_msg_id.to_raw(),
-            bytes: len as i32,
-            status: i32::from(self.status_of(header.msg_id).0),
-        };
-        self.outbox.reply(&info);
-    }
-
-    /// Tells the client what is wrong with a message, if it has not been told too often.
-    fn complain(&mut self, now: Now, message: MessageHeader, code: BadMsgCode) {
-        if let Some(complaint) = self.complaint(now, message, code) {
-            self.outbox.reply_encoded(complaint);
-        }
-    }
-
-    /// Counts a refused message; returns the complaint unless the client has been told too often.
-    fn complaint(
-        &mut self,
-        now: Now,
-        MessageHeader { msg_id, seq_no }: MessageHeader,
-        code: BadMsgCode,
-    ) -> Option<Vec<u8>> {
-        self.counters.refused.count(code.rule());
-        if !self.complaints.allows(now.mono, self.config.complaints) {
-            return None;
-        }
-        let (bad_msg_id, bad_msg_seqno, error_code) = (msg_id.to_raw(), seq_no.to_raw(), code.to_raw());
-        Some(if code == BadMsgCode::BadServerSalt {
-            let new_server_salt = self.salts.current(now.unix).to_raw();
-            encode(&types::BadServerSalt { bad_msg_id, bad_msg_seqno, error_code, new_server_salt })
-        } else {
-            encode(&types::BadMsgNotification { bad_msg_id, bad_msg_seqno, error_code })
-        })
-    }
-}
-
-/// Service messages.
-impl ServerSession {
-    fn on_service(&mut self, now: Now, msg_id: MsgId, service: Service<'_>) {
-        match service {
-            Service::MsgsAck(ids) => self.on_acks(ids),
-            Service::StateReq(ids) => self.reply_states(msg_id, ids),
-            Service::ResendReq(ids) => self.resend(msg_id, ids),
-            Service::Ping { ping_id, disconnect_delay } => {
-                if let Some(delay) = disconnect_delay {
-                    self.link.close_after(now.mono, delay, self.config.disconnect_delay);
-                }
-                self.outbox.reply(&types::Pong { msg_id: msg_id.to_raw(), ping_id });
-            }
-            Service::GetFutureSalts { count } => {
-                // A list of 64 salts costs 64 hashes, and a container asks for a thousand lists in 24 KiB.
-                let count = if self.salt_lists.allows(now.mono, MAX_SALT_LISTS) { count } else { 1 };
-                self.outbox.reply(&self.salts.future(now.unix, msg_id, count));
-            }
-            Service::DropAnswer { req_msg_id } => self.drop_answer(msg_id, req_msg_id),
-            Service::DestroySession { session_id } => {
-                self.log.push(Record::Plain(ServerEvent::DestroySession { session_id }));
-            }
-            Service::DestroyAuthKey => self.log.push(Record::Plain(ServerEvent::DestroyAuthKey)),
-            Service::HttpWait(wait) => {
-                self.log.push(Record::Plain(ServerEvent::HttpWait(wait.clamped())));
-            }
-            // The client's answers to questions of ours, and what only a server sends.
-            _ => {}
-        }
-    }
-
-    /// Returns whether a list may be so long, and counts it if not (SEC-103).
-    fn is_list_allowed(&mut self, ids: Ids<'_>) -> bool {
-        let is_allowed = ids.len() <= MAX_IDS_PER_LIST;
-        if !is_allowed {
-            self.counters.refused.count(Rule::new(103));
-        }
-        is_allowed
-    }
-
-    fn on_acks(&mut self, ids: Ids<'_>) {
-        if !self.is_list_allowed(ids) {
-            return;
-        }
-        for msg_id in ids.iter() {
-            if self.outbox.queue.ack(msg_id) {
-                self.log.push(Record::Plain(ServerEvent::Acked { msg_id }));
-            }
-        }
-    }
-
-    fn reply_states(&mut self, msg_id: MsgId, ids: Ids<'_>) {
-        if self.is_list_allowed(ids) {
-            let mut info = Vec::with_capacity(ids.len());
-            for id in ids.iter() {
-                let status = self.status_of(id);
-                if status == Status(Status::UNKNOWN) {
-                    self.inbox.deny(id);
-                }
-                info.push(status.0);
-            }
-            self.outbox.reply(&types::MsgsStateInfo { req_msg_id: msg_id.to_raw(), info });
-        }
-    }
-
-    /// Returns what is known of a message of the client.
-    fn status_of(&self, msg_id: MsgId) -> Status {
-        match self.inbox.status_of(msg_id) {
-            Status(Status::UNKNOWN) if self.outbox.queue.has_answer(msg_id) => {
-                Status(Status::RECEIVED | Status::ANSWERED)
-            }
-            status => status,
-        }
-    }
-
-    /// Sends messages again. If one of them is unknown, replies with the states of all instead (SEC-105).
-    fn resend(&mut self, msg_id: MsgId, ids: Ids<'_>) {
-        if !self.is_list_allowed(ids) {
-            return;
-        }
-        let queue = &mut self.outbox.queue;
-        if ids.iter().all(|id| queue.get(id).is_some()) {
-            ids.iter().for_each(|id| queue.repeat(id));
-        } else {
-            self.counters.refused.count(Rule::new(105));
-            self.reply_states(msg_id, ids);
-        }
-    }
-
-    fn drop_answer(&mut self, msg_id: MsgId, req_msg_id: MsgId) {
-        let answer = if self.inbox.is_running(req_msg_id) {
-            self.inbox.end_query(req_msg_id);
-            self.log.push(Record::Plain(ServerEvent::Dropped { req_msg_id }));
-            let answer = encode(&types::RpcAnswerDroppedRunning {});
-            // The dropped query itself gets the same answer:
-            // https://core.telegram.org/mtproto/service_messages#cancellation-of-an-rpc-query
-            self.answer(req_msg_id, answer.clone());
-            answer
-        } else if let Some(DroppedAnswer { msg_id, seq_no, bytes }) =
-            self.outbox.queue.drop_answer(req_msg_id)
-        {
-            let (msg_id, seq_no) = (msg_id.to_raw(), seq_no.to_raw());
-            encode(&types::RpcAnswerDropped { msg_id, seq_no, bytes: bytes as i32 })
-        } else {
-            encode(&types::RpcAnswerUnknown {})
-        };
-        self.answer(msg_id, answer);
-    }
-
-    /// Queues a small `rpc_result` of the session's own; returns whether there was room (SEC-175).
-    fn answer(&mut self, query: MsgId, object: Vec<u8>) -> bool {
-        let has_room = self.outbox.queue.len() < self.config.unacked_messages;
-        if has_room {
-            self.outbox.queue.push(Content::Answer { query, object });
-        } else {
-            self.counters.refused.count(Rule::new(175));
-        }
-        has_room
+        self.state.link.close_at().is_some_and(|at| at <= now.mono)
     }
 }
 
@@ -831,17 +489,17 @@ impl ServerSession {
     /// Returns when to free memory that only frames need, if there is any.
     fn quiet_at(&self) -> Option<MonoTime> {
         let is_large = !self.gzip.is_released()
-            || self.log.keeps_more_than(KEPT_PLACES)
-            || self.inbox.acks.keeps_more_than(KEPT_PLACES)
-            || self.outbox.keeps_more_than(KEPT_PLACES);
+            || self.state.log.keeps_more_than(KEPT_PLACES)
+            || self.state.inbox.acks.keeps_more_than(KEPT_PLACES)
+            || self.state.outbox.keeps_more_than(KEPT_PLACES);
         is_large.then(|| self.last_input + QUIET)
     }
 
     fn release_memory(&mut self) {
         self.gzip.release();
-        self.log = EventLog::new();
-        self.inbox.acks.release();
-        self.outbox.release();
+        self.state.log = EventLog::new();
+        self.state.inbox.acks.release();
+        self.state.outbox.release();
     }
 }
 

@@ -21,18 +21,23 @@ fn each_of_very_many_answers_costs_a_few_steps_until_it_is_acknowledged() {
     let mut out = FrameBuf::new();
     let steps = steps_of(|| {
         for query in &queries {
-            session.inbox.acks.push(*query, now.mono, session.config.ack_delay, crate::MAX_IDS_PER_LIST);
+            session.state.inbox.acks.push(
+                *query,
+                now.mono,
+                session.state.config.ack_delay,
+                crate::MAX_IDS_PER_LIST,
+            );
             session.respond_error(*query, 400, "NO").expect("there is room");
         }
         while session.poll_transmit(now, &mut rng, &mut out).is_some() {
             session.poll_timeout();
         }
-        let late = Now::new(MonoTime::ZERO + session.config.resend_after, now.unix);
+        let late = Now::new(MonoTime::ZERO + session.state.config.resend_after, now.unix);
         session.handle_timeout(late);
         while session.poll_transmit(late, &mut rng, &mut out).is_some() {
             session.poll_timeout();
         }
     });
-    assert_eq!(session.counters.resent, count as u64);
+    assert_eq!(session.counters().resent, count as u64);
     assert!(steps <= FEW * count, "{steps} steps for {count} answers");
 }
