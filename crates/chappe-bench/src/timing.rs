@@ -54,7 +54,7 @@ struct Verdict {
 /// What a difference would tell.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// Something that nobody may learn.
+    /// A secret.
     Secret,
     /// What everybody on the path knows anyway.
     Public,

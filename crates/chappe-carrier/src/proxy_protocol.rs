@@ -43,9 +43,9 @@ const IPV6: usize = 36;
 pub enum Announced {
     /// The client's address.
     Client(SocketAddr),
-    /// Nobody: the load balancer itself, which checks whether the server lives, or a client without an IP address. The
+    /// No client: the load balancer itself, which checks whether the server lives, or a client without an IP address. The
     /// address of the socket counts.
-    Nobody,
+    Unknown,
 }
 
 /// Why a connection has no header.
@@ -110,7 +110,7 @@ fn text_line(line: &str) -> Option<Announced> {
     let (_, family) = (parts.next()?, parts.next()?);
     if family == "UNKNOWN" {
         // What follows is to be ignored.
-        return Some(Announced::Nobody);
+        return Some(Announced::Unknown);
     }
     let (source, destination) = (parts.next()?, parts.next()?);
     let (port, _) = (port(parts.next()?)?, port(parts.next()?)?);
@@ -160,7 +160,7 @@ fn binary(input: &[u8]) -> Result<Option<(Announced, usize)>, ProxyHeaderError> 
     let announced = match addresses {
         IPV4 => client::<4>(body, IPV4),
         IPV6 => client::<16>(body, IPV6),
-        _ => Some(Announced::Nobody),
+        _ => Some(Announced::Unknown),
     };
     announced.map(|announced| Some((announced, HEAD + len))).ok_or(ProxyHeaderError::Malformed)
 }
@@ -219,13 +219,13 @@ mod tests {
 
     #[test]
     fn checks_of_a_load_balancer_and_unknown_families_name_nobody() {
-        let nobody = Announced::Nobody;
-        assert_eq!(checked(b"PROXY UNKNOWN\r\n"), nobody);
-        assert_eq!(checked(b"PROXY UNKNOWN whatever follows\r\n"), nobody);
-        assert_eq!(checked(&binary_header(0x20, 0x00, &[])), nobody);
-        assert_eq!(checked(&binary_header(0x20, 0x11, &[7; 12])), nobody);
+        let unknown = Announced::Unknown;
+        assert_eq!(checked(b"PROXY UNKNOWN\r\n"), unknown);
+        assert_eq!(checked(b"PROXY UNKNOWN whatever follows\r\n"), unknown);
+        assert_eq!(checked(&binary_header(0x20, 0x00, &[])), unknown);
+        assert_eq!(checked(&binary_header(0x20, 0x11, &[7; 12])), unknown);
         for family in [0x00, 0x12, 0x22, 0x31, 0x32] {
-            assert_eq!(checked(&binary_header(0x21, family, &[7; 216])), nobody, "{family:#x}");
+            assert_eq!(checked(&binary_header(0x21, family, &[7; 216])), unknown, "{family:#x}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! The attacks on the symmetric channel that were published, tried on our machines by whoever owns the link.
+//! The attacks on the symmetric channel that were published, tried on our machines by an attacker who controls the link.
 //!
 //! Albrecht, Mareková, Paterson, Stepanovs, "Four Attacks and a Proof for Telegram" (2022): reordering, and
 //! recognising what is encrypted twice. The others have their tests where their rules are; `docs/security.md` names them.

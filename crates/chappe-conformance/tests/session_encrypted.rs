@@ -175,7 +175,7 @@ fn sec_076_what_is_older_than_the_memory_of_ids_is_refused() {
     for nth in 0..=remembered {
         assert_eq!(take(NOW.as_secs(), nth).0, Ok(()));
     }
-    // Not too old by the clock, but nobody knows any more whether it came before.
+    // Not too old by the clock, but it is no longer known whether it came before.
     let (result, msg_id) = take(NOW.as_secs() - 100, 0);
     assert_eq!(result, Err(UnpackError::TooOld { msg_id }));
 }

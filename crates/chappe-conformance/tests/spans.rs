@@ -134,7 +134,7 @@ fn what_happens_on_a_connection_is_told_in_its_span() {
     let server = runtime.block_on(server_tokio::Server::listen("127.0.0.1:0", options, engine()));
     watch(server.expect("a free port").local_addr(), &ledger);
 
-    // On one thread the spans of tasks take turns: whoever is left out would show here.
+    // On one thread the spans of tasks take turns: a span that is left out would show here.
     let told = ledger.told.lock().expect("no panic");
     assert!(
         told.iter().all(|(peer, message)| peer.is_some() || !message.starts_with("connection ")),

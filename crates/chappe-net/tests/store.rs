@@ -144,7 +144,7 @@ fn holds_a_store_if_told_to() {
     let Some(directory) = std::env::var_os(HOLD) else { return };
     let _store = FileStore::open(directory).unwrap();
     println!("held");
-    // Until it is killed, or whoever started it is gone.
+    // Until it is killed, or the process that started it ends.
     std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
 }
 

@@ -434,7 +434,7 @@ impl ServerConnection {
         for request in self.requests.iter(frame) {
             match request {
                 Request::Query { msg_id, body } => {
-                    // A query without an answer would run for ever: its repetitions are duplicates.
+                    // A query without an answer would run indefinitely: its repetitions are duplicates.
                     let verdict = caught(|| answer_query(handler, &context(msg_id), body));
                     verdicts.push(
                         msg_id,

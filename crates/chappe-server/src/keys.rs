@@ -226,7 +226,7 @@ impl KeyState {
     /// Keeps a new session and returns it, or the one of the same id that another connection has made meanwhile.
     ///
     /// The oldest session without a connection makes room. Returns `None` if all `max` sessions have one: a session in
-    /// use is never removed, whoever asks for a new one.
+    /// use is never removed to make room for a new one.
     pub(crate) fn keep_session(&self, made: Attached, max: usize) -> Option<Attached> {
         let mut sessions = lock(&self.sessions);
         if let Some(known) = sessions.by_id.get(&made.session_id()) {

@@ -114,7 +114,7 @@ async fn sec_149_whoever_is_refused_is_handed_on_with_every_byte() {
     for sent in [b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n".to_vec(), hello(&other).0, vec![0x5a; 64]] {
         assert_eq!(handed_on(&server, &listener, &sent).await, sent);
     }
-    // Whoever knows the secret is served, and a recording of it is handed on.
+    // A client that knows the secret is served, and a replayed recording of it is forwarded.
     let mut client = TcpStream::connect(server.local_addr()).await.unwrap();
     assert!(is_served(&mut client, &known, step).await);
     assert_eq!(handed_on(&server, &listener, &known).await, known);

@@ -3,7 +3,7 @@
 //! * `types::X` are the constructors: structs with public fields.
 //! * `enums::X` are the types: enums with a variant for each constructor. A type with one constructor is a [`One`] of its
 //!   struct instead, whose fields are read as if it were the struct; `types::X { .. }.into()` makes one.
-//! * `functions::X` are the functions; those of a namespace stand behind a cargo feature of its name, all on by default.
+//! * `functions::X` are the functions; those of a namespace need the cargo feature of its name, all on by default.
 //! * With the feature `server`, `AnyCall` is any function, and functions can be copied and compared; otherwise they are
 //!   there to be sent, and can be printed.
 //! * [`LAYER`] is the layer of the schema.

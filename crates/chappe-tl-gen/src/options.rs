@@ -55,7 +55,7 @@ pub struct GeneratorOptions {
     pub sha256: Option<String>,
     /// The cargo feature of the generated crate behind which `serde` is derived; never, if `None`.
     pub serde_feature: Option<String>,
-    /// Whether the functions of a namespace stand behind a cargo feature of its name ([`Style::Arena`] only).
+    /// Whether the functions of a namespace need a cargo feature of its name ([`Style::Arena`] only).
     pub namespace_features: bool,
     /// The cargo feature of the generated crate behind which macros name every type and function, for tests of all of them;
     /// never, if `None` ([`Style::Arena`] only).

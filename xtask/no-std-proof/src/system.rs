@@ -24,13 +24,13 @@ pub fn exit(code: i32) -> ! {
     }
 }
 
-/// Named by the unwind tables of the prebuilt `alloc`. This program aborts, so nobody calls it.
+/// Named by the unwind tables of the prebuilt `alloc`. This program aborts, so it is never called.
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() -> ! {
     exit(crate::PANICKED)
 }
 
-/// Named by the landing pads of the prebuilt `alloc`. This program aborts, so nobody calls it.
+/// Named by the landing pads of the prebuilt `alloc`. This program aborts, so it is never called.
 #[unsafe(no_mangle)]
 extern "C" fn _Unwind_Resume() -> ! {
     exit(crate::PANICKED)

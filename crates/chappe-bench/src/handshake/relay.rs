@@ -1,6 +1,6 @@
 //! What lets a client that knows only Telegram's keys finish an exchange with another server.
 //!
-//! Such a client encrypts `p_q_inner_data` for a key whose private half nobody else has. Its `new_nonce` is read out
+//! Such a client encrypts `p_q_inner_data` for a key whose private half only this program has. Its `new_nonce` is read out
 //! of its state, and the same data goes to our server under our server's key.
 
 #![allow(unsafe_code, reason = "the state of the others has no other way in")]

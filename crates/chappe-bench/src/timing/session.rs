@@ -1,6 +1,6 @@
 //! A client's session and frames that it refuses.
 //!
-//! What stands behind a wrong `msg_key` must not be told by time. Whether the id of the key is known, and whether a
+//! The content behind a wrong `msg_key` must not influence timing. Whether the id of the key is known, and whether a
 //! frame with the right `msg_key` is for another session, may be: the first travels in the clear, and the second can
 //! only be a frame of the server's that was sent again. These are measured to say how much they differ.
 

@@ -113,7 +113,7 @@ fn encrypted(input: &[u8]) {
             let _ = (opened.require_named_session(), opened.require_origin(from));
             let (body, msg_id) = (opened.body().to_vec(), opened.msg_id());
             walk(&body, msg_id, from);
-            // Nobody else takes it.
+            // No other caller takes it.
             let mut reflected = whole;
             let back = open(key(), from.peer(), tail, &mut reflected);
             assert!(back.is_err(), "a message was taken by the side that wrote it");

@@ -3,7 +3,7 @@
 //! The input says which messages of an exchange are changed, and how; what is encrypted is changed inside and
 //! encrypted again. Whatever happens, the server serves an honest client afterwards.
 //!
-//! Most of the time goes into powers, so none is computed that nobody asks for: an exchange ends with the first lie that is
+//! Most of the time goes into powers, so none is computed without need: an exchange ends with the first lie that is
 //! found out, who stands between the two knows the secrets from what the client draws, and the honest client makes its key
 //! after one input in eight, and after the others gets its first answer.
 
@@ -291,7 +291,7 @@ impl Between {
         }
     }
 
-    /// Changes an object that stands behind its SHA-1, in AES-IGE.
+    /// Changes an object that follows its SHA-1, in AES-IGE.
     fn change_sealed(&self, sealed: &mut Vec<u8>, change: &Change, is_hash_right: bool) {
         let Some(server_nonce) = self.server_nonce else { return };
         let aes = nonce::tmp_aes(&self.new_nonce, &server_nonce);

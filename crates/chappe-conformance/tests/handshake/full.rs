@@ -62,7 +62,7 @@ fn the_client_repeats_every_run_byte_for_byte() {
     }
 }
 
-/// Removes from `resPQ` the key that the vectors announce and nobody has: a server announces its own.
+/// Removes from `resPQ` the key that the vectors announce, whose private half is unknown: a server announces its own.
 fn without_foreign_keys(answer: Vec<u8>) -> Vec<u8> {
     let Ok(enums::ResPq::ResPq(mut res_pq)) = enums::ResPq::from_bytes(&answer) else { return answer };
     res_pq.server_public_key_fingerprints.retain(|key| *key != 0x0101_0101_0101_0101);

@@ -61,7 +61,7 @@ fn sec_099_a_result_of_another_type_fails_its_query_and_no_other() {
     let calls: Vec<_> = (0..3).map(|_| pen.call()).collect();
     let queries = pen.queries();
     let of = |bytes: &[u8]| enums::FutureSalts::from_bytes(bytes);
-    // Another constructor, one that nobody knows, the right one with something behind it, and half of it.
+    // Another constructor, an unknown one, the right one with something behind it, and half of it.
     let right = [&0xae50_0895_u32.to_le_bytes()[..], &[0; 16]].concat();
     assert!(of(&right).is_ok());
     let wrong = [ANSWER.to_vec(), vec![0x77; 20], [&right[..], &[0; 4]].concat(), right[..16].to_vec()];

@@ -1,4 +1,4 @@
-//! Checks that are one line each, and would be missed by nobody else if they went.
+//! Checks of one line each that no other test covers.
 
 use chappe_framing::{FrameError, PeerMisbehaved, SessionId, TransportTail};
 use chappe_session::SessionLimits;

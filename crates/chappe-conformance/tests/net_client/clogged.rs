@@ -31,7 +31,7 @@ fn in_haste() -> InvokeOptions {
     InvokeOptions::default().timeout(Duration::from_millis(60))
 }
 
-/// The parts are on their way, and nobody takes them: time goes on, and another connection brings them there.
+/// The parts are on their way, and are not taken: time goes on, and another connection brings them there.
 fn check(cutter: &Cutter, parts: Vec<PendingCall<bool>>, hasty: PendingCall<impl Sized>, asked: Instant) {
     let error = hasty.wait().map(drop).expect_err("nobody heard it");
     assert!(matches!(error, InvokeError::TimedOut { .. }), "{error:?}");

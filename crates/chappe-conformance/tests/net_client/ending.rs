@@ -1,4 +1,4 @@
-//! The end of a client: what `close` promises, and what is left when nobody drives it any more.
+//! The end of a client: what `close` promises, and what is left when it is no longer driven.
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ impl Slow {
         result
     }
 
-    /// Asserts that all that was begun is done, and that nobody but the caller has the store.
+    /// Asserts that all that was begun is done, and that only the caller has the store.
     fn assert_let_go(self: &Arc<Self>) {
         let (done, begun) = (self.done.load(Ordering::SeqCst), self.begun.load(Ordering::SeqCst));
         assert_eq!((done, Arc::strong_count(self)), (begun, 1), "done of {begun}, and holders");

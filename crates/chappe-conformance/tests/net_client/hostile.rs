@@ -192,7 +192,7 @@ async fn sec_099_a_result_of_another_type_fails_the_call_it_answers_and_no_other
             InvokeError::Answer(error) => assert!(is_expected(&error), "{name}: {error}"),
             other => panic!("{name}: {other}"),
         }
-        // The true answer comes behind it and belongs to nobody any more; the connection and the next call are well.
+        // The true answer follows it and belongs to no call; the connection and the next call are well.
         client
             .invoke(&functions::help::GetNearestDc {})
             .await

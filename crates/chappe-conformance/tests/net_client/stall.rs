@@ -1,4 +1,4 @@
-//! An hour in which nobody answers, in no time: the clock of the runtime is stopped and runs ahead when all wait.
+//! An hour without an answer, in no time: the clock of the runtime is stopped and runs ahead when all wait.
 
 use core::time::Duration;
 

@@ -164,7 +164,7 @@ const EXEMPT: [(&str, &[&str]); 6] = [
         ],
     ),
     (
-        "public by the protocol, or of no use to whoever has no key: ids, salts, hashes, what travels in the clear",
+        "public by the protocol, or of no use without the key: ids, salts, hashes, what travels in the clear",
         &[
             "chappe_crypto::AuthKeyId",
             "chappe_crypto::MsgKey",

@@ -11,7 +11,7 @@ fn allowed() -> usize {
     text.trim().parse().unwrap_or(128)
 }
 
-/// Counts how many of `count` clients connect to a socket that nobody accepts from. Whoever finds the queue full would
+/// Counts how many of `count` clients connect to a socket that never accepts. A client that finds the queue full would
 /// try again after a second.
 fn connected(options: &ListenOptions, count: usize) -> usize {
     let listener = options.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");

@@ -27,7 +27,7 @@ fn answers_that_are_due_are_sent_before_the_end() {
         let waiting = Arc::clone(&running.waiting);
         wait_for("the query", || !waiting.lock().expect("no panic").is_empty());
         let ending = thread::spawn(move || running.shutdown(PATIENCE));
-        // Whoever waits for nothing is let go first.
+        // Connections without running queries end first.
         idle.read_to_end();
         answer_all(&waiting);
         assert_eq!(client.answer(query).expect("the answer"), b"done");

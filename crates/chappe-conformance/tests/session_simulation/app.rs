@@ -52,7 +52,7 @@ impl App {
         if let Ended::Failed(failure) = how {
             let is_fair = match failure {
                 CallFailure::Cancelled(_) => call.cancelled,
-                // An acknowledged call is not sent again where nobody can say what became of it.
+                // An acknowledged call is not sent again where its outcome is unknown.
                 CallFailure::Uncertain => call.repeat != Repeat::Freely,
                 CallFailure::TimedOut => true,
                 _ => false,

@@ -6,7 +6,7 @@ use rand_core::{TryCryptoRng, TryRng, utils};
 
 /// `SplitMix64`: a few instructions for a number, of which a run takes many thousands.
 ///
-/// What the sessions seal with it is safe from nobody, and has nobody to be safe from.
+/// It is predictable: what the sessions seal with it is not secret.
 #[derive(Debug)]
 pub struct Dice(u64);
 

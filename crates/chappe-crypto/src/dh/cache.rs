@@ -20,7 +20,7 @@ pub(super) enum Verdict {
 /// Good and bad results are stored separately, [`PrimeCache::CAPACITY`] of each, and the oldest is evicted first. A peer
 /// that sends new bad numbers cannot evict good ones. An entry is the SHA-256 of the number.
 ///
-/// [`PrimeCache::export`] and [`PrimeCache::import`] preserve it across restarts. Whoever can change the exported bytes can
+/// [`PrimeCache::export`] and [`PrimeCache::import`] preserve it across restarts. Anyone who can change the exported bytes can
 /// make the application accept a weak prime: protect them like an `auth_key`.
 ///
 /// ```

@@ -119,7 +119,7 @@ pub(super) fn invert(a: u64, modulus: u64) -> Option<u64> {
     while next_r != 0 {
         let quotient = r / next_r;
         // The coefficients stay below the modulus in absolute value, which is below 2^63; only the last
-        // `next_t`, which nobody reads, may reach it.
+        // `next_t`, which is never read, may reach it.
         (t, next_t) = (next_t, t.wrapping_sub((quotient as i64).wrapping_mul(next_t)));
         (r, next_r) = (next_r, r - quotient * next_r);
     }

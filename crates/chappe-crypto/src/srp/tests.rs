@@ -54,7 +54,7 @@ fn sec_161_client_values_without_a_secret_are_refused() {
 
 #[test]
 fn a_server_that_hides_nothing_gets_no_proof() {
-    // B = k v makes the common secret zero for whoever stored v.
+    // B = k v makes the common secret zero for the server that stored v.
     let (group, mut rng) = (group(), rng());
     let parameters = Parameters { group: &group, salt1: b"1", salt2: b"2" };
     let v = verifier(b"password", &parameters);

@@ -127,7 +127,7 @@ impl KeyStore for RedisStore {
 }
 
 impl Drop for RedisStore {
-    /// Gives the lock back. If the server cannot be reached the lock stays, and whoever comes next is told whose it was.
+    /// Gives the lock back. If the server cannot be reached the lock stays, and the next client is told which one holds it.
     fn drop(&mut self) {
         if self.has_lock {
             let _ = self.run(&[b"DEL", self.lock_key().as_bytes()]);

@@ -1,6 +1,6 @@
 //! Why a connection or a call failed, and whose fault it is.
 //!
-//! The text of an error never contains that of its [`source`](std::error::Error::source): whoever prints the chain reads each
+//! The text of an error never contains that of its [`source`](std::error::Error::source): a printed chain shows each
 //! text once.
 
 use core::fmt;

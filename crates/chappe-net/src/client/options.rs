@@ -51,7 +51,7 @@ pub struct ConnectOptions {
     pub slot: Option<Slot>,
     /// The wrapper of the first call: `invokeWithLayer` and `initConnection`.
     pub init: Option<InitConnection>,
-    /// How long temporary keys live, 2 hours to 30 days. With them nobody who steals the permanent key can read what was sent
+    /// How long temporary keys live, 2 hours to 30 days. With them, a stolen permanent key does not reveal what was sent
     /// before. Default `None`: calls use the permanent key.
     pub temporary_keys: Option<Duration>,
     /// When to ping, and when to close a silent connection.

@@ -206,7 +206,7 @@ impl SentLog {
     /// Finds a message that is answered.
     ///
     /// Answers come mostly in the order of what they answer, so the message behind the last one is tried first, and
-    /// the one behind that: a container may stand in between.
+    /// the one behind that: a container may come between them.
     pub(super) fn take_notice(&mut self, msg_id: MsgId) -> Option<Sent> {
         let is_here = |place: &usize| self.entries.get(*place).is_some_and(|entry| entry.msg_id() == msg_id);
         let expected = self.expected as usize;

@@ -86,7 +86,7 @@ pub(super) fn table(code: &mut Code, options: &GeneratorOptions, places: &Places
     slots.write(code);
 }
 
-/// The cargo feature that a namespace's functions stand behind.
+/// The cargo feature that a namespace's functions need.
 pub(super) fn feature<'n>(options: &GeneratorOptions, namespace: Option<&'n str>) -> Option<&'n str> {
     // That of the outermost part.
     namespace.and_then(|namespace| namespace.split('.').next()).filter(|_| options.namespace_features)

@@ -15,7 +15,7 @@ pub(super) const INT512: u8 = 11;
 pub(super) const OBJECT: u8 = 12;
 pub(super) const QUERY: u8 = 46;
 
-/// What is added to the number of a kind for the one that stands behind a flag bit.
+/// What is added to the number of a kind for an optional field.
 pub(super) const OPTIONAL: u8 = 11;
 /// What is added to the number of a kind for a vector of it.
 pub(super) const LIST: u8 = 22;

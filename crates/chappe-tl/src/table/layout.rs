@@ -2,7 +2,7 @@
 //!
 //! A [`Type`] is a TL type, a [`Constructor`] one of its alternatives, or a function, a [`Field`] one row of a constructor. A
 //! generated crate has one list of each, which its [`Tables`](super::Tables) hold together. Constructors and rows are printed as bytes:
-//! whoever compiles them pays for every expression, and there are tens of thousands of numbers.
+//! the compiler evaluates every expression, and there are tens of thousands of numbers.
 //!
 //! What depends on the machine is not printed: structs are `repr(C)`, so their offsets follow from their rows, and
 //! [`layout`] computes them while compiling. What follows is compared with `size_of` where a type is used.

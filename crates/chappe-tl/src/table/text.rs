@@ -33,7 +33,7 @@ fn is_short_ascii(bytes: &[u8]) -> bool {
 
 /// Returns whether this is UTF-8 with characters of one or two bytes only, of which there are more than 16.
 ///
-/// That is so if every byte that continues a character (`80` to `bf`) stands behind one that begins a character of two
+/// That is so if every byte that continues a character (`80` to `bf`) follows one that begins a character of two
 /// (`c2` to `df`), and behind each of those stands one that continues it.
 #[inline(never)]
 fn has_short_characters(bytes: &[u8]) -> bool {
@@ -61,7 +61,7 @@ fn has_short_characters(bytes: &[u8]) -> bool {
     true
 }
 
-/// Returns 0 if all of these bytes can stand behind those before them.
+/// Returns 0 if all of these bytes can follow those before them.
 #[inline(always)]
 fn misplaced(before: &[u8; BLOCK], these: &[u8; BLOCK]) -> u8 {
     let mut wrong = 0;

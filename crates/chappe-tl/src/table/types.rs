@@ -172,7 +172,7 @@ impl Type {
     /// Describes a vector of objects, whose type is the first extra one of the tables.
     ///
     /// It is for tables: what they refer to is a `static`, never the constant of a [`Described`](super::Described) type that
-    /// refers to them, since whoever evaluates a constant looks at all it refers to.
+    /// refers to them, since evaluating a constant visits everything it refers to.
     ///
     /// # Safety
     ///

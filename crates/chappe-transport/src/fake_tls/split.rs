@@ -138,7 +138,7 @@ impl<'a> Records<'a> {
             return Next::Incomplete;
         };
         let len = usize::from(u16::from_be_bytes([high, low]));
-        // RFC 8446 forbids empty ones, which could go on for ever, and more than 2^14 bytes.
+        // RFC 8446 forbids empty ones, which could continue indefinitely, and more than 2^14 bytes.
         if len == 0 || len > 1 << 14 {
             return Next::Other;
         }

@@ -7,7 +7,7 @@
 //! What is removed or replaced is unlinked, not overwritten: on the file systems and disks of today overwriting would
 //! promise more than it does.
 //!
-//! **Invariant:** nobody but the owner can change names in the directory, which [`FileStore::open`] checks. So a path that
+//! **Invariant:** only the owner can change names in the directory, which [`FileStore::open`] checks. So a path that
 //! was checked cannot become a link or a pipe before it is opened.
 
 mod disk;

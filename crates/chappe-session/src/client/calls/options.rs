@@ -10,7 +10,7 @@ use super::CallId;
 pub enum Repeat {
     /// Executing it twice does no harm: it may be sent again without asking.
     Freely,
-    /// The server is asked first whether it received the call (SEC-107). Where nobody can be asked, because the session is
+    /// The server is asked first whether it received the call (SEC-107). Where the server cannot be asked, because the session is
     /// gone, the call fails with [`CallFailure::Uncertain`](crate::client::CallFailure::Uncertain). This fits most calls.
     #[default]
     AfterAsking,

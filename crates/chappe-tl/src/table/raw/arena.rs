@@ -45,7 +45,7 @@ const FIRST_CHUNK_WORDS: usize = 1 << 10;
 const LARGEST_CHUNK_WORDS: usize = 1 << 17;
 
 // SAFETY: the arena owns its chunks, and hands out memory of them through `&self` of one thread at a time, as
-// it is not `Sync`. References into a chunk cannot outlive the arena, whoever owns it.
+// it is not `Sync`. References into a chunk cannot outlive the arena, whatever owns it.
 unsafe impl Send for Arena {}
 
 impl fmt::Debug for Arena {
@@ -102,7 +102,7 @@ impl Arena {
     pub fn slice<T: Copy>(&self, values: &[T]) -> &[T] {
         const { assert!(align_of::<T>() <= MAX_ALIGN) };
         // SAFETY: as in `capacity` for the borrow. The allocation has room for the values, is aligned to 8 and
-        // belongs to nobody else until `reset`, which needs the arena to itself.
+        // has no other user until `reset`, which needs the arena to itself.
         unsafe {
             let room = (*self.bump.get()).alloc(size_of_val(values)).cast::<T>();
             core::ptr::copy_nonoverlapping(values.as_ptr(), room, values.len());
@@ -173,7 +173,7 @@ pub(in crate::table) struct Source<'a> {
 impl Drop for Arena {
     fn drop(&mut self) {
         for chunk in self.bump.get_mut().chunks.drain(..) {
-            // SAFETY: `add_chunk` took the pointer and the length from a box and nobody else frees it.
+            // SAFETY: `add_chunk` took the pointer and the length from a box and nothing else frees it.
             drop(unsafe {
                 Box::from_raw(core::ptr::slice_from_raw_parts_mut(chunk.first.as_ptr(), chunk.words))
             });

@@ -3,7 +3,7 @@
 //! **Proof.** For each row the interpreter reads a value, checks it, and writes it to the struct at the row's offset. There is one
 //! write per kind of row, and it is *typed*: an optional `int` is written as an `Option<i32>`, so its layout is the compiler's
 //! business and not ours. The place is inside the struct and aligned, because the table describes the struct and the arena's
-//! rooms have its size. Rows that the flags leave out cost nothing: what stands behind the first flags word is made zero before
+//! rooms have its size. Rows that the flags leave out cost nothing: what follows the first flags word is made zero before
 //! it is read, and that zeros are `None` is checked while compiling ([`ZEROS_ARE_NONE`]). The first flags word stands in front
 //! of all conditional rows. When a struct was read without an error, all its fields were written.
 
