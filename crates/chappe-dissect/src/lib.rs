@@ -31,14 +31,21 @@
 //! | [`Keys`], [`key_log_line`] | keys, and the key log |
 //! | [`Record`], [`Content`], [`Message`] | what was found |
 //! | [`Line`], [`Field`], [`Names`] | records as text, and as named fields |
+#![cfg_attr(feature = "capture", doc = "| [`capture`] | files of the formats pcap and pcapng |")]
 //!
 //! Memory is bounded: see [`MAX_CONNECTIONS`] and [`DEFAULT_MAX_MEMORY`]. No input panics.
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![cfg_attr(not(test), no_std)]
+#![cfg_attr(not(any(test, feature = "capture")), no_std)]
+#![cfg_attr(
+    feature = "capture",
+    allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "captures are read with std")
+)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+#[cfg(feature = "capture")]
+pub mod capture;
 mod dissector;
 mod field;
 mod half;

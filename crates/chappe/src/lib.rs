@@ -34,6 +34,10 @@
     doc = "| [`schema`] | `chappe-tl-parser` | schema texts: parsing, checks, the difference of two layers |"
 )]
 #![cfg_attr(
+    feature = "dissect",
+    doc = "| [`dissect`] | `chappe-dissect` | messages in traffic and in captures, with keys of one's own |"
+)]
+#![cfg_attr(
     feature = "loopback",
     doc = "| [`loopback`] | `chappe-loopback` | a datacenter for tests without a network |"
 )]
@@ -54,6 +58,7 @@
 //! | `dynamic` | no | any TL object by a schema that is known at run time |
 //! | `import` | no | keys from the sessions of other libraries |
 //! | `schema` | no | schema texts: parsing, checks, the difference of two layers |
+//! | `dissect` | no | messages in traffic and in captures |
 //! | `loopback` | no | the embedded datacenter |
 //!
 //! Without `std` the crate is `no_std` + `alloc`.
@@ -89,6 +94,8 @@
 pub mod config;
 
 pub use chappe_crypto as crypto;
+#[cfg(feature = "dissect")]
+pub use chappe_dissect as dissect;
 pub use chappe_framing as framing;
 pub use chappe_handshake as authentication;
 #[cfg(feature = "import")]
