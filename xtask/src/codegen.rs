@@ -52,6 +52,13 @@ const TARGETS: &[Target] = &[
         manifest: Some("crates/chappe-tl-api/Cargo.toml"),
     },
     Target {
+        schema: "crates/chappe-server/schema/router.tl",
+        out: "crates/chappe-server/src/router/schema",
+        style: "owned",
+        has_serde: false,
+        manifest: None,
+    },
+    Target {
         schema: "crates/chappe-loopback/schema/datacenter.tl",
         out: "crates/chappe-loopback/src/generated",
         style: "owned",

@@ -211,6 +211,7 @@ impl ServerConnection {
             None => self.end(Some(TransportErrorCode::UnknownAuthKey)),
             Some(key) => self.on_encrypted(now, &key, payload, ack, rng),
         }
+        self.engine.deliver_events();
     }
 
     /// Handles the passing of time.
@@ -434,6 +435,9 @@ impl ServerConnection {
         for request in self.requests.iter(frame) {
             match request {
                 Request::Query { msg_id, body } => {
+                    let activity = self.engine.activity();
+                    add(&activity.queries, 1);
+                    activity.query_bytes.record_len(body.len());
                     // A query without an answer would run indefinitely: its repetitions are duplicates.
                     let verdict = caught(|| answer_query(handler, &context(msg_id), body));
                     verdicts.push(
@@ -445,6 +449,7 @@ impl ServerConnection {
                     );
                 }
                 Request::Dropped { req_msg_id } => {
+                    add(&self.engine.activity().dropped, 1);
                     // The query has its answer already, whatever the handler does.
                     let _ = caught(|| handler.dropped(&context(req_msg_id)));
                 }
@@ -458,6 +463,7 @@ impl ServerConnection {
         let budgets = self.engine.options().budgets;
         let mut inner = attached.lock();
         for (query, verdict) in verdicts.first.into_iter().chain(verdicts.more) {
+            verdict.count(self.engine.activity());
             let is_alone = matches!(verdict, Verdict::AnswerAlone(_));
             if is_alone {
                 flush(&mut inner.session, now, rng, &mut self.waiting);
@@ -549,7 +555,7 @@ impl ServerConnection {
 }
 
 /// Calls the application. Returns `None` if it panics, which the panic hook has reported.
-fn caught<T>(call: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn caught<T>(call: impl FnOnce() -> T) -> Option<T> {
     // Nothing of the connection is borrowed mutably, and sessions are consistent whenever no lock on them is held.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).ok()
 }

@@ -4,12 +4,12 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chappe_carrier::lock;
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::{AuthKeyId, hash};
-use chappe_framing::{FrameBuf, Opened, SessionId, TransportTail, UnixTime};
+use chappe_framing::{FrameBuf, MsgId, Opened, SessionId, TransportTail, UnixTime};
 use chappe_handshake::bind::{BindContext, BindError, BindTempAuthKey};
 use chappe_handshake::{ConfigError, FrameStep, Peer, QueryRefusal, Reply, ServerHandshakes, Work};
 use chappe_session::server::{MessageCheck, SaltSchedule, ServerSession};
@@ -18,15 +18,18 @@ use rand_core::Rng as _;
 use zeroize::Zeroizing;
 
 use crate::Budgets;
-use crate::connection::ServerConnection;
+use crate::connection::{ServerConnection, caught};
 use crate::counters::add;
 use crate::detached::{Detached, DetachedSessions};
 use crate::engine_counters::{EngineCounters, Refusals};
 use crate::engine_options::EngineOptions;
+use crate::event::Event;
 use crate::handler::{Context, Handler};
 use crate::handshake_queue::{HandshakeQueue, Task};
 use crate::key_table::Keys;
 use crate::keys::{KeyState, KeyStatus};
+use crate::metrics::{Activity, Metrics};
+use crate::observed::Observed;
 use crate::replies::Replies;
 use crate::session::{Attached, Waker};
 use crate::unacked::{Total, Unacked};
@@ -62,6 +65,7 @@ pub struct Engine {
     detached: Mutex<DetachedSessions>,
     unacked: Total,
     refusals: Refusals,
+    observed: Arc<Observed>,
     salts: SaltSchedule,
     handler: Box<dyn Handler>,
     /// Secret of the hash that networks are counted by.
@@ -98,6 +102,7 @@ impl Engine {
             detached: Mutex::default(),
             unacked: Total::default(),
             refusals: Refusals::default(),
+            observed: Arc::default(),
             salts: SaltSchedule::new(secret),
             handler: Box::new(handler),
             connections: AtomicU64::new(0),
@@ -118,12 +123,45 @@ impl Engine {
         &self.refusals
     }
 
+    /// Returns what the server has done since the start, and what it holds now.
+    pub fn metrics(&self) -> Metrics {
+        let keys = lock(&self.keys).len();
+        self.observed.activity.read(self.counters(), keys)
+    }
+
+    pub(crate) fn activity(&self) -> &Activity {
+        &self.observed.activity
+    }
+
+    /// Tells the application of an event. Call it while no lock is held.
+    pub(crate) fn note_event(&self, event: Event) {
+        let activity = &self.observed.activity;
+        match &event {
+            Event::KeyMade { expires_at: None, .. } => add(&activity.permanent_keys_made, 1),
+            Event::KeyMade { .. } => add(&activity.temporary_keys_made, 1),
+            Event::KeyBound { .. } => add(&activity.keys_bound, 1),
+            Event::LoginMoved { .. } => add(&activity.logins_moved, 1),
+            Event::SessionBegan { .. } | Event::SessionEnded { .. } => {}
+        }
+        self.observed.events.push(event);
+        self.deliver_events();
+    }
+
+    /// Tells the application what happened since the last time. Call it while no lock is held.
+    pub(crate) fn deliver_events(&self) {
+        while let Some(event) = self.observed.events.pop() {
+            if caught(|| self.handler.event(&event)).is_none() {
+                add(&self.refusals.panics, 1);
+            }
+        }
+    }
+
     /// Ends sessions that had no connection for too long. The listeners call it a few times a minute; so does each end of
     /// a connection.
     pub fn handle_timeout(&self, now: Now) {
         loop {
             let ended = lock(&self.detached).pop(now.mono, self.options.budgets.detached_session);
-            let Some(Detached { key, session, .. }) = ended else { return };
+            let Some(Detached { key, session, .. }) = ended else { return self.deliver_events() };
             if let Some(key) = self.key(key, now.unix) {
                 key.end_session_detached_for(session, now.mono, self.options.budgets.detached_session);
             }
@@ -183,12 +221,31 @@ impl Engine {
 
     /// Removes a key and its sessions. Returns whether there was one.
     pub fn forget_key(&self, id: AuthKeyId) -> bool {
-        lock(&self.keys).forget(id)
+        let existed = lock(&self.keys).forget(id);
+        self.deliver_events();
+        existed
+    }
+
+    /// Removes the temporary keys that are bound to a permanent one, except some, and their sessions. Returns how many.
+    pub fn drop_temporary_keys(&self, permanent: AuthKeyId, except: &[AuthKeyId], now: UnixTime) -> usize {
+        let Some(permanent) = self.key(permanent, now) else { return 0 };
+        let bound = permanent.take_bound(|id| !except.contains(&id));
+        bound.into_iter().filter(|id| self.forget_key(*id)).count()
+    }
+
+    /// Removes a session whose client leaves too much unacknowledged, and wakes its connection.
+    pub(crate) fn end_session(&self, key: &KeyState, session: &Attached, query: MsgId) {
+        add(&self.refusals.unacked, 1);
+        let last = session.lock().session.last_received().unwrap_or(query);
+        key.end_session(session.session_id(), last);
+        session.wake();
+        self.deliver_events();
     }
 
     /// Makes every temporary key expire.
     pub fn expire_temporary_keys(&self) {
         lock(&self.keys).forget_temporary();
+        self.deliver_events();
     }
 
     /// Networks are only counted, so a keyed hash is kept instead of them.
@@ -257,7 +314,9 @@ impl Engine {
     /// Does the work of a handshake and writes the answer into `out`.
     fn do_work(&self, now: Now, work: Work, out: &mut FrameBuf, rng: &mut Drbg) -> Result<(), QueryRefusal> {
         let peer = work.peer();
+        let begun = Instant::now();
         let done = work.run(rng);
+        self.observed.activity.handshake_seconds.record(begun.elapsed().as_secs_f64());
         match lock(&self.handshakes).finish(now, done, out) {
             Reply::Answer => Ok(()),
             Reply::Refuse(refusal) => Err(refusal),
@@ -269,8 +328,11 @@ impl Engine {
                 }
                 let created = candidate.accept();
                 let salt_until = now.unix.saturating_add(FIRST_SALT_LIFETIME);
-                let state = KeyState::created(created, salt_until, peer);
-                keys.insert_unused(Arc::new(state), &self.options.budgets);
+                let state = Arc::new(KeyState::created(created, salt_until, peer));
+                keys.insert_unused(Arc::clone(&state), &self.options.budgets);
+                drop(keys);
+                let (key_id, expires_at) = (state.auth_key().id(), state.kind().expires_at());
+                self.note_event(Event::KeyMade { key_id, expires_at, dc: state.dc() });
                 Ok(())
             }
         }
@@ -297,8 +359,20 @@ impl Engine {
                     return Err(NoSession::TooMany);
                 }
                 let unacked = Unacked::new(Arc::clone(key.unacked()), Arc::clone(&self.unacked));
-                let attached = Attached::new(session, Arc::clone(key.life()), unacked, &self.budgets);
-                key.keep_session(attached, self.budgets.sessions_per_key).ok_or(NoSession::TooMany)
+                let attached = Attached::new(
+                    session,
+                    Arc::clone(key.life()),
+                    unacked,
+                    &self.budgets,
+                    Arc::clone(&self.observed),
+                );
+                let kept = key.keep_session(attached.clone(), self.budgets.sessions_per_key);
+                let kept = kept.ok_or(NoSession::TooMany)?;
+                if kept.is_same(&attached) {
+                    self.observed.note_session_begun(&kept);
+                }
+                self.deliver_events();
+                Ok(kept)
             }
             // A session that is gone may have executed it.
             MessageCheck::Fresh | MessageCheck::Duplicate => {
@@ -342,6 +416,11 @@ impl Engine {
         }
         // A client may never use the permanent key for anything else.
         self.touch(bound, now);
+        let temporary = context.key.auth_key().id();
+        if let Some(permanent) = permanent {
+            permanent.note_bound(temporary, |id| lock(&self.keys).contains(id));
+        }
+        self.note_event(Event::KeyBound { temporary, permanent: bound });
         Ok(())
     }
 

@@ -8,7 +8,9 @@ use chappe_handshake::bind::{BindError, BindTempAuthKey};
 use chappe_session::Now;
 
 use crate::engine::Engine;
+use crate::event::Event;
 use crate::keys::KeyState;
+use crate::metrics::Activity;
 use crate::session::Attached;
 
 /// The answer to a query.
@@ -37,6 +39,15 @@ const BOOL_TRUE: u32 = 0x9972_75b5;
 impl Verdict {
     pub(crate) fn of_bind_error(error: BindError) -> Self {
         Self::Error { code: 400, message: error.rpc_message().into() }
+    }
+
+    /// Counts what it answers.
+    pub(crate) fn count(&self, activity: &Activity) {
+        match self {
+            Self::Answer(object) | Self::AnswerAlone(object) => activity.count_answer(Ok(object.len())),
+            Self::Error { code, .. } => activity.count_answer(Err(*code)),
+            Self::Instead(_) | Self::Later => {}
+        }
     }
 
     /// Returns about how many bytes a session holds for it.
@@ -69,6 +80,11 @@ pub trait Handler: Send + Sync + 'static {
     /// Handles `rpc_drop_answer`: the client no longer wants an answer that is still to come.
     fn dropped(&self, context: &Context<'_>) {
         let _ = context;
+    }
+
+    /// Is told what happens to keys, sessions and logins.
+    fn event(&self, event: &Event) {
+        let _ = event;
     }
 }
 

@@ -99,6 +99,10 @@ impl Keys {
         None
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
     pub(crate) fn contains(&self, id: AuthKeyId) -> bool {
         self.by_id.contains_key(&id)
     }
@@ -205,6 +209,7 @@ impl Keys {
             self.ends.remove(&(expires_at, id));
         }
         state.life().forget();
+        state.end_sessions();
         true
     }
 

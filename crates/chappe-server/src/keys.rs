@@ -14,6 +14,7 @@ use chappe_session::MonoTime;
 use crate::Budgets;
 use crate::key_life::KeyLife;
 use crate::meter::{Meter, time_for};
+use crate::router::{ClientInfo, Device};
 use crate::session::Attached;
 use crate::unacked::Total;
 
@@ -57,6 +58,10 @@ pub struct KeyState {
     /// The second in which the key was last noted to be in use; 0 if never.
     touched_at: AtomicU64,
     meters: Mutex<Meters>,
+    /// What the client said about itself.
+    client: Mutex<Arc<ClientInfo>>,
+    /// Temporary keys that were bound to it. Some may be gone.
+    bound: Mutex<Vec<AuthKeyId>>,
     /// Bytes that its sessions hold.
     unacked: Total,
 }
@@ -92,6 +97,8 @@ impl KeyState {
             network: None,
             touched_at: AtomicU64::new(0),
             meters: Mutex::default(),
+            client: Mutex::default(),
+            bound: Mutex::default(),
             unacked: Total::default(),
         }
     }
@@ -149,6 +156,36 @@ impl KeyState {
             KeyStatus::Permanent => false,
             KeyStatus::Temporary { bound_to, .. } => *bound_to.get_or_insert(permanent) == permanent,
         }
+    }
+
+    /// Notes a temporary key that was bound to this one. `is_known` returns whether a key is still there.
+    pub(crate) fn note_bound(&self, temporary: AuthKeyId, is_known: impl Fn(AuthKeyId) -> bool) {
+        let mut bound = lock(&self.bound);
+        bound.retain(|id| *id != temporary && is_known(*id));
+        bound.push(temporary);
+    }
+
+    /// Takes out the temporary keys that were bound to this one and for which `is_taken`.
+    pub(crate) fn take_bound(&self, is_taken: impl Fn(AuthKeyId) -> bool) -> Vec<AuthKeyId> {
+        lock(&self.bound).extract_if(.., |id| is_taken(*id)).collect()
+    }
+
+    /// Notes what the client said about itself with a call, if anything, and returns what it said last.
+    pub(crate) fn note_client(&self, layer: Option<i32>, device: Option<Device>) -> Arc<ClientInfo> {
+        let mut client = lock(&self.client);
+        let is_new =
+            layer.is_some_and(|layer| layer != client.layer) || device.is_some() && device != client.device;
+        if is_new {
+            let layer = layer.unwrap_or(client.layer);
+            let device = device.or_else(|| client.device.clone());
+            *client = Arc::new(ClientInfo { layer, device });
+        }
+        Arc::clone(&client)
+    }
+
+    /// Ends all sessions, since the key is gone.
+    pub(crate) fn end_sessions(&self) {
+        lock(&self.sessions).by_id.values().for_each(Attached::end);
     }
 
     pub(crate) const fn life(&self) -> &Arc<KeyLife> {
@@ -250,12 +287,13 @@ impl KeyState {
 impl Sessions {
     /// Removes a session; `last` is at least the highest id of a message received in it. Returns whether there was one.
     fn remove(&mut self, id: SessionId, last: MsgId) -> bool {
-        let existed = self.by_id.remove(&id).is_some();
-        if existed {
+        let removed = self.by_id.remove(&id);
+        if let Some(removed) = &removed {
+            removed.end();
             self.order.retain(|known| *known != id);
             self.floor = self.floor.max(Some(last));
         }
-        existed
+        removed.is_some()
     }
 
     /// Removes the oldest session that no connection speaks for.
@@ -265,7 +303,7 @@ impl Sessions {
             self.order.iter().enumerate().find_map(|(place, id)| Some((place, unused(id)?)))?;
         self.floor = self.floor.max(Some(last));
         let id = self.order.remove(place)?;
-        self.by_id.remove(&id);
+        self.by_id.remove(&id)?.end();
         Some(())
     }
 }

@@ -3,7 +3,8 @@
 //! | type | role |
 //! |---|---|
 //! | [`Engine`] | keys, handshakes and sessions, shared by all connections; no sockets |
-//! | [`Handler`] | answers queries: the only trait that an application implements |
+//! | [`Router`] | answers queries: an async handler for each function |
+//! | [`Handler`] | the same without types: what a router is to the engine |
 //! | [`ServerConnection`] | one connection of the engine: payloads in, payloads out |
 //! | `blocking::Server`, `tokio::Server` | a listener that serves every transport on one port |
 //! | [`driver`] | what a listener is made of, for sockets and runtimes of your own |
@@ -28,6 +29,7 @@ pub mod driver;
 mod engine;
 mod engine_counters;
 mod engine_options;
+mod event;
 #[cfg(feature = "tokio")]
 mod front;
 mod handler;
@@ -39,9 +41,12 @@ mod key_table;
 mod keys;
 mod listen_options;
 mod meter;
+mod metrics;
 mod networks;
+mod observed;
 mod replies;
 mod requests;
+mod router;
 mod scratch;
 mod session;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
@@ -52,13 +57,22 @@ mod unacked;
 
 pub use budgets::Budgets;
 pub use chappe_carrier::Address;
+pub use chappe_types::RpcError;
 pub use connection::{Output, ServerConnection};
 pub use counters::ServerCounters;
 pub use engine::Engine;
 pub use engine_counters::EngineCounters;
 pub use engine_options::EngineOptions;
+pub use event::Event;
 pub use handler::{Context, Handler, Verdict};
 pub use keys::{KeyState, KeyStatus};
 pub use listen_options::ListenOptions;
+pub use metrics::{Histogram, Metrics};
 pub use networks::Networks;
+#[cfg(feature = "tower")]
+pub use router::RouterService;
+pub use router::{
+    Answer, Call, CallContext, CallLimits, Datacenter, Datacenters, Device, Dispatcher, FromCall, IntoAnswer,
+    Logins, RawCall, Reply, Router,
+};
 pub use session::Attached;

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use chappe_carrier::lock;
@@ -10,8 +11,11 @@ use chappe_session::MonoTime;
 use chappe_session::server::{RespondError, ServerSession};
 
 use crate::Budgets;
+use crate::counters::add;
 use crate::handler::Verdict;
 use crate::key_life::KeyLife;
+use crate::observed::Observed;
+use crate::router::SessionCalls;
 use crate::unacked::Unacked;
 
 /// Notifies a driver that a connection has something to send.
@@ -25,6 +29,9 @@ pub struct Attached {
     /// Of the session's key.
     life: Arc<KeyLife>,
     budgets: Arc<Budgets>,
+    observed: Arc<Observed>,
+    calls: Arc<SessionCalls>,
+    is_ended: Arc<AtomicBool>,
 }
 
 pub(crate) struct Inner {
@@ -128,10 +135,19 @@ impl Attached {
         life: Arc<KeyLife>,
         unacked: Unacked,
         budgets: &Arc<Budgets>,
+        observed: Arc<Observed>,
     ) -> Self {
         let session_id = session.session_id();
         let inner = Inner { session, outlet: None, held: Vec::new(), unacked };
-        Self { inner: Arc::new(Mutex::new(inner)), session_id, life, budgets: Arc::clone(budgets) }
+        Self {
+            inner: Arc::new(Mutex::new(inner)),
+            session_id,
+            life,
+            budgets: Arc::clone(budgets),
+            observed,
+            calls: Arc::default(),
+            is_ended: Arc::default(),
+        }
     }
 
     /// Returns the `session_id`.
@@ -147,6 +163,7 @@ impl Attached {
     ///
     /// The answer cannot be encoded, or the client leaves too many messages unacknowledged.
     pub fn respond(&self, query: MsgId, verdict: Verdict) -> Result<(), RespondError> {
+        verdict.count(&self.observed.activity);
         self.with(verdict.len(), |session| apply(session, query, verdict))
     }
 
@@ -156,12 +173,32 @@ impl Attached {
     ///
     /// As [`respond`](Self::respond).
     pub fn push(&self, update: &[u8]) -> Result<(), RespondError> {
+        add(&self.observed.activity.updates, 1);
         self.with(update.len(), |session| session.push_bytes(update))
     }
 
-    /// Returns whether the session's key may no longer be used.
+    /// Returns whether the session has ended, or its key may no longer be used.
     pub(crate) fn is_over(&self, now: UnixTime) -> bool {
-        self.life.is_over(now)
+        self.is_ended.load(Ordering::Relaxed) || self.life.is_over(now)
+    }
+
+    /// Notes that the server has removed the session.
+    pub(crate) fn end(&self) {
+        if !self.is_ended.swap(true, Ordering::Relaxed) {
+            self.observed.note_session_ended(self);
+        }
+    }
+
+    pub(crate) fn calls(&self) -> &SessionCalls {
+        &self.calls
+    }
+
+    /// Wakes the connection of the session.
+    pub(crate) fn wake(&self) {
+        let waker = self.lock().outlet.as_ref().map(|outlet| Arc::clone(&outlet.waker));
+        if let Some(wake) = waker {
+            wake();
+        }
     }
 
     /// Returns whether the session has a connection.

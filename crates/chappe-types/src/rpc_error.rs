@@ -19,6 +19,11 @@ pub struct RpcError {
 }
 
 impl RpcError {
+    /// Makes an error.
+    pub fn new(code: i32, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
     /// Returns how long the client must wait before it repeats the call (`FLOOD_WAIT_3` and the like).
     pub fn wait(&self) -> Option<Duration> {
         self.borrowed().wait()

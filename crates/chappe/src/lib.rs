@@ -51,6 +51,7 @@
 //! | `server` | no | a server; its listeners with `tokio` or `blocking` |
 //! | `tokio` | no | tasks of tokio, for `net` and `server` |
 //! | `blocking` | no | threads and `std::net`, for `net` and `server` |
+//! | `tower` | no | layers of tower around the router of `server` |
 //! | `websocket` | no | WebSocket, for `net`, `server` and `loopback` |
 //! | `tls` | no | TLS for the clients of `net` |
 //! | `api` | no | the types and functions of Telegram's API |

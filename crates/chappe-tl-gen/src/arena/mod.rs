@@ -184,7 +184,27 @@ fn values(
 ) -> String {
     let mut body = Code::default();
     list_of_functions(&mut body, "values", shapes, functions, options, |_| true);
-    file_of_lists("Functions can be copied and compared.", &body, options)
+    for (namespace, functions) in functions {
+        let plain: Vec<_> = functions.iter().filter(|function| function.generics.is_empty()).collect();
+        if plain.is_empty() {
+            continue;
+        }
+        let path = |function: &Definition, life| shapes.struct_path("functions", function, life);
+        let gate =
+            calls::feature(options, *namespace).map(|feature| format!("#[cfg(feature = \"{feature}\")]"));
+        gate.iter().for_each(|gate| body.line(0, gate));
+        body.line(0, &format!("tl::received! {{ {}", structs::PROMISE));
+        for function in &plain {
+            body.line(1, &format!("{}, {};", path(function, "'_"), path(function, "'a")));
+        }
+        body.line(0, "}");
+        let whole = plain.iter().filter(|function| !shapes.borrows(function));
+        let whole: Vec<_> = whole.map(|function| path(function, "'_")).collect();
+        gate.iter().filter(|_| !whole.is_empty()).for_each(|gate| body.line(0, gate));
+        list(&mut body, "received_whole", whole);
+    }
+    let title = "Functions can be decoded, copied and compared.";
+    file_of_lists(title, &body, options).replacen("#![allow", &format!("{UNSAFE}\n#![allow"), 1)
 }
 
 /// The file `defaults.rs`: a list of all structs whose fields can be empty.

@@ -8,7 +8,7 @@ use core::marker::PhantomData;
 
 use super::arena::nothing_left;
 use super::raw::{Owned, Source};
-use super::{Family, View};
+use super::{Arena, Family, View};
 use crate::deserialize::{Buffer, DecodeOptions, Deserializable, Result};
 use crate::{EncodeError, Serializable, Sink};
 
@@ -84,6 +84,20 @@ impl<T: Family> Deserializable for Decoded<T> {
     fn from_owned(bytes: Vec<u8>) -> Result<Self> {
         Self::from_vec(bytes)
     }
+}
+
+/// Reads a value that borrows nothing.
+///
+/// # Errors
+///
+/// Fails if the bytes are not an encoding of the type.
+pub fn whole<T: Copy + for<'a> Family<Of<'a> = T>>(buf: Buffer<'_, '_>) -> Result<T> {
+    let arena = Arena::new();
+    let source = Source { input: buf.rest(), offset: buf.pos(), options: buf.options(), copy: false };
+    let (object, taken) = arena.decode_at::<T>(source)?;
+    let object = *object;
+    buf.take(taken)?;
+    Ok(object)
 }
 
 impl<T> Clone for Decoded<T> {

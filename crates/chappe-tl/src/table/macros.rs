@@ -203,6 +203,37 @@ macro_rules! values {
     )*};
 }
 
+/// Generated functions that can be decoded each on its own, as servers do.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! received {
+    ($promise:expr; $($type:ty, $of:ty;)*) => {
+        const _: $crate::__private::Promise = $promise;
+        $(
+        // SAFETY: both are the same generated type, whose fields are plain data and shared references.
+        unsafe impl $crate::__private::Family for $type {
+            type Of<'a> = $of;
+        }
+    )*};
+}
+
+/// Generated functions that borrow nothing, so that a decoded one needs no arena.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! received_whole {
+    ($($type:ty),* $(,)?) => {$(
+        impl $crate::Deserializable for $type {
+            const LEAST_LEN: usize = <$type as $crate::__private::Described>::TYPE.least();
+
+            fn deserialize(
+                buf: $crate::deserialize::Buffer<'_, '_>,
+            ) -> $crate::deserialize::Result<Self> {
+                $crate::__private::whole(buf)
+            }
+        }
+    )*};
+}
+
 /// Generated structs whose fields can all be empty.
 #[doc(hidden)]
 #[macro_export]

@@ -40,6 +40,7 @@ pub(crate) mod internals {
     pub use super::serde;
     pub use super::{
         Decoded, Described, Family, Field, Kind, One, RawObject, View,
+        decoded::whole,
         layout::{Constructor, Layout, MAX_ALIGN, Payload, layout},
         macros::Promise,
         object::{
@@ -55,7 +56,8 @@ pub(crate) mod internals {
     #[cfg(feature = "serde")]
     pub use crate::written_by_serde;
     pub use crate::{
-        bare_object, calls, defaults, described_by_table, families, laid_out, lines, objects, soles, values,
+        bare_object, calls, defaults, described_by_table, families, laid_out, lines, objects, received,
+        received_whole, soles, values,
     };
 }
 
