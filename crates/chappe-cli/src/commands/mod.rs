@@ -3,6 +3,7 @@
 mod bench;
 mod call;
 mod completions;
+mod doctor;
 mod login;
 mod man;
 mod ping;
@@ -19,6 +20,7 @@ use crate::output::Output;
 #[derive(Subcommand)]
 pub(crate) enum Command {
     Ping(ping::Ping),
+    Doctor(doctor::Doctor),
     Serve(serve::Serve),
     Call(call::Call),
     Login(login::Login),
@@ -34,6 +36,7 @@ impl Command {
     pub(crate) fn run(self, output: &mut Output) -> Result<Status> {
         match self {
             Self::Ping(command) => command.run(output),
+            Self::Doctor(command) => command.run(output),
             Self::Serve(command) => command.run(output),
             Self::Call(command) => command.run(output),
             Self::Login(command) => command.run(output),

@@ -17,7 +17,7 @@ use crate::failure::{Blame, Failure, OrBlame as _, Result};
 
 pub(crate) use style::{BAD, DIM, GOOD, NAME, WARN};
 pub(crate) use table::{Cell, Table};
-pub(crate) use units::{bytes, duration, maybe_milliseconds, milliseconds, rate};
+pub(crate) use units::{bytes, count, duration, maybe_milliseconds, milliseconds, rate};
 
 /// What a command tells: `Serialize` is its JSON, `text` its text.
 pub(crate) trait Report: Serialize {

@@ -77,6 +77,11 @@ impl Dial {
         self.mtproxy.as_ref().map(parse).transpose()
     }
 
+    /// Returns whether a SOCKS or HTTP proxy is given.
+    pub(crate) const fn has_proxy(&self) -> bool {
+        self.proxy.is_some()
+    }
+
     /// Returns whether an address is of the family that is asked for.
     pub(crate) const fn allows(&self, address: &Address) -> bool {
         match address {
@@ -169,6 +174,11 @@ impl Way {
             Connector::obfuscated(framing, Some(dc)).or_blame(Blame::Input, "the transport cannot be used")?
         };
         Ok(Self { carrier, connector, endpoint: endpoint(carrier, dc, address), through: None })
+    }
+
+    /// Returns what carries the connection.
+    pub(crate) const fn carrier_kind(&self) -> CarrierKind {
+        self.carrier
     }
 
     /// Returns whether TLS is on the way.

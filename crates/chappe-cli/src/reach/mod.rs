@@ -3,6 +3,7 @@
 mod blame;
 mod dial;
 mod place;
+mod probe;
 mod tunnel;
 
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use crate::failure::{Blame, Failure, OrBlame as _, Result};
 
 pub(crate) use dial::{CarrierKind, Dial, Way};
 pub(crate) use place::Place;
+pub(crate) use probe::{Obstacle, Probe, probe, resolve};
 pub(crate) use tunnel::Tunnel;
 
 /// Which datacenter, and how to reach it.
@@ -88,6 +90,28 @@ impl Reach {
             let address = way.address(address);
             if !ways.iter().any(|(known, _)| *known == address) {
                 ways.push((address, way));
+            }
+        }
+        if ways.is_empty() {
+            return Err(Failure::input(format!("{} has no address of this kind", target.dc)));
+        }
+        Ok(ways)
+    }
+
+    /// Returns every address with every way to it.
+    pub(crate) fn all_ways(&self, target: &Target) -> Result<Vec<(Address, Way)>> {
+        let mut ways: Vec<(Address, Way)> = Vec::new();
+        for address in target.addresses.iter().filter(|address| self.dial.allows(address)) {
+            let ways_to = Dial::all_ways(target.dc, address);
+            // The embedded datacenter has no certificate.
+            for way in ways_to.into_iter().filter(|way| target.embedded.is_none() || !way.is_tls()) {
+                let address = way.address(address);
+                // The public datacenters have one web host each, whatever the address.
+                let is_known =
+                    |known: &(Address, Way)| known.0 == address && known.1.to_string() == way.to_string();
+                if !ways.iter().any(is_known) {
+                    ways.push((address, way));
+                }
             }
         }
         if ways.is_empty() {

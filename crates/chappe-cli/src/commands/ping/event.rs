@@ -7,7 +7,7 @@ use std::time::Duration;
 use chappe::net::{Stage, Step};
 use serde::Serialize;
 
-use crate::output::{BAD, DIM, GOOD, NAME, Report, duration, milliseconds};
+use crate::output::{BAD, DIM, GOOD, NAME, Report, count, duration, milliseconds};
 
 /// A step of a connection, or a pong.
 #[derive(Serialize)]
@@ -132,8 +132,8 @@ impl Report for Event {
                     [of.min, of.median, of.mean, of.max, of.deviation].map(duration);
                 writeln!(
                     out,
-                    "{GOOD}{} pings answered{GOOD:#}: min {min}, median {median}, mean {mean}, max {max}, deviation {deviation}",
-                    of.count
+                    "{GOOD}{} answered{GOOD:#}: min {min}, median {median}, mean {mean}, max {max}, deviation {deviation}",
+                    count(of.count, "ping")
                 )
             }
         }

@@ -3,7 +3,6 @@
 mod all;
 mod event;
 
-use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,7 +13,7 @@ use chappe::net::{Address, Stream, blocking};
 
 use crate::failure::{Blame, Failure, OrBlame as _, Result, Status};
 use crate::output::Output;
-use crate::reach::{Place, Reach, Target, Tunnel, Way};
+use crate::reach::{Place, Reach, Target, Tunnel, Way, resolve};
 use event::{Event, Statistics};
 
 /// Connects to a datacenter as a client does, shows each step, and pings
@@ -124,19 +123,5 @@ impl Ping {
         let (clock_offset, time) = (finished.time_offset, begun.elapsed());
         output.event(&Event::Key { id, clock_offset, time })?;
         Ok((stream, finished))
-    }
-}
-
-/// Looks a name up.
-pub(super) fn resolve(address: &Address) -> Result<SocketAddr> {
-    match address {
-        Address::Socket(address) => Ok(*address),
-        name => {
-            let mut found = name
-                .to_string()
-                .to_socket_addrs()
-                .or_blame(Blame::Network, format_args!("cannot look up {name}"))?;
-            found.next().ok_or_else(|| Failure::new(Blame::Network, format!("{name} has no address")))
-        }
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Reading, SchemaPath, text};
 use crate::failure::{Result, Status};
-use crate::output::{BAD, DIM, GOOD, Output, Report, WARN};
+use crate::output::{BAD, DIM, GOOD, Output, Report, WARN, count};
 
 /// Checks a schema: syntax, names, types, and constructor ids against their CRC-32
 #[derive(clap::Args)]
@@ -99,14 +99,16 @@ impl Report for Checked {
         }
         let warnings = self.problems.len() - self.errors();
         if self.errors() > 0 {
-            return writeln!(out, "{}: {} errors, {warnings} warnings", self.file, self.errors());
+            let errors = count(self.errors(), "error");
+            return writeln!(out, "{}: {errors}, {}", self.file, count(warnings, "warning"));
         }
         let layer = self.layer.map(|layer| format!("layer {layer}, ")).unwrap_or_default();
         let (constructors, functions) = (self.constructors, self.functions);
         writeln!(
             out,
-            "{}: {GOOD}in order{GOOD:#}, {layer}{constructors} constructors, {functions} functions, {warnings} warnings",
-            self.file
+            "{}: {GOOD}in order{GOOD:#}, {layer}{constructors} constructors, {functions} functions, {}",
+            self.file,
+            count(warnings, "warning")
         )
     }
 }

@@ -1,5 +1,6 @@
 //! `chappe serve`.
 
+mod answers;
 mod fault;
 mod folder;
 mod ready;
@@ -16,6 +17,7 @@ use chappe::loopback::api::Account;
 use chappe::loopback::{FaultScript, Loopback, Options};
 use chappe::server::ListenOptions;
 use chappe::transport::ProxySecret;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::failure::{Blame, Failure, OrBlame as _, Result, Status};
 use crate::output::Output;
@@ -58,6 +60,14 @@ pub(crate) struct Serve {
     /// A token with which a bot can log in; may be repeated
     #[arg(long, value_name = "TOKEN")]
     bot: Vec<String>,
+    /// A file with answers to methods: {"help.getNearestDc": {"_": "nearestDc", …}, …}
+    ///
+    /// An answer {"_": "rpc_error", "error_code": 400, "error_message": "PEER_ID_INVALID"} is an error.
+    #[arg(long, value_name = "FILE.json")]
+    answers: Option<PathBuf>,
+    /// Pushes updates to all clients: each line of standard input is one, as JSON
+    #[arg(long)]
+    push: bool,
     /// Enforces every rule of the protocol; most real clients do not get through
     #[arg(long)]
     strict: bool,
@@ -79,7 +89,8 @@ impl Serve {
         }
         let ready = Ready::new(&server, public_key, folder.as_ref(), &self.secrets()?, output)?;
         output.event(&ready)?;
-        let ended = wait(&server, folder.as_mut());
+        let updates = self.push.then(answers::lines);
+        let ended = wait(&server, folder.as_mut(), updates, output);
         output.event(&Stopped::from(server.counters()))?;
         ended.map(|()| Status::Done)
     }
@@ -95,6 +106,9 @@ impl Serve {
         for (token, id) in self.bot.iter().zip(1000..) {
             let account = Account { id, first_name: format!("Bot {id}"), username: format!("bot{id}_bot") };
             options = options.bot(token, account);
+        }
+        if let Some(path) = &self.answers {
+            options = answers::from_file(options, path)?;
         }
         let private_key = match (folder, &self.rsa_key) {
             (Some(folder), _) => folder.private_key()?,
@@ -132,28 +146,50 @@ impl Serve {
     }
 }
 
-/// Waits for Ctrl-C, and saves new keys of clients meanwhile.
-fn wait(server: &Loopback, mut folder: Option<&mut Folder>) -> Result<()> {
+/// Waits for Ctrl-C; saves new keys of clients and pushes updates meanwhile.
+fn wait(
+    server: &Loopback,
+    mut folder: Option<&mut Folder>,
+    mut updates: Option<UnboundedReceiver<String>>,
+    output: &mut Output,
+) -> Result<()> {
     /// How long a new key is in memory alone, if the program does not end in order.
     const SAVE_INTERVAL: Duration = Duration::from_millis(500);
+    enum Event {
+        End,
+        Save,
+        Update(Option<String>),
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.or_blame(Blame::Machine, "cannot wait for signals")?;
     runtime.block_on(async {
         let mut interval = tokio::time::interval(SAVE_INTERVAL);
         let mut end = std::pin::pin!(end_signal());
         loop {
-            let is_over = tokio::select! {
-                () = &mut end => true,
-                _ = interval.tick() => false,
+            let event = tokio::select! {
+                () = &mut end => Event::End,
+                _ = interval.tick() => Event::Save,
+                line = next(&mut updates) => Event::Update(line),
             };
-            if let Some(folder) = &mut folder {
-                folder.save(server)?;
+            match (&event, &mut folder) {
+                (Event::Update(Some(line)), _) => answers::push(server, line, output)?,
+                (Event::Update(None), _) => updates = None,
+                (_, Some(folder)) => folder.save(server)?,
+                (_, None) => {}
             }
-            if is_over {
+            if matches!(event, Event::End) {
                 return Ok(());
             }
         }
     })
+}
+
+/// Returns the next update; waits without end where there are none.
+async fn next(updates: &mut Option<UnboundedReceiver<String>>) -> Option<String> {
+    match updates {
+        Some(updates) => updates.recv().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Waits for Ctrl-C, or where there is one, for the signal that ends services.

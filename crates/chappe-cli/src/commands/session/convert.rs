@@ -12,7 +12,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::failure::{Blame, Failure, OrBlame as _, Result, Status};
-use crate::output::{Output, Report};
+use crate::output::{Output, Report, count};
 use crate::secrets::Passcode;
 use crate::sessions;
 
@@ -202,13 +202,9 @@ impl Report for Written {
         match (&self.string, &self.file) {
             (Some(string), _) => writeln!(out, "{string}"),
             (None, Some(file)) => {
-                writeln!(out, "wrote {} for {} to {}", keys(self.keys), self.library, file.display())
+                writeln!(out, "wrote {} for {} to {}", count(self.keys, "key"), self.library, file.display())
             }
             (None, None) => Ok(()),
         }
     }
-}
-
-fn keys(count: usize) -> String {
-    if count == 1 { "1 key".into() } else { format!("{count} keys") }
 }
