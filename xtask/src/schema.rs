@@ -5,10 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use chappe_tl_parser::diff::{Change, ChangeKind};
-use chappe_tl_parser::{Category, Dialect, Impact, ParseOptions, SchemaDiff};
+use chappe_tl_parser::diff::Change;
+use chappe_tl_parser::{Category, Dialect, Impact, Name, ParseOptions, SchemaDiff};
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 /// The header lines of a schema.
@@ -76,7 +75,7 @@ impl Schema {
         let parse = |path| SchemaFile::read(path)?.parse(reading);
         let diff = SchemaDiff::between(&parse(old)?, &parse(new)?);
         if *json {
-            println!("{:#}", to_json(&diff));
+            println!("{:#}", diff.to_json());
         } else {
             print!("{diff}");
         }
@@ -205,8 +204,33 @@ pub(crate) fn report(diff: &SchemaDiff, new: &SchemaFile) -> String {
         }
         text.push_str("```\n");
     }
+    grown(&mut text, diff);
     text
 }
+
+/// Reports the types whose only constructor is not the only one any more, and what to write instead.
+fn grown(text: &mut String, diff: &SchemaDiff) {
+    if diff.grown.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "\n## {} types with a second constructor\n\n{GROWN}\n\n| type | constructors | code that uses |\n|---|---|---|",
+        diff.grown.len()
+    );
+    let list = |names: &[Name]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    for grown in &diff.grown {
+        let (constructors, used_by) = (list(&grown.constructors), list(&grown.used_by));
+        let _ = writeln!(text, "| `{}` | {constructors} | {used_by} |", grown.ty);
+    }
+}
+
+/// What a second constructor breaks, and how to write code that it breaks in one place only.
+const GROWN: &str = "\
+`enums::X` of such a type was a `One<types::X>` and is an enum now. Two kinds of code break: reading a field through the type
+(`answer.x.field`), which needs `match answer.x { enums::X::First(x) => x.field, .. }`, and `types::X { .. }.into()`, which
+becomes `enums::X::First(types::X { .. })`. Functions that take `&types::X` instead of `&enums::X` do not break: a caller
+passes `&answer.x` before, and what it matched afterwards.";
 
 const fn meaning(impact: Impact) -> &'static str {
     match impact {
@@ -216,40 +240,4 @@ const fn meaning(impact: Impact) -> &'static str {
         }
         Impact::Compatible => "Nothing to do for callers.",
     }
-}
-
-/// Returns the diff as JSON.
-fn to_json(diff: &SchemaDiff) -> Value {
-    let counts = |category| {
-        let counts = diff.counts(category);
-        json!({ "added": counts.added, "removed": counts.removed, "changed": counts.changed })
-    };
-    json!({
-        "old_layer": diff.old_layer,
-        "new_layer": diff.new_layer,
-        "verdict": diff.impact().to_string(),
-        "constructors": counts(Category::Types),
-        "functions": counts(Category::Functions),
-        "changes": diff.changes.iter().map(change_to_json).collect::<Vec<_>>(),
-    })
-}
-
-fn change_to_json(change: &Change) -> Value {
-    let (kind, old, new, fields) = match &change.kind {
-        ChangeKind::Added { new } => ("added", None, Some(new.line()), Vec::new()),
-        ChangeKind::Removed { old } => ("removed", Some(old.line()), None, Vec::new()),
-        ChangeKind::Changed { old, new, fields } => {
-            ("changed", Some(old.line()), Some(new.line()), fields.iter().map(ToString::to_string).collect())
-        }
-        _ => ("other", None, None, Vec::new()),
-    };
-    json!({
-        "name": change.name.to_string(),
-        "category": if change.category == Category::Types { "constructor" } else { "function" },
-        "kind": kind,
-        "verdict": change.impact.to_string(),
-        "old": old,
-        "new": new,
-        "fields": fields,
-    })
 }

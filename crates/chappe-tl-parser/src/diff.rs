@@ -3,6 +3,8 @@
 use core::fmt;
 use std::collections::BTreeMap;
 
+use serde_json::{Value, json};
+
 use crate::model::{Category, Definition, Name, Parameter, ParameterKind, Type};
 use crate::schema::Schema;
 
@@ -118,6 +120,42 @@ pub struct SchemaDiff {
     pub new_layer: Option<i32>,
     /// All changes: constructors, then functions, each sorted by name.
     pub changes: Vec<Change>,
+    /// The types that had one constructor and have several now, sorted. Generated types of the arena style change their shape:
+    /// a struct behind a `One` becomes an enum.
+    pub grown: Vec<Grown>,
+}
+
+/// A type that had one constructor and has several now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Grown {
+    /// The type.
+    pub ty: Name,
+    /// The constructor that it had.
+    pub first: Name,
+    /// The constructors that it has now.
+    pub constructors: Vec<Name>,
+    /// The constructors that have a field of the type, and the functions that have or return one: code that uses them breaks.
+    pub used_by: Vec<Name>,
+}
+
+impl fmt::Display for Grown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} had only `{}`, and has {} constructors now",
+            self.ty,
+            self.first,
+            self.constructors.len()
+        )?;
+        match &self.used_by[..] {
+            [] => Ok(()),
+            names => {
+                let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+                write!(f, "; used by {}", names.join(", "))
+            }
+        }
+    }
 }
 
 impl SchemaDiff {
@@ -143,7 +181,30 @@ impl SchemaDiff {
             };
             Some(Change { name: name.clone(), category, kind, impact })
         });
-        Self { old_layer: old.layer(), new_layer: new.layer(), changes: changes.collect() }
+        Self {
+            old_layer: old.layer(),
+            new_layer: new.layer(),
+            changes: changes.collect(),
+            grown: grown(old, new),
+        }
+    }
+
+    /// Returns the changes as JSON: layers, verdict, counts, each change with both lines of the schema, and the types of
+    /// [`grown`](Self::grown).
+    pub fn to_json(&self) -> Value {
+        let counts = |category| {
+            let counts = self.counts(category);
+            json!({ "added": counts.added, "removed": counts.removed, "changed": counts.changed })
+        };
+        json!({
+            "old_layer": self.old_layer,
+            "new_layer": self.new_layer,
+            "verdict": self.impact().to_string(),
+            "constructors": counts(Category::Types),
+            "functions": counts(Category::Functions),
+            "changes": self.changes.iter().map(Change::to_json).collect::<Vec<_>>(),
+            "grown": self.grown.iter().map(Grown::to_json).collect::<Vec<_>>(),
+        })
     }
 
     /// Returns the worst impact of all changes.
@@ -163,6 +224,69 @@ impl SchemaDiff {
         }
         counts
     }
+}
+
+impl Change {
+    fn to_json(&self) -> Value {
+        let (kind, old, new, fields) = match &self.kind {
+            ChangeKind::Added { new } => ("added", None, Some(new.line()), &[][..]),
+            ChangeKind::Removed { old } => ("removed", Some(old.line()), None, &[][..]),
+            ChangeKind::Changed { old, new, fields } => {
+                ("changed", Some(old.line()), Some(new.line()), &fields[..])
+            }
+        };
+        json!({
+            "name": self.name.to_string(),
+            "category": if self.category == Category::Types { "constructor" } else { "function" },
+            "kind": kind,
+            "verdict": self.impact.to_string(),
+            "old": old,
+            "new": new,
+            "fields": fields.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl Grown {
+    fn to_json(&self) -> Value {
+        let names = |names: &[Name]| names.iter().map(Name::to_string).collect::<Vec<_>>();
+        json!({
+            "type": self.ty.to_string(),
+            "first": self.first.to_string(),
+            "constructors": names(&self.constructors),
+            "used_by": names(&self.used_by),
+        })
+    }
+}
+
+/// Returns the types that had one constructor and have several now.
+fn grown(old: &Schema, new: &Schema) -> Vec<Grown> {
+    let only = |ty: &&Name| {
+        let mut constructors = old.constructors_of(ty);
+        constructors.next().filter(|_| constructors.next().is_none())
+    };
+    let uses = |definition: &Definition, ty: &Name| {
+        definition
+            .fields()
+            .map(|(_, used, _)| used)
+            .chain((definition.category == Category::Functions).then_some(&definition.result))
+            .any(|used| matches!(used.innermost(), Type::Boxed(name) | Type::BareOf(name) if name == ty))
+    };
+    let candidates = new.types().filter_map(|ty| Some((ty, only(&ty)?)));
+    candidates
+        .map(|(ty, first)| Grown {
+            ty: ty.clone(),
+            first: first.name.clone(),
+            constructors: new.constructors_of(ty).map(|one| one.name.clone()).collect(),
+            used_by: old
+                .definitions()
+                .iter()
+                .filter(|one| uses(one, ty))
+                .map(|one| one.name.clone())
+                .collect(),
+        })
+        .filter(|grown| grown.constructors.len() > 1)
+        .collect()
 }
 
 /// The number of changes in a section.
@@ -272,7 +396,8 @@ impl fmt::Display for SchemaDiff {
         writeln!(f, "constructors: {}", self.counts(Category::Types))?;
         writeln!(f, "functions: {}", self.counts(Category::Functions))?;
         writeln!(f, "impact: {}", self.impact())?;
-        self.changes.iter().try_for_each(|change| write!(f, "{change}"))
+        self.changes.iter().try_for_each(|change| write!(f, "{change}"))?;
+        self.grown.iter().try_for_each(|grown| writeln!(f, "! {grown}"))
     }
 }
 

@@ -110,3 +110,34 @@ fn a_name_that_is_not_there_is_named() {
     let error = schema(LIBRARY).subset(&["getBook", "getCook"]).map(|_| ()).unwrap_err();
     assert_eq!(error.to_string(), "the schema has no function, constructor or type `getCook`");
 }
+
+#[test]
+fn a_second_constructor_of_a_type_is_reported_with_what_uses_it() {
+    let old = schema("one a:int = One; two = Two; pair o:One = Pair; list o:Vector<One> = List;");
+    let new = schema("one a:int = One; more = One; two = Two; pair o:One = Pair; list o:Vector<One> = List;");
+    let diff = SchemaDiff::between(&old, &new);
+    let [grown] = &diff.grown[..] else { panic!("{:?}", diff.grown) };
+    assert_eq!(grown.to_string(), "One had only `one`, and has 2 constructors now; used by `pair`, `list`");
+    assert!(diff.to_string().ends_with(&format!("! {grown}\n")));
+    assert_eq!(SchemaDiff::between(&new, &new).grown, []);
+    assert_eq!(SchemaDiff::between(&new, &old).grown, []);
+}
+
+#[test]
+fn a_difference_has_a_form_in_json() {
+    let old = schema("// LAYER 1\na x:int = A;\n---functions---\nf = A;");
+    let new = schema("// LAYER 2\na#12345678 x:int y:long = A;\nb = A;");
+    let json = SchemaDiff::between(&old, &new).to_json();
+    assert_eq!((&json["old_layer"], &json["new_layer"]), (&1.into(), &2.into()));
+    assert_eq!(json["verdict"], "wire-breaking");
+    assert_eq!(json["constructors"], serde_json::json!({ "added": 1, "removed": 0, "changed": 1 }));
+    let kinds: Vec<_> =
+        json["changes"].as_array().unwrap().iter().map(|one| (&one["name"], &one["kind"])).collect();
+    assert_eq!(
+        kinds,
+        [(&"a".into(), &"changed".into()), (&"b".into(), &"added".into()), (&"f".into(), &"removed".into())]
+    );
+    assert_eq!(json["changes"][0]["new"], "a#12345678 x:int y:long = A;");
+    assert_eq!(json["changes"][0]["fields"][0], "+ y:long");
+    assert_eq!(json["grown"][0]["constructors"], serde_json::json!(["a", "b"]));
+}
