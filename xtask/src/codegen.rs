@@ -248,6 +248,9 @@ impl Target {
         if self.has_serde {
             options = options.serde_feature("serde");
         }
+        if self.schema == API {
+            options = options.pages("https://core.telegram.org");
+        }
         if self.manifest.is_some() {
             options = options.namespace_features().lists_feature("lists").server_feature("server");
             options = options.natives(NATIVES.iter().copied());

@@ -211,8 +211,29 @@ fn sec_114_an_unknown_constructor_says_what_it_is_and_where_it_begins() {
     bytes[entities..entities + 4].copy_from_slice(&0xdead_beef_u32.to_le_bytes());
     let error = Arena::new().decode::<enums::Updates<'_>>(&bytes).unwrap_err();
     let place = Place { ty: "updateShortMessage", field: "entities", offset: entities };
-    assert_eq!(error, Error::UnexpectedConstructor { id: 0xdead_beef, wanted: "MessageEntity", place });
+    assert_eq!(
+        error,
+        Error::UnexpectedConstructor { id: 0xdead_beef, name: None, wanted: "MessageEntity", place }
+    );
     assert_eq!(error.unknown_object(&bytes), Some((0xdead_beef, &bytes[entities..])));
+}
+
+#[test]
+fn an_unexpected_constructor_is_named_if_the_schema_has_it() {
+    let bytes = enums::Updates::TooLong.to_bytes();
+    let name = |error: Error| match error {
+        Error::UnexpectedConstructor { name, .. } => name,
+        other => panic!("{other}"),
+    };
+    let arena = Arena::new();
+    let error = arena.decode::<enums::User<'_>>(&bytes).unwrap_err();
+    assert_eq!(error.to_string(), "constructor updatesTooLong#e317af7e is not one of User at byte 0");
+    // In a vector, and instead of one: the tables of a vector are its own.
+    let users = [&[0x15, 0xc4, 0xb5, 0x1c, 1, 0, 0, 0][..], &bytes, &[0; 64]].concat();
+    assert_eq!(name(arena.decode::<&[enums::User<'_>]>(&users).unwrap_err()), Some("updatesTooLong"));
+    assert_eq!(name(arena.decode::<&[enums::User<'_>]>(&bytes).unwrap_err()), Some("updatesTooLong"));
+    assert_eq!(name(Decoded::<enums::User<'_>>::from_vec(bytes).unwrap_err()), Some("updatesTooLong"));
+    assert_eq!(name(arena.decode::<enums::User<'_>>(&[1, 2, 3, 4]).unwrap_err()), None);
 }
 
 #[test]

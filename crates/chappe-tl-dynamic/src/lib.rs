@@ -61,7 +61,6 @@ mod object;
 pub mod schemas;
 mod tree;
 
-pub use chappe_tl_parser as parser;
 pub use chappe_tl_parser::{Schema, Type};
 pub use decode::{Decoder, Explored, Limits};
 pub use decode_error::{DecodeError, DecodeErrorKind};

@@ -28,6 +28,7 @@
 
 mod arena;
 mod code;
+mod docs;
 mod error;
 mod modules;
 pub mod names;
@@ -44,7 +45,7 @@ pub use plan::Plan;
 use chappe_tl_parser::Schema;
 
 /// The version of the agreement between generated code and `chappe-tl`.
-pub const RUNTIME_VERSION: u32 = 5;
+pub const RUNTIME_VERSION: u32 = 6;
 
 /// Generates all types and functions of a schema.
 ///
@@ -52,7 +53,7 @@ pub const RUNTIME_VERSION: u32 = 5;
 ///
 /// Fails if the schema cannot be expressed in Rust, for example if two names become the same.
 pub fn generate(schema: &Schema, options: &GeneratorOptions) -> Result<Output, GenerateError> {
-    let plan = Plan::new(schema)?;
+    let plan = Plan::new(schema)?.with_pages(options.pages.clone());
     match options.style {
         Style::Owned => Ok(owned::generate(&plan, options)),
         Style::Arena => arena::generate(&plan, options),

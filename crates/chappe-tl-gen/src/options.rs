@@ -53,6 +53,9 @@ pub struct GeneratorOptions {
     pub generator: String,
     /// SHA-256 of the schema file in hexadecimal, for the header of the root module.
     pub sha256: Option<String>,
+    /// Where the pages of the schema are: `https://core.telegram.org`, which has `/constructor/NAME`, `/method/NAME` and
+    /// `/type/NAME`. The documentation of each item links its page, if there is one.
+    pub pages: Option<String>,
     /// The cargo feature of the generated crate behind which `serde` is derived; never, if `None`.
     pub serde_feature: Option<String>,
     /// Whether the functions of a namespace need a cargo feature of its name ([`Style::Arena`] only).
@@ -76,6 +79,7 @@ impl GeneratorOptions {
             origin: origin.into(),
             generator: "chappe-tl-gen".to_owned(),
             sha256: None,
+            pages: None,
             serde_feature: None,
             namespace_features: false,
             lists_feature: None,
@@ -102,6 +106,13 @@ impl GeneratorOptions {
     #[must_use]
     pub fn sha256(mut self, hex: impl Into<String>) -> Self {
         self.sha256 = Some(hex.into());
+        self
+    }
+
+    /// Links the page of each item, below the address `pages`.
+    #[must_use]
+    pub fn pages(mut self, pages: impl Into<String>) -> Self {
+        self.pages = Some(pages.into());
         self
     }
 

@@ -21,6 +21,15 @@ pub struct Plan<'s> {
     least_of_constructor: BTreeMap<usize, usize>,
     least_of_type: BTreeMap<Name, usize>,
     boxed_variants: BTreeSet<usize>,
+    pages: Option<String>,
+    /// By type: the functions that return it, and the definitions that have a field of it.
+    uses: BTreeMap<&'s Name, Uses<'s>>,
+}
+
+#[derive(Debug, Default)]
+struct Uses<'s> {
+    returned_by: BTreeSet<&'s Name>,
+    part_of: BTreeSet<&'s Name>,
 }
 
 impl<'s> Plan<'s> {
@@ -37,6 +46,8 @@ impl<'s> Plan<'s> {
             least_of_constructor: BTreeMap::new(),
             least_of_type: BTreeMap::new(),
             boxed_variants: BTreeSet::new(),
+            pages: None,
+            uses: uses(schema),
         };
         plan.find_least();
         plan.find_recursion();
@@ -47,6 +58,28 @@ impl<'s> Plan<'s> {
     /// Returns the schema.
     pub const fn schema(&self) -> &'s Schema {
         self.schema
+    }
+
+    /// Sets the address of the schema's pages.
+    #[must_use]
+    pub fn with_pages(mut self, pages: Option<String>) -> Self {
+        self.pages = pages;
+        self
+    }
+
+    /// Returns the address of the schema's pages, if it has any.
+    pub fn pages(&self) -> Option<&str> {
+        self.pages.as_deref()
+    }
+
+    /// Returns the functions that return a type or a vector of it, sorted by name.
+    pub fn functions_returning(&self, ty: &Name) -> Vec<&'s Name> {
+        self.uses.get(ty).map(|uses| uses.returned_by.iter().copied().collect()).unwrap_or_default()
+    }
+
+    /// Returns the constructors and functions that have a field of a type or a vector of it, sorted by name.
+    pub fn definitions_with(&self, ty: &Name) -> Vec<&'s Name> {
+        self.uses.get(ty).map(|uses| uses.part_of.iter().copied().collect()).unwrap_or_default()
     }
 
     /// Returns the variant of its type that a constructor becomes.
@@ -258,6 +291,31 @@ impl<'s> Plan<'s> {
         }
         size.next_multiple_of(8)
     }
+}
+
+/// Collects what uses each type.
+fn uses(schema: &Schema) -> BTreeMap<&Name, Uses<'_>> {
+    fn type_of<'s>(schema: &'s Schema, ty: &'s Type) -> Option<&'s Name> {
+        match ty.innermost() {
+            Type::Boxed(name) | Type::BareOf(name) => Some(name),
+            Type::Bare(name) => type_of(schema, &schema.constructor(name)?.result),
+            _ => None,
+        }
+    }
+    let mut uses: BTreeMap<&Name, Uses<'_>> = BTreeMap::new();
+    for definition in schema.definitions() {
+        for (_, ty, _) in definition.fields() {
+            if let Some(ty) = type_of(schema, ty) {
+                uses.entry(ty).or_default().part_of.insert(&definition.name);
+            }
+        }
+    }
+    for function in schema.functions() {
+        if let Some(ty) = type_of(schema, &function.result) {
+            uses.entry(ty).or_default().returned_by.insert(&function.name);
+        }
+    }
+    uses
 }
 
 fn check_names(schema: &Schema) -> Result<(), GenerateError> {

@@ -19,7 +19,7 @@ pub use crate::{
 pub type Encoded = CoreResult<(), EncodeError>;
 
 /// The version of the agreement between generated code and this crate.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 
 /// Has no values: in an enum of functions that have no parameters, it keeps a lifetime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -29,7 +29,7 @@
 //!
 //! // An object of an unknown constructor is an error with its position.
 //! match Vec::<i64>::from_bytes(&[0xef, 0xbe, 0xad, 0xde]) {
-//!     Err(Error::UnexpectedConstructor { id, wanted, place }) => {
+//!     Err(Error::UnexpectedConstructor { id, wanted, place, .. }) => {
 //!         assert_eq!((id, place.offset, wanted), (0xdead_beef, 0, "Vector"));
 //!     }
 //!     other => panic!("{other:?}"),

@@ -191,7 +191,7 @@ impl tl::Deserializable for AnyCall {
             0xde7b_673d => tl::read(buf).map(Self::UploadSaveBigFilePart),
             0xb304_a621 => tl::read(buf).map(Self::UploadSaveFilePart),
             0x0d91_a548 => tl::read(buf).map(Self::UsersGetUsers),
-            id => Err(buf.unexpected_id("a function", id)),
+            id => Err(buf.unexpected_id("a function", id).named(super::name_for_id)),
         }
     }
 }

@@ -14,4 +14,4 @@ pub mod types;
 pub use calls::AnyCall;
 pub use names::name_for_id;
 
-const _: () = ::chappe_tl::__private::assert_version(5);
+const _: () = ::chappe_tl::__private::assert_version(6);

@@ -36,4 +36,4 @@ pub use tables::TYPES;
 #[allow(dead_code)]
 pub const LAYER: i32 = 230;
 
-const _: () = ::chappe_tl::__private::assert_version(5);
+const _: () = ::chappe_tl::__private::assert_version(6);

@@ -5,19 +5,23 @@ use chappe_tl_parser::{Definition, Name};
 use super::field::with_life;
 use super::shape::Shapes;
 use crate::code::Code;
-use crate::names;
+use crate::{docs, names};
 
 /// Writes the enum of a type.
 pub(super) fn write(code: &mut Code, shapes: &Shapes<'_, '_>, ty: &Name) {
     let constructors: Vec<&Definition> = shapes.plan.schema().constructors_of(ty).collect();
     let name = names::type_name(&ty.ident);
     match repr(&constructors) {
-        Repr::Tagged => code.line(0, &format!("/// `{ty}`\n#[repr(C, u32)]")),
-        Repr::Tag => code.line(0, &format!("/// `{ty}`\n#[repr(u32)]")),
-        Repr::Nothing => code.line(0, &format!("/// `{ty}`")),
+        Repr::Only => code.line(0, &format!("/// `{}`", constructors[0].line())),
+        _ => code.line(0, &format!("/// `{ty}`")),
+    }
+    docs::ty(code, shapes.plan, ty);
+    match repr(&constructors) {
+        Repr::Tagged => code.line(0, "#[repr(C, u32)]"),
+        Repr::Tag => code.line(0, "#[repr(u32)]"),
+        Repr::Nothing => {}
         Repr::Only => {
             let life = with_life(shapes.type_borrows(ty), "'a");
-            code.line(0, &format!("/// `{}`", constructors[0].line()));
             return code.line(
                 0,
                 &format!("pub type {name}{life} = tl::One<{}>;", only(shapes, constructors[0], "'a")),

@@ -7,7 +7,7 @@ use chappe_tl_parser::{Definition, ParameterKind, Type};
 use super::shape::Shapes;
 use super::tables::Places;
 use crate::code::{Code, hex};
-use crate::names;
+use crate::{docs, names};
 
 /// Writes the struct of a constructor.
 pub(super) fn constructor(
@@ -113,7 +113,7 @@ fn open_impl(code: &mut Code, shapes: &Shapes<'_, '_>, definition: &Definition, 
 }
 
 fn declaration(code: &mut Code, shapes: &Shapes<'_, '_>, definition: &Definition) {
-    code.line(0, &format!("/// `{}`", definition.line()));
+    docs::definition(code, shapes.plan, definition);
     if !definition.generics.is_empty() {
         code.line(0, "#[derive(Clone, Copy, Debug, PartialEq)]");
     }

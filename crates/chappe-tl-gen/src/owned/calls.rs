@@ -114,7 +114,7 @@ fn deserializable(code: &mut Code, calls: &[Call<'_>]) {
     for call in calls {
         code.line(3, &format!("{} => tl::read(buf).map(Self::{}),", hex(call.function.id), call.variant));
     }
-    code.line(3, "id => Err(buf.unexpected_id(\"a function\", id)),");
+    code.line(3, "id => Err(buf.unexpected_id(\"a function\", id).named(super::name_for_id)),");
     code.line(2, "}");
     code.line(1, "}");
     code.line(0, "}");

@@ -5,7 +5,7 @@ use chappe_tl_parser::{Definition, Name};
 use super::rust_type::struct_path;
 use super::structs::{derives, serde_rename};
 use crate::code::{Code, hex};
-use crate::{GeneratorOptions, Plan, names};
+use crate::{GeneratorOptions, Plan, docs, names};
 
 /// A type: enum, codec, conversions.
 pub(super) fn write(code: &mut Code, plan: &Plan<'_>, options: &GeneratorOptions, ty: &Name) {
@@ -13,7 +13,7 @@ pub(super) fn write(code: &mut Code, plan: &Plan<'_>, options: &GeneratorOptions
         plan.schema().constructors_of(ty).map(|constructor| Variant::new(plan, constructor)).collect();
     let name = names::type_name(&ty.ident);
     let empty = plan.empty_constructor(ty).map(|constructor| constructor.index);
-    declaration(code, options, ty, &name, &variants, empty);
+    declaration(code, plan, options, ty, &name, &variants, empty);
     code.blank();
     serializable(code, &name, &variants);
     code.blank();
@@ -66,6 +66,7 @@ impl<'d> Variant<'d> {
 
 fn declaration(
     code: &mut Code,
+    plan: &Plan<'_>,
     options: &GeneratorOptions,
     ty: &Name,
     name: &str,
@@ -73,6 +74,7 @@ fn declaration(
     empty: Option<usize>,
 ) {
     code.line(0, &format!("/// Any constructor of `{ty}`."));
+    docs::ty(code, plan, ty);
     derives(code, options.serde_feature.as_deref(), empty.is_some());
     code.line(0, &format!("pub enum {name} {{"));
     for variant in variants {
@@ -140,7 +142,7 @@ fn deserializable(code: &mut Code, ty: &Name, name: &str, variants: &[Variant<'_
             _ => code.line(3, &format!("{id} => tl::read(buf).map(Self::{name}),")),
         }
     }
-    code.line(3, &format!("id => Err(buf.unknown_id(\"{ty}\", id)),"));
+    code.line(3, &format!("id => Err(buf.unknown_id(\"{ty}\", id).named(name_for_id)),"));
     code.line(2, "}");
     code.line(1, "}");
     code.line(0, "}");

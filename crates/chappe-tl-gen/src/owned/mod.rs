@@ -122,12 +122,16 @@ impl Kind {
     }
 }
 
-/// Imports the modules that `body` refers to.
+/// Imports what `body` refers to in the root: modules, and the function that names ids.
 fn imports(code: &mut Code, above: &str, body: &str) {
-    let used: Vec<&str> = ["enums", "types", "functions"]
-        .into_iter()
-        .filter(|module| body.match_indices(&format!("{module}::")).any(|(at, _)| is_path_start(body, at)))
-        .collect();
+    let is_used = |item: &str| body.match_indices(item).any(|(at, _)| is_path_start(body, at));
+    let items = [
+        ("enums", "enums::"),
+        ("functions", "functions::"),
+        ("name_for_id", "name_for_id)"),
+        ("types", "types::"),
+    ];
+    let used: Vec<&str> = items.into_iter().filter(|(_, item)| is_used(item)).map(|(item, _)| item).collect();
     match used.as_slice() {
         [] => {}
         [one] => {

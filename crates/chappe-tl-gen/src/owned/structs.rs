@@ -6,7 +6,7 @@ use chappe_tl_parser::{Definition, Dialect, ParameterKind};
 
 use super::rust_type::Field;
 use crate::code::{Code, hex};
-use crate::{GeneratorOptions, Plan, names};
+use crate::{GeneratorOptions, Plan, docs, names};
 
 /// A constructor: struct, id, codec of the bare form.
 pub(super) fn constructor(
@@ -20,6 +20,7 @@ pub(super) fn constructor(
 
 /// A struct with everything that is written about it.
 pub(super) struct Struct<'d> {
+    plan: &'d Plan<'d>,
     definition: &'d Definition,
     serde_feature: Option<&'d str>,
     rust_name: String,
@@ -33,8 +34,9 @@ pub(super) struct Struct<'d> {
 }
 
 impl<'d> Struct<'d> {
-    pub(super) fn new(plan: &Plan<'_>, options: &'d GeneratorOptions, definition: &'d Definition) -> Self {
+    pub(super) fn new(plan: &'d Plan<'d>, options: &'d GeneratorOptions, definition: &'d Definition) -> Self {
         Self {
+            plan,
             definition,
             serde_feature: options.serde_feature.as_deref(),
             rust_name: names::type_name(&definition.name.ident),
@@ -74,7 +76,7 @@ impl<'d> Struct<'d> {
     }
 
     fn declaration(&self, code: &mut Code) {
-        code.line(0, &format!("/// `{}`", self.definition.line()));
+        docs::definition(code, self.plan, self.definition);
         derives(code, self.serde_feature, self.has_empty);
         let (_, name) = self.generics("");
         if self.fields.is_empty() {

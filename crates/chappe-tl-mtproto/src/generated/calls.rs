@@ -106,7 +106,7 @@ impl tl::Deserializable for AnyCall {
             0xbe7e_8ef1 => tl::read(buf).map(Self::ReqPqMulti),
             0x58e4_a740 => tl::read(buf).map(Self::RpcDropAnswer),
             0xf504_5f1f => tl::read(buf).map(Self::SetClientDhParams),
-            id => Err(buf.unexpected_id("a function", id)),
+            id => Err(buf.unexpected_id("a function", id).named(super::name_for_id)),
         }
     }
 }

@@ -14,4 +14,4 @@ pub use names::name_for_id;
 /// The layer of the schema.
 pub const LAYER: i32 = 216;
 
-const _: () = ::chappe_tl::__private::assert_version(5);
+const _: () = ::chappe_tl::__private::assert_version(6);

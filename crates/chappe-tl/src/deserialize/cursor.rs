@@ -257,7 +257,7 @@ impl<'a> Cursor<'a> {
     /// Returns the error for a next id that is not a constructor of `ty`.
     #[cold]
     pub const fn unexpected_id(&self, ty: &'static str, id: u32) -> Error {
-        Error::UnexpectedConstructor { id, wanted: ty, place: Place::at(self.pos) }
+        Error::UnexpectedConstructor { id, name: None, wanted: ty, place: Place::at(self.pos) }
     }
 
     #[cold]

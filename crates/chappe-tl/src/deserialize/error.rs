@@ -47,10 +47,17 @@ pub enum Error {
     },
     /// A boxed value begins with an id that is not one of the type's constructors.
     ///
-    /// The object may be of a newer layer. Its bytes begin at `place.offset` and can be kept ([`Error::unknown_object`]).
+    /// The object may be of another layer. Its bytes begin at `place.offset` and can be kept ([`Error::unknown_object`]).
+    ///
+    /// Without a `name` the id is not in the schema. If this is the first answer on a connection, the usual cause is a client
+    /// that did not send its layer: a server answers in the layer of `invokeWithLayer`, and in an old one if there was none.
+    /// Clients of `chappe-net` send it when `ConnectOptions::with_init` was called.
     UnexpectedConstructor {
         /// The id.
         id: u32,
+        /// The constructor or function that has this id, as named in the schema; `None` if the schema has none, or if no
+        /// generated type was involved.
+        name: Option<&'static str>,
         /// The wanted type, as named in the schema.
         wanted: &'static str,
         /// Where the id is.
@@ -139,6 +146,18 @@ impl Error {
         }
     }
 
+    /// Sets the name of an unexpected constructor, unless it is known.
+    #[cold]
+    #[must_use]
+    pub fn named(mut self, name_of: impl FnOnce(u32) -> Option<&'static str>) -> Self {
+        if let Self::UnexpectedConstructor { id, name, .. } = &mut self
+            && name.is_none()
+        {
+            *name = name_of(*id);
+        }
+        self
+    }
+
     /// Sets type and field unless an inner object did.
     #[cold]
     pub(crate) fn within(mut self, ty: &'static str, field: &'static str) -> Self {
@@ -172,7 +191,10 @@ impl fmt::Display for Error {
             Self::UnexpectedEof { place, needed, remaining } => {
                 write!(f, "unexpected end {place}: {needed} bytes needed, {remaining} left")
             }
-            Self::UnexpectedConstructor { id, wanted, place } => {
+            Self::UnexpectedConstructor { id, name: Some(name), wanted, place } => {
+                write!(f, "constructor {name}#{id:08x} is not one of {wanted} {place}")
+            }
+            Self::UnexpectedConstructor { id, name: None, wanted, place } => {
                 write!(f, "constructor {id:08x} is not one of {wanted} {place}")
             }
             Self::BadCount { place, count, most } => {

@@ -85,6 +85,17 @@ impl Type {
         absent: &[],
     };
 
+    /// Returns the name of the constructor or function with that id, of the schema that the type belongs to.
+    #[cold]
+    pub(super) fn name_of(&'static self, id: u32) -> Option<&'static str> {
+        let mut ty = self;
+        // The tables of a vector have nothing but the type of its elements.
+        while let (&[], &[of, ..]) = (ty.tables.constructors, ty.tables.extra) {
+            ty = of;
+        }
+        ty.tables.name_of(id)
+    }
+
     /// Returns the name, in TL spelling; of a struct, nothing.
     pub const fn name(&self) -> &'static str {
         self.name

@@ -4,9 +4,11 @@
 
 use ::chappe_tl::__private as tl;
 
-use super::super::types;
+use super::super::{name_for_id, types};
 
 /// Any constructor of `auth.Authorization`.
+///
+/// Returned by `auth.importAuthorization`, `auth.importBotAuthorization`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Authorization {
     /// `auth.authorization#2ea2c0d4 flags:# setup_password_required:flags.1?true otherwise_relogin_days:flags.1?int tmp_sessions:flags.0?int future_auth_token:flags.2?bytes user:User = auth.Authorization;`
@@ -33,7 +35,7 @@ impl tl::Deserializable for Authorization {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0x2ea2_c0d4 => tl::read(buf).map(Self::Authorization),
-            id => Err(buf.unknown_id("auth.Authorization", id)),
+            id => Err(buf.unknown_id("auth.Authorization", id).named(name_for_id)),
         }
     }
 }
@@ -55,6 +57,8 @@ impl tl::TryFrom<Authorization> for types::auth::Authorization {
 }
 
 /// Any constructor of `auth.ExportedAuthorization`.
+///
+/// Returned by `auth.exportAuthorization`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExportedAuthorization {
     /// `auth.exportedAuthorization#b434e2b8 id:long bytes:bytes = auth.ExportedAuthorization;`
@@ -81,7 +85,7 @@ impl tl::Deserializable for ExportedAuthorization {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0xb434_e2b8 => tl::read(buf).map(Self::ExportedAuthorization),
-            id => Err(buf.unknown_id("auth.ExportedAuthorization", id)),
+            id => Err(buf.unknown_id("auth.ExportedAuthorization", id).named(name_for_id)),
         }
     }
 }
@@ -103,6 +107,8 @@ impl tl::TryFrom<ExportedAuthorization> for types::auth::ExportedAuthorization {
 }
 
 /// Any constructor of `auth.LoggedOut`.
+///
+/// Returned by `auth.logOut`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LoggedOut {
     /// `auth.loggedOut#c3a2835f flags:# future_auth_token:flags.0?bytes = auth.LoggedOut;`
@@ -129,7 +135,7 @@ impl tl::Deserializable for LoggedOut {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0xc3a2_835f => tl::read(buf).map(Self::LoggedOut),
-            id => Err(buf.unknown_id("auth.LoggedOut", id)),
+            id => Err(buf.unknown_id("auth.LoggedOut", id).named(name_for_id)),
         }
     }
 }

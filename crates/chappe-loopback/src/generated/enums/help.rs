@@ -4,9 +4,11 @@
 
 use ::chappe_tl::__private as tl;
 
-use super::super::types;
+use super::super::{name_for_id, types};
 
 /// Any constructor of `help.AppConfig`.
+///
+/// Returned by `help.getAppConfig`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum AppConfig {
     /// `help.appConfig#dd18782e hash:int config:JSONValue = help.AppConfig;`
@@ -37,7 +39,7 @@ impl tl::Deserializable for AppConfig {
         match buf.read_u32()? {
             0xdd18_782e => tl::read(buf).map(Self::AppConfig),
             0x7cde_641d => Ok(Self::NotModified),
-            id => Err(buf.unknown_id("help.AppConfig", id)),
+            id => Err(buf.unknown_id("help.AppConfig", id).named(name_for_id)),
         }
     }
 }

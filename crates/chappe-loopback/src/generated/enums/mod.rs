@@ -4,7 +4,7 @@
 
 use ::chappe_tl::__private as tl;
 
-use super::types;
+use super::{name_for_id, types};
 
 pub mod auth;
 pub mod help;
@@ -13,6 +13,8 @@ pub mod updates;
 pub mod upload;
 
 /// Any constructor of `CdnConfig`.
+///
+/// Returned by `help.getCdnConfig`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CdnConfig {
     /// `cdnConfig#5725e40a public_keys:Vector<CdnPublicKey> = CdnConfig;`
@@ -39,7 +41,7 @@ impl tl::Deserializable for CdnConfig {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0x5725_e40a => tl::read(buf).map(Self::CdnConfig),
-            id => Err(buf.unknown_id("CdnConfig", id)),
+            id => Err(buf.unknown_id("CdnConfig", id).named(name_for_id)),
         }
     }
 }
@@ -61,6 +63,8 @@ impl tl::TryFrom<CdnConfig> for types::CdnConfig {
 }
 
 /// Any constructor of `CdnPublicKey`.
+///
+/// Part of `cdnConfig`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CdnPublicKey {
     /// `cdnPublicKey#c982eaba dc_id:int public_key:string = CdnPublicKey;`
@@ -87,7 +91,7 @@ impl tl::Deserializable for CdnPublicKey {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0xc982_eaba => tl::read(buf).map(Self::CdnPublicKey),
-            id => Err(buf.unknown_id("CdnPublicKey", id)),
+            id => Err(buf.unknown_id("CdnPublicKey", id).named(name_for_id)),
         }
     }
 }
@@ -109,6 +113,8 @@ impl tl::TryFrom<CdnPublicKey> for types::CdnPublicKey {
 }
 
 /// Any constructor of `Config`.
+///
+/// Returned by `help.getConfig`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Config {
     /// `config#cc1a241e flags:# default_p2p_contacts:flags.3?true preload_featured_stickers:flags.4?true revoke_pm_inbox:flags.6?true blocked_mode:flags.8?true force_try_ipv6:flags.14?true date:int expires:int test_mode:Bool this_dc:int dc_options:Vector<DcOption> dc_txt_domain_name:string chat_size_max:int megagroup_size_max:int forwarded_count_max:int online_update_period_ms:int offline_blur_timeout_ms:int offline_idle_timeout_ms:int online_cloud_timeout_ms:int notify_cloud_delay_ms:int notify_default_delay_ms:int push_chat_period_ms:int push_chat_limit:int edit_time_limit:int revoke_time_limit:int revoke_pm_time_limit:int rating_e_decay:int stickers_recent_limit:int channels_read_media_period:int tmp_sessions:flags.0?int call_receive_timeout_ms:int call_ring_timeout_ms:int call_connect_timeout_ms:int call_packet_timeout_ms:int me_url_prefix:string autoupdate_url_prefix:flags.7?string gif_search_username:flags.9?string venue_search_username:flags.10?string img_search_username:flags.11?string static_maps_provider:flags.12?string caption_length_max:int message_length_max:int webfile_dc_id:int suggested_lang_code:flags.2?string lang_pack_version:flags.2?int base_lang_pack_version:flags.2?int reactions_default:flags.15?Reaction autologin_token:flags.16?string = Config;`
@@ -135,7 +141,7 @@ impl tl::Deserializable for Config {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0xcc1a_241e => tl::read(buf).map(Self::Config),
-            id => Err(buf.unknown_id("Config", id)),
+            id => Err(buf.unknown_id("Config", id).named(name_for_id)),
         }
     }
 }
@@ -157,6 +163,8 @@ impl tl::TryFrom<Config> for types::Config {
 }
 
 /// Any constructor of `DcOption`.
+///
+/// Part of `config`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DcOption {
     /// `dcOption#18b7a10d flags:# ipv6:flags.0?true media_only:flags.1?true tcpo_only:flags.2?true cdn:flags.3?true static:flags.4?true this_port_only:flags.5?true id:int ip_address:string port:int secret:flags.10?bytes = DcOption;`
@@ -183,7 +191,7 @@ impl tl::Deserializable for DcOption {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0x18b7_a10d => tl::read(buf).map(Self::DcOption),
-            id => Err(buf.unknown_id("DcOption", id)),
+            id => Err(buf.unknown_id("DcOption", id).named(name_for_id)),
         }
     }
 }
@@ -205,6 +213,8 @@ impl tl::TryFrom<DcOption> for types::DcOption {
 }
 
 /// Any constructor of `InputClientProxy`.
+///
+/// Part of `initConnection`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum InputClientProxy {
     /// `inputClientProxy#75588b3f address:string port:int = InputClientProxy;`
@@ -231,7 +241,7 @@ impl tl::Deserializable for InputClientProxy {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0x7558_8b3f => tl::read(buf).map(Self::InputClientProxy),
-            id => Err(buf.unknown_id("InputClientProxy", id)),
+            id => Err(buf.unknown_id("InputClientProxy", id).named(name_for_id)),
         }
     }
 }
@@ -253,6 +263,8 @@ impl tl::TryFrom<InputClientProxy> for types::InputClientProxy {
 }
 
 /// Any constructor of `InputFileLocation`.
+///
+/// Part of `upload.getFile`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum InputFileLocation {
     /// `inputFileLocation#dfdaabe1 volume_id:long local_id:int secret:long file_reference:bytes = InputFileLocation;`
@@ -313,7 +325,7 @@ impl tl::Deserializable for InputFileLocation {
             0x4018_1ffe => tl::read(buf).map(Self::InputPhotoFileLocation),
             0xd834_66f3 => tl::read(buf).map(Self::InputPhotoLegacyFileLocation),
             0x3725_7e99 => tl::read(buf).map(Self::InputPeerPhotoFileLocation),
-            id => Err(buf.unknown_id("InputFileLocation", id)),
+            id => Err(buf.unknown_id("InputFileLocation", id).named(name_for_id)),
         }
     }
 }
@@ -455,6 +467,8 @@ impl tl::TryFrom<InputFileLocation> for types::InputPeerPhotoFileLocation {
 }
 
 /// Any constructor of `InputPeer`.
+///
+/// Part of `inputPeerChannelFromMessage`, `inputPeerPhotoFileLocation`, `inputPeerUserFromMessage`, `inputUserFromMessage`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum InputPeer {
     /// `inputPeerEmpty#7f3b18ea = InputPeer;`
@@ -510,7 +524,7 @@ impl tl::Deserializable for InputPeer {
             0x27bc_bbfc => tl::read(buf).map(Self::Channel),
             0xa87b_0a1c => tl::read(buf).map(Self::UserFromMessage),
             0xbd2a_0840 => tl::read(buf).map(Self::ChannelFromMessage),
-            id => Err(buf.unknown_id("InputPeer", id)),
+            id => Err(buf.unknown_id("InputPeer", id).named(name_for_id)),
         }
     }
 }
@@ -635,6 +649,8 @@ impl tl::TryFrom<InputPeer> for types::InputPeerChannelFromMessage {
 }
 
 /// Any constructor of `InputUser`.
+///
+/// Part of `users.getUsers`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum InputUser {
     /// `inputUserEmpty#b98886cf = InputUser;`
@@ -675,7 +691,7 @@ impl tl::Deserializable for InputUser {
             0xf7c1_b13f => Ok(Self::UserSelf),
             0xf211_58c6 => tl::read(buf).map(Self::InputUser),
             0x1da4_48e2 => tl::read(buf).map(Self::FromMessage),
-            id => Err(buf.unknown_id("InputUser", id)),
+            id => Err(buf.unknown_id("InputUser", id).named(name_for_id)),
         }
     }
 }
@@ -749,6 +765,8 @@ impl tl::TryFrom<InputUser> for types::InputUserFromMessage {
 }
 
 /// Any constructor of `JSONObjectValue`.
+///
+/// Part of `jsonObject`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum JsonobjectValue {
     /// `jsonObjectValue#c0de1bd9 key:string value:JSONValue = JSONObjectValue;`
@@ -775,7 +793,7 @@ impl tl::Deserializable for JsonobjectValue {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0xc0de_1bd9 => tl::read(buf).map(Self::JsonObjectValue),
-            id => Err(buf.unknown_id("JSONObjectValue", id)),
+            id => Err(buf.unknown_id("JSONObjectValue", id).named(name_for_id)),
         }
     }
 }
@@ -797,6 +815,8 @@ impl tl::TryFrom<JsonobjectValue> for types::JsonObjectValue {
 }
 
 /// Any constructor of `JSONValue`.
+///
+/// Part of `initConnection`, `jsonArray`, `jsonObjectValue`, `help.appConfig`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Jsonvalue {
     /// `jsonNull#3f6d7b68 = JSONValue;`
@@ -847,7 +867,7 @@ impl tl::Deserializable for Jsonvalue {
             0xb71e_767a => tl::read(buf).map(Self::JsonString),
             0xf744_4763 => tl::read(buf).map(Self::JsonArray),
             0x99c1_d49d => tl::read(buf).map(Self::JsonObject),
-            id => Err(buf.unknown_id("JSONValue", id)),
+            id => Err(buf.unknown_id("JSONValue", id).named(name_for_id)),
         }
     }
 }
@@ -955,6 +975,8 @@ impl tl::TryFrom<Jsonvalue> for types::JsonObject {
 }
 
 /// Any constructor of `LangPackDifference`.
+///
+/// Returned by `langpack.getDifference`, `langpack.getLangPack`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LangPackDifference {
     /// `langPackDifference#f385c1f6 lang_code:string from_version:int version:int strings:Vector<LangPackString> = LangPackDifference;`
@@ -981,7 +1003,7 @@ impl tl::Deserializable for LangPackDifference {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0xf385_c1f6 => tl::read(buf).map(Self::LangPackDifference),
-            id => Err(buf.unknown_id("LangPackDifference", id)),
+            id => Err(buf.unknown_id("LangPackDifference", id).named(name_for_id)),
         }
     }
 }
@@ -1003,6 +1025,8 @@ impl tl::TryFrom<LangPackDifference> for types::LangPackDifference {
 }
 
 /// Any constructor of `LangPackLanguage`.
+///
+/// Returned by `langpack.getLanguage`, `langpack.getLanguages`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LangPackLanguage {
     /// `langPackLanguage#eeca5ce3 flags:# official:flags.0?true rtl:flags.2?true beta:flags.3?true name:string native_name:string lang_code:string base_lang_code:flags.1?string plural_code:string strings_count:int translated_count:int translations_url:string = LangPackLanguage;`
@@ -1029,7 +1053,7 @@ impl tl::Deserializable for LangPackLanguage {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0xeeca_5ce3 => tl::read(buf).map(Self::LangPackLanguage),
-            id => Err(buf.unknown_id("LangPackLanguage", id)),
+            id => Err(buf.unknown_id("LangPackLanguage", id).named(name_for_id)),
         }
     }
 }
@@ -1051,6 +1075,8 @@ impl tl::TryFrom<LangPackLanguage> for types::LangPackLanguage {
 }
 
 /// Any constructor of `LangPackString`.
+///
+/// Returned by `langpack.getStrings`. Part of `langPackDifference`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LangPackString {
     /// `langPackString#cad181f6 key:string value:string = LangPackString;`
@@ -1087,7 +1113,7 @@ impl tl::Deserializable for LangPackString {
             0xcad1_81f6 => tl::read(buf).map(Self::LangPackString),
             0x6c47_ac9f => tl::read(buf).map(Self::Pluralized),
             0x2979_eeb2 => tl::read(buf).map(Self::Deleted),
-            id => Err(buf.unknown_id("LangPackString", id)),
+            id => Err(buf.unknown_id("LangPackString", id).named(name_for_id)),
         }
     }
 }
@@ -1144,6 +1170,8 @@ impl tl::TryFrom<LangPackString> for types::LangPackStringDeleted {
 }
 
 /// Any constructor of `NearestDc`.
+///
+/// Returned by `help.getNearestDc`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum NearestDc {
     /// `nearestDc#8e1a1775 country:string this_dc:int nearest_dc:int = NearestDc;`
@@ -1170,7 +1198,7 @@ impl tl::Deserializable for NearestDc {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0x8e1a_1775 => tl::read(buf).map(Self::NearestDc),
-            id => Err(buf.unknown_id("NearestDc", id)),
+            id => Err(buf.unknown_id("NearestDc", id).named(name_for_id)),
         }
     }
 }
@@ -1192,6 +1220,8 @@ impl tl::TryFrom<NearestDc> for types::NearestDc {
 }
 
 /// Any constructor of `Reaction`.
+///
+/// Part of `config`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Reaction {
     /// `reactionEmpty#79f5d419 = Reaction;`
@@ -1232,7 +1262,7 @@ impl tl::Deserializable for Reaction {
             0x1b22_86b8 => tl::read(buf).map(Self::Emoji),
             0x8935_fc73 => tl::read(buf).map(Self::CustomEmoji),
             0x523d_a4eb => Ok(Self::Paid),
-            id => Err(buf.unknown_id("Reaction", id)),
+            id => Err(buf.unknown_id("Reaction", id).named(name_for_id)),
         }
     }
 }
@@ -1331,7 +1361,7 @@ impl tl::Deserializable for True {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0x3fed_d339 => Ok(Self::True),
-            id => Err(buf.unknown_id("True", id)),
+            id => Err(buf.unknown_id("True", id).named(name_for_id)),
         }
     }
 }
@@ -1378,7 +1408,7 @@ impl tl::Deserializable for Updates {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0xe317_af7e => Ok(Self::TooLong),
-            id => Err(buf.unknown_id("Updates", id)),
+            id => Err(buf.unknown_id("Updates", id).named(name_for_id)),
         }
     }
 }
@@ -1400,6 +1430,8 @@ impl tl::TryFrom<Updates> for types::UpdatesTooLong {
 }
 
 /// Any constructor of `User`.
+///
+/// Returned by `users.getUsers`. Part of `auth.authorization`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum User {
     /// `userEmpty#d3bc4b7a id:long = User;`
@@ -1426,7 +1458,7 @@ impl tl::Deserializable for User {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0xd3bc_4b7a => tl::read(buf).map(Self::Empty),
-            id => Err(buf.unknown_id("User", id)),
+            id => Err(buf.unknown_id("User", id).named(name_for_id)),
         }
     }
 }

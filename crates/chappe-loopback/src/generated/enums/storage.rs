@@ -4,9 +4,11 @@
 
 use ::chappe_tl::__private as tl;
 
-use super::super::types;
+use super::super::{name_for_id, types};
 
 /// Any constructor of `storage.FileType`.
+///
+/// Part of `upload.file`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum FileType {
     /// `storage.fileUnknown#aa963b05 = storage.FileType;`
@@ -32,7 +34,7 @@ impl tl::Deserializable for FileType {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0xaa96_3b05 => Ok(Self::FileUnknown),
-            id => Err(buf.unknown_id("storage.FileType", id)),
+            id => Err(buf.unknown_id("storage.FileType", id).named(name_for_id)),
         }
     }
 }

@@ -4,9 +4,11 @@
 
 use ::chappe_tl::__private as tl;
 
-use super::super::types;
+use super::super::{name_for_id, types};
 
 /// Any constructor of `updates.Difference`.
+///
+/// Returned by `updates.getDifference`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Difference {
     /// `updates.differenceEmpty#5d75a138 date:int seq:int = updates.Difference;`
@@ -33,7 +35,7 @@ impl tl::Deserializable for Difference {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0x5d75_a138 => tl::read(buf).map(Self::Empty),
-            id => Err(buf.unknown_id("updates.Difference", id)),
+            id => Err(buf.unknown_id("updates.Difference", id).named(name_for_id)),
         }
     }
 }
@@ -55,6 +57,8 @@ impl tl::TryFrom<Difference> for types::updates::DifferenceEmpty {
 }
 
 /// Any constructor of `updates.State`.
+///
+/// Returned by `updates.getState`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum State {
     /// `updates.state#a56c2a3e pts:int qts:int date:int seq:int unread_count:int = updates.State;`
@@ -81,7 +85,7 @@ impl tl::Deserializable for State {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0xa56c_2a3e => tl::read(buf).map(Self::State),
-            id => Err(buf.unknown_id("updates.State", id)),
+            id => Err(buf.unknown_id("updates.State", id).named(name_for_id)),
         }
     }
 }

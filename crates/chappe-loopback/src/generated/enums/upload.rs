@@ -4,9 +4,11 @@
 
 use ::chappe_tl::__private as tl;
 
-use super::super::types;
+use super::super::{name_for_id, types};
 
 /// Any constructor of `upload.File`.
+///
+/// Returned by `upload.getFile`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum File {
     /// `upload.file#096a18d5 type:storage.FileType mtime:int bytes:bytes = upload.File;`
@@ -33,7 +35,7 @@ impl tl::Deserializable for File {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0x096a_18d5 => tl::read(buf).map(Self::File),
-            id => Err(buf.unknown_id("upload.File", id)),
+            id => Err(buf.unknown_id("upload.File", id).named(name_for_id)),
         }
     }
 }

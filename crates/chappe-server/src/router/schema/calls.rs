@@ -59,7 +59,7 @@ impl tl::Deserializable for AnyCall {
             0xe5bf_ffcd => tl::read(buf).map(Self::AuthExportAuthorization),
             0xc4f9_186b => tl::read(buf).map(Self::HelpGetConfig),
             0x1fb3_3026 => tl::read(buf).map(Self::HelpGetNearestDc),
-            id => Err(buf.unexpected_id("a function", id)),
+            id => Err(buf.unexpected_id("a function", id).named(super::name_for_id)),
         }
     }
 }

@@ -8,21 +8,45 @@ use super::super::{types};
 
 
 /// `account.authorizationForm#ad2e1cd8 flags:# required_types:Vector<SecureRequiredType> values:Vector<SecureValue> errors:Vector<SecureValueError> users:Vector<User> privacy_policy_url:flags.0?string = account.AuthorizationForm;`
+///
+/// <https://core.telegram.org/type/account.AuthorizationForm>
+///
+/// Returned by `account.getAuthorizationForm`.
 pub type AuthorizationForm<'a> = tl::One<&'a types::account::AuthorizationForm<'a>>;
 
 /// `account.authorizations#4bff8ea0 authorization_ttl_days:int authorizations:Vector<Authorization> = account.Authorizations;`
+///
+/// <https://core.telegram.org/type/account.Authorizations>
+///
+/// Returned by `account.getAuthorizations`.
 pub type Authorizations<'a> = tl::One<types::account::Authorizations<'a>>;
 
 /// `account.autoDownloadSettings#63cacf26 low:AutoDownloadSettings medium:AutoDownloadSettings high:AutoDownloadSettings = account.AutoDownloadSettings;`
+///
+/// <https://core.telegram.org/type/account.AutoDownloadSettings>
+///
+/// Returned by `account.getAutoDownloadSettings`.
 pub type AutoDownloadSettings<'a> = tl::One<types::account::AutoDownloadSettings<'a>>;
 
 /// `account.autoSaveSettings#4c3e069d users_settings:AutoSaveSettings chats_settings:AutoSaveSettings broadcasts_settings:AutoSaveSettings exceptions:Vector<AutoSaveException> chats:Vector<Chat> users:Vector<User> = account.AutoSaveSettings;`
+///
+/// <https://core.telegram.org/type/account.AutoSaveSettings>
+///
+/// Returned by `account.getAutoSaveSettings`.
 pub type AutoSaveSettings<'a> = tl::One<&'a types::account::AutoSaveSettings<'a>>;
 
 /// `account.businessChatLinks#ec43a2d1 links:Vector<BusinessChatLink> chats:Vector<Chat> users:Vector<User> = account.BusinessChatLinks;`
+///
+/// <https://core.telegram.org/type/account.BusinessChatLinks>
+///
+/// Returned by `account.getBusinessChatLinks`.
 pub type BusinessChatLinks<'a> = tl::One<&'a types::account::BusinessChatLinks<'a>>;
 
 /// `account.ChatThemes`
+///
+/// <https://core.telegram.org/type/account.ChatThemes>
+///
+/// Returned by `account.getUniqueGiftChatThemes`.
 #[repr(C, u32)]
 pub enum ChatThemes<'a> {
     /// `account.chatThemesNotModified#e011e1c4 = account.ChatThemes;`
@@ -32,12 +56,24 @@ pub enum ChatThemes<'a> {
 }
 
 /// `account.connectedBots#17d7f87b connected_bots:Vector<ConnectedBot> users:Vector<User> = account.ConnectedBots;`
+///
+/// <https://core.telegram.org/type/account.ConnectedBots>
+///
+/// Returned by `account.getConnectedBots`.
 pub type ConnectedBots<'a> = tl::One<types::account::ConnectedBots<'a>>;
 
 /// `account.contentSettings#57e28221 flags:# sensitive_enabled:flags.0?true sensitive_can_change:flags.1?true = account.ContentSettings;`
+///
+/// <https://core.telegram.org/type/account.ContentSettings>
+///
+/// Returned by `account.getContentSettings`.
 pub type ContentSettings = tl::One<types::account::ContentSettings>;
 
 /// `account.EmailVerified`
+///
+/// <https://core.telegram.org/type/account.EmailVerified>
+///
+/// Returned by `account.verifyEmail`.
 #[repr(C, u32)]
 pub enum EmailVerified<'a> {
     /// `account.emailVerified#2b96cd1b email:string = account.EmailVerified;`
@@ -47,6 +83,10 @@ pub enum EmailVerified<'a> {
 }
 
 /// `account.EmojiStatuses`
+///
+/// <https://core.telegram.org/type/account.EmojiStatuses>
+///
+/// Returned by `account.getChannelDefaultEmojiStatuses`, `account.getCollectibleEmojiStatuses`, `account.getDefaultEmojiStatuses`, `account.getRecentEmojiStatuses`.
 #[repr(C, u32)]
 pub enum EmojiStatuses<'a> {
     /// `account.emojiStatusesNotModified#d08ce645 = account.EmojiStatuses;`
@@ -56,27 +96,59 @@ pub enum EmojiStatuses<'a> {
 }
 
 /// `account.paidMessagesRevenue#1e109708 stars_amount:long = account.PaidMessagesRevenue;`
+///
+/// <https://core.telegram.org/type/account.PaidMessagesRevenue>
+///
+/// Returned by `account.getPaidMessagesRevenue`.
 pub type PaidMessagesRevenue = tl::One<types::account::PaidMessagesRevenue>;
 
 /// `account.passkeyRegistrationOptions#e16b5ce1 options:DataJSON = account.PasskeyRegistrationOptions;`
+///
+/// <https://core.telegram.org/type/account.PasskeyRegistrationOptions>
+///
+/// Returned by `account.initPasskeyRegistration`.
 pub type PasskeyRegistrationOptions<'a> = tl::One<types::account::PasskeyRegistrationOptions<'a>>;
 
 /// `account.passkeys#f8e0aa1c passkeys:Vector<Passkey> = account.Passkeys;`
+///
+/// <https://core.telegram.org/type/account.Passkeys>
+///
+/// Returned by `account.getPasskeys`.
 pub type Passkeys<'a> = tl::One<types::account::Passkeys<'a>>;
 
 /// `account.password#957b50fb flags:# has_recovery:flags.0?true has_secure_values:flags.1?true has_password:flags.2?true current_algo:flags.2?PasswordKdfAlgo srp_B:flags.2?bytes srp_id:flags.2?long hint:flags.3?string email_unconfirmed_pattern:flags.4?string new_algo:PasswordKdfAlgo new_secure_algo:SecurePasswordKdfAlgo secure_random:bytes pending_reset_date:flags.5?int login_email_pattern:flags.6?string = account.Password;`
+///
+/// <https://core.telegram.org/type/account.Password>
+///
+/// Returned by `account.getPassword`.
 pub type Password<'a> = tl::One<&'a types::account::Password<'a>>;
 
 /// `account.passwordInputSettings#c23727c9 flags:# new_algo:flags.0?PasswordKdfAlgo new_password_hash:flags.0?bytes hint:flags.0?string email:flags.1?string new_secure_settings:flags.2?SecureSecretSettings = account.PasswordInputSettings;`
+///
+/// <https://core.telegram.org/type/account.PasswordInputSettings>
+///
+/// Part of `account.updatePasswordSettings`, `auth.recoverPassword`.
 pub type PasswordInputSettings<'a> = tl::One<&'a types::account::PasswordInputSettings<'a>>;
 
 /// `account.passwordSettings#9a5c33e5 flags:# email:flags.0?string secure_settings:flags.1?SecureSecretSettings = account.PasswordSettings;`
+///
+/// <https://core.telegram.org/type/account.PasswordSettings>
+///
+/// Returned by `account.getPasswordSettings`.
 pub type PasswordSettings<'a> = tl::One<types::account::PasswordSettings<'a>>;
 
 /// `account.privacyRules#50a04e45 rules:Vector<PrivacyRule> chats:Vector<Chat> users:Vector<User> = account.PrivacyRules;`
+///
+/// <https://core.telegram.org/type/account.PrivacyRules>
+///
+/// Returned by `account.getPrivacy`, `account.setPrivacy`.
 pub type PrivacyRules<'a> = tl::One<&'a types::account::PrivacyRules<'a>>;
 
 /// `account.ResetPasswordResult`
+///
+/// <https://core.telegram.org/type/account.ResetPasswordResult>
+///
+/// Returned by `account.resetPassword`.
 #[repr(C, u32)]
 pub enum ResetPasswordResult {
     /// `account.resetPasswordFailedWait#e3779861 retry_date:int = account.ResetPasswordResult;`
@@ -88,9 +160,17 @@ pub enum ResetPasswordResult {
 }
 
 /// `account.resolvedBusinessChatLinks#9a23af21 flags:# peer:Peer message:string entities:flags.0?Vector<MessageEntity> chats:Vector<Chat> users:Vector<User> = account.ResolvedBusinessChatLinks;`
+///
+/// <https://core.telegram.org/type/account.ResolvedBusinessChatLinks>
+///
+/// Returned by `account.resolveBusinessChatLink`.
 pub type ResolvedBusinessChatLinks<'a> = tl::One<&'a types::account::ResolvedBusinessChatLinks<'a>>;
 
 /// `account.SavedMusicIds`
+///
+/// <https://core.telegram.org/type/account.SavedMusicIds>
+///
+/// Returned by `account.getSavedMusicIds`.
 #[repr(C, u32)]
 pub enum SavedMusicIds<'a> {
     /// `account.savedMusicIdsNotModified#4fc81d6e = account.SavedMusicIds;`
@@ -100,6 +180,10 @@ pub enum SavedMusicIds<'a> {
 }
 
 /// `account.SavedRingtone`
+///
+/// <https://core.telegram.org/type/account.SavedRingtone>
+///
+/// Returned by `account.saveRingtone`.
 #[repr(C, u32)]
 pub enum SavedRingtone<'a> {
     /// `account.savedRingtone#b7263f6d = account.SavedRingtone;`
@@ -109,6 +193,10 @@ pub enum SavedRingtone<'a> {
 }
 
 /// `account.SavedRingtones`
+///
+/// <https://core.telegram.org/type/account.SavedRingtones>
+///
+/// Returned by `account.getSavedRingtones`.
 #[repr(C, u32)]
 pub enum SavedRingtones<'a> {
     /// `account.savedRingtonesNotModified#fbf6e8b1 = account.SavedRingtones;`
@@ -118,12 +206,24 @@ pub enum SavedRingtones<'a> {
 }
 
 /// `account.sentEmailCode#811f854f email_pattern:string length:int = account.SentEmailCode;`
+///
+/// <https://core.telegram.org/type/account.SentEmailCode>
+///
+/// Returned by `account.sendVerifyEmailCode`.
 pub type SentEmailCode<'a> = tl::One<types::account::SentEmailCode<'a>>;
 
 /// `account.takeout#4dba4501 id:long = account.Takeout;`
+///
+/// <https://core.telegram.org/type/account.Takeout>
+///
+/// Returned by `account.initTakeoutSession`.
 pub type Takeout = tl::One<types::account::Takeout>;
 
 /// `account.Themes`
+///
+/// <https://core.telegram.org/type/account.Themes>
+///
+/// Returned by `account.getChatThemes`, `account.getThemes`.
 #[repr(C, u32)]
 pub enum Themes<'a> {
     /// `account.themesNotModified#f41eb622 = account.Themes;`
@@ -133,9 +233,17 @@ pub enum Themes<'a> {
 }
 
 /// `account.tmpPassword#db64fd34 tmp_password:bytes valid_until:int = account.TmpPassword;`
+///
+/// <https://core.telegram.org/type/account.TmpPassword>
+///
+/// Returned by `account.getTmpPassword`.
 pub type TmpPassword<'a> = tl::One<types::account::TmpPassword<'a>>;
 
 /// `account.WallPapers`
+///
+/// <https://core.telegram.org/type/account.WallPapers>
+///
+/// Returned by `account.getWallPapers`.
 #[repr(C, u32)]
 pub enum WallPapers<'a> {
     /// `account.wallPapersNotModified#1c199183 = account.WallPapers;`
@@ -145,9 +253,17 @@ pub enum WallPapers<'a> {
 }
 
 /// `account.webAuthorizations#ed56c9fc authorizations:Vector<WebAuthorization> users:Vector<User> = account.WebAuthorizations;`
+///
+/// <https://core.telegram.org/type/account.WebAuthorizations>
+///
+/// Returned by `account.getWebAuthorizations`.
 pub type WebAuthorizations<'a> = tl::One<types::account::WebAuthorizations<'a>>;
 
 /// `account.WebBrowserSettings`
+///
+/// <https://core.telegram.org/type/account.WebBrowserSettings>
+///
+/// Returned by `account.deleteWebBrowserSettingsExceptions`, `account.getWebBrowserSettings`, `account.updateWebBrowserSettings`.
 #[repr(C, u32)]
 pub enum WebBrowserSettings<'a> {
     /// `account.webBrowserSettingsNotModified#c31c8f4e = account.WebBrowserSettings;`

@@ -6,6 +6,10 @@ use super::super::{types};
 
 
 /// `aicompose.Tones`
+///
+/// <https://core.telegram.org/type/aicompose.Tones>
+///
+/// Returned by `aicompose.getTone`, `aicompose.getTones`.
 #[repr(C, u32)]
 pub enum Tones<'a> {
     /// `aicompose.tonesNotModified#c1f46103 = aicompose.Tones;`

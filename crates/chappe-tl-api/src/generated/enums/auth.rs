@@ -8,6 +8,10 @@ use super::super::{types};
 
 
 /// `auth.Authorization`
+///
+/// <https://core.telegram.org/type/auth.Authorization>
+///
+/// Returned by `auth.checkPassword`, `auth.finishFirebasePnvLogin`, `auth.finishPasskeyLogin`, `auth.firebasePnvSignUp`, `auth.importAuthorization`, `auth.importBotAuthorization`, `auth.importWebTokenAuthorization`, `auth.recoverPassword` and 2 more functions. Part of `auth.loginTokenSuccess`, `auth.sentCodeSuccess`.
 #[repr(C, u32)]
 pub enum Authorization<'a> {
     /// `auth.authorization#2ea2c0d4 flags:# setup_password_required:flags.1?true otherwise_relogin_days:flags.1?int tmp_sessions:flags.0?int future_auth_token:flags.2?bytes user:User = auth.Authorization;`
@@ -17,6 +21,10 @@ pub enum Authorization<'a> {
 }
 
 /// `auth.CodeType`
+///
+/// <https://core.telegram.org/type/auth.CodeType>
+///
+/// Part of `auth.sentCode`.
 #[repr(u32)]
 pub enum CodeType {
     /// `auth.codeTypeSms#72a3158c = auth.CodeType;`
@@ -32,15 +40,31 @@ pub enum CodeType {
 }
 
 /// `auth.exportedAuthorization#b434e2b8 id:long bytes:bytes = auth.ExportedAuthorization;`
+///
+/// <https://core.telegram.org/type/auth.ExportedAuthorization>
+///
+/// Returned by `auth.exportAuthorization`.
 pub type ExportedAuthorization<'a> = tl::One<types::auth::ExportedAuthorization<'a>>;
 
 /// `auth.firebasePnvIntent#df5ac00c nonce:string digital_credential_payload:string = auth.FirebasePnvIntent;`
+///
+/// <https://core.telegram.org/type/auth.FirebasePnvIntent>
+///
+/// Returned by `auth.initFirebasePnvLogin`.
 pub type FirebasePnvIntent<'a> = tl::One<types::auth::FirebasePnvIntent<'a>>;
 
 /// `auth.loggedOut#c3a2835f flags:# future_auth_token:flags.0?bytes = auth.LoggedOut;`
+///
+/// <https://core.telegram.org/type/auth.LoggedOut>
+///
+/// Returned by `auth.logOut`.
 pub type LoggedOut<'a> = tl::One<types::auth::LoggedOut<'a>>;
 
 /// `auth.LoginToken`
+///
+/// <https://core.telegram.org/type/auth.LoginToken>
+///
+/// Returned by `auth.exportLoginToken`, `auth.importLoginToken`.
 #[repr(C, u32)]
 pub enum LoginToken<'a> {
     /// `auth.loginToken#629f1980 expires:int token:bytes = auth.LoginToken;`
@@ -52,12 +76,24 @@ pub enum LoginToken<'a> {
 }
 
 /// `auth.passkeyLoginOptions#e2037789 options:DataJSON = auth.PasskeyLoginOptions;`
+///
+/// <https://core.telegram.org/type/auth.PasskeyLoginOptions>
+///
+/// Returned by `auth.initPasskeyLogin`.
 pub type PasskeyLoginOptions<'a> = tl::One<types::auth::PasskeyLoginOptions<'a>>;
 
 /// `auth.passwordRecovery#137948a5 email_pattern:string = auth.PasswordRecovery;`
+///
+/// <https://core.telegram.org/type/auth.PasswordRecovery>
+///
+/// Returned by `auth.requestPasswordRecovery`.
 pub type PasswordRecovery<'a> = tl::One<types::auth::PasswordRecovery<'a>>;
 
 /// `auth.SentCode`
+///
+/// <https://core.telegram.org/type/auth.SentCode>
+///
+/// Returned by `account.sendChangePhoneCode`, `account.sendConfirmPhoneCode`, `account.sendVerifyPhoneCode`, `auth.checkPaidAuth`, `auth.resendCode`, `auth.resetLoginEmail`, `auth.sendCode`. Part of `updateSentPhoneCode`, `account.emailVerifiedLogin`.
 #[repr(C, u32)]
 pub enum SentCode<'a> {
     /// `auth.sentCode#5e002502 flags:# type:auth.SentCodeType phone_code_hash:string next_type:flags.1?auth.CodeType timeout:flags.2?int = auth.SentCode;`
@@ -69,6 +105,10 @@ pub enum SentCode<'a> {
 }
 
 /// `auth.SentCodeType`
+///
+/// <https://core.telegram.org/type/auth.SentCodeType>
+///
+/// Part of `auth.sentCode`.
 #[repr(C, u32)]
 pub enum SentCodeType<'a> {
     /// `auth.sentCodeTypeApp#3dbb5986 length:int = auth.SentCodeType;`

@@ -8,19 +8,43 @@ use super::super::{types};
 
 
 /// `bots.accessSettings#dd1fbf93 flags:# restricted:flags.0?true add_users:flags.1?Vector<User> = bots.AccessSettings;`
+///
+/// <https://core.telegram.org/type/bots.AccessSettings>
+///
+/// Returned by `bots.getAccessSettings`.
 pub type AccessSettings<'a> = tl::One<types::bots::AccessSettings<'a>>;
 
 /// `bots.botInfo#e8a775b0 name:string about:string description:string = bots.BotInfo;`
+///
+/// <https://core.telegram.org/type/bots.BotInfo>
+///
+/// Returned by `bots.getBotInfo`.
 pub type BotInfo<'a> = tl::One<&'a types::bots::BotInfo<'a>>;
 
 /// `bots.exportedBotToken#3c60b621 token:string = bots.ExportedBotToken;`
+///
+/// <https://core.telegram.org/type/bots.ExportedBotToken>
+///
+/// Returned by `bots.exportBotToken`.
 pub type ExportedBotToken<'a> = tl::One<types::bots::ExportedBotToken<'a>>;
 
 /// `bots.popularAppBots#1991b13b flags:# next_offset:flags.0?string users:Vector<User> = bots.PopularAppBots;`
+///
+/// <https://core.telegram.org/type/bots.PopularAppBots>
+///
+/// Returned by `bots.getPopularAppBots`.
 pub type PopularAppBots<'a> = tl::One<types::bots::PopularAppBots<'a>>;
 
 /// `bots.previewInfo#0ca71d64 media:Vector<BotPreviewMedia> lang_codes:Vector<string> = bots.PreviewInfo;`
+///
+/// <https://core.telegram.org/type/bots.PreviewInfo>
+///
+/// Returned by `bots.getPreviewInfo`.
 pub type PreviewInfo<'a> = tl::One<types::bots::PreviewInfo<'a>>;
 
 /// `bots.requestedButton#f13bbcd7 webapp_req_id:string = bots.RequestedButton;`
+///
+/// <https://core.telegram.org/type/bots.RequestedButton>
+///
+/// Returned by `bots.requestWebViewButton`.
 pub type RequestedButton<'a> = tl::One<types::bots::RequestedButton<'a>>;

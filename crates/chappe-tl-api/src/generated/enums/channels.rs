@@ -8,12 +8,24 @@ use super::super::{types};
 
 
 /// `channels.adminLogResults#ed8af74d events:Vector<ChannelAdminLogEvent> chats:Vector<Chat> users:Vector<User> = channels.AdminLogResults;`
+///
+/// <https://core.telegram.org/type/channels.AdminLogResults>
+///
+/// Returned by `channels.getAdminLog`.
 pub type AdminLogResults<'a> = tl::One<&'a types::channels::AdminLogResults<'a>>;
 
 /// `channels.channelParticipant#dfb80317 participant:ChannelParticipant chats:Vector<Chat> users:Vector<User> = channels.ChannelParticipant;`
+///
+/// <https://core.telegram.org/type/channels.ChannelParticipant>
+///
+/// Returned by `channels.getParticipant`.
 pub type ChannelParticipant<'a> = tl::One<&'a types::channels::ChannelParticipant<'a>>;
 
 /// `channels.ChannelParticipants`
+///
+/// <https://core.telegram.org/type/channels.ChannelParticipants>
+///
+/// Returned by `channels.getParticipants`.
 #[repr(C, u32)]
 pub enum ChannelParticipants<'a> {
     /// `channels.channelParticipants#9ab0feaf count:int participants:Vector<ChannelParticipant> chats:Vector<Chat> users:Vector<User> = channels.ChannelParticipants;`
@@ -23,9 +35,17 @@ pub enum ChannelParticipants<'a> {
 }
 
 /// `channels.sendAsPeers#f496b0c6 peers:Vector<SendAsPeer> chats:Vector<Chat> users:Vector<User> = channels.SendAsPeers;`
+///
+/// <https://core.telegram.org/type/channels.SendAsPeers>
+///
+/// Returned by `channels.getSendAs`.
 pub type SendAsPeers<'a> = tl::One<&'a types::channels::SendAsPeers<'a>>;
 
 /// `channels.SponsoredMessageReportResult`
+///
+/// <https://core.telegram.org/type/channels.SponsoredMessageReportResult>
+///
+/// Returned by `messages.reportSponsoredMessage`.
 #[repr(C, u32)]
 pub enum SponsoredMessageReportResult<'a> {
     /// `channels.sponsoredMessageReportResultChooseOption#846f9e42 title:string options:Vector<SponsoredMessageReportOption> = channels.SponsoredMessageReportResult;`

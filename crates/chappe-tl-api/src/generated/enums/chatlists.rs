@@ -8,6 +8,10 @@ use super::super::{types};
 
 
 /// `chatlists.ChatlistInvite`
+///
+/// <https://core.telegram.org/type/chatlists.ChatlistInvite>
+///
+/// Returned by `chatlists.checkChatlistInvite`.
 #[repr(C, u32)]
 pub enum ChatlistInvite<'a> {
     /// `chatlists.chatlistInviteAlready#fa87f659 filter_id:int missing_peers:Vector<Peer> already_peers:Vector<Peer> chats:Vector<Chat> users:Vector<User> = chatlists.ChatlistInvite;`
@@ -17,10 +21,22 @@ pub enum ChatlistInvite<'a> {
 }
 
 /// `chatlists.chatlistUpdates#93bd878d missing_peers:Vector<Peer> chats:Vector<Chat> users:Vector<User> = chatlists.ChatlistUpdates;`
+///
+/// <https://core.telegram.org/type/chatlists.ChatlistUpdates>
+///
+/// Returned by `chatlists.getChatlistUpdates`.
 pub type ChatlistUpdates<'a> = tl::One<&'a types::chatlists::ChatlistUpdates<'a>>;
 
 /// `chatlists.exportedChatlistInvite#10e6e3a6 filter:DialogFilter invite:ExportedChatlistInvite = chatlists.ExportedChatlistInvite;`
+///
+/// <https://core.telegram.org/type/chatlists.ExportedChatlistInvite>
+///
+/// Returned by `chatlists.exportChatlistInvite`.
 pub type ExportedChatlistInvite<'a> = tl::One<types::chatlists::ExportedChatlistInvite<'a>>;
 
 /// `chatlists.exportedInvites#10ab6dc7 invites:Vector<ExportedChatlistInvite> chats:Vector<Chat> users:Vector<User> = chatlists.ExportedInvites;`
+///
+/// <https://core.telegram.org/type/chatlists.ExportedInvites>
+///
+/// Returned by `chatlists.getExportedInvites`.
 pub type ExportedInvites<'a> = tl::One<&'a types::chatlists::ExportedInvites<'a>>;

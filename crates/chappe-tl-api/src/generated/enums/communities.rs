@@ -8,7 +8,15 @@ use super::super::{types};
 
 
 /// `communities.participantJoinedChats#8d78512a creator_chat_ids:Vector<long> joined_chat_ids:Vector<long> chats:Vector<Chat> users:Vector<User> = communities.ParticipantJoinedChats;`
+///
+/// <https://core.telegram.org/type/communities.ParticipantJoinedChats>
+///
+/// Returned by `communities.getParticipantJoinedChats`.
 pub type ParticipantJoinedChats<'a> = tl::One<&'a types::communities::ParticipantJoinedChats<'a>>;
 
 /// `communities.peerLinkRequests#2244afad flags:# total_count:int requests:Vector<CommunityPeerRequest> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = communities.PeerLinkRequests;`
+///
+/// <https://core.telegram.org/type/communities.PeerLinkRequests>
+///
+/// Returned by `communities.getPeerLinkRequests`.
 pub type PeerLinkRequests<'a> = tl::One<&'a types::communities::PeerLinkRequests<'a>>;

@@ -8,6 +8,10 @@ use super::super::{types};
 
 
 /// `contacts.Blocked`
+///
+/// <https://core.telegram.org/type/contacts.Blocked>
+///
+/// Returned by `contacts.getBlocked`.
 #[repr(C, u32)]
 pub enum Blocked<'a> {
     /// `contacts.blocked#0ade1591 blocked:Vector<PeerBlocked> chats:Vector<Chat> users:Vector<User> = contacts.Blocked;`
@@ -17,9 +21,17 @@ pub enum Blocked<'a> {
 }
 
 /// `contacts.contactBirthdays#114ff30d contacts:Vector<ContactBirthday> users:Vector<User> = contacts.ContactBirthdays;`
+///
+/// <https://core.telegram.org/type/contacts.ContactBirthdays>
+///
+/// Returned by `contacts.getBirthdays`.
 pub type ContactBirthdays<'a> = tl::One<types::contacts::ContactBirthdays<'a>>;
 
 /// `contacts.Contacts`
+///
+/// <https://core.telegram.org/type/contacts.Contacts>
+///
+/// Returned by `contacts.getContacts`.
 #[repr(C, u32)]
 pub enum Contacts<'a> {
     /// `contacts.contactsNotModified#b74ba9d2 = contacts.Contacts;`
@@ -29,15 +41,31 @@ pub enum Contacts<'a> {
 }
 
 /// `contacts.found#b3134d9d my_results:Vector<Peer> results:Vector<Peer> chats:Vector<Chat> users:Vector<User> = contacts.Found;`
+///
+/// <https://core.telegram.org/type/contacts.Found>
+///
+/// Returned by `contacts.search`.
 pub type Found<'a> = tl::One<&'a types::contacts::Found<'a>>;
 
 /// `contacts.importedContacts#77d01c3b imported:Vector<ImportedContact> popular_invites:Vector<PopularContact> retry_contacts:Vector<long> users:Vector<User> = contacts.ImportedContacts;`
+///
+/// <https://core.telegram.org/type/contacts.ImportedContacts>
+///
+/// Returned by `contacts.importContacts`.
 pub type ImportedContacts<'a> = tl::One<&'a types::contacts::ImportedContacts<'a>>;
 
 /// `contacts.resolvedPeer#7f077ad9 peer:Peer chats:Vector<Chat> users:Vector<User> = contacts.ResolvedPeer;`
+///
+/// <https://core.telegram.org/type/contacts.ResolvedPeer>
+///
+/// Returned by `contacts.resolvePhone`, `contacts.resolveUsername`.
 pub type ResolvedPeer<'a> = tl::One<&'a types::contacts::ResolvedPeer<'a>>;
 
 /// `contacts.SponsoredPeers`
+///
+/// <https://core.telegram.org/type/contacts.SponsoredPeers>
+///
+/// Returned by `contacts.getSponsoredPeers`.
 #[repr(C, u32)]
 pub enum SponsoredPeers<'a> {
     /// `contacts.sponsoredPeersEmpty#ea32b4b1 = contacts.SponsoredPeers;`
@@ -47,6 +75,10 @@ pub enum SponsoredPeers<'a> {
 }
 
 /// `contacts.TopPeers`
+///
+/// <https://core.telegram.org/type/contacts.TopPeers>
+///
+/// Returned by `contacts.getTopPeers`.
 #[repr(C, u32)]
 pub enum TopPeers<'a> {
     /// `contacts.topPeersNotModified#de266ef5 = contacts.TopPeers;`

@@ -6,6 +6,10 @@ use super::super::{types};
 
 
 /// `ephemeral.WelcomeMessages`
+///
+/// <https://core.telegram.org/type/ephemeral.WelcomeMessages>
+///
+/// Returned by `ephemeral.getWelcomeMessages`.
 #[repr(C, u32)]
 pub enum WelcomeMessages<'a> {
     /// `ephemeral.welcomeMessagesNotModified#59ffdb31 = ephemeral.WelcomeMessages;`

@@ -8,4 +8,8 @@ use super::super::{types};
 
 
 /// `fragment.collectibleInfo#6ebdff91 purchase_date:int currency:string amount:long crypto_currency:string crypto_amount:long url:string = fragment.CollectibleInfo;`
+///
+/// <https://core.telegram.org/type/fragment.CollectibleInfo>
+///
+/// Returned by `fragment.getCollectibleInfo`.
 pub type CollectibleInfo<'a> = tl::One<&'a types::fragment::CollectibleInfo<'a>>;

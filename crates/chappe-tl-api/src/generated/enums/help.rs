@@ -8,6 +8,10 @@ use super::super::{types};
 
 
 /// `help.AppConfig`
+///
+/// <https://core.telegram.org/type/help.AppConfig>
+///
+/// Returned by `help.getAppConfig`.
 #[repr(C, u32)]
 pub enum AppConfig<'a> {
     /// `help.appConfigNotModified#7cde641d = help.AppConfig;`
@@ -17,6 +21,10 @@ pub enum AppConfig<'a> {
 }
 
 /// `help.AppUpdate`
+///
+/// <https://core.telegram.org/type/help.AppUpdate>
+///
+/// Returned by `help.getAppUpdate`.
 #[repr(C, u32)]
 pub enum AppUpdate<'a> {
     /// `help.appUpdate#ccbbce30 flags:# can_not_skip:flags.0?true id:int version:string text:string entities:Vector<MessageEntity> document:flags.1?Document url:flags.2?string sticker:flags.3?Document = help.AppUpdate;`
@@ -26,6 +34,10 @@ pub enum AppUpdate<'a> {
 }
 
 /// `help.CountriesList`
+///
+/// <https://core.telegram.org/type/help.CountriesList>
+///
+/// Returned by `help.getCountriesList`.
 #[repr(C, u32)]
 pub enum CountriesList<'a> {
     /// `help.countriesListNotModified#93cc1f32 = help.CountriesList;`
@@ -35,12 +47,24 @@ pub enum CountriesList<'a> {
 }
 
 /// `help.country#c3878e23 flags:# hidden:flags.0?true iso2:string default_name:string name:flags.1?string country_codes:Vector<help.CountryCode> = help.Country;`
+///
+/// <https://core.telegram.org/type/help.Country>
+///
+/// Part of `help.countriesList`.
 pub type Country<'a> = tl::One<&'a types::help::Country<'a>>;
 
 /// `help.countryCode#4203c5ef flags:# country_code:string prefixes:flags.0?Vector<string> patterns:flags.1?Vector<string> = help.CountryCode;`
+///
+/// <https://core.telegram.org/type/help.CountryCode>
+///
+/// Part of `help.country`.
 pub type CountryCode<'a> = tl::One<&'a types::help::CountryCode<'a>>;
 
 /// `help.DeepLinkInfo`
+///
+/// <https://core.telegram.org/type/help.DeepLinkInfo>
+///
+/// Returned by `help.getDeepLinkInfo`.
 #[repr(C, u32)]
 pub enum DeepLinkInfo<'a> {
     /// `help.deepLinkInfoEmpty#66afa166 = help.DeepLinkInfo;`
@@ -50,9 +74,17 @@ pub enum DeepLinkInfo<'a> {
 }
 
 /// `help.inviteText#18cb9f78 message:string = help.InviteText;`
+///
+/// <https://core.telegram.org/type/help.InviteText>
+///
+/// Returned by `help.getInviteText`.
 pub type InviteText<'a> = tl::One<types::help::InviteText<'a>>;
 
 /// `help.PassportConfig`
+///
+/// <https://core.telegram.org/type/help.PassportConfig>
+///
+/// Returned by `help.getPassportConfig`.
 #[repr(C, u32)]
 pub enum PassportConfig<'a> {
     /// `help.passportConfigNotModified#bfb9f457 = help.PassportConfig;`
@@ -62,9 +94,17 @@ pub enum PassportConfig<'a> {
 }
 
 /// `help.peerColorOption#adec6ebe flags:# hidden:flags.0?true color_id:int colors:flags.1?help.PeerColorSet dark_colors:flags.2?help.PeerColorSet channel_min_level:flags.3?int group_min_level:flags.4?int = help.PeerColorOption;`
+///
+/// <https://core.telegram.org/type/help.PeerColorOption>
+///
+/// Part of `help.peerColors`.
 pub type PeerColorOption<'a> = tl::One<&'a types::help::PeerColorOption<'a>>;
 
 /// `help.PeerColorSet`
+///
+/// <https://core.telegram.org/type/help.PeerColorSet>
+///
+/// Part of `help.peerColorOption`.
 #[repr(C, u32)]
 pub enum PeerColorSet<'a> {
     /// `help.peerColorSet#26219a58 colors:Vector<int> = help.PeerColorSet;`
@@ -74,6 +114,10 @@ pub enum PeerColorSet<'a> {
 }
 
 /// `help.PeerColors`
+///
+/// <https://core.telegram.org/type/help.PeerColors>
+///
+/// Returned by `help.getPeerColors`, `help.getPeerProfileColors`.
 #[repr(C, u32)]
 pub enum PeerColors<'a> {
     /// `help.peerColorsNotModified#2ba1f5ce = help.PeerColors;`
@@ -83,9 +127,17 @@ pub enum PeerColors<'a> {
 }
 
 /// `help.premiumPromo#5334759c status_text:string status_entities:Vector<MessageEntity> video_sections:Vector<string> videos:Vector<Document> period_options:Vector<PremiumSubscriptionOption> users:Vector<User> = help.PremiumPromo;`
+///
+/// <https://core.telegram.org/type/help.PremiumPromo>
+///
+/// Returned by `help.getPremiumPromo`.
 pub type PremiumPromo<'a> = tl::One<&'a types::help::PremiumPromo<'a>>;
 
 /// `help.PromoData`
+///
+/// <https://core.telegram.org/type/help.PromoData>
+///
+/// Returned by `help.getPromoData`.
 #[repr(C, u32)]
 pub enum PromoData<'a> {
     /// `help.promoDataEmpty#98f6ac75 expires:int = help.PromoData;`
@@ -95,18 +147,38 @@ pub enum PromoData<'a> {
 }
 
 /// `help.recentMeUrls#0e0310d7 urls:Vector<RecentMeUrl> chats:Vector<Chat> users:Vector<User> = help.RecentMeUrls;`
+///
+/// <https://core.telegram.org/type/help.RecentMeUrls>
+///
+/// Returned by `help.getRecentMeUrls`.
 pub type RecentMeUrls<'a> = tl::One<&'a types::help::RecentMeUrls<'a>>;
 
 /// `help.support#17c6b5f6 phone_number:string user:User = help.Support;`
+///
+/// <https://core.telegram.org/type/help.Support>
+///
+/// Returned by `help.getSupport`.
 pub type Support<'a> = tl::One<types::help::Support<'a>>;
 
 /// `help.supportName#8c05f1c9 name:string = help.SupportName;`
+///
+/// <https://core.telegram.org/type/help.SupportName>
+///
+/// Returned by `help.getSupportName`.
 pub type SupportName<'a> = tl::One<types::help::SupportName<'a>>;
 
 /// `help.termsOfService#780a0310 flags:# popup:flags.0?true id:DataJSON text:string entities:Vector<MessageEntity> min_age_confirm:flags.1?int = help.TermsOfService;`
+///
+/// <https://core.telegram.org/type/help.TermsOfService>
+///
+/// Part of `auth.authorizationSignUpRequired`, `help.termsOfServiceUpdate`.
 pub type TermsOfService<'a> = tl::One<&'a types::help::TermsOfService<'a>>;
 
 /// `help.TermsOfServiceUpdate`
+///
+/// <https://core.telegram.org/type/help.TermsOfServiceUpdate>
+///
+/// Returned by `help.getTermsOfServiceUpdate`.
 #[repr(C, u32)]
 pub enum TermsOfServiceUpdate<'a> {
     /// `help.termsOfServiceUpdateEmpty#e3309f7f expires:int = help.TermsOfServiceUpdate;`
@@ -116,6 +188,10 @@ pub enum TermsOfServiceUpdate<'a> {
 }
 
 /// `help.TimezonesList`
+///
+/// <https://core.telegram.org/type/help.TimezonesList>
+///
+/// Returned by `help.getTimezonesList`.
 #[repr(C, u32)]
 pub enum TimezonesList<'a> {
     /// `help.timezonesListNotModified#970708cc = help.TimezonesList;`
@@ -125,6 +201,10 @@ pub enum TimezonesList<'a> {
 }
 
 /// `help.UserInfo`
+///
+/// <https://core.telegram.org/type/help.UserInfo>
+///
+/// Returned by `help.editUserInfo`, `help.getUserInfo`.
 #[repr(C, u32)]
 pub enum UserInfo<'a> {
     /// `help.userInfoEmpty#f3ae2eed = help.UserInfo;`

@@ -8,15 +8,31 @@ use super::super::{types};
 
 
 /// `messages.affectedFoundMessages#ef8d3e6c pts:int pts_count:int offset:int messages:Vector<int> = messages.AffectedFoundMessages;`
+///
+/// <https://core.telegram.org/type/messages.AffectedFoundMessages>
+///
+/// Returned by `messages.deletePhoneCallHistory`.
 pub type AffectedFoundMessages<'a> = tl::One<types::messages::AffectedFoundMessages<'a>>;
 
 /// `messages.affectedHistory#b45c69d1 pts:int pts_count:int offset:int = messages.AffectedHistory;`
+///
+/// <https://core.telegram.org/type/messages.AffectedHistory>
+///
+/// Returned by `channels.deleteParticipantHistory`, `messages.deleteHistory`, `messages.deleteSavedHistory`, `messages.deleteTopicHistory`, `messages.readMentions`, `messages.readPollVotes`, `messages.readReactions`, `messages.unpinAllMessages`.
 pub type AffectedHistory = tl::One<types::messages::AffectedHistory>;
 
 /// `messages.affectedMessages#84d19185 pts:int pts_count:int = messages.AffectedMessages;`
+///
+/// <https://core.telegram.org/type/messages.AffectedMessages>
+///
+/// Returned by `channels.deleteMessages`, `messages.deleteMessages`, `messages.readHistory`, `messages.readMessageContents`.
 pub type AffectedMessages = tl::One<types::messages::AffectedMessages>;
 
 /// `messages.AllStickers`
+///
+/// <https://core.telegram.org/type/messages.AllStickers>
+///
+/// Returned by `messages.getAllStickers`, `messages.getEmojiStickers`, `messages.getMaskStickers`.
 #[repr(C, u32)]
 pub enum AllStickers<'a> {
     /// `messages.allStickersNotModified#e86602c3 = messages.AllStickers;`
@@ -26,9 +42,17 @@ pub enum AllStickers<'a> {
 }
 
 /// `messages.archivedStickers#4fcba9c8 count:int sets:Vector<StickerSetCovered> = messages.ArchivedStickers;`
+///
+/// <https://core.telegram.org/type/messages.ArchivedStickers>
+///
+/// Returned by `messages.getArchivedStickers`.
 pub type ArchivedStickers<'a> = tl::One<types::messages::ArchivedStickers<'a>>;
 
 /// `messages.AvailableEffects`
+///
+/// <https://core.telegram.org/type/messages.AvailableEffects>
+///
+/// Returned by `messages.getAvailableEffects`.
 #[repr(C, u32)]
 pub enum AvailableEffects<'a> {
     /// `messages.availableEffectsNotModified#d1ed9a5b = messages.AvailableEffects;`
@@ -38,6 +62,10 @@ pub enum AvailableEffects<'a> {
 }
 
 /// `messages.AvailableReactions`
+///
+/// <https://core.telegram.org/type/messages.AvailableReactions>
+///
+/// Returned by `messages.getAvailableReactions`.
 #[repr(C, u32)]
 pub enum AvailableReactions<'a> {
     /// `messages.availableReactionsNotModified#9f071957 = messages.AvailableReactions;`
@@ -47,27 +75,59 @@ pub enum AvailableReactions<'a> {
 }
 
 /// `messages.botApp#eb50adf5 flags:# inactive:flags.0?true request_write_access:flags.1?true has_settings:flags.2?true app:BotApp = messages.BotApp;`
+///
+/// <https://core.telegram.org/type/messages.BotApp>
+///
+/// Returned by `messages.getBotApp`.
 pub type BotApp<'a> = tl::One<types::messages::BotApp<'a>>;
 
 /// `messages.botCallbackAnswer#36585ea4 flags:# alert:flags.1?true has_url:flags.3?true native_ui:flags.4?true message:flags.0?string url:flags.2?string cache_time:int = messages.BotCallbackAnswer;`
+///
+/// <https://core.telegram.org/type/messages.BotCallbackAnswer>
+///
+/// Returned by `ephemeral.getCallbackAnswer`, `messages.getBotCallbackAnswer`.
 pub type BotCallbackAnswer<'a> = tl::One<&'a types::messages::BotCallbackAnswer<'a>>;
 
 /// `messages.botPreparedInlineMessage#8ecf0511 id:string expire_date:int = messages.BotPreparedInlineMessage;`
+///
+/// <https://core.telegram.org/type/messages.BotPreparedInlineMessage>
+///
+/// Returned by `messages.savePreparedInlineMessage`.
 pub type BotPreparedInlineMessage<'a> = tl::One<types::messages::BotPreparedInlineMessage<'a>>;
 
 /// `messages.botResults#e021f2f6 flags:# gallery:flags.0?true query_id:long next_offset:flags.1?string switch_pm:flags.2?InlineBotSwitchPM switch_webview:flags.3?InlineBotWebView results:Vector<BotInlineResult> cache_time:int users:Vector<User> = messages.BotResults;`
+///
+/// <https://core.telegram.org/type/messages.BotResults>
+///
+/// Returned by `messages.getInlineBotResults`.
 pub type BotResults<'a> = tl::One<&'a types::messages::BotResults<'a>>;
 
 /// `messages.chatAdminsWithInvites#b69b72d7 admins:Vector<ChatAdminWithInvites> users:Vector<User> = messages.ChatAdminsWithInvites;`
+///
+/// <https://core.telegram.org/type/messages.ChatAdminsWithInvites>
+///
+/// Returned by `messages.getAdminsWithInvites`.
 pub type ChatAdminsWithInvites<'a> = tl::One<types::messages::ChatAdminsWithInvites<'a>>;
 
 /// `messages.chatFull#e5d7d19c full_chat:ChatFull chats:Vector<Chat> users:Vector<User> = messages.ChatFull;`
+///
+/// <https://core.telegram.org/type/messages.ChatFull>
+///
+/// Returned by `channels.getFullChannel`, `messages.getFullChat`.
 pub type ChatFull<'a> = tl::One<&'a types::messages::ChatFull<'a>>;
 
 /// `messages.chatInviteImporters#81b6b00a count:int importers:Vector<ChatInviteImporter> users:Vector<User> = messages.ChatInviteImporters;`
+///
+/// <https://core.telegram.org/type/messages.ChatInviteImporters>
+///
+/// Returned by `messages.getChatInviteImporters`.
 pub type ChatInviteImporters<'a> = tl::One<&'a types::messages::ChatInviteImporters<'a>>;
 
 /// `messages.ChatInviteJoinResult`
+///
+/// <https://core.telegram.org/type/messages.ChatInviteJoinResult>
+///
+/// Returned by `channels.joinChannel`, `messages.importChatInvite`.
 #[repr(C, u32)]
 pub enum ChatInviteJoinResult<'a> {
     /// `messages.chatInviteJoinResultOk#445663a7 updates:Updates = messages.ChatInviteJoinResult;`
@@ -77,6 +137,10 @@ pub enum ChatInviteJoinResult<'a> {
 }
 
 /// `messages.Chats`
+///
+/// <https://core.telegram.org/type/messages.Chats>
+///
+/// Returned by `channels.getAdminedPublicChannels`, `channels.getChannelRecommendations`, `channels.getChannels`, `channels.getGroupsForDiscussion`, `channels.getLeftChannels`, `communities.getJoinedCommunities`, `messages.getChats`, `messages.getCommonChats` and 1 more functions.
 #[repr(C, u32)]
 pub enum Chats<'a> {
     /// `messages.chats#64ff9fd5 chats:Vector<Chat> = messages.Chats;`
@@ -86,15 +150,31 @@ pub enum Chats<'a> {
 }
 
 /// `messages.checkedHistoryImportPeer#a24de717 confirm_text:string = messages.CheckedHistoryImportPeer;`
+///
+/// <https://core.telegram.org/type/messages.CheckedHistoryImportPeer>
+///
+/// Returned by `messages.checkHistoryImportPeer`.
 pub type CheckedHistoryImportPeer<'a> = tl::One<types::messages::CheckedHistoryImportPeer<'a>>;
 
 /// `messages.composedMessageWithAI#90d7adfa flags:# result_text:TextWithEntities diff_text:flags.0?TextWithEntities = messages.ComposedMessageWithAI;`
+///
+/// <https://core.telegram.org/type/messages.ComposedMessageWithAI>
+///
+/// Returned by `messages.composeMessageWithAI`.
 pub type ComposedMessageWithAi<'a> = tl::One<&'a types::messages::ComposedMessageWithAi<'a>>;
 
 /// `messages.composedRichMessageWithAI#4c4537c8 result:RichMessage = messages.ComposedRichMessageWithAI;`
+///
+/// <https://core.telegram.org/type/messages.ComposedRichMessageWithAI>
+///
+/// Returned by `messages.composeRichMessageWithAI`.
 pub type ComposedRichMessageWithAi<'a> = tl::One<types::messages::ComposedRichMessageWithAi<'a>>;
 
 /// `messages.DhConfig`
+///
+/// <https://core.telegram.org/type/messages.DhConfig>
+///
+/// Returned by `messages.getDhConfig`.
 #[repr(C, u32)]
 pub enum DhConfig<'a> {
     /// `messages.dhConfigNotModified#c0e24635 random:bytes = messages.DhConfig;`
@@ -104,9 +184,17 @@ pub enum DhConfig<'a> {
 }
 
 /// `messages.dialogFilters#2ad93719 flags:# tags_enabled:flags.0?true filters:Vector<DialogFilter> = messages.DialogFilters;`
+///
+/// <https://core.telegram.org/type/messages.DialogFilters>
+///
+/// Returned by `messages.getDialogFilters`.
 pub type DialogFilters<'a> = tl::One<types::messages::DialogFilters<'a>>;
 
 /// `messages.Dialogs`
+///
+/// <https://core.telegram.org/type/messages.Dialogs>
+///
+/// Returned by `messages.getDialogs`.
 #[repr(C, u32)]
 pub enum Dialogs<'a> {
     /// `messages.dialogs#15ba6c40 dialogs:Vector<Dialog> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> = messages.Dialogs;`
@@ -118,9 +206,17 @@ pub enum Dialogs<'a> {
 }
 
 /// `messages.discussionMessage#a6341782 flags:# messages:Vector<Message> max_id:flags.0?int read_inbox_max_id:flags.1?int read_outbox_max_id:flags.2?int unread_count:int chats:Vector<Chat> users:Vector<User> = messages.DiscussionMessage;`
+///
+/// <https://core.telegram.org/type/messages.DiscussionMessage>
+///
+/// Returned by `messages.getDiscussionMessage`.
 pub type DiscussionMessage<'a> = tl::One<&'a types::messages::DiscussionMessage<'a>>;
 
 /// `messages.EmojiGameInfo`
+///
+/// <https://core.telegram.org/type/messages.EmojiGameInfo>
+///
+/// Returned by `messages.getEmojiGameInfo`. Part of `updateEmojiGameInfo`.
 #[repr(C, u32)]
 pub enum EmojiGameInfo<'a> {
     /// `messages.emojiGameUnavailable#59e65335 = messages.EmojiGameInfo;`
@@ -130,9 +226,17 @@ pub enum EmojiGameInfo<'a> {
 }
 
 /// `messages.emojiGameOutcome#da2ad647 seed:bytes stake_ton_amount:long ton_amount:long = messages.EmojiGameOutcome;`
+///
+/// <https://core.telegram.org/type/messages.EmojiGameOutcome>
+///
+/// Part of `messageMediaDice`.
 pub type EmojiGameOutcome<'a> = tl::One<types::messages::EmojiGameOutcome<'a>>;
 
 /// `messages.EmojiGroups`
+///
+/// <https://core.telegram.org/type/messages.EmojiGroups>
+///
+/// Returned by `messages.getEmojiGroups`, `messages.getEmojiProfilePhotoGroups`, `messages.getEmojiStatusGroups`, `messages.getEmojiStickerGroups`.
 #[repr(C, u32)]
 pub enum EmojiGroups<'a> {
     /// `messages.emojiGroupsNotModified#6fb4ad87 = messages.EmojiGroups;`
@@ -142,6 +246,10 @@ pub enum EmojiGroups<'a> {
 }
 
 /// `messages.ExportedChatInvite`
+///
+/// <https://core.telegram.org/type/messages.ExportedChatInvite>
+///
+/// Returned by `messages.editExportedChatInvite`, `messages.getExportedChatInvite`.
 #[repr(C, u32)]
 pub enum ExportedChatInvite<'a> {
     /// `messages.exportedChatInvite#1871be50 invite:ExportedChatInvite users:Vector<User> = messages.ExportedChatInvite;`
@@ -151,9 +259,17 @@ pub enum ExportedChatInvite<'a> {
 }
 
 /// `messages.exportedChatInvites#bdc62dcc count:int invites:Vector<ExportedChatInvite> users:Vector<User> = messages.ExportedChatInvites;`
+///
+/// <https://core.telegram.org/type/messages.ExportedChatInvites>
+///
+/// Returned by `messages.getExportedChatInvites`.
 pub type ExportedChatInvites<'a> = tl::One<&'a types::messages::ExportedChatInvites<'a>>;
 
 /// `messages.FavedStickers`
+///
+/// <https://core.telegram.org/type/messages.FavedStickers>
+///
+/// Returned by `messages.getFavedStickers`.
 #[repr(C, u32)]
 pub enum FavedStickers<'a> {
     /// `messages.favedStickersNotModified#9e8fa6d3 = messages.FavedStickers;`
@@ -163,6 +279,10 @@ pub enum FavedStickers<'a> {
 }
 
 /// `messages.FeaturedStickers`
+///
+/// <https://core.telegram.org/type/messages.FeaturedStickers>
+///
+/// Returned by `messages.getFeaturedEmojiStickers`, `messages.getFeaturedStickers`, `messages.getOldFeaturedStickers`.
 #[repr(C, u32)]
 pub enum FeaturedStickers<'a> {
     /// `messages.featuredStickersNotModified#c6dc0c66 count:int = messages.FeaturedStickers;`
@@ -172,9 +292,17 @@ pub enum FeaturedStickers<'a> {
 }
 
 /// `messages.forumTopics#367617d3 flags:# order_by_create_date:flags.0?true count:int topics:Vector<ForumTopic> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> pts:int = messages.ForumTopics;`
+///
+/// <https://core.telegram.org/type/messages.ForumTopics>
+///
+/// Returned by `messages.getForumTopics`, `messages.getForumTopicsByID`.
 pub type ForumTopics<'a> = tl::One<&'a types::messages::ForumTopics<'a>>;
 
 /// `messages.FoundStickerSets`
+///
+/// <https://core.telegram.org/type/messages.FoundStickerSets>
+///
+/// Returned by `messages.searchEmojiStickerSets`, `messages.searchStickerSets`.
 #[repr(C, u32)]
 pub enum FoundStickerSets<'a> {
     /// `messages.foundStickerSetsNotModified#0d54b65d = messages.FoundStickerSets;`
@@ -184,6 +312,10 @@ pub enum FoundStickerSets<'a> {
 }
 
 /// `messages.FoundStickers`
+///
+/// <https://core.telegram.org/type/messages.FoundStickers>
+///
+/// Returned by `messages.searchStickers`.
 #[repr(C, u32)]
 pub enum FoundStickers<'a> {
     /// `messages.foundStickersNotModified#6010c534 flags:# next_offset:flags.0?int = messages.FoundStickers;`
@@ -193,30 +325,66 @@ pub enum FoundStickers<'a> {
 }
 
 /// `messages.highScores#9a3bfd99 scores:Vector<HighScore> users:Vector<User> = messages.HighScores;`
+///
+/// <https://core.telegram.org/type/messages.HighScores>
+///
+/// Returned by `messages.getGameHighScores`, `messages.getInlineGameHighScores`.
 pub type HighScores<'a> = tl::One<types::messages::HighScores<'a>>;
 
 /// `messages.historyImport#1662af0b id:long = messages.HistoryImport;`
+///
+/// <https://core.telegram.org/type/messages.HistoryImport>
+///
+/// Returned by `messages.initHistoryImport`.
 pub type HistoryImport = tl::One<types::messages::HistoryImport>;
 
 /// `messages.historyImportParsed#5e0fb7b9 flags:# pm:flags.0?true group:flags.1?true title:flags.2?string = messages.HistoryImportParsed;`
+///
+/// <https://core.telegram.org/type/messages.HistoryImportParsed>
+///
+/// Returned by `messages.checkHistoryImport`.
 pub type HistoryImportParsed<'a> = tl::One<types::messages::HistoryImportParsed<'a>>;
 
 /// `messages.inactiveChats#a927fec5 dates:Vector<int> chats:Vector<Chat> users:Vector<User> = messages.InactiveChats;`
+///
+/// <https://core.telegram.org/type/messages.InactiveChats>
+///
+/// Returned by `channels.getInactiveChannels`.
 pub type InactiveChats<'a> = tl::One<&'a types::messages::InactiveChats<'a>>;
 
 /// `messages.invitedUsers#7f5defa6 updates:Updates missing_invitees:Vector<MissingInvitee> = messages.InvitedUsers;`
+///
+/// <https://core.telegram.org/type/messages.InvitedUsers>
+///
+/// Returned by `channels.inviteToChannel`, `messages.addChatUser`, `messages.createChat`.
 pub type InvitedUsers<'a> = tl::One<types::messages::InvitedUsers<'a>>;
 
 /// `messages.messageEditData#26b5dde6 flags:# caption:flags.0?true = messages.MessageEditData;`
+///
+/// <https://core.telegram.org/type/messages.MessageEditData>
+///
+/// Returned by `messages.getMessageEditData`.
 pub type MessageEditData = tl::One<types::messages::MessageEditData>;
 
 /// `messages.messageReactionsList#31bd492d flags:# count:int reactions:Vector<MessagePeerReaction> chats:Vector<Chat> users:Vector<User> next_offset:flags.0?string = messages.MessageReactionsList;`
+///
+/// <https://core.telegram.org/type/messages.MessageReactionsList>
+///
+/// Returned by `messages.getMessageReactionsList`.
 pub type MessageReactionsList<'a> = tl::One<&'a types::messages::MessageReactionsList<'a>>;
 
 /// `messages.messageViews#b6c4f543 views:Vector<MessageViews> chats:Vector<Chat> users:Vector<User> = messages.MessageViews;`
+///
+/// <https://core.telegram.org/type/messages.MessageViews>
+///
+/// Returned by `messages.getMessagesViews`.
 pub type MessageViews<'a> = tl::One<&'a types::messages::MessageViews<'a>>;
 
 /// `messages.Messages`
+///
+/// <https://core.telegram.org/type/messages.Messages>
+///
+/// Returned by `channels.getMessages`, `channels.searchPosts`, `messages.getHistory`, `messages.getMessages`, `messages.getPersonalChannelHistory`, `messages.getQuickReplyMessages`, `messages.getRecentLocations`, `messages.getReplies` and 10 more functions.
 #[repr(C, u32)]
 pub enum Messages<'a> {
     /// `messages.messages#1d73e7ea messages:Vector<Message> topics:Vector<ForumTopic> chats:Vector<Chat> users:Vector<User> = messages.Messages;`
@@ -230,18 +398,38 @@ pub enum Messages<'a> {
 }
 
 /// `messages.myStickers#faff629d count:int sets:Vector<StickerSetCovered> = messages.MyStickers;`
+///
+/// <https://core.telegram.org/type/messages.MyStickers>
+///
+/// Returned by `messages.getMyStickers`.
 pub type MyStickers<'a> = tl::One<types::messages::MyStickers<'a>>;
 
 /// `messages.peerDialogs#3371c354 dialogs:Vector<Dialog> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> state:updates.State = messages.PeerDialogs;`
+///
+/// <https://core.telegram.org/type/messages.PeerDialogs>
+///
+/// Returned by `messages.getPeerDialogs`, `messages.getPinnedDialogs`.
 pub type PeerDialogs<'a> = tl::One<&'a types::messages::PeerDialogs<'a>>;
 
 /// `messages.peerSettings#6880b94d settings:PeerSettings chats:Vector<Chat> users:Vector<User> = messages.PeerSettings;`
+///
+/// <https://core.telegram.org/type/messages.PeerSettings>
+///
+/// Returned by `messages.getPeerSettings`.
 pub type PeerSettings<'a> = tl::One<&'a types::messages::PeerSettings<'a>>;
 
 /// `messages.preparedInlineMessage#ff57708d query_id:long result:BotInlineResult peer_types:Vector<InlineQueryPeerType> cache_time:int users:Vector<User> = messages.PreparedInlineMessage;`
+///
+/// <https://core.telegram.org/type/messages.PreparedInlineMessage>
+///
+/// Returned by `messages.getPreparedInlineMessage`.
 pub type PreparedInlineMessage<'a> = tl::One<&'a types::messages::PreparedInlineMessage<'a>>;
 
 /// `messages.QuickReplies`
+///
+/// <https://core.telegram.org/type/messages.QuickReplies>
+///
+/// Returned by `messages.getQuickReplies`.
 #[repr(C, u32)]
 pub enum QuickReplies<'a> {
     /// `messages.quickReplies#c68d6695 quick_replies:Vector<QuickReply> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> = messages.QuickReplies;`
@@ -251,6 +439,10 @@ pub enum QuickReplies<'a> {
 }
 
 /// `messages.Reactions`
+///
+/// <https://core.telegram.org/type/messages.Reactions>
+///
+/// Returned by `messages.getDefaultTagReactions`, `messages.getRecentReactions`, `messages.getTopReactions`.
 #[repr(C, u32)]
 pub enum Reactions<'a> {
     /// `messages.reactionsNotModified#b06fdbdf = messages.Reactions;`
@@ -260,6 +452,10 @@ pub enum Reactions<'a> {
 }
 
 /// `messages.RecentStickers`
+///
+/// <https://core.telegram.org/type/messages.RecentStickers>
+///
+/// Returned by `messages.getRecentStickers`.
 #[repr(C, u32)]
 pub enum RecentStickers<'a> {
     /// `messages.recentStickersNotModified#0b17f890 = messages.RecentStickers;`
@@ -269,6 +465,10 @@ pub enum RecentStickers<'a> {
 }
 
 /// `messages.SavedDialogs`
+///
+/// <https://core.telegram.org/type/messages.SavedDialogs>
+///
+/// Returned by `messages.getPinnedSavedDialogs`, `messages.getSavedDialogs`, `messages.getSavedDialogsByID`.
 #[repr(C, u32)]
 pub enum SavedDialogs<'a> {
     /// `messages.savedDialogs#f83ae221 dialogs:Vector<SavedDialog> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> = messages.SavedDialogs;`
@@ -280,6 +480,10 @@ pub enum SavedDialogs<'a> {
 }
 
 /// `messages.SavedGifs`
+///
+/// <https://core.telegram.org/type/messages.SavedGifs>
+///
+/// Returned by `messages.getSavedGifs`.
 #[repr(C, u32)]
 pub enum SavedGifs<'a> {
     /// `messages.savedGifsNotModified#e8025ca2 = messages.SavedGifs;`
@@ -289,6 +493,10 @@ pub enum SavedGifs<'a> {
 }
 
 /// `messages.SavedReactionTags`
+///
+/// <https://core.telegram.org/type/messages.SavedReactionTags>
+///
+/// Returned by `messages.getSavedReactionTags`.
 #[repr(C, u32)]
 pub enum SavedReactionTags<'a> {
     /// `messages.savedReactionTagsNotModified#889b59ef = messages.SavedReactionTags;`
@@ -298,15 +506,31 @@ pub enum SavedReactionTags<'a> {
 }
 
 /// `messages.searchCounter#e844ebff flags:# inexact:flags.1?true filter:MessagesFilter count:int = messages.SearchCounter;`
+///
+/// <https://core.telegram.org/type/messages.SearchCounter>
+///
+/// Returned by `messages.getSearchCounters`.
 pub type SearchCounter = tl::One<types::messages::SearchCounter>;
 
 /// `messages.searchResultsCalendar#147ee23c flags:# inexact:flags.0?true count:int min_date:int min_msg_id:int offset_id_offset:flags.1?int periods:Vector<SearchResultsCalendarPeriod> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> = messages.SearchResultsCalendar;`
+///
+/// <https://core.telegram.org/type/messages.SearchResultsCalendar>
+///
+/// Returned by `messages.getSearchResultsCalendar`.
 pub type SearchResultsCalendar<'a> = tl::One<&'a types::messages::SearchResultsCalendar<'a>>;
 
 /// `messages.searchResultsPositions#53b22baf count:int positions:Vector<SearchResultsPosition> = messages.SearchResultsPositions;`
+///
+/// <https://core.telegram.org/type/messages.SearchResultsPositions>
+///
+/// Returned by `messages.getSearchResultsPositions`.
 pub type SearchResultsPositions<'a> = tl::One<types::messages::SearchResultsPositions<'a>>;
 
 /// `messages.SentEncryptedMessage`
+///
+/// <https://core.telegram.org/type/messages.SentEncryptedMessage>
+///
+/// Returned by `messages.sendEncrypted`, `messages.sendEncryptedFile`, `messages.sendEncryptedService`.
 #[repr(C, u32)]
 pub enum SentEncryptedMessage<'a> {
     /// `messages.sentEncryptedMessage#560f8935 date:int = messages.SentEncryptedMessage;`
@@ -316,6 +540,10 @@ pub enum SentEncryptedMessage<'a> {
 }
 
 /// `messages.SponsoredMessages`
+///
+/// <https://core.telegram.org/type/messages.SponsoredMessages>
+///
+/// Returned by `messages.getSponsoredMessages`.
 #[repr(C, u32)]
 pub enum SponsoredMessages<'a> {
     /// `messages.sponsoredMessages#ffda656d flags:# posts_between:flags.0?int start_delay:flags.1?int between_delay:flags.2?int messages:Vector<SponsoredMessage> chats:Vector<Chat> users:Vector<User> = messages.SponsoredMessages;`
@@ -325,6 +553,10 @@ pub enum SponsoredMessages<'a> {
 }
 
 /// `messages.StickerSet`
+///
+/// <https://core.telegram.org/type/messages.StickerSet>
+///
+/// Returned by `messages.getStickerSet`, `stickers.addStickerToSet`, `stickers.changeSticker`, `stickers.changeStickerPosition`, `stickers.createStickerSet`, `stickers.removeStickerFromSet`, `stickers.renameStickerSet`, `stickers.replaceSticker` and 1 more functions. Part of `updateNewStickerSet`.
 #[repr(C, u32)]
 pub enum StickerSet<'a> {
     /// `messages.stickerSet#6e153f16 set:StickerSet packs:Vector<StickerPack> keywords:Vector<StickerKeyword> documents:Vector<Document> = messages.StickerSet;`
@@ -334,6 +566,10 @@ pub enum StickerSet<'a> {
 }
 
 /// `messages.StickerSetInstallResult`
+///
+/// <https://core.telegram.org/type/messages.StickerSetInstallResult>
+///
+/// Returned by `messages.installStickerSet`.
 #[repr(C, u32)]
 pub enum StickerSetInstallResult<'a> {
     /// `messages.stickerSetInstallResultSuccess#38641628 = messages.StickerSetInstallResult;`
@@ -343,6 +579,10 @@ pub enum StickerSetInstallResult<'a> {
 }
 
 /// `messages.Stickers`
+///
+/// <https://core.telegram.org/type/messages.Stickers>
+///
+/// Returned by `messages.getStickers`.
 #[repr(C, u32)]
 pub enum Stickers<'a> {
     /// `messages.stickersNotModified#f1749a22 = messages.Stickers;`
@@ -352,19 +592,43 @@ pub enum Stickers<'a> {
 }
 
 /// `messages.transcribedAudio#cfb9d957 flags:# pending:flags.0?true transcription_id:long text:string trial_remains_num:flags.1?int trial_remains_until_date:flags.1?int = messages.TranscribedAudio;`
+///
+/// <https://core.telegram.org/type/messages.TranscribedAudio>
+///
+/// Returned by `messages.transcribeAudio`.
 pub type TranscribedAudio<'a> = tl::One<&'a types::messages::TranscribedAudio<'a>>;
 
 /// `messages.translatedRichMessage#4203998f result:Vector<RichMessage> = messages.TranslatedRichMessage;`
+///
+/// <https://core.telegram.org/type/messages.TranslatedRichMessage>
+///
+/// Returned by `messages.translateRichMessage`.
 pub type TranslatedRichMessage<'a> = tl::One<types::messages::TranslatedRichMessage<'a>>;
 
 /// `messages.translateResult#33db32f8 result:Vector<TextWithEntities> = messages.TranslatedText;`
+///
+/// <https://core.telegram.org/type/messages.TranslatedText>
+///
+/// Returned by `messages.translateText`.
 pub type TranslatedText<'a> = tl::One<types::messages::TranslateResult<'a>>;
 
 /// `messages.votesList#4899484e flags:# count:int votes:Vector<MessagePeerVote> chats:Vector<Chat> users:Vector<User> next_offset:flags.0?string = messages.VotesList;`
+///
+/// <https://core.telegram.org/type/messages.VotesList>
+///
+/// Returned by `messages.getPollVotes`.
 pub type VotesList<'a> = tl::One<&'a types::messages::VotesList<'a>>;
 
 /// `messages.webPage#fd5e12bd webpage:WebPage chats:Vector<Chat> users:Vector<User> = messages.WebPage;`
+///
+/// <https://core.telegram.org/type/messages.WebPage>
+///
+/// Returned by `messages.getWebPage`.
 pub type WebPage<'a> = tl::One<&'a types::messages::WebPage<'a>>;
 
 /// `messages.webPagePreview#8c9a88ac media:MessageMedia chats:Vector<Chat> users:Vector<User> = messages.WebPagePreview;`
+///
+/// <https://core.telegram.org/type/messages.WebPagePreview>
+///
+/// Returned by `messages.getWebPagePreview`.
 pub type WebPagePreview<'a> = tl::One<&'a types::messages::WebPagePreview<'a>>;

@@ -35,9 +35,17 @@ pub mod users;
 pub mod wallet;
 
 /// `accountDaysTTL#b8d0afdf days:int = AccountDaysTTL;`
+///
+/// <https://core.telegram.org/type/AccountDaysTTL>
+///
+/// Returned by `account.getAccountTTL`. Part of `account.setAccountTTL`.
 pub type AccountDaysTtl = tl::One<types::AccountDaysTtl>;
 
 /// `AiComposeTone`
+///
+/// <https://core.telegram.org/type/AiComposeTone>
+///
+/// Returned by `aicompose.createTone`, `aicompose.updateTone`. Part of `aicompose.tones`.
 #[repr(C, u32)]
 pub enum AiComposeTone<'a> {
     /// `aiComposeTone#cff63ea9 flags:# creator:flags.0?true id:long access_hash:long slug:string title:string emoji_id:flags.1?long prompt:flags.4?string installs_count:flags.2?int author_id:flags.3?long example_english:flags.5?AiComposeToneExample = AiComposeTone;`
@@ -47,18 +55,38 @@ pub enum AiComposeTone<'a> {
 }
 
 /// `aiComposeToneExample#f1d628ec from:TextWithEntities to:TextWithEntities = AiComposeToneExample;`
+///
+/// <https://core.telegram.org/type/AiComposeToneExample>
+///
+/// Returned by `aicompose.getToneExample`. Part of `aiComposeTone`.
 pub type AiComposeToneExample<'a> = tl::One<&'a types::AiComposeToneExample<'a>>;
 
 /// `attachMenuBot#d90d8dfe flags:# inactive:flags.0?true has_settings:flags.1?true request_write_access:flags.2?true show_in_attach_menu:flags.3?true show_in_side_menu:flags.4?true side_menu_disclaimer_needed:flags.5?true bot_id:long short_name:string peer_types:flags.3?Vector<AttachMenuPeerType> icons:Vector<AttachMenuBotIcon> = AttachMenuBot;`
+///
+/// <https://core.telegram.org/type/AttachMenuBot>
+///
+/// Part of `attachMenuBots`, `attachMenuBotsBot`.
 pub type AttachMenuBot<'a> = tl::One<&'a types::AttachMenuBot<'a>>;
 
 /// `attachMenuBotIcon#b2a7386b flags:# name:string icon:Document colors:flags.0?Vector<AttachMenuBotIconColor> = AttachMenuBotIcon;`
+///
+/// <https://core.telegram.org/type/AttachMenuBotIcon>
+///
+/// Part of `attachMenuBot`.
 pub type AttachMenuBotIcon<'a> = tl::One<&'a types::AttachMenuBotIcon<'a>>;
 
 /// `attachMenuBotIconColor#4576f3f0 name:string color:int = AttachMenuBotIconColor;`
+///
+/// <https://core.telegram.org/type/AttachMenuBotIconColor>
+///
+/// Part of `attachMenuBotIcon`.
 pub type AttachMenuBotIconColor<'a> = tl::One<types::AttachMenuBotIconColor<'a>>;
 
 /// `AttachMenuBots`
+///
+/// <https://core.telegram.org/type/AttachMenuBots>
+///
+/// Returned by `messages.getAttachMenuBots`.
 #[repr(C, u32)]
 pub enum AttachMenuBots<'a> {
     /// `attachMenuBotsNotModified#f1d88a5c = AttachMenuBots;`
@@ -68,9 +96,17 @@ pub enum AttachMenuBots<'a> {
 }
 
 /// `attachMenuBotsBot#93bf667f bot:AttachMenuBot users:Vector<User> = AttachMenuBotsBot;`
+///
+/// <https://core.telegram.org/type/AttachMenuBotsBot>
+///
+/// Returned by `messages.getAttachMenuBot`.
 pub type AttachMenuBotsBot<'a> = tl::One<types::AttachMenuBotsBot<'a>>;
 
 /// `AttachMenuPeerType`
+///
+/// <https://core.telegram.org/type/AttachMenuPeerType>
+///
+/// Part of `attachMenuBot`.
 #[repr(u32)]
 pub enum AttachMenuPeerType {
     /// `attachMenuPeerTypeSameBotPM#7d6be90e = AttachMenuPeerType;`
@@ -86,30 +122,66 @@ pub enum AttachMenuPeerType {
 }
 
 /// `auctionBidLevel#310240cc pos:int amount:long date:int = AuctionBidLevel;`
+///
+/// <https://core.telegram.org/type/AuctionBidLevel>
+///
+/// Part of `starGiftAuctionState`.
 pub type AuctionBidLevel = tl::One<types::AuctionBidLevel>;
 
 /// `authorization#ad01d61d flags:# current:flags.0?true official_app:flags.1?true password_pending:flags.2?true encrypted_requests_disabled:flags.3?true call_requests_disabled:flags.4?true unconfirmed:flags.5?true hash:long device_model:string platform:string system_version:string api_id:int app_name:string app_version:string date_created:int date_active:int ip:string country:string region:string = Authorization;`
+///
+/// <https://core.telegram.org/type/Authorization>
+///
+/// Returned by `auth.acceptLoginToken`. Part of `account.authorizations`.
 pub type Authorization<'a> = tl::One<&'a types::Authorization<'a>>;
 
 /// `autoDownloadSettings#baa57628 flags:# disabled:flags.0?true video_preload_large:flags.1?true audio_preload_next:flags.2?true phonecalls_less_data:flags.3?true stories_preload:flags.4?true photo_size_max:int video_size_max:long file_size_max:long video_upload_maxbitrate:int small_queue_active_operations_max:int large_queue_active_operations_max:int = AutoDownloadSettings;`
+///
+/// <https://core.telegram.org/type/AutoDownloadSettings>
+///
+/// Part of `account.autoDownloadSettings`, `account.saveAutoDownloadSettings`.
 pub type AutoDownloadSettings<'a> = tl::One<&'a types::AutoDownloadSettings>;
 
 /// `autoSaveException#81602d47 peer:Peer settings:AutoSaveSettings = AutoSaveException;`
+///
+/// <https://core.telegram.org/type/AutoSaveException>
+///
+/// Part of `account.autoSaveSettings`.
 pub type AutoSaveException<'a> = tl::One<&'a types::AutoSaveException>;
 
 /// `autoSaveSettings#c84834ce flags:# photos:flags.0?true videos:flags.1?true video_max_size:flags.2?long = AutoSaveSettings;`
+///
+/// <https://core.telegram.org/type/AutoSaveSettings>
+///
+/// Part of `autoSaveException`, `account.autoSaveSettings`, `account.saveAutoSaveSettings`.
 pub type AutoSaveSettings = tl::One<types::AutoSaveSettings>;
 
 /// `availableEffect#93c3e27e flags:# premium_required:flags.2?true id:long emoticon:string static_icon_id:flags.0?long effect_sticker_id:long effect_animation_id:flags.1?long = AvailableEffect;`
+///
+/// <https://core.telegram.org/type/AvailableEffect>
+///
+/// Part of `messages.availableEffects`.
 pub type AvailableEffect<'a> = tl::One<&'a types::AvailableEffect<'a>>;
 
 /// `availableReaction#c077ec01 flags:# inactive:flags.0?true premium:flags.2?true reaction:string title:string static_icon:Document appear_animation:Document select_animation:Document activate_animation:Document effect_animation:Document around_animation:flags.1?Document center_icon:flags.1?Document = AvailableReaction;`
+///
+/// <https://core.telegram.org/type/AvailableReaction>
+///
+/// Part of `messages.availableReactions`.
 pub type AvailableReaction<'a> = tl::One<&'a types::AvailableReaction<'a>>;
 
 /// `bankCardOpenUrl#f568028a url:string name:string = BankCardOpenUrl;`
+///
+/// <https://core.telegram.org/type/BankCardOpenUrl>
+///
+/// Part of `payments.bankCardData`.
 pub type BankCardOpenUrl<'a> = tl::One<types::BankCardOpenUrl<'a>>;
 
 /// `BaseTheme`
+///
+/// <https://core.telegram.org/type/BaseTheme>
+///
+/// Part of `inputThemeSettings`, `themeSettings`, `account.installTheme`.
 #[repr(u32)]
 pub enum BaseTheme {
     /// `baseThemeClassic#c3a12462 = BaseTheme;`
@@ -125,12 +197,24 @@ pub enum BaseTheme {
 }
 
 /// `birthday#6c8e1e06 flags:# day:int month:int year:flags.0?int = Birthday;`
+///
+/// <https://core.telegram.org/type/Birthday>
+///
+/// Part of `contactBirthday`, `messageActionSuggestBirthday`, `userFull`, `account.updateBirthday`, `users.suggestBirthday`.
 pub type Birthday = tl::One<types::Birthday>;
 
 /// `boost#4b3e14d6 flags:# gift:flags.1?true giveaway:flags.2?true unclaimed:flags.3?true id:string user_id:flags.0?long giveaway_msg_id:flags.2?int date:int expires:int used_gift_slug:flags.4?string multiplier:flags.5?int stars:flags.6?long = Boost;`
+///
+/// <https://core.telegram.org/type/Boost>
+///
+/// Part of `updateBotChatBoost`, `premium.boostsList`.
 pub type Boost<'a> = tl::One<&'a types::Boost<'a>>;
 
 /// `BotApp`
+///
+/// <https://core.telegram.org/type/BotApp>
+///
+/// Part of `messageActionBotAllowed`, `messages.botApp`.
 #[repr(C, u32)]
 pub enum BotApp<'a> {
     /// `botAppNotModified#5da674b7 = BotApp;`
@@ -140,15 +224,31 @@ pub enum BotApp<'a> {
 }
 
 /// `botAppSettings#c99b1950 flags:# placeholder_path:flags.0?bytes background_color:flags.1?int background_dark_color:flags.2?int header_color:flags.3?int header_dark_color:flags.4?int = BotAppSettings;`
+///
+/// <https://core.telegram.org/type/BotAppSettings>
+///
+/// Part of `botInfo`.
 pub type BotAppSettings<'a> = tl::One<&'a types::BotAppSettings<'a>>;
 
 /// `botBusinessConnection#8f34b2f5 flags:# disabled:flags.1?true connection_id:string user_id:long dc_id:int date:int rights:flags.2?BusinessBotRights = BotBusinessConnection;`
+///
+/// <https://core.telegram.org/type/BotBusinessConnection>
+///
+/// Part of `updateBotBusinessConnect`.
 pub type BotBusinessConnection<'a> = tl::One<&'a types::BotBusinessConnection<'a>>;
 
 /// `botCommand#9852d6d2 flags:# ephemeral:flags.0?true command:string description:string = BotCommand;`
+///
+/// <https://core.telegram.org/type/BotCommand>
+///
+/// Returned by `bots.getBotCommands`. Part of `botInfo`, `updateBotCommands`, `bots.setBotCommands`.
 pub type BotCommand<'a> = tl::One<&'a types::BotCommand<'a>>;
 
 /// `BotCommandScope`
+///
+/// <https://core.telegram.org/type/BotCommandScope>
+///
+/// Part of `bots.getBotCommands`, `bots.resetBotCommands`, `bots.setBotCommands`.
 #[repr(C, u32)]
 pub enum BotCommandScope<'a> {
     /// `botCommandScopeDefault#2f6cb2ab = BotCommandScope;`
@@ -168,9 +268,17 @@ pub enum BotCommandScope<'a> {
 }
 
 /// `botInfo#4d8a0299 flags:# has_preview_medias:flags.6?true user_id:flags.0?long description:flags.1?string description_photo:flags.4?Photo description_document:flags.5?Document commands:flags.2?Vector<BotCommand> menu_button:flags.3?BotMenuButton privacy_policy_url:flags.7?string app_settings:flags.8?BotAppSettings verifier_settings:flags.9?BotVerifierSettings = BotInfo;`
+///
+/// <https://core.telegram.org/type/BotInfo>
+///
+/// Part of `channelFull`, `chatFull`, `userFull`.
 pub type BotInfo<'a> = tl::One<&'a types::BotInfo<'a>>;
 
 /// `BotInlineMessage`
+///
+/// <https://core.telegram.org/type/BotInlineMessage>
+///
+/// Part of `botInlineMediaResult`, `botInlineResult`.
 #[repr(C, u32)]
 pub enum BotInlineMessage<'a> {
     /// `botInlineMessageMediaAuto#764cf810 flags:# invert_media:flags.3?true message:string entities:flags.1?Vector<MessageEntity> reply_markup:flags.2?ReplyMarkup = BotInlineMessage;`
@@ -192,6 +300,10 @@ pub enum BotInlineMessage<'a> {
 }
 
 /// `BotInlineResult`
+///
+/// <https://core.telegram.org/type/BotInlineResult>
+///
+/// Part of `messages.botResults`, `messages.preparedInlineMessage`.
 #[repr(C, u32)]
 pub enum BotInlineResult<'a> {
     /// `botInlineResult#11965f3a flags:# id:string type:string title:flags.1?string description:flags.2?string url:flags.3?string thumb:flags.4?WebDocument content:flags.5?WebDocument send_message:BotInlineMessage = BotInlineResult;`
@@ -201,6 +313,10 @@ pub enum BotInlineResult<'a> {
 }
 
 /// `BotMenuButton`
+///
+/// <https://core.telegram.org/type/BotMenuButton>
+///
+/// Returned by `bots.getBotMenuButton`. Part of `botInfo`, `updateBotMenuButton`, `bots.setBotMenuButton`.
 #[repr(C, u32)]
 pub enum BotMenuButton<'a> {
     /// `botMenuButtonDefault#7533a588 = BotMenuButton;`
@@ -212,18 +328,38 @@ pub enum BotMenuButton<'a> {
 }
 
 /// `botPreviewMedia#23e91ba3 date:int media:MessageMedia = BotPreviewMedia;`
+///
+/// <https://core.telegram.org/type/BotPreviewMedia>
+///
+/// Returned by `bots.addPreviewMedia`, `bots.editPreviewMedia`, `bots.getPreviewMedias`. Part of `bots.previewInfo`.
 pub type BotPreviewMedia<'a> = tl::One<&'a types::BotPreviewMedia<'a>>;
 
 /// `botVerification#f72e0ed9 bot_id:long icon:long description:TextWithEntities = BotVerification;`
+///
+/// <https://core.telegram.org/type/BotVerification>
+///
+/// Part of `channelFull`, `chatInvite`, `userFull`.
 pub type BotVerification<'a> = tl::One<&'a types::BotVerification<'a>>;
 
 /// `botVerifierSettings#a12aefff flags:# can_modify_custom_description:flags.1?true icon:long company:string custom_description:flags.0?TextWithEntities = BotVerifierSettings;`
+///
+/// <https://core.telegram.org/type/BotVerifierSettings>
+///
+/// Part of `botInfo`.
 pub type BotVerifierSettings<'a> = tl::One<&'a types::BotVerifierSettings<'a>>;
 
 /// `businessAwayMessage#ef156a5c flags:# offline_only:flags.0?true shortcut_id:int schedule:BusinessAwayMessageSchedule recipients:BusinessRecipients = BusinessAwayMessage;`
+///
+/// <https://core.telegram.org/type/BusinessAwayMessage>
+///
+/// Part of `userFull`.
 pub type BusinessAwayMessage<'a> = tl::One<&'a types::BusinessAwayMessage<'a>>;
 
 /// `BusinessAwayMessageSchedule`
+///
+/// <https://core.telegram.org/type/BusinessAwayMessageSchedule>
+///
+/// Part of `businessAwayMessage`, `inputBusinessAwayMessage`.
 #[repr(C, u32)]
 pub enum BusinessAwayMessageSchedule {
     /// `businessAwayMessageScheduleAlways#c9b9e2b9 = BusinessAwayMessageSchedule;`
@@ -235,33 +371,73 @@ pub enum BusinessAwayMessageSchedule {
 }
 
 /// `businessBotRecipients#b88cf373 flags:# existing_chats:flags.0?true new_chats:flags.1?true contacts:flags.2?true non_contacts:flags.3?true exclude_selected:flags.5?true users:flags.4?Vector<long> exclude_users:flags.6?Vector<long> = BusinessBotRecipients;`
+///
+/// <https://core.telegram.org/type/BusinessBotRecipients>
+///
+/// Part of `connectedBot`.
 pub type BusinessBotRecipients<'a> = tl::One<&'a types::BusinessBotRecipients<'a>>;
 
 /// `businessBotRights#a0624cf7 flags:# reply:flags.0?true read_messages:flags.1?true delete_sent_messages:flags.2?true delete_received_messages:flags.3?true edit_name:flags.4?true edit_bio:flags.5?true edit_profile_photo:flags.6?true edit_username:flags.7?true view_gifts:flags.8?true sell_gifts:flags.9?true change_gift_settings:flags.10?true transfer_and_upgrade_gifts:flags.11?true transfer_stars:flags.12?true manage_stories:flags.13?true = BusinessBotRights;`
+///
+/// <https://core.telegram.org/type/BusinessBotRights>
+///
+/// Part of `botBusinessConnection`, `connectedBot`, `account.updateConnectedBot`.
 pub type BusinessBotRights = tl::One<types::BusinessBotRights>;
 
 /// `businessChatLink#b4ae666f flags:# link:string message:string entities:flags.0?Vector<MessageEntity> title:flags.1?string views:int = BusinessChatLink;`
+///
+/// <https://core.telegram.org/type/BusinessChatLink>
+///
+/// Returned by `account.createBusinessChatLink`, `account.editBusinessChatLink`. Part of `account.businessChatLinks`.
 pub type BusinessChatLink<'a> = tl::One<&'a types::BusinessChatLink<'a>>;
 
 /// `businessGreetingMessage#e519abab shortcut_id:int recipients:BusinessRecipients no_activity_days:int = BusinessGreetingMessage;`
+///
+/// <https://core.telegram.org/type/BusinessGreetingMessage>
+///
+/// Part of `userFull`.
 pub type BusinessGreetingMessage<'a> = tl::One<types::BusinessGreetingMessage<'a>>;
 
 /// `businessIntro#5a0a066d flags:# title:string description:string sticker:flags.0?Document = BusinessIntro;`
+///
+/// <https://core.telegram.org/type/BusinessIntro>
+///
+/// Part of `userFull`.
 pub type BusinessIntro<'a> = tl::One<&'a types::BusinessIntro<'a>>;
 
 /// `businessLocation#ac5c1af7 flags:# geo_point:flags.0?GeoPoint address:string = BusinessLocation;`
+///
+/// <https://core.telegram.org/type/BusinessLocation>
+///
+/// Part of `userFull`.
 pub type BusinessLocation<'a> = tl::One<types::BusinessLocation<'a>>;
 
 /// `businessRecipients#21108ff7 flags:# existing_chats:flags.0?true new_chats:flags.1?true contacts:flags.2?true non_contacts:flags.3?true exclude_selected:flags.5?true users:flags.4?Vector<long> = BusinessRecipients;`
+///
+/// <https://core.telegram.org/type/BusinessRecipients>
+///
+/// Part of `businessAwayMessage`, `businessGreetingMessage`.
 pub type BusinessRecipients<'a> = tl::One<types::BusinessRecipients<'a>>;
 
 /// `businessWeeklyOpen#120b1ab9 start_minute:int end_minute:int = BusinessWeeklyOpen;`
+///
+/// <https://core.telegram.org/type/BusinessWeeklyOpen>
+///
+/// Part of `businessWorkHours`.
 pub type BusinessWeeklyOpen = tl::One<types::BusinessWeeklyOpen>;
 
 /// `businessWorkHours#8c92b098 flags:# open_now:flags.0?true timezone_id:string weekly_open:Vector<BusinessWeeklyOpen> = BusinessWorkHours;`
+///
+/// <https://core.telegram.org/type/BusinessWorkHours>
+///
+/// Part of `userFull`, `account.updateBusinessWorkHours`.
 pub type BusinessWorkHours<'a> = tl::One<&'a types::BusinessWorkHours<'a>>;
 
 /// `ButtonType`
+///
+/// <https://core.telegram.org/type/ButtonType>
+///
+/// Part of `keyboardButton`.
 #[repr(C, u32)]
 pub enum ButtonType<'a> {
     /// `buttonTypeDefault#c9dd90e9 = ButtonType;`
@@ -281,15 +457,31 @@ pub enum ButtonType<'a> {
 }
 
 /// `cdnConfig#5725e40a public_keys:Vector<CdnPublicKey> = CdnConfig;`
+///
+/// <https://core.telegram.org/type/CdnConfig>
+///
+/// Returned by `help.getCdnConfig`.
 pub type CdnConfig<'a> = tl::One<types::CdnConfig<'a>>;
 
 /// `cdnPublicKey#c982eaba dc_id:int public_key:string = CdnPublicKey;`
+///
+/// <https://core.telegram.org/type/CdnPublicKey>
+///
+/// Part of `cdnConfig`.
 pub type CdnPublicKey<'a> = tl::One<types::CdnPublicKey<'a>>;
 
 /// `channelAdminLogEvent#1fad68cd id:long date:int user_id:long action:ChannelAdminLogEventAction = ChannelAdminLogEvent;`
+///
+/// <https://core.telegram.org/type/ChannelAdminLogEvent>
+///
+/// Part of `channels.adminLogResults`.
 pub type ChannelAdminLogEvent<'a> = tl::One<&'a types::ChannelAdminLogEvent<'a>>;
 
 /// `ChannelAdminLogEventAction`
+///
+/// <https://core.telegram.org/type/ChannelAdminLogEventAction>
+///
+/// Part of `channelAdminLogEvent`.
 #[repr(C, u32)]
 pub enum ChannelAdminLogEventAction<'a> {
     /// `channelAdminLogEventActionChangeTitle#e6dfb825 prev_value:string new_value:string = ChannelAdminLogEventAction;`
@@ -399,9 +591,17 @@ pub enum ChannelAdminLogEventAction<'a> {
 }
 
 /// `channelAdminLogEventsFilter#ea107ae4 flags:# join:flags.0?true leave:flags.1?true invite:flags.2?true ban:flags.3?true unban:flags.4?true kick:flags.5?true unkick:flags.6?true promote:flags.7?true demote:flags.8?true info:flags.9?true settings:flags.10?true pinned:flags.11?true edit:flags.12?true delete:flags.13?true group_call:flags.14?true invites:flags.15?true send:flags.16?true forums:flags.17?true sub_extend:flags.18?true edit_rank:flags.19?true = ChannelAdminLogEventsFilter;`
+///
+/// <https://core.telegram.org/type/ChannelAdminLogEventsFilter>
+///
+/// Part of `channels.getAdminLog`.
 pub type ChannelAdminLogEventsFilter = tl::One<types::ChannelAdminLogEventsFilter>;
 
 /// `ChannelLocation`
+///
+/// <https://core.telegram.org/type/ChannelLocation>
+///
+/// Part of `channelAdminLogEventActionChangeLocation`, `channelFull`.
 #[repr(C, u32)]
 pub enum ChannelLocation<'a> {
     /// `channelLocationEmpty#bfb5ad8b = ChannelLocation;`
@@ -411,6 +611,10 @@ pub enum ChannelLocation<'a> {
 }
 
 /// `ChannelMessagesFilter`
+///
+/// <https://core.telegram.org/type/ChannelMessagesFilter>
+///
+/// Part of `updates.getChannelDifference`.
 #[repr(C, u32)]
 pub enum ChannelMessagesFilter<'a> {
     /// `channelMessagesFilterEmpty#94d42ee7 = ChannelMessagesFilter;`
@@ -420,6 +624,10 @@ pub enum ChannelMessagesFilter<'a> {
 }
 
 /// `ChannelParticipant`
+///
+/// <https://core.telegram.org/type/ChannelParticipant>
+///
+/// Part of `channelAdminLogEventActionParticipantInvite`, `channelAdminLogEventActionParticipantSubExtend`, `channelAdminLogEventActionParticipantToggleAdmin`, `channelAdminLogEventActionParticipantToggleBan`, `updateChannelParticipant`, `channels.channelParticipant`, `channels.channelParticipants`.
 #[repr(C, u32)]
 pub enum ChannelParticipant<'a> {
     /// `channelParticipant#1bd54456 flags:# user_id:long date:int subscription_until_date:flags.0?int rank:flags.2?string = ChannelParticipant;`
@@ -437,6 +645,10 @@ pub enum ChannelParticipant<'a> {
 }
 
 /// `ChannelParticipantsFilter`
+///
+/// <https://core.telegram.org/type/ChannelParticipantsFilter>
+///
+/// Part of `channels.getParticipants`.
 #[repr(C, u32)]
 pub enum ChannelParticipantsFilter<'a> {
     /// `channelParticipantsRecent#de3f3c79 = ChannelParticipantsFilter;`
@@ -458,6 +670,10 @@ pub enum ChannelParticipantsFilter<'a> {
 }
 
 /// `Chat`
+///
+/// <https://core.telegram.org/type/Chat>
+///
+/// Part of `chatInviteAlready`, `chatInvitePeek`, `pageBlockChannel`, `updates`, `updatesCombined`, `account.autoSaveSettings`, `account.businessChatLinks`, `account.chatThemes` and 70 more definitions.
 #[repr(C, u32)]
 pub enum Chat<'a> {
     /// `chatEmpty#29562865 id:long = Chat;`
@@ -477,15 +693,31 @@ pub enum Chat<'a> {
 }
 
 /// `chatAdminRights#5fb224d5 flags:# change_info:flags.0?true post_messages:flags.1?true edit_messages:flags.2?true delete_messages:flags.3?true ban_users:flags.4?true invite_users:flags.5?true pin_messages:flags.7?true add_admins:flags.9?true anonymous:flags.10?true manage_call:flags.11?true other:flags.12?true manage_topics:flags.13?true post_stories:flags.14?true edit_stories:flags.15?true delete_stories:flags.16?true manage_direct_messages:flags.17?true manage_ranks:flags.18?true manage_linked_peers:flags.19?true manage_welcome_messages:flags.20?true = ChatAdminRights;`
+///
+/// <https://core.telegram.org/type/ChatAdminRights>
+///
+/// Part of `channel`, `channelParticipantAdmin`, `channelParticipantCreator`, `chat`, `community`, `requestPeerTypeBroadcast`, `requestPeerTypeChat`, `userFull` and 3 more definitions.
 pub type ChatAdminRights = tl::One<types::ChatAdminRights>;
 
 /// `chatAdminWithInvites#f2ecef23 admin_id:long invites_count:int revoked_invites_count:int = ChatAdminWithInvites;`
+///
+/// <https://core.telegram.org/type/ChatAdminWithInvites>
+///
+/// Part of `messages.chatAdminsWithInvites`.
 pub type ChatAdminWithInvites = tl::One<types::ChatAdminWithInvites>;
 
 /// `chatBannedRights#9f120418 flags:# view_messages:flags.0?true send_messages:flags.1?true send_media:flags.2?true send_stickers:flags.3?true send_gifs:flags.4?true send_games:flags.5?true send_inline:flags.6?true embed_links:flags.7?true send_polls:flags.8?true change_info:flags.10?true invite_users:flags.15?true pin_messages:flags.17?true manage_topics:flags.18?true send_photos:flags.19?true send_videos:flags.20?true send_roundvideos:flags.21?true send_audios:flags.22?true send_voices:flags.23?true send_docs:flags.24?true send_plain:flags.25?true edit_rank:flags.26?true send_reactions:flags.27?true manage_linked_peers:flags.28?true until_date:int = ChatBannedRights;`
+///
+/// <https://core.telegram.org/type/ChatBannedRights>
+///
+/// Part of `channel`, `channelAdminLogEventActionDefaultBannedRights`, `channelParticipantBanned`, `chat`, `community`, `updateChatDefaultBannedRights`, `channels.editBanned`, `messages.editChatDefaultBannedRights`.
 pub type ChatBannedRights = tl::One<types::ChatBannedRights>;
 
 /// `ChatFull`
+///
+/// <https://core.telegram.org/type/ChatFull>
+///
+/// Part of `messages.chatFull`.
 #[repr(C, u32)]
 pub enum ChatFull<'a> {
     /// `chatFull#2633421b flags:# can_set_username:flags.7?true has_scheduled:flags.8?true translations_disabled:flags.19?true has_welcome_messages:flags.21?true id:long about:string participants:ChatParticipants chat_photo:flags.2?Photo notify_settings:PeerNotifySettings exported_invite:flags.13?ExportedChatInvite bot_info:flags.3?Vector<BotInfo> pinned_msg_id:flags.6?int folder_id:flags.11?int call:flags.12?InputGroupCall ttl_period:flags.14?int groupcall_default_join_as:flags.15?Peer theme_emoticon:flags.16?string requests_pending:flags.17?int recent_requesters:flags.17?Vector<long> available_reactions:flags.18?ChatReactions reactions_limit:flags.20?int = ChatFull;`
@@ -497,6 +729,10 @@ pub enum ChatFull<'a> {
 }
 
 /// `ChatInvite`
+///
+/// <https://core.telegram.org/type/ChatInvite>
+///
+/// Returned by `messages.checkChatInvite`. Part of `recentMeUrlChatInvite`.
 #[repr(C, u32)]
 pub enum ChatInvite<'a> {
     /// `chatInviteAlready#5a686d7c chat:Chat = ChatInvite;`
@@ -508,12 +744,24 @@ pub enum ChatInvite<'a> {
 }
 
 /// `chatInviteImporter#8c5adfd9 flags:# requested:flags.0?true via_chatlist:flags.3?true user_id:long date:int about:flags.2?string approved_by:flags.1?long = ChatInviteImporter;`
+///
+/// <https://core.telegram.org/type/ChatInviteImporter>
+///
+/// Part of `messages.chatInviteImporters`.
 pub type ChatInviteImporter<'a> = tl::One<&'a types::ChatInviteImporter<'a>>;
 
 /// `chatOnlines#f041e250 onlines:int = ChatOnlines;`
+///
+/// <https://core.telegram.org/type/ChatOnlines>
+///
+/// Returned by `messages.getOnlines`.
 pub type ChatOnlines = tl::One<types::ChatOnlines>;
 
 /// `ChatParticipant`
+///
+/// <https://core.telegram.org/type/ChatParticipant>
+///
+/// Part of `chatParticipants`, `chatParticipantsForbidden`, `updateChatParticipant`.
 #[repr(C, u32)]
 pub enum ChatParticipant<'a> {
     /// `chatParticipant#38e79fde flags:# user_id:long inviter_id:long date:int rank:flags.0?string = ChatParticipant;`
@@ -525,6 +773,10 @@ pub enum ChatParticipant<'a> {
 }
 
 /// `ChatParticipants`
+///
+/// <https://core.telegram.org/type/ChatParticipants>
+///
+/// Part of `chatFull`, `updateChatParticipants`.
 #[repr(C, u32)]
 pub enum ChatParticipants<'a> {
     /// `chatParticipantsForbidden#8763d3e1 flags:# chat_id:long self_participant:flags.0?ChatParticipant = ChatParticipants;`
@@ -534,6 +786,10 @@ pub enum ChatParticipants<'a> {
 }
 
 /// `ChatPhoto`
+///
+/// <https://core.telegram.org/type/ChatPhoto>
+///
+/// Part of `channel`, `chat`, `community`, `folder`.
 #[repr(C, u32)]
 pub enum ChatPhoto<'a> {
     /// `chatPhotoEmpty#37c1011c = ChatPhoto;`
@@ -543,6 +799,10 @@ pub enum ChatPhoto<'a> {
 }
 
 /// `ChatReactions`
+///
+/// <https://core.telegram.org/type/ChatReactions>
+///
+/// Part of `channelAdminLogEventActionChangeAvailableReactions`, `channelFull`, `chatFull`, `messages.setChatAvailableReactions`.
 #[repr(C, u32)]
 pub enum ChatReactions<'a> {
     /// `chatReactionsNone#eafc32bc = ChatReactions;`
@@ -554,6 +814,10 @@ pub enum ChatReactions<'a> {
 }
 
 /// `ChatTheme`
+///
+/// <https://core.telegram.org/type/ChatTheme>
+///
+/// Part of `messageActionSetChatTheme`, `userFull`, `account.chatThemes`.
 #[repr(C, u32)]
 pub enum ChatTheme<'a> {
     /// `chatTheme#c3dffc04 emoticon:string = ChatTheme;`
@@ -563,45 +827,101 @@ pub enum ChatTheme<'a> {
 }
 
 /// `codeSettings#ad253d78 flags:# allow_flashcall:flags.0?true current_number:flags.1?true allow_app_hash:flags.4?true allow_missed_call:flags.5?true allow_firebase:flags.7?true unknown_number:flags.9?true logout_tokens:flags.6?Vector<bytes> token:flags.8?string app_sandbox:flags.8?Bool = CodeSettings;`
+///
+/// <https://core.telegram.org/type/CodeSettings>
+///
+/// Part of `account.sendChangePhoneCode`, `account.sendConfirmPhoneCode`, `account.sendVerifyPhoneCode`, `auth.sendCode`.
 pub type CodeSettings<'a> = tl::One<&'a types::CodeSettings<'a>>;
 
 /// `communityPeer#76141ebd flags:# can_view_history:flags.2?true visible:flags.0?Bool peer:Peer = CommunityPeer;`
+///
+/// <https://core.telegram.org/type/CommunityPeer>
+///
+/// Part of `communityFull`.
 pub type CommunityPeer = tl::One<types::CommunityPeer>;
 
 /// `communityPeerRequest#7beafa85 flags:# visible:flags.0?true peer:Peer requested_by:long date:int = CommunityPeerRequest;`
+///
+/// <https://core.telegram.org/type/CommunityPeerRequest>
+///
+/// Part of `communities.peerLinkRequests`.
 pub type CommunityPeerRequest = tl::One<types::CommunityPeerRequest>;
 
 /// `config#cc1a241e flags:# default_p2p_contacts:flags.3?true preload_featured_stickers:flags.4?true revoke_pm_inbox:flags.6?true blocked_mode:flags.8?true force_try_ipv6:flags.14?true date:int expires:int test_mode:Bool this_dc:int dc_options:Vector<DcOption> dc_txt_domain_name:string chat_size_max:int megagroup_size_max:int forwarded_count_max:int online_update_period_ms:int offline_blur_timeout_ms:int offline_idle_timeout_ms:int online_cloud_timeout_ms:int notify_cloud_delay_ms:int notify_default_delay_ms:int push_chat_period_ms:int push_chat_limit:int edit_time_limit:int revoke_time_limit:int revoke_pm_time_limit:int rating_e_decay:int stickers_recent_limit:int channels_read_media_period:int tmp_sessions:flags.0?int call_receive_timeout_ms:int call_ring_timeout_ms:int call_connect_timeout_ms:int call_packet_timeout_ms:int me_url_prefix:string autoupdate_url_prefix:flags.7?string gif_search_username:flags.9?string venue_search_username:flags.10?string img_search_username:flags.11?string static_maps_provider:flags.12?string caption_length_max:int message_length_max:int webfile_dc_id:int suggested_lang_code:flags.2?string lang_pack_version:flags.2?int base_lang_pack_version:flags.2?int reactions_default:flags.15?Reaction autologin_token:flags.16?string = Config;`
+///
+/// <https://core.telegram.org/type/Config>
+///
+/// Returned by `help.getConfig`.
 pub type Config<'a> = tl::One<&'a types::Config<'a>>;
 
 /// `connectedBot#033ed001 flags:# bot_id:long recipients:BusinessBotRecipients rights:BusinessBotRights device:flags.0?string date:flags.1?int location:flags.2?string = ConnectedBot;`
+///
+/// <https://core.telegram.org/type/ConnectedBot>
+///
+/// Part of `account.connectedBots`.
 pub type ConnectedBot<'a> = tl::One<&'a types::ConnectedBot<'a>>;
 
 /// `connectedBotStarRef#19a13f71 flags:# revoked:flags.1?true url:string date:int bot_id:long commission_permille:int duration_months:flags.0?int participants:long revenue:long = ConnectedBotStarRef;`
+///
+/// <https://core.telegram.org/type/ConnectedBotStarRef>
+///
+/// Part of `payments.connectedStarRefBots`.
 pub type ConnectedBotStarRef<'a> = tl::One<&'a types::ConnectedBotStarRef<'a>>;
 
 /// `contact#145ade0b user_id:long mutual:Bool = Contact;`
+///
+/// <https://core.telegram.org/type/Contact>
+///
+/// Part of `contacts.contacts`.
 pub type Contact = tl::One<types::Contact>;
 
 /// `contactBirthday#1d998733 contact_id:long birthday:Birthday = ContactBirthday;`
+///
+/// <https://core.telegram.org/type/ContactBirthday>
+///
+/// Part of `contacts.contactBirthdays`.
 pub type ContactBirthday = tl::One<types::ContactBirthday>;
 
 /// `contactStatus#16d9703b user_id:long status:UserStatus = ContactStatus;`
+///
+/// <https://core.telegram.org/type/ContactStatus>
+///
+/// Returned by `contacts.getStatuses`.
 pub type ContactStatus = tl::One<types::ContactStatus>;
 
 /// `currencyRate#30d9743c currency:string rate:double = CurrencyRate;`
+///
+/// <https://core.telegram.org/type/CurrencyRate>
+///
+/// Part of `payments.currencyRates`.
 pub type CurrencyRate<'a> = tl::One<types::CurrencyRate<'a>>;
 
 /// `dataJSON#7d748d04 data:string = DataJSON;`
+///
+/// <https://core.telegram.org/type/DataJSON>
+///
+/// Returned by `bots.invokeWebViewCustomMethod`, `bots.sendCustomRequest`, `phone.getCallConfig`. Part of `inputBotInlineMessageMediaInvoice`, `inputMediaInvoice`, `inputPasskeyResponseLogin`, `inputPasskeyResponseRegister`, `inputPaymentCredentials`, `inputPaymentCredentialsApplePay`, `inputPaymentCredentialsGooglePay`, `phoneCall` and 27 more definitions.
 pub type DataJson<'a> = tl::One<types::DataJson<'a>>;
 
 /// `dcOption#18b7a10d flags:# ipv6:flags.0?true media_only:flags.1?true tcpo_only:flags.2?true cdn:flags.3?true static:flags.4?true this_port_only:flags.5?true id:int ip_address:string port:int secret:flags.10?bytes = DcOption;`
+///
+/// <https://core.telegram.org/type/DcOption>
+///
+/// Part of `config`, `updateDcOptions`.
 pub type DcOption<'a> = tl::One<&'a types::DcOption<'a>>;
 
 /// `defaultHistoryTTL#43b46b20 period:int = DefaultHistoryTTL;`
+///
+/// <https://core.telegram.org/type/DefaultHistoryTTL>
+///
+/// Returned by `messages.getDefaultHistoryTTL`.
 pub type DefaultHistoryTtl = tl::One<types::DefaultHistoryTtl>;
 
 /// `Dialog`
+///
+/// <https://core.telegram.org/type/Dialog>
+///
+/// Part of `messages.dialogs`, `messages.dialogsSlice`, `messages.peerDialogs`, `updates.channelDifferenceTooLong`.
 #[repr(C, u32)]
 pub enum Dialog<'a> {
     /// `dialog#fc89f7f3 flags:# pinned:flags.2?true unread_mark:flags.3?true view_forum_as_messages:flags.6?true peer:Peer top_message:int read_inbox_max_id:int read_outbox_max_id:int unread_count:int unread_mentions_count:int unread_reactions_count:int unread_poll_votes_count:int notify_settings:PeerNotifySettings pts:flags.0?int draft:flags.1?DraftMessage folder_id:flags.4?int ttl_period:flags.5?int = Dialog;`
@@ -613,6 +933,10 @@ pub enum Dialog<'a> {
 }
 
 /// `DialogFilter`
+///
+/// <https://core.telegram.org/type/DialogFilter>
+///
+/// Part of `dialogFilterSuggested`, `updateDialogFilter`, `chatlists.exportedChatlistInvite`, `messages.dialogFilters`, `messages.updateDialogFilter`.
 #[repr(C, u32)]
 pub enum DialogFilter<'a> {
     /// `dialogFilter#aa472651 flags:# contacts:flags.0?true non_contacts:flags.1?true groups:flags.2?true broadcasts:flags.3?true bots:flags.4?true exclude_muted:flags.11?true exclude_read:flags.12?true exclude_archived:flags.13?true title_noanimate:flags.28?true id:int title:TextWithEntities emoticon:flags.25?string color:flags.27?int pinned_peers:Vector<InputPeer> include_peers:Vector<InputPeer> exclude_peers:Vector<InputPeer> = DialogFilter;`
@@ -624,9 +948,17 @@ pub enum DialogFilter<'a> {
 }
 
 /// `dialogFilterSuggested#77744d4a filter:DialogFilter description:string = DialogFilterSuggested;`
+///
+/// <https://core.telegram.org/type/DialogFilterSuggested>
+///
+/// Returned by `messages.getSuggestedDialogFilters`.
 pub type DialogFilterSuggested<'a> = tl::One<types::DialogFilterSuggested<'a>>;
 
 /// `DialogPeer`
+///
+/// <https://core.telegram.org/type/DialogPeer>
+///
+/// Returned by `messages.getDialogUnreadMarks`. Part of `updateDialogPinned`, `updateDialogUnreadMark`, `updatePinnedDialogs`, `updatePinnedSavedDialogs`, `updateSavedDialogPinned`.
 #[repr(C, u32)]
 pub enum DialogPeer {
     /// `dialogPeer#e56dbf05 peer:Peer = DialogPeer;`
@@ -638,9 +970,17 @@ pub enum DialogPeer {
 }
 
 /// `disallowedGiftsSettings#71f276c4 flags:# disallow_unlimited_stargifts:flags.0?true disallow_limited_stargifts:flags.1?true disallow_unique_stargifts:flags.2?true disallow_premium_gifts:flags.3?true disallow_stargifts_from_channels:flags.4?true = DisallowedGiftsSettings;`
+///
+/// <https://core.telegram.org/type/DisallowedGiftsSettings>
+///
+/// Part of `globalPrivacySettings`, `userFull`.
 pub type DisallowedGiftsSettings = tl::One<types::DisallowedGiftsSettings>;
 
 /// `Document`
+///
+/// <https://core.telegram.org/type/Document>
+///
+/// Returned by `account.uploadRingtone`, `account.uploadTheme`, `messages.getCustomEmojiDocuments`, `messages.getDocumentByHash`. Part of `attachMenuBotIcon`, `availableReaction`, `botApp`, `botInfo`, `botInlineMediaResult`, `businessIntro`, `game`, `messageMediaDocument` and 31 more definitions.
 #[repr(C, u32)]
 pub enum Document<'a> {
     /// `documentEmpty#36f8c871 id:long = Document;`
@@ -650,6 +990,10 @@ pub enum Document<'a> {
 }
 
 /// `DocumentAttribute`
+///
+/// <https://core.telegram.org/type/DocumentAttribute>
+///
+/// Part of `document`, `inputMediaUploadedDocument`, `inputWebDocument`, `webDocument`, `webDocumentNoProxy`.
 #[repr(C, u32)]
 pub enum DocumentAttribute<'a> {
     /// `documentAttributeImageSize#6c37c15c w:int h:int = DocumentAttribute;`
@@ -671,6 +1015,10 @@ pub enum DocumentAttribute<'a> {
 }
 
 /// `DraftMessage`
+///
+/// <https://core.telegram.org/type/DraftMessage>
+///
+/// Part of `dialog`, `forumTopic`, `monoForumDialog`, `updateDraftMessage`.
 #[repr(C, u32)]
 pub enum DraftMessage<'a> {
     /// `draftMessageEmpty#1b0c841a flags:# date:flags.0?int = DraftMessage;`
@@ -680,6 +1028,10 @@ pub enum DraftMessage<'a> {
 }
 
 /// `EmailVerification`
+///
+/// <https://core.telegram.org/type/EmailVerification>
+///
+/// Part of `account.verifyEmail`, `auth.signIn`.
 #[repr(C, u32)]
 pub enum EmailVerification<'a> {
     /// `emailVerificationCode#922e55a9 code:string = EmailVerification;`
@@ -691,6 +1043,10 @@ pub enum EmailVerification<'a> {
 }
 
 /// `EmailVerifyPurpose`
+///
+/// <https://core.telegram.org/type/EmailVerifyPurpose>
+///
+/// Part of `account.sendVerifyEmailCode`, `account.verifyEmail`.
 #[repr(C, u32)]
 pub enum EmailVerifyPurpose<'a> {
     /// `emailVerifyPurposeLoginSetup#4345be73 phone_number:string phone_code_hash:string = EmailVerifyPurpose;`
@@ -702,6 +1058,10 @@ pub enum EmailVerifyPurpose<'a> {
 }
 
 /// `EmojiGroup`
+///
+/// <https://core.telegram.org/type/EmojiGroup>
+///
+/// Part of `messages.emojiGroups`.
 #[repr(C, u32)]
 pub enum EmojiGroup<'a> {
     /// `emojiGroup#7a9abda9 title:string icon_emoji_id:long emoticons:Vector<string> = EmojiGroup;`
@@ -713,6 +1073,10 @@ pub enum EmojiGroup<'a> {
 }
 
 /// `EmojiKeyword`
+///
+/// <https://core.telegram.org/type/EmojiKeyword>
+///
+/// Part of `emojiKeywordsDifference`.
 #[repr(C, u32)]
 pub enum EmojiKeyword<'a> {
     /// `emojiKeyword#d5b3b9f9 keyword:string emoticons:Vector<string> = EmojiKeyword;`
@@ -722,12 +1086,24 @@ pub enum EmojiKeyword<'a> {
 }
 
 /// `emojiKeywordsDifference#5cc761bd lang_code:string from_version:int version:int keywords:Vector<EmojiKeyword> = EmojiKeywordsDifference;`
+///
+/// <https://core.telegram.org/type/EmojiKeywordsDifference>
+///
+/// Returned by `messages.getEmojiKeywords`, `messages.getEmojiKeywordsDifference`.
 pub type EmojiKeywordsDifference<'a> = tl::One<&'a types::EmojiKeywordsDifference<'a>>;
 
 /// `emojiLanguage#b3fb5361 lang_code:string = EmojiLanguage;`
+///
+/// <https://core.telegram.org/type/EmojiLanguage>
+///
+/// Returned by `messages.getEmojiKeywordsLanguages`.
 pub type EmojiLanguage<'a> = tl::One<types::EmojiLanguage<'a>>;
 
 /// `EmojiList`
+///
+/// <https://core.telegram.org/type/EmojiList>
+///
+/// Returned by `account.getChannelRestrictedStatusEmojis`, `account.getDefaultBackgroundEmojis`, `account.getDefaultGroupPhotoEmojis`, `account.getDefaultProfilePhotoEmojis`, `messages.searchCustomEmoji`.
 #[repr(C, u32)]
 pub enum EmojiList<'a> {
     /// `emojiListNotModified#481eadfa = EmojiList;`
@@ -737,6 +1113,10 @@ pub enum EmojiList<'a> {
 }
 
 /// `EmojiStatus`
+///
+/// <https://core.telegram.org/type/EmojiStatus>
+///
+/// Part of `channel`, `channelAdminLogEventActionChangeEmojiStatus`, `updateUserEmojiStatus`, `user`, `account.emojiStatuses`, `account.updateEmojiStatus`, `bots.updateUserEmojiStatus`, `channels.updateEmojiStatus`.
 #[repr(C, u32)]
 pub enum EmojiStatus<'a> {
     /// `emojiStatusEmpty#2de11aae = EmojiStatus;`
@@ -750,9 +1130,17 @@ pub enum EmojiStatus<'a> {
 }
 
 /// `emojiURL#a575739d url:string = EmojiURL;`
+///
+/// <https://core.telegram.org/type/EmojiURL>
+///
+/// Returned by `messages.getEmojiURL`.
 pub type EmojiUrl<'a> = tl::One<types::EmojiUrl<'a>>;
 
 /// `EncryptedChat`
+///
+/// <https://core.telegram.org/type/EncryptedChat>
+///
+/// Returned by `messages.acceptEncryption`, `messages.requestEncryption`. Part of `updateEncryption`.
 #[repr(C, u32)]
 pub enum EncryptedChat<'a> {
     /// `encryptedChatEmpty#ab7ec0a0 id:int = EncryptedChat;`
@@ -768,6 +1156,10 @@ pub enum EncryptedChat<'a> {
 }
 
 /// `EncryptedFile`
+///
+/// <https://core.telegram.org/type/EncryptedFile>
+///
+/// Returned by `messages.uploadEncryptedFile`. Part of `encryptedMessage`, `messages.sentEncryptedFile`.
 #[repr(C, u32)]
 pub enum EncryptedFile {
     /// `encryptedFileEmpty#c21f497e = EncryptedFile;`
@@ -777,6 +1169,10 @@ pub enum EncryptedFile {
 }
 
 /// `EncryptedMessage`
+///
+/// <https://core.telegram.org/type/EncryptedMessage>
+///
+/// Part of `updateNewEncryptedMessage`, `updates.difference`, `updates.differenceSlice`.
 #[repr(C, u32)]
 pub enum EncryptedMessage<'a> {
     /// `encryptedMessage#ed18c118 random_id:long chat_id:int date:int bytes:bytes file:EncryptedFile = EncryptedMessage;`
@@ -786,12 +1182,22 @@ pub enum EncryptedMessage<'a> {
 }
 
 /// `ephemeralMessage#dd27bee9 flags:# out:flags.0?true welcome_template:flags.5?true invert_media:flags.7?true noforwards:flags.12?true id:int from_id:Peer peer_id:flags.9?Peer receiver_id:long top_msg_id:flags.1?int date:int message:string entities:flags.2?Vector<MessageEntity> media:flags.3?MessageMedia reply_markup:flags.4?ReplyMarkup reply_to:flags.6?MessageReplyHeader rich_message:flags.8?RichMessage chat_instance:flags.10?long anchor_msg_id:flags.11?int = EphemeralMessage;`
+///
+/// <https://core.telegram.org/type/EphemeralMessage>
+///
+/// Part of `updateEditEphemeralMessage`, `updateEphemeralBotCallbackQuery`, `updateNewEphemeralMessage`, `ephemeral.welcomeMessages`.
 pub type EphemeralMessage<'a> = tl::One<&'a types::EphemeralMessage<'a>>;
 
 /// `error#c4b9f9bb code:int text:string = Error;`
+///
+/// <https://core.telegram.org/type/Error>
 pub type Error<'a> = tl::One<types::Error<'a>>;
 
 /// `ExportedChatInvite`
+///
+/// <https://core.telegram.org/type/ExportedChatInvite>
+///
+/// Returned by `messages.exportChatInvite`. Part of `channelAdminLogEventActionExportedInviteDelete`, `channelAdminLogEventActionExportedInviteEdit`, `channelAdminLogEventActionExportedInviteRevoke`, `channelAdminLogEventActionParticipantJoinByInvite`, `channelAdminLogEventActionParticipantJoinByRequest`, `channelFull`, `chatFull`, `updateBotChatInviteRequester` and 5 more definitions.
 #[repr(C, u32)]
 pub enum ExportedChatInvite<'a> {
     /// `chatInviteExported#a22cbd96 flags:# revoked:flags.0?true permanent:flags.5?true request_needed:flags.6?true link:string admin_id:long date:int start_date:flags.4?int expire_date:flags.1?int usage_limit:flags.2?int usage:flags.3?int requested:flags.7?int subscription_expired:flags.10?int title:flags.8?string subscription_pricing:flags.9?StarsSubscriptionPricing = ExportedChatInvite;`
@@ -801,30 +1207,66 @@ pub enum ExportedChatInvite<'a> {
 }
 
 /// `exportedChatlistInvite#0c5181ac flags:# title:string url:string peers:Vector<Peer> = ExportedChatlistInvite;`
+///
+/// <https://core.telegram.org/type/ExportedChatlistInvite>
+///
+/// Returned by `chatlists.editExportedInvite`. Part of `chatlists.exportedChatlistInvite`, `chatlists.exportedInvites`.
 pub type ExportedChatlistInvite<'a> = tl::One<&'a types::ExportedChatlistInvite<'a>>;
 
 /// `exportedContactToken#41bf109b url:string expires:int = ExportedContactToken;`
+///
+/// <https://core.telegram.org/type/ExportedContactToken>
+///
+/// Returned by `contacts.exportContactToken`.
 pub type ExportedContactToken<'a> = tl::One<types::ExportedContactToken<'a>>;
 
 /// `exportedMessageLink#5dab1af4 link:string html:string = ExportedMessageLink;`
+///
+/// <https://core.telegram.org/type/ExportedMessageLink>
+///
+/// Returned by `channels.exportMessageLink`.
 pub type ExportedMessageLink<'a> = tl::One<types::ExportedMessageLink<'a>>;
 
 /// `exportedStoryLink#3fc9053b link:string = ExportedStoryLink;`
+///
+/// <https://core.telegram.org/type/ExportedStoryLink>
+///
+/// Returned by `stories.exportStoryLink`.
 pub type ExportedStoryLink<'a> = tl::One<types::ExportedStoryLink<'a>>;
 
 /// `factCheck#b89bfccf flags:# need_check:flags.0?true country:flags.1?string text:flags.1?TextWithEntities hash:long = FactCheck;`
+///
+/// <https://core.telegram.org/type/FactCheck>
+///
+/// Returned by `messages.getFactCheck`. Part of `message`.
 pub type FactCheck<'a> = tl::One<&'a types::FactCheck<'a>>;
 
 /// `fileHash#f39b035c offset:long limit:int hash:bytes = FileHash;`
+///
+/// <https://core.telegram.org/type/FileHash>
+///
+/// Returned by `upload.getCdnFileHashes`, `upload.getFileHashes`, `upload.reuploadCdnFile`. Part of `upload.fileCdnRedirect`.
 pub type FileHash<'a> = tl::One<types::FileHash<'a>>;
 
 /// `folder#ff544e65 flags:# autofill_new_broadcasts:flags.0?true autofill_public_groups:flags.1?true autofill_new_correspondents:flags.2?true id:int title:string photo:flags.3?ChatPhoto = Folder;`
+///
+/// <https://core.telegram.org/type/Folder>
+///
+/// Part of `dialogFolder`.
 pub type Folder<'a> = tl::One<types::Folder<'a>>;
 
 /// `folderPeer#e9baa668 peer:Peer folder_id:int = FolderPeer;`
+///
+/// <https://core.telegram.org/type/FolderPeer>
+///
+/// Part of `updateFolderPeers`.
 pub type FolderPeer = tl::One<types::FolderPeer>;
 
 /// `ForumTopic`
+///
+/// <https://core.telegram.org/type/ForumTopic>
+///
+/// Part of `channelAdminLogEventActionCreateTopic`, `channelAdminLogEventActionDeleteTopic`, `channelAdminLogEventActionEditTopic`, `channelAdminLogEventActionPinTopic`, `messages.channelMessages`, `messages.forumTopics`, `messages.messages`, `messages.messagesSlice`.
 #[repr(C, u32)]
 pub enum ForumTopic<'a> {
     /// `forumTopicDeleted#023f109b id:int = ForumTopic;`
@@ -834,12 +1276,24 @@ pub enum ForumTopic<'a> {
 }
 
 /// `foundStory#e87acbc0 peer:Peer story:StoryItem = FoundStory;`
+///
+/// <https://core.telegram.org/type/FoundStory>
+///
+/// Part of `stories.foundStories`.
 pub type FoundStory<'a> = tl::One<&'a types::FoundStory<'a>>;
 
 /// `game#bdf9653b flags:# id:long access_hash:long short_name:string title:string description:string photo:Photo document:flags.0?Document = Game;`
+///
+/// <https://core.telegram.org/type/Game>
+///
+/// Part of `messageMediaGame`.
 pub type Game<'a> = tl::One<&'a types::Game<'a>>;
 
 /// `GeoPoint`
+///
+/// <https://core.telegram.org/type/GeoPoint>
+///
+/// Part of `botInlineMessageMediaGeo`, `botInlineMessageMediaVenue`, `businessLocation`, `channelLocation`, `mediaAreaGeoPoint`, `mediaAreaVenue`, `messageMediaGeo`, `messageMediaGeoLive` and 4 more definitions.
 #[repr(C, u32)]
 pub enum GeoPoint {
     /// `geoPointEmpty#1117dd5f = GeoPoint;`
@@ -849,12 +1303,24 @@ pub enum GeoPoint {
 }
 
 /// `geoPointAddress#de4c5d93 flags:# country_iso2:string state:flags.0?string city:flags.1?string street:flags.2?string = GeoPointAddress;`
+///
+/// <https://core.telegram.org/type/GeoPointAddress>
+///
+/// Part of `mediaAreaGeoPoint`.
 pub type GeoPointAddress<'a> = tl::One<&'a types::GeoPointAddress<'a>>;
 
 /// `globalPrivacySettings#fe41b34f flags:# archive_and_mute_new_noncontact_peers:flags.0?true keep_archived_unmuted:flags.1?true keep_archived_folders:flags.2?true hide_read_marks:flags.3?true new_noncontact_peers_require_premium:flags.4?true display_gifts_button:flags.7?true noncontact_peers_paid_stars:flags.5?long disallowed_gifts:flags.6?DisallowedGiftsSettings = GlobalPrivacySettings;`
+///
+/// <https://core.telegram.org/type/GlobalPrivacySettings>
+///
+/// Returned by `account.getGlobalPrivacySettings`, `account.setGlobalPrivacySettings`. Part of `account.setGlobalPrivacySettings`.
 pub type GlobalPrivacySettings<'a> = tl::One<types::GlobalPrivacySettings<'a>>;
 
 /// `GroupCall`
+///
+/// <https://core.telegram.org/type/GroupCall>
+///
+/// Part of `updateGroupCall`, `phone.groupCall`.
 #[repr(C, u32)]
 pub enum GroupCall<'a> {
     /// `groupCallDiscarded#7780bcb4 id:long access_hash:long duration:int = GroupCall;`
@@ -864,36 +1330,80 @@ pub enum GroupCall<'a> {
 }
 
 /// `groupCallDonor#ee430c85 flags:# top:flags.0?true my:flags.1?true peer_id:flags.3?Peer stars:long = GroupCallDonor;`
+///
+/// <https://core.telegram.org/type/GroupCallDonor>
+///
+/// Part of `phone.groupCallStars`.
 pub type GroupCallDonor<'a> = tl::One<types::GroupCallDonor<'a>>;
 
 /// `groupCallMessage#1a8afc7e flags:# from_admin:flags.1?true id:int from_id:Peer date:int message:TextWithEntities paid_message_stars:flags.0?long = GroupCallMessage;`
+///
+/// <https://core.telegram.org/type/GroupCallMessage>
+///
+/// Part of `updateGroupCallMessage`.
 pub type GroupCallMessage<'a> = tl::One<&'a types::GroupCallMessage<'a>>;
 
 /// `groupCallParticipant#2a3dc7ac flags:# muted:flags.0?true left:flags.1?true can_self_unmute:flags.2?true just_joined:flags.4?true versioned:flags.5?true min:flags.8?true muted_by_you:flags.9?true volume_by_admin:flags.10?true self:flags.12?true video_joined:flags.15?true peer:Peer date:int active_date:flags.3?int source:int volume:flags.7?int about:flags.11?string raise_hand_rating:flags.13?long video:flags.6?GroupCallParticipantVideo presentation:flags.14?GroupCallParticipantVideo paid_stars_total:flags.16?long = GroupCallParticipant;`
+///
+/// <https://core.telegram.org/type/GroupCallParticipant>
+///
+/// Part of `channelAdminLogEventActionParticipantMute`, `channelAdminLogEventActionParticipantUnmute`, `channelAdminLogEventActionParticipantVolume`, `updateGroupCallParticipants`, `phone.groupCall`, `phone.groupParticipants`.
 pub type GroupCallParticipant<'a> = tl::One<&'a types::GroupCallParticipant<'a>>;
 
 /// `groupCallParticipantVideo#67753ac8 flags:# paused:flags.0?true endpoint:string source_groups:Vector<GroupCallParticipantVideoSourceGroup> audio_source:flags.1?int = GroupCallParticipantVideo;`
+///
+/// <https://core.telegram.org/type/GroupCallParticipantVideo>
+///
+/// Part of `groupCallParticipant`.
 pub type GroupCallParticipantVideo<'a> = tl::One<&'a types::GroupCallParticipantVideo<'a>>;
 
 /// `groupCallParticipantVideoSourceGroup#dcb118b7 semantics:string sources:Vector<int> = GroupCallParticipantVideoSourceGroup;`
+///
+/// <https://core.telegram.org/type/GroupCallParticipantVideoSourceGroup>
+///
+/// Part of `groupCallParticipantVideo`.
 pub type GroupCallParticipantVideoSourceGroup<'a> = tl::One<types::GroupCallParticipantVideoSourceGroup<'a>>;
 
 /// `groupCallStreamChannel#80eb48af channel:int scale:int last_timestamp_ms:long = GroupCallStreamChannel;`
+///
+/// <https://core.telegram.org/type/GroupCallStreamChannel>
+///
+/// Part of `phone.groupCallStreamChannels`.
 pub type GroupCallStreamChannel = tl::One<types::GroupCallStreamChannel>;
 
 /// `highScore#73a379eb pos:int user_id:long score:int = HighScore;`
+///
+/// <https://core.telegram.org/type/HighScore>
+///
+/// Part of `messages.highScores`.
 pub type HighScore = tl::One<types::HighScore>;
 
 /// `importedContact#c13e3c50 user_id:long client_id:long = ImportedContact;`
+///
+/// <https://core.telegram.org/type/ImportedContact>
+///
+/// Part of `contacts.importedContacts`.
 pub type ImportedContact = tl::One<types::ImportedContact>;
 
 /// `inlineBotSwitchPM#3c20629f text:string start_param:string = InlineBotSwitchPM;`
+///
+/// <https://core.telegram.org/type/InlineBotSwitchPM>
+///
+/// Part of `messages.botResults`, `messages.setInlineBotResults`.
 pub type InlineBotSwitchPm<'a> = tl::One<types::InlineBotSwitchPm<'a>>;
 
 /// `inlineBotWebView#b57295d5 text:string url:string = InlineBotWebView;`
+///
+/// <https://core.telegram.org/type/InlineBotWebView>
+///
+/// Part of `messages.botResults`, `messages.setInlineBotResults`.
 pub type InlineBotWebView<'a> = tl::One<types::InlineBotWebView<'a>>;
 
 /// `InlineButtonType`
+///
+/// <https://core.telegram.org/type/InlineButtonType>
+///
+/// Part of `keyboardInlineButton`, `pageButton`, `textButton`.
 #[repr(C, u32)]
 pub enum InlineButtonType<'a> {
     /// `inlineButtonTypeUrl#eca4f8d4 url:string = InlineButtonType;`
@@ -923,6 +1433,10 @@ pub enum InlineButtonType<'a> {
 }
 
 /// `InlineQueryPeerType`
+///
+/// <https://core.telegram.org/type/InlineQueryPeerType>
+///
+/// Part of `inlineButtonTypeSwitchInline`, `updateBotInlineQuery`, `messages.preparedInlineMessage`, `messages.savePreparedInlineMessage`.
 #[repr(u32)]
 pub enum InlineQueryPeerType {
     /// `inlineQueryPeerTypeSameBotPM#3081ed9d = InlineQueryPeerType;`
@@ -940,6 +1454,10 @@ pub enum InlineQueryPeerType {
 }
 
 /// `InputAiComposeTone`
+///
+/// <https://core.telegram.org/type/InputAiComposeTone>
+///
+/// Part of `aicompose.deleteTone`, `aicompose.getTone`, `aicompose.getToneExample`, `aicompose.saveTone`, `aicompose.updateTone`, `messages.composeMessageWithAI`, `messages.composeRichMessageWithAI`.
 #[repr(C, u32)]
 pub enum InputAiComposeTone<'a> {
     /// `inputAiComposeToneDefault#1fe9a9bf tone:string = InputAiComposeTone;`
@@ -953,9 +1471,17 @@ pub enum InputAiComposeTone<'a> {
 }
 
 /// `inputAppEvent#1d1b1245 time:double type:string peer:long data:JSONValue = InputAppEvent;`
+///
+/// <https://core.telegram.org/type/InputAppEvent>
+///
+/// Part of `help.saveAppLog`.
 pub type InputAppEvent<'a> = tl::One<&'a types::InputAppEvent<'a>>;
 
 /// `InputBotApp`
+///
+/// <https://core.telegram.org/type/InputBotApp>
+///
+/// Part of `messages.getBotApp`, `messages.requestAppWebView`.
 #[repr(C, u32)]
 pub enum InputBotApp<'a> {
     /// `inputBotAppID#a920bd7a id:long access_hash:long = InputBotApp;`
@@ -965,6 +1491,10 @@ pub enum InputBotApp<'a> {
 }
 
 /// `InputBotInlineMessage`
+///
+/// <https://core.telegram.org/type/InputBotInlineMessage>
+///
+/// Part of `inputBotInlineResult`, `inputBotInlineResultDocument`, `inputBotInlineResultGame`, `inputBotInlineResultPhoto`.
 #[repr(C, u32)]
 pub enum InputBotInlineMessage<'a> {
     /// `inputBotInlineMessageMediaAuto#3380c786 flags:# invert_media:flags.3?true message:string entities:flags.1?Vector<MessageEntity> reply_markup:flags.2?ReplyMarkup = InputBotInlineMessage;`
@@ -988,6 +1518,10 @@ pub enum InputBotInlineMessage<'a> {
 }
 
 /// `InputBotInlineMessageID`
+///
+/// <https://core.telegram.org/type/InputBotInlineMessageID>
+///
+/// Returned by `messages.setBotGuestChatResult`. Part of `updateBotInlineSend`, `updateInlineBotCallbackQuery`, `webViewMessageSent`, `messages.editInlineBotMessage`, `messages.getInlineGameHighScores`, `messages.setInlineGameScore`.
 #[repr(C, u32)]
 pub enum InputBotInlineMessageId {
     /// `inputBotInlineMessageID#890c3d89 dc_id:int id:long access_hash:long = InputBotInlineMessageID;`
@@ -997,6 +1531,10 @@ pub enum InputBotInlineMessageId {
 }
 
 /// `InputBotInlineResult`
+///
+/// <https://core.telegram.org/type/InputBotInlineResult>
+///
+/// Part of `messages.savePreparedInlineMessage`, `messages.sendWebViewResultMessage`, `messages.setBotGuestChatResult`, `messages.setInlineBotResults`.
 #[repr(C, u32)]
 pub enum InputBotInlineResult<'a> {
     /// `inputBotInlineResult#88bf9319 flags:# id:string type:string title:flags.1?string description:flags.2?string url:flags.3?string thumb:flags.4?InputWebDocument content:flags.5?InputWebDocument send_message:InputBotInlineMessage = InputBotInlineResult;`
@@ -1010,24 +1548,52 @@ pub enum InputBotInlineResult<'a> {
 }
 
 /// `inputBusinessAwayMessage#832175e0 flags:# offline_only:flags.0?true shortcut_id:int schedule:BusinessAwayMessageSchedule recipients:InputBusinessRecipients = InputBusinessAwayMessage;`
+///
+/// <https://core.telegram.org/type/InputBusinessAwayMessage>
+///
+/// Part of `account.updateBusinessAwayMessage`.
 pub type InputBusinessAwayMessage<'a> = tl::One<&'a types::InputBusinessAwayMessage<'a>>;
 
 /// `inputBusinessBotRecipients#c4e5921e flags:# existing_chats:flags.0?true new_chats:flags.1?true contacts:flags.2?true non_contacts:flags.3?true exclude_selected:flags.5?true users:flags.4?Vector<InputUser> exclude_users:flags.6?Vector<InputUser> = InputBusinessBotRecipients;`
+///
+/// <https://core.telegram.org/type/InputBusinessBotRecipients>
+///
+/// Part of `account.updateConnectedBot`.
 pub type InputBusinessBotRecipients<'a> = tl::One<&'a types::InputBusinessBotRecipients<'a>>;
 
 /// `inputBusinessChatLink#11679fa7 flags:# message:string entities:flags.0?Vector<MessageEntity> title:flags.1?string = InputBusinessChatLink;`
+///
+/// <https://core.telegram.org/type/InputBusinessChatLink>
+///
+/// Part of `account.createBusinessChatLink`, `account.editBusinessChatLink`.
 pub type InputBusinessChatLink<'a> = tl::One<&'a types::InputBusinessChatLink<'a>>;
 
 /// `inputBusinessGreetingMessage#0194cb3b shortcut_id:int recipients:InputBusinessRecipients no_activity_days:int = InputBusinessGreetingMessage;`
+///
+/// <https://core.telegram.org/type/InputBusinessGreetingMessage>
+///
+/// Part of `account.updateBusinessGreetingMessage`.
 pub type InputBusinessGreetingMessage<'a> = tl::One<types::InputBusinessGreetingMessage<'a>>;
 
 /// `inputBusinessIntro#09c469cd flags:# title:string description:string sticker:flags.0?InputDocument = InputBusinessIntro;`
+///
+/// <https://core.telegram.org/type/InputBusinessIntro>
+///
+/// Part of `account.updateBusinessIntro`.
 pub type InputBusinessIntro<'a> = tl::One<&'a types::InputBusinessIntro<'a>>;
 
 /// `inputBusinessRecipients#6f8b32aa flags:# existing_chats:flags.0?true new_chats:flags.1?true contacts:flags.2?true non_contacts:flags.3?true exclude_selected:flags.5?true users:flags.4?Vector<InputUser> = InputBusinessRecipients;`
+///
+/// <https://core.telegram.org/type/InputBusinessRecipients>
+///
+/// Part of `inputBusinessAwayMessage`, `inputBusinessGreetingMessage`.
 pub type InputBusinessRecipients<'a> = tl::One<types::InputBusinessRecipients<'a>>;
 
 /// `InputChannel`
+///
+/// <https://core.telegram.org/type/InputChannel>
+///
+/// Part of `chat`, `inputDialogPeerCommunity`, `inputMediaAreaChannelPost`, `inputNotifyCommunity`, `account.updatePersonalChannel`, `channels.checkUsername`, `channels.convertToGigagroup`, `channels.deactivateAllUsernames` and 60 more definitions.
 #[repr(C, u32)]
 pub enum InputChannel<'a> {
     /// `inputChannelEmpty#ee8c1e86 = InputChannel;`
@@ -1039,6 +1605,10 @@ pub enum InputChannel<'a> {
 }
 
 /// `InputChatPhoto`
+///
+/// <https://core.telegram.org/type/InputChatPhoto>
+///
+/// Part of `channels.editPhoto`, `messages.editChatPhoto`.
 #[repr(C, u32)]
 pub enum InputChatPhoto<'a> {
     /// `inputChatPhotoEmpty#1ca48f57 = InputChatPhoto;`
@@ -1050,6 +1620,10 @@ pub enum InputChatPhoto<'a> {
 }
 
 /// `InputChatTheme`
+///
+/// <https://core.telegram.org/type/InputChatTheme>
+///
+/// Part of `messages.setChatTheme`.
 #[repr(C, u32)]
 pub enum InputChatTheme<'a> {
     /// `inputChatThemeEmpty#83268483 = InputChatTheme;`
@@ -1061,9 +1635,17 @@ pub enum InputChatTheme<'a> {
 }
 
 /// `inputChatlistDialogFilter#f3e0da33 filter_id:int = InputChatlist;`
+///
+/// <https://core.telegram.org/type/InputChatlist>
+///
+/// Part of `chatlists.deleteExportedInvite`, `chatlists.editExportedInvite`, `chatlists.exportChatlistInvite`, `chatlists.getChatlistUpdates`, `chatlists.getExportedInvites`, `chatlists.getLeaveChatlistSuggestions`, `chatlists.hideChatlistUpdates`, `chatlists.joinChatlistUpdates` and 1 more definitions.
 pub type InputChatlist = tl::One<types::InputChatlistDialogFilter>;
 
 /// `InputCheckPasswordSRP`
+///
+/// <https://core.telegram.org/type/InputCheckPasswordSRP>
+///
+/// Part of `account.deleteAccount`, `account.getPasswordSettings`, `account.getTmpPassword`, `account.updatePasswordSettings`, `auth.checkPassword`, `messages.editChatCreator`, `messages.getBotCallbackAnswer`, `payments.getStarGiftWithdrawalUrl` and 4 more definitions.
 #[repr(C, u32)]
 pub enum InputCheckPasswordSrp<'a> {
     /// `inputCheckPasswordEmpty#9880f658 = InputCheckPasswordSRP;`
@@ -1073,9 +1655,17 @@ pub enum InputCheckPasswordSrp<'a> {
 }
 
 /// `inputClientProxy#75588b3f address:string port:int = InputClientProxy;`
+///
+/// <https://core.telegram.org/type/InputClientProxy>
+///
+/// Part of `initConnection`.
 pub type InputClientProxy<'a> = tl::One<types::InputClientProxy<'a>>;
 
 /// `InputCollectible`
+///
+/// <https://core.telegram.org/type/InputCollectible>
+///
+/// Part of `fragment.getCollectibleInfo`.
 #[repr(C, u32)]
 pub enum InputCollectible<'a> {
     /// `inputCollectibleUsername#e39460a9 username:string = InputCollectible;`
@@ -1085,9 +1675,17 @@ pub enum InputCollectible<'a> {
 }
 
 /// `inputPhoneContact#6a1dc4be flags:# client_id:long phone:string first_name:string last_name:string note:flags.0?TextWithEntities = InputContact;`
+///
+/// <https://core.telegram.org/type/InputContact>
+///
+/// Part of `contacts.importContacts`.
 pub type InputContact<'a> = tl::One<&'a types::InputPhoneContact<'a>>;
 
 /// `InputDialogPeer`
+///
+/// <https://core.telegram.org/type/InputDialogPeer>
+///
+/// Part of `messages.getPeerDialogs`, `messages.markDialogUnread`, `messages.reorderPinnedDialogs`, `messages.reorderPinnedSavedDialogs`, `messages.toggleDialogPin`, `messages.toggleSavedDialogPin`.
 #[repr(C, u32)]
 pub enum InputDialogPeer<'a> {
     /// `inputDialogPeer#fcaafeb7 peer:InputPeer = InputDialogPeer;`
@@ -1099,6 +1697,10 @@ pub enum InputDialogPeer<'a> {
 }
 
 /// `InputDocument`
+///
+/// <https://core.telegram.org/type/InputDocument>
+///
+/// Part of `inputBotInlineResultDocument`, `inputBusinessIntro`, `inputFileStoryDocument`, `inputMediaDocument`, `inputMediaPhoto`, `inputMediaUploadedDocument`, `inputMediaUploadedPhoto`, `inputRichFileDocument` and 21 more definitions.
 #[repr(C, u32)]
 pub enum InputDocument<'a> {
     /// `inputDocumentEmpty#72f0eaae = InputDocument;`
@@ -1108,9 +1710,17 @@ pub enum InputDocument<'a> {
 }
 
 /// `inputEncryptedChat#f141b5e1 chat_id:int access_hash:long = InputEncryptedChat;`
+///
+/// <https://core.telegram.org/type/InputEncryptedChat>
+///
+/// Part of `messages.acceptEncryption`, `messages.readEncryptedHistory`, `messages.reportEncryptedSpam`, `messages.sendEncrypted`, `messages.sendEncryptedFile`, `messages.sendEncryptedService`, `messages.setEncryptedTyping`, `messages.uploadEncryptedFile`.
 pub type InputEncryptedChat = tl::One<types::InputEncryptedChat>;
 
 /// `InputEncryptedFile`
+///
+/// <https://core.telegram.org/type/InputEncryptedFile>
+///
+/// Part of `messages.sendEncryptedFile`, `messages.uploadEncryptedFile`.
 #[repr(C, u32)]
 pub enum InputEncryptedFile<'a> {
     /// `inputEncryptedFileEmpty#1837c364 = InputEncryptedFile;`
@@ -1124,6 +1734,10 @@ pub enum InputEncryptedFile<'a> {
 }
 
 /// `InputFile`
+///
+/// <https://core.telegram.org/type/InputFile>
+///
+/// Part of `inputChatUploadedPhoto`, `inputMediaUploadedDocument`, `inputMediaUploadedPhoto`, `account.uploadRingtone`, `account.uploadTheme`, `account.uploadWallPaper`, `messages.initHistoryImport`, `phone.saveCallLog` and 2 more definitions.
 #[repr(C, u32)]
 pub enum InputFile<'a> {
     /// `inputFile#f52ff27f id:long parts:int name:string md5_checksum:string = InputFile;`
@@ -1135,6 +1749,10 @@ pub enum InputFile<'a> {
 }
 
 /// `InputFileLocation`
+///
+/// <https://core.telegram.org/type/InputFileLocation>
+///
+/// Part of `upload.getFile`, `upload.getFileHashes`.
 #[repr(C, u32)]
 pub enum InputFileLocation<'a> {
     /// `inputFileLocation#dfdaabe1 volume_id:long local_id:int secret:long file_reference:bytes = InputFileLocation;`
@@ -1160,9 +1778,17 @@ pub enum InputFileLocation<'a> {
 }
 
 /// `inputFolderPeer#fbd2c296 peer:InputPeer folder_id:int = InputFolderPeer;`
+///
+/// <https://core.telegram.org/type/InputFolderPeer>
+///
+/// Part of `folders.editPeerFolders`.
 pub type InputFolderPeer<'a> = tl::One<types::InputFolderPeer<'a>>;
 
 /// `InputGame`
+///
+/// <https://core.telegram.org/type/InputGame>
+///
+/// Part of `inputMediaGame`.
 #[repr(C, u32)]
 pub enum InputGame<'a> {
     /// `inputGameID#032c3e77 id:long access_hash:long = InputGame;`
@@ -1172,6 +1798,10 @@ pub enum InputGame<'a> {
 }
 
 /// `InputGeoPoint`
+///
+/// <https://core.telegram.org/type/InputGeoPoint>
+///
+/// Part of `inputBotInlineMessageMediaGeo`, `inputBotInlineMessageMediaVenue`, `inputMediaGeoLive`, `inputMediaGeoPoint`, `inputMediaVenue`, `inputPageBlockMap`, `inputWebFileGeoPointLocation`, `account.updateBusinessLocation` and 4 more definitions.
 #[repr(C, u32)]
 pub enum InputGeoPoint {
     /// `inputGeoPointEmpty#e4c123d6 = InputGeoPoint;`
@@ -1181,6 +1811,10 @@ pub enum InputGeoPoint {
 }
 
 /// `InputGroupCall`
+///
+/// <https://core.telegram.org/type/InputGroupCall>
+///
+/// Part of `channelAdminLogEventActionDiscardGroupCall`, `channelAdminLogEventActionStartGroupCall`, `channelFull`, `chatFull`, `inputGroupCallStream`, `messageActionGroupCall`, `messageActionGroupCallScheduled`, `messageActionInviteToGroupCall` and 33 more definitions.
 #[repr(C, u32)]
 pub enum InputGroupCall<'a> {
     /// `inputGroupCall#d8aa840f id:long access_hash:long = InputGroupCall;`
@@ -1192,6 +1826,10 @@ pub enum InputGroupCall<'a> {
 }
 
 /// `InputInvoice`
+///
+/// <https://core.telegram.org/type/InputInvoice>
+///
+/// Part of `payments.getPaymentForm`, `payments.sendPaymentForm`, `payments.sendStarsForm`, `payments.validateRequestedInfo`.
 #[repr(C, u32)]
 pub enum InputInvoice<'a> {
     /// `inputInvoiceMessage#c5b56859 peer:InputPeer msg_id:int = InputInvoice;`
@@ -1227,6 +1865,10 @@ pub enum InputInvoice<'a> {
 }
 
 /// `InputMedia`
+///
+/// <https://core.telegram.org/type/InputMedia>
+///
+/// Part of `draftMessage`, `inputMediaInvoice`, `inputMediaPaidMedia`, `inputMediaPoll`, `inputPollAnswer`, `inputSingleMedia`, `bots.addPreviewMedia`, `bots.deletePreviewMedia` and 13 more definitions.
 #[repr(C, u32)]
 pub enum InputMedia<'a> {
     /// `inputMediaEmpty#9664f57f = InputMedia;`
@@ -1272,6 +1914,10 @@ pub enum InputMedia<'a> {
 }
 
 /// `InputMessage`
+///
+/// <https://core.telegram.org/type/InputMessage>
+///
+/// Part of `channels.getMessages`, `messages.getMessages`.
 #[repr(C, u32)]
 pub enum InputMessage {
     /// `inputMessageID#a676a322 id:int = InputMessage;`
@@ -1285,9 +1931,17 @@ pub enum InputMessage {
 }
 
 /// `inputMessageReadMetric#402b4495 msg_id:int view_id:long time_in_view_ms:int active_time_in_view_ms:int height_to_viewport_ratio_permille:int seen_range_ratio_permille:int = InputMessageReadMetric;`
+///
+/// <https://core.telegram.org/type/InputMessageReadMetric>
+///
+/// Part of `messages.reportReadMetrics`.
 pub type InputMessageReadMetric = tl::One<types::InputMessageReadMetric>;
 
 /// `InputNotifyPeer`
+///
+/// <https://core.telegram.org/type/InputNotifyPeer>
+///
+/// Part of `account.getNotifyExceptions`, `account.getNotifySettings`, `account.updateNotifySettings`.
 #[repr(C, u32)]
 pub enum InputNotifyPeer<'a> {
     /// `inputNotifyPeer#b8bc5b0c peer:InputPeer = InputNotifyPeer;`
@@ -1305,9 +1959,17 @@ pub enum InputNotifyPeer<'a> {
 }
 
 /// `inputPasskeyCredentialPublicKey#3c27b78f id:string raw_id:string response:InputPasskeyResponse = InputPasskeyCredential;`
+///
+/// <https://core.telegram.org/type/InputPasskeyCredential>
+///
+/// Part of `account.registerPasskey`, `auth.finishPasskeyLogin`.
 pub type InputPasskeyCredential<'a> = tl::One<&'a types::InputPasskeyCredentialPublicKey<'a>>;
 
 /// `InputPasskeyResponse`
+///
+/// <https://core.telegram.org/type/InputPasskeyResponse>
+///
+/// Part of `inputPasskeyCredentialPublicKey`.
 #[repr(C, u32)]
 pub enum InputPasskeyResponse<'a> {
     /// `inputPasskeyResponseRegister#3e63935c client_data:DataJSON attestation_data:bytes = InputPasskeyResponse;`
@@ -1317,6 +1979,10 @@ pub enum InputPasskeyResponse<'a> {
 }
 
 /// `InputPaymentCredentials`
+///
+/// <https://core.telegram.org/type/InputPaymentCredentials>
+///
+/// Part of `payments.sendPaymentForm`.
 #[repr(C, u32)]
 pub enum InputPaymentCredentials<'a> {
     /// `inputPaymentCredentialsSaved#c10eb2cf id:string tmp_password:bytes = InputPaymentCredentials;`
@@ -1330,6 +1996,10 @@ pub enum InputPaymentCredentials<'a> {
 }
 
 /// `InputPeer`
+///
+/// <https://core.telegram.org/type/InputPeer>
+///
+/// Part of `botCommandScopePeer`, `botCommandScopePeerAdmins`, `botCommandScopePeerUser`, `dialogFilter`, `dialogFilterChatlist`, `inputChannelFromMessage`, `inputDialogPeer`, `inputFolderPeer` and 260 more definitions.
 #[repr(C, u32)]
 pub enum InputPeer<'a> {
     /// `inputPeerEmpty#7f3b18ea = InputPeer;`
@@ -1349,12 +2019,24 @@ pub enum InputPeer<'a> {
 }
 
 /// `inputPeerNotifySettings#cacb6ae2 flags:# show_previews:flags.0?Bool silent:flags.1?Bool mute_until:flags.2?int sound:flags.3?NotificationSound stories_muted:flags.6?Bool stories_hide_sender:flags.7?Bool stories_sound:flags.8?NotificationSound = InputPeerNotifySettings;`
+///
+/// <https://core.telegram.org/type/InputPeerNotifySettings>
+///
+/// Part of `account.updateNotifySettings`.
 pub type InputPeerNotifySettings<'a> = tl::One<types::InputPeerNotifySettings<'a>>;
 
 /// `inputPhoneCall#1e36fded id:long access_hash:long = InputPhoneCall;`
+///
+/// <https://core.telegram.org/type/InputPhoneCall>
+///
+/// Part of `phone.acceptCall`, `phone.confirmCall`, `phone.discardCall`, `phone.receivedCall`, `phone.saveCallDebug`, `phone.saveCallLog`, `phone.sendSignalingData`, `phone.setCallRating`.
 pub type InputPhoneCall = tl::One<types::InputPhoneCall>;
 
 /// `InputPhoto`
+///
+/// <https://core.telegram.org/type/InputPhoto>
+///
+/// Part of `inputBotInlineResultPhoto`, `inputChatPhoto`, `inputMediaDocument`, `inputMediaDocumentExternal`, `inputMediaPhoto`, `inputMediaUploadedDocument`, `inputRichFilePhoto`, `inputRichMessage` and 4 more definitions.
 #[repr(C, u32)]
 pub enum InputPhoto<'a> {
     /// `inputPhotoEmpty#1cd7bf0d = InputPhoto;`
@@ -1364,6 +2046,10 @@ pub enum InputPhoto<'a> {
 }
 
 /// `InputPrivacyKey`
+///
+/// <https://core.telegram.org/type/InputPrivacyKey>
+///
+/// Part of `account.getPrivacy`, `account.setPrivacy`.
 #[repr(u32)]
 pub enum InputPrivacyKey {
     /// `inputPrivacyKeyStatusTimestamp#4f96cb18 = InputPrivacyKey;`
@@ -1397,6 +2083,10 @@ pub enum InputPrivacyKey {
 }
 
 /// `InputPrivacyRule`
+///
+/// <https://core.telegram.org/type/InputPrivacyRule>
+///
+/// Part of `account.setPrivacy`, `stories.editStory`, `stories.sendStory`, `stories.startLive`.
 #[repr(C, u32)]
 pub enum InputPrivacyRule<'a> {
     /// `inputPrivacyValueAllowContacts#0d09e07b = InputPrivacyRule;`
@@ -1426,6 +2116,10 @@ pub enum InputPrivacyRule<'a> {
 }
 
 /// `InputQuickReplyShortcut`
+///
+/// <https://core.telegram.org/type/InputQuickReplyShortcut>
+///
+/// Part of `messages.forwardMessages`, `messages.sendInlineBotResult`, `messages.sendMedia`, `messages.sendMessage`, `messages.sendMultiMedia`.
 #[repr(C, u32)]
 pub enum InputQuickReplyShortcut<'a> {
     /// `inputQuickReplyShortcut#24596d41 shortcut:string = InputQuickReplyShortcut;`
@@ -1435,6 +2129,10 @@ pub enum InputQuickReplyShortcut<'a> {
 }
 
 /// `InputReplyTo`
+///
+/// <https://core.telegram.org/type/InputReplyTo>
+///
+/// Part of `draftMessage`, `ephemeral.sendMessage`, `messages.forwardMessages`, `messages.prolongWebView`, `messages.requestWebView`, `messages.saveDraft`, `messages.sendInlineBotResult`, `messages.sendMedia` and 3 more definitions.
 #[repr(C, u32)]
 pub enum InputReplyTo<'a> {
     /// `inputReplyToMessage#3bd4b7c2 flags:# reply_to_msg_id:int top_msg_id:flags.0?int reply_to_peer_id:flags.1?InputPeer quote_text:flags.2?string quote_entities:flags.3?Vector<MessageEntity> quote_offset:flags.4?int monoforum_peer_id:flags.5?InputPeer todo_item_id:flags.6?int poll_option:flags.7?bytes = InputReplyTo;`
@@ -1448,6 +2146,10 @@ pub enum InputReplyTo<'a> {
 }
 
 /// `InputRichFile`
+///
+/// <https://core.telegram.org/type/InputRichFile>
+///
+/// Part of `inputRichMessageHTML`, `inputRichMessageMarkdown`.
 #[repr(C, u32)]
 pub enum InputRichFile<'a> {
     /// `inputRichFilePhoto#9b00622b id:string photo:InputPhoto = InputRichFile;`
@@ -1457,6 +2159,10 @@ pub enum InputRichFile<'a> {
 }
 
 /// `InputRichMessage`
+///
+/// <https://core.telegram.org/type/InputRichMessage>
+///
+/// Part of `inputBotInlineMessageRichMessage`, `inputSendMessageRichMessageDraftAction`, `ephemeral.editMessage`, `ephemeral.sendMessage`, `messages.composeRichMessageWithAI`, `messages.editInlineBotMessage`, `messages.editMessage`, `messages.saveDraft` and 2 more definitions.
 #[repr(C, u32)]
 pub enum InputRichMessage<'a> {
     /// `inputRichMessage#e4c449fc flags:# rtl:flags.0?true noautolink:flags.1?true blocks:Vector<PageBlock> photos:flags.2?Vector<InputPhoto> documents:flags.3?Vector<InputDocument> users:flags.4?Vector<InputUser> = InputRichMessage;`
@@ -1468,6 +2174,10 @@ pub enum InputRichMessage<'a> {
 }
 
 /// `InputSavedStarGift`
+///
+/// <https://core.telegram.org/type/InputSavedStarGift>
+///
+/// Part of `inputInvoiceStarGiftDropOriginalDetails`, `inputInvoiceStarGiftTransfer`, `inputInvoiceStarGiftUpgrade`, `payments.convertStarGift`, `payments.craftStarGift`, `payments.createStarGiftCollection`, `payments.getSavedStarGift`, `payments.getStarGiftWithdrawalUrl` and 6 more definitions.
 #[repr(C, u32)]
 pub enum InputSavedStarGift<'a> {
     /// `inputSavedStarGiftUser#69279795 msg_id:int = InputSavedStarGift;`
@@ -1479,6 +2189,10 @@ pub enum InputSavedStarGift<'a> {
 }
 
 /// `InputSecureFile`
+///
+/// <https://core.telegram.org/type/InputSecureFile>
+///
+/// Part of `inputSecureValue`.
 #[repr(C, u32)]
 pub enum InputSecureFile<'a> {
     /// `inputSecureFileUploaded#3334b0f0 id:long parts:int md5_checksum:string file_hash:bytes secret:bytes = InputSecureFile;`
@@ -1488,12 +2202,24 @@ pub enum InputSecureFile<'a> {
 }
 
 /// `inputSecureValue#db21d0a7 flags:# type:SecureValueType data:flags.0?SecureData front_side:flags.1?InputSecureFile reverse_side:flags.2?InputSecureFile selfie:flags.3?InputSecureFile translation:flags.6?Vector<InputSecureFile> files:flags.4?Vector<InputSecureFile> plain_data:flags.5?SecurePlainData = InputSecureValue;`
+///
+/// <https://core.telegram.org/type/InputSecureValue>
+///
+/// Part of `account.saveSecureValue`.
 pub type InputSecureValue<'a> = tl::One<&'a types::InputSecureValue<'a>>;
 
 /// `inputSingleMedia#1cc6e91f flags:# media:InputMedia random_id:long message:string entities:flags.0?Vector<MessageEntity> = InputSingleMedia;`
+///
+/// <https://core.telegram.org/type/InputSingleMedia>
+///
+/// Part of `messages.sendMultiMedia`.
 pub type InputSingleMedia<'a> = tl::One<&'a types::InputSingleMedia<'a>>;
 
 /// `InputStarGiftAuction`
+///
+/// <https://core.telegram.org/type/InputStarGiftAuction>
+///
+/// Part of `payments.getStarGiftAuctionState`.
 #[repr(C, u32)]
 pub enum InputStarGiftAuction<'a> {
     /// `inputStarGiftAuction#02e16c98 gift_id:long = InputStarGiftAuction;`
@@ -1503,9 +2229,17 @@ pub enum InputStarGiftAuction<'a> {
 }
 
 /// `inputStarsTransaction#206ae6d1 flags:# refund:flags.0?true id:string = InputStarsTransaction;`
+///
+/// <https://core.telegram.org/type/InputStarsTransaction>
+///
+/// Part of `payments.getStarsTransactionsByID`.
 pub type InputStarsTransaction<'a> = tl::One<types::InputStarsTransaction<'a>>;
 
 /// `InputStickerSet`
+///
+/// <https://core.telegram.org/type/InputStickerSet>
+///
+/// Part of `channelAdminLogEventActionChangeEmojiStickerSet`, `channelAdminLogEventActionChangeStickerSet`, `documentAttributeCustomEmoji`, `documentAttributeSticker`, `inputStickerSetThumb`, `videoSizeStickerMarkup`, `channels.setEmojiStickers`, `channels.setStickers` and 8 more definitions.
 #[repr(C, u32)]
 pub enum InputStickerSet<'a> {
     /// `inputStickerSetEmpty#ffb62b95 = InputStickerSet;`
@@ -1535,9 +2269,17 @@ pub enum InputStickerSet<'a> {
 }
 
 /// `inputStickerSetItem#32da9e9c flags:# document:InputDocument emoji:string mask_coords:flags.0?MaskCoords keywords:flags.1?string = InputStickerSetItem;`
+///
+/// <https://core.telegram.org/type/InputStickerSetItem>
+///
+/// Part of `stickers.addStickerToSet`, `stickers.createStickerSet`, `stickers.replaceSticker`.
 pub type InputStickerSetItem<'a> = tl::One<&'a types::InputStickerSetItem<'a>>;
 
 /// `InputStickeredMedia`
+///
+/// <https://core.telegram.org/type/InputStickeredMedia>
+///
+/// Part of `messages.getAttachedStickers`.
 #[repr(C, u32)]
 pub enum InputStickeredMedia<'a> {
     /// `inputStickeredMediaPhoto#4a992157 id:InputPhoto = InputStickeredMedia;`
@@ -1547,6 +2289,10 @@ pub enum InputStickeredMedia<'a> {
 }
 
 /// `InputStorePaymentPurpose`
+///
+/// <https://core.telegram.org/type/InputStorePaymentPurpose>
+///
+/// Part of `inputInvoicePremiumAuthCode`, `inputInvoicePremiumGiftCode`, `inputInvoiceStars`, `payments.assignAppStoreTransaction`, `payments.assignPlayMarketTransaction`, `payments.canPurchaseStore`, `payments.launchPrepaidGiveaway`.
 #[repr(C, u32)]
 pub enum InputStorePaymentPurpose<'a> {
     /// `inputStorePaymentPremiumSubscription#a6751e66 flags:# restore:flags.0?true upgrade:flags.1?true = InputStorePaymentPurpose;`
@@ -1568,6 +2314,10 @@ pub enum InputStorePaymentPurpose<'a> {
 }
 
 /// `InputTheme`
+///
+/// <https://core.telegram.org/type/InputTheme>
+///
+/// Part of `account.getTheme`, `account.installTheme`, `account.saveTheme`, `account.updateTheme`.
 #[repr(C, u32)]
 pub enum InputTheme<'a> {
     /// `inputTheme#3c5693e9 id:long access_hash:long = InputTheme;`
@@ -1577,9 +2327,17 @@ pub enum InputTheme<'a> {
 }
 
 /// `inputThemeSettings#8fde504f flags:# message_colors_animated:flags.2?true base_theme:BaseTheme accent_color:int outbox_accent_color:flags.3?int message_colors:flags.0?Vector<int> wallpaper:flags.1?InputWallPaper wallpaper_settings:flags.1?WallPaperSettings = InputThemeSettings;`
+///
+/// <https://core.telegram.org/type/InputThemeSettings>
+///
+/// Part of `account.createTheme`, `account.updateTheme`.
 pub type InputThemeSettings<'a> = tl::One<&'a types::InputThemeSettings<'a>>;
 
 /// `InputUser`
+///
+/// <https://core.telegram.org/type/InputUser>
+///
+/// Part of `botCommandScopePeerUser`, `inputBotAppShortName`, `inputBusinessBotRecipients`, `inputBusinessRecipients`, `inputGameShortName`, `inputInlineButtonTypeUrlAuth`, `inputInlineButtonTypeUserProfile`, `inputInvoiceBusinessBotTransferStars` and 104 more definitions.
 #[repr(C, u32)]
 pub enum InputUser<'a> {
     /// `inputUserEmpty#b98886cf = InputUser;`
@@ -1593,6 +2351,10 @@ pub enum InputUser<'a> {
 }
 
 /// `InputWallPaper`
+///
+/// <https://core.telegram.org/type/InputWallPaper>
+///
+/// Part of `inputThemeSettings`, `account.getMultiWallPapers`, `account.getWallPaper`, `account.installWallPaper`, `account.saveWallPaper`, `messages.setChatWallPaper`.
 #[repr(C, u32)]
 pub enum InputWallPaper<'a> {
     /// `inputWallPaper#e630b979 id:long access_hash:long = InputWallPaper;`
@@ -1604,6 +2366,10 @@ pub enum InputWallPaper<'a> {
 }
 
 /// `InputWalletReplacement`
+///
+/// <https://core.telegram.org/type/InputWalletReplacement>
+///
+/// Part of `wallet.replaceWallet`.
 #[repr(C, u32)]
 pub enum InputWalletReplacement<'a> {
     /// `inputWalletNew#63a440dc = InputWalletReplacement;`
@@ -1613,9 +2379,17 @@ pub enum InputWalletReplacement<'a> {
 }
 
 /// `inputWebDocument#9bed434d url:string size:int mime_type:string attributes:Vector<DocumentAttribute> = InputWebDocument;`
+///
+/// <https://core.telegram.org/type/InputWebDocument>
+///
+/// Part of `inputBotInlineMessageMediaInvoice`, `inputBotInlineResult`, `inputMediaInvoice`.
 pub type InputWebDocument<'a> = tl::One<&'a types::InputWebDocument<'a>>;
 
 /// `InputWebFileLocation`
+///
+/// <https://core.telegram.org/type/InputWebFileLocation>
+///
+/// Part of `upload.getWebFile`.
 #[repr(C, u32)]
 pub enum InputWebFileLocation<'a> {
     /// `inputWebFileLocation#c239d686 url:string access_hash:long = InputWebFileLocation;`
@@ -1627,12 +2401,24 @@ pub enum InputWebFileLocation<'a> {
 }
 
 /// `invoice#049ee584 flags:# test:flags.0?true name_requested:flags.1?true phone_requested:flags.2?true email_requested:flags.3?true shipping_address_requested:flags.4?true flexible:flags.5?true phone_to_provider:flags.6?true email_to_provider:flags.7?true recurring:flags.9?true currency:string prices:Vector<LabeledPrice> max_tip_amount:flags.8?long suggested_tip_amounts:flags.8?Vector<long> terms_url:flags.10?string subscription_period:flags.11?int = Invoice;`
+///
+/// <https://core.telegram.org/type/Invoice>
+///
+/// Part of `inputBotInlineMessageMediaInvoice`, `inputMediaInvoice`, `payments.paymentForm`, `payments.paymentFormStarGift`, `payments.paymentFormStars`, `payments.paymentReceipt`, `payments.paymentReceiptStars`.
 pub type Invoice<'a> = tl::One<&'a types::Invoice<'a>>;
 
 /// `jsonObjectValue#c0de1bd9 key:string value:JSONValue = JSONObjectValue;`
+///
+/// <https://core.telegram.org/type/JSONObjectValue>
+///
+/// Part of `jsonObject`.
 pub type JsonobjectValue<'a> = tl::One<&'a types::JsonObjectValue<'a>>;
 
 /// `JSONValue`
+///
+/// <https://core.telegram.org/type/JSONValue>
+///
+/// Part of `initConnection`, `inputAppEvent`, `jsonArray`, `jsonObjectValue`, `help.appConfig`.
 #[repr(C, u32)]
 pub enum Jsonvalue<'a> {
     /// `jsonNull#3f6d7b68 = JSONValue;`
@@ -1650,6 +2436,10 @@ pub enum Jsonvalue<'a> {
 }
 
 /// `JoinChatBotResult`
+///
+/// <https://core.telegram.org/type/JoinChatBotResult>
+///
+/// Part of `updateJoinChatWebViewDecision`, `bots.setJoinChatResults`.
 #[repr(C, u32)]
 pub enum JoinChatBotResult<'a> {
     /// `joinChatBotResultApproved#ae152a69 = JoinChatBotResult;`
@@ -1663,30 +2453,66 @@ pub enum JoinChatBotResult<'a> {
 }
 
 /// `keyboardButton#2f67a72f flags:# style:flags.10?KeyboardButtonStyle text:string type:ButtonType = KeyboardButton;`
+///
+/// <https://core.telegram.org/type/KeyboardButton>
+///
+/// Returned by `bots.getRequestedWebViewButton`. Part of `keyboardButtonRow`, `bots.requestWebViewButton`.
 pub type KeyboardButton<'a> = tl::One<&'a types::KeyboardButton<'a>>;
 
 /// `keyboardButtonRow#77608b83 buttons:Vector<KeyboardButton> = KeyboardButtonRow;`
+///
+/// <https://core.telegram.org/type/KeyboardButtonRow>
+///
+/// Part of `replyKeyboardMarkup`.
 pub type KeyboardButtonRow<'a> = tl::One<types::KeyboardButtonRow<'a>>;
 
 /// `keyboardButtonStyle#4fdd3430 flags:# bg_primary:flags.0?true bg_danger:flags.1?true bg_success:flags.2?true icon:flags.3?long = KeyboardButtonStyle;`
+///
+/// <https://core.telegram.org/type/KeyboardButtonStyle>
+///
+/// Part of `keyboardButton`, `keyboardInlineButton`.
 pub type KeyboardButtonStyle = tl::One<types::KeyboardButtonStyle>;
 
 /// `keyboardInlineButton#11c1a322 flags:# style:flags.10?KeyboardButtonStyle text:string type:InlineButtonType = KeyboardInlineButton;`
+///
+/// <https://core.telegram.org/type/KeyboardInlineButton>
+///
+/// Part of `keyboardInlineButtonRow`.
 pub type KeyboardInlineButton<'a> = tl::One<&'a types::KeyboardInlineButton<'a>>;
 
 /// `keyboardInlineButtonRow#19420af6 buttons:Vector<KeyboardInlineButton> = KeyboardInlineButtonRow;`
+///
+/// <https://core.telegram.org/type/KeyboardInlineButtonRow>
+///
+/// Part of `replyInlineMarkup`.
 pub type KeyboardInlineButtonRow<'a> = tl::One<types::KeyboardInlineButtonRow<'a>>;
 
 /// `labeledPrice#cb296bf8 label:string amount:long = LabeledPrice;`
+///
+/// <https://core.telegram.org/type/LabeledPrice>
+///
+/// Part of `invoice`, `shippingOption`.
 pub type LabeledPrice<'a> = tl::One<types::LabeledPrice<'a>>;
 
 /// `langPackDifference#f385c1f6 lang_code:string from_version:int version:int strings:Vector<LangPackString> = LangPackDifference;`
+///
+/// <https://core.telegram.org/type/LangPackDifference>
+///
+/// Returned by `langpack.getDifference`, `langpack.getLangPack`. Part of `updateLangPack`.
 pub type LangPackDifference<'a> = tl::One<&'a types::LangPackDifference<'a>>;
 
 /// `langPackLanguage#eeca5ce3 flags:# official:flags.0?true rtl:flags.2?true beta:flags.3?true name:string native_name:string lang_code:string base_lang_code:flags.1?string plural_code:string strings_count:int translated_count:int translations_url:string = LangPackLanguage;`
+///
+/// <https://core.telegram.org/type/LangPackLanguage>
+///
+/// Returned by `langpack.getLanguage`, `langpack.getLanguages`.
 pub type LangPackLanguage<'a> = tl::One<&'a types::LangPackLanguage<'a>>;
 
 /// `LangPackString`
+///
+/// <https://core.telegram.org/type/LangPackString>
+///
+/// Returned by `langpack.getStrings`. Part of `langPackDifference`.
 #[repr(C, u32)]
 pub enum LangPackString<'a> {
     /// `langPackString#cad181f6 key:string value:string = LangPackString;`
@@ -1698,9 +2524,17 @@ pub enum LangPackString<'a> {
 }
 
 /// `maskCoords#aed6dbb2 n:int x:double y:double zoom:double = MaskCoords;`
+///
+/// <https://core.telegram.org/type/MaskCoords>
+///
+/// Part of `documentAttributeSticker`, `inputStickerSetItem`, `stickers.changeSticker`.
 pub type MaskCoords = tl::One<types::MaskCoords>;
 
 /// `MediaArea`
+///
+/// <https://core.telegram.org/type/MediaArea>
+///
+/// Part of `storyItem`, `stories.editStory`, `stories.searchPosts`, `stories.sendStory`.
 #[repr(C, u32)]
 pub enum MediaArea<'a> {
     /// `mediaAreaVenue#be82db9c coordinates:MediaAreaCoordinates geo:GeoPoint title:string address:string provider:string venue_id:string venue_type:string = MediaArea;`
@@ -1724,9 +2558,17 @@ pub enum MediaArea<'a> {
 }
 
 /// `mediaAreaCoordinates#cfc9e002 flags:# x:double y:double w:double h:double rotation:double radius:flags.0?double = MediaAreaCoordinates;`
+///
+/// <https://core.telegram.org/type/MediaAreaCoordinates>
+///
+/// Part of `inputMediaAreaChannelPost`, `inputMediaAreaVenue`, `mediaAreaChannelPost`, `mediaAreaGeoPoint`, `mediaAreaStarGift`, `mediaAreaSuggestedReaction`, `mediaAreaUrl`, `mediaAreaVenue` and 1 more definitions.
 pub type MediaAreaCoordinates<'a> = tl::One<&'a types::MediaAreaCoordinates>;
 
 /// `Message`
+///
+/// <https://core.telegram.org/type/Message>
+///
+/// Part of `channelAdminLogEventActionDeleteMessage`, `channelAdminLogEventActionEditMessage`, `channelAdminLogEventActionSendMessage`, `channelAdminLogEventActionStopPoll`, `channelAdminLogEventActionUpdatePinned`, `publicForwardMessage`, `storyReactionPublicForward`, `storyViewPublicForward` and 26 more definitions.
 #[repr(C, u32)]
 pub enum Message<'a> {
     /// `messageEmpty#90a6ca84 flags:# id:int peer_id:flags.0?Peer = Message;`
@@ -1738,6 +2580,10 @@ pub enum Message<'a> {
 }
 
 /// `MessageAction`
+///
+/// <https://core.telegram.org/type/MessageAction>
+///
+/// Part of `messageService`.
 #[repr(C, u32)]
 pub enum MessageAction<'a> {
     /// `messageActionEmpty#b6aef7b0 = MessageAction;`
@@ -1885,6 +2731,10 @@ pub enum MessageAction<'a> {
 }
 
 /// `MessageEntity`
+///
+/// <https://core.telegram.org/type/MessageEntity>
+///
+/// Part of `botInlineMessageMediaAuto`, `botInlineMessageMediaWebPage`, `botInlineMessageText`, `businessChatLink`, `draftMessage`, `ephemeralMessage`, `inputBotInlineMessageMediaAuto`, `inputBotInlineMessageMediaWebPage` and 33 more definitions.
 #[repr(C, u32)]
 pub enum MessageEntity<'a> {
     /// `messageEntityUnknown#bb92ba95 offset:int length:int = MessageEntity;`
@@ -1942,6 +2792,10 @@ pub enum MessageEntity<'a> {
 }
 
 /// `MessageExtendedMedia`
+///
+/// <https://core.telegram.org/type/MessageExtendedMedia>
+///
+/// Part of `messageMediaInvoice`, `messageMediaPaidMedia`, `updateMessageExtendedMedia`.
 #[repr(C, u32)]
 pub enum MessageExtendedMedia<'a> {
     /// `messageExtendedMediaPreview#ad628cc8 flags:# w:flags.0?int h:flags.0?int thumb:flags.1?PhotoSize video_duration:flags.2?int = MessageExtendedMedia;`
@@ -1951,9 +2805,17 @@ pub enum MessageExtendedMedia<'a> {
 }
 
 /// `messageFwdHeader#4e4df4bb flags:# imported:flags.7?true saved_out:flags.11?true from_id:flags.0?Peer from_name:flags.5?string date:int channel_post:flags.2?int post_author:flags.3?string saved_from_peer:flags.4?Peer saved_from_msg_id:flags.4?int saved_from_id:flags.8?Peer saved_from_name:flags.9?string saved_date:flags.10?int psa_type:flags.6?string = MessageFwdHeader;`
+///
+/// <https://core.telegram.org/type/MessageFwdHeader>
+///
+/// Part of `message`, `messageReplyHeader`, `updateShortChatMessage`, `updateShortMessage`.
 pub type MessageFwdHeader<'a> = tl::One<&'a types::MessageFwdHeader<'a>>;
 
 /// `MessageMedia`
+///
+/// <https://core.telegram.org/type/MessageMedia>
+///
+/// Returned by `messages.uploadImportedMedia`, `messages.uploadMedia`. Part of `botPreviewMedia`, `ephemeralMessage`, `message`, `messageExtendedMedia`, `messageMediaPoll`, `messageReplyHeader`, `pollAnswer`, `pollResults` and 6 more definitions.
 #[repr(C, u32)]
 pub enum MessageMedia<'a> {
     /// `messageMediaEmpty#3ded6320 = MessageMedia;`
@@ -1997,9 +2859,17 @@ pub enum MessageMedia<'a> {
 }
 
 /// `messagePeerReaction#8c79b63c flags:# big:flags.0?true unread:flags.1?true my:flags.2?true peer_id:Peer date:int reaction:Reaction = MessagePeerReaction;`
+///
+/// <https://core.telegram.org/type/MessagePeerReaction>
+///
+/// Part of `messageReactions`, `messages.messageReactionsList`.
 pub type MessagePeerReaction<'a> = tl::One<&'a types::MessagePeerReaction<'a>>;
 
 /// `MessagePeerVote`
+///
+/// <https://core.telegram.org/type/MessagePeerVote>
+///
+/// Part of `messages.votesList`.
 #[repr(C, u32)]
 pub enum MessagePeerVote<'a> {
     /// `messagePeerVote#b6cc2d5c peer:Peer option:bytes date:int = MessagePeerVote;`
@@ -2011,18 +2881,38 @@ pub enum MessagePeerVote<'a> {
 }
 
 /// `messageRange#0ae30253 min_id:int max_id:int = MessageRange;`
+///
+/// <https://core.telegram.org/type/MessageRange>
+///
+/// Returned by `messages.getSplitRanges`. Part of `channelMessagesFilter`, `invokeWithMessagesRange`.
 pub type MessageRange = tl::One<types::MessageRange>;
 
 /// `messageReactions#0a339f0b flags:# min:flags.0?true can_see_list:flags.2?true reactions_as_tags:flags.3?true results:Vector<ReactionCount> recent_reactions:flags.1?Vector<MessagePeerReaction> top_reactors:flags.4?Vector<MessageReactor> = MessageReactions;`
+///
+/// <https://core.telegram.org/type/MessageReactions>
+///
+/// Part of `message`, `messageService`, `updateMessageReactions`.
 pub type MessageReactions<'a> = tl::One<&'a types::MessageReactions<'a>>;
 
 /// `messageReactor#4ba3a95a flags:# top:flags.0?true my:flags.1?true anonymous:flags.2?true peer_id:flags.3?Peer count:int = MessageReactor;`
+///
+/// <https://core.telegram.org/type/MessageReactor>
+///
+/// Part of `messageReactions`.
 pub type MessageReactor<'a> = tl::One<types::MessageReactor<'a>>;
 
 /// `messageReplies#83d60fc2 flags:# comments:flags.0?true replies:int replies_pts:int recent_repliers:flags.1?Vector<Peer> channel_id:flags.0?long max_id:flags.2?int read_max_id:flags.3?int = MessageReplies;`
+///
+/// <https://core.telegram.org/type/MessageReplies>
+///
+/// Part of `message`, `messageViews`.
 pub type MessageReplies<'a> = tl::One<&'a types::MessageReplies<'a>>;
 
 /// `MessageReplyHeader`
+///
+/// <https://core.telegram.org/type/MessageReplyHeader>
+///
+/// Part of `ephemeralMessage`, `message`, `messageService`, `updateShortChatMessage`, `updateShortMessage`.
 #[repr(C, u32)]
 pub enum MessageReplyHeader<'a> {
     /// `messageReplyHeader#1b97dd66 flags:# reply_to_scheduled:flags.2?true forum_topic:flags.3?true quote:flags.9?true reply_to_ephemeral:flags.13?true reply_to_msg_id:flags.4?int reply_to_peer_id:flags.0?Peer reply_from:flags.5?MessageFwdHeader reply_media:flags.8?MessageMedia reply_to_top_id:flags.1?int quote_text:flags.6?string quote_entities:flags.7?Vector<MessageEntity> quote_offset:flags.10?int todo_item_id:flags.11?int poll_option:flags.12?bytes = MessageReplyHeader;`
@@ -2032,12 +2922,24 @@ pub enum MessageReplyHeader<'a> {
 }
 
 /// `messageReportOption#7903e3d9 text:string option:bytes = MessageReportOption;`
+///
+/// <https://core.telegram.org/type/MessageReportOption>
+///
+/// Part of `reportResultChooseOption`.
 pub type MessageReportOption<'a> = tl::One<types::MessageReportOption<'a>>;
 
 /// `messageViews#455b853d flags:# views:flags.0?int forwards:flags.1?int replies:flags.2?MessageReplies = MessageViews;`
+///
+/// <https://core.telegram.org/type/MessageViews>
+///
+/// Part of `messages.messageViews`.
 pub type MessageViews<'a> = tl::One<types::MessageViews<'a>>;
 
 /// `MessagesFilter`
+///
+/// <https://core.telegram.org/type/MessagesFilter>
+///
+/// Part of `messages.getSearchCounters`, `messages.getSearchResultsCalendar`, `messages.getSearchResultsPositions`, `messages.search`, `messages.searchCounter`, `messages.searchGlobal`, `messages.searchSentMedia`.
 #[repr(C, u32)]
 pub enum MessagesFilter {
     /// `inputMessagesFilterEmpty#57e2f66c = MessagesFilter;`
@@ -2079,15 +2981,31 @@ pub enum MessagesFilter {
 }
 
 /// `missingInvitee#628c9224 flags:# premium_would_allow_invite:flags.0?true premium_required_for_pm:flags.1?true user_id:long = MissingInvitee;`
+///
+/// <https://core.telegram.org/type/MissingInvitee>
+///
+/// Part of `messages.invitedUsers`.
 pub type MissingInvitee = tl::One<types::MissingInvitee>;
 
 /// `myBoost#c448415c flags:# slot:int peer:flags.0?Peer date:int expires:int cooldown_until_date:flags.1?int = MyBoost;`
+///
+/// <https://core.telegram.org/type/MyBoost>
+///
+/// Part of `premium.myBoosts`.
 pub type MyBoost<'a> = tl::One<types::MyBoost<'a>>;
 
 /// `nearestDc#8e1a1775 country:string this_dc:int nearest_dc:int = NearestDc;`
+///
+/// <https://core.telegram.org/type/NearestDc>
+///
+/// Returned by `help.getNearestDc`.
 pub type NearestDc<'a> = tl::One<types::NearestDc<'a>>;
 
 /// `NotificationSound`
+///
+/// <https://core.telegram.org/type/NotificationSound>
+///
+/// Part of `inputPeerNotifySettings`, `peerNotifySettings`, `reactionsNotifySettings`.
 #[repr(C, u32)]
 pub enum NotificationSound<'a> {
     /// `notificationSoundDefault#97e8bebe = NotificationSound;`
@@ -2101,6 +3019,10 @@ pub enum NotificationSound<'a> {
 }
 
 /// `NotifyPeer`
+///
+/// <https://core.telegram.org/type/NotifyPeer>
+///
+/// Part of `updateNotifySettings`.
 #[repr(C, u32)]
 pub enum NotifyPeer {
     /// `notifyPeer#9fd40bd8 peer:Peer = NotifyPeer;`
@@ -2118,36 +3040,74 @@ pub enum NotifyPeer {
 }
 
 /// `Null`
+///
+/// <https://core.telegram.org/type/Null>
 pub enum Null {
     /// `null#56730bcc = Null;`
     Null,
 }
 
 /// `onrampAvailability#f9c84973 flags:# allowed:flags.0?true buy_allowed:flags.1?true country_code:string state:flags.2?string methods:Vector<OnrampMethodAvailability> = OnrampAvailability;`
+///
+/// <https://core.telegram.org/type/OnrampAvailability>
+///
+/// Returned by `payments.getOnrampAvailability`.
 pub type OnrampAvailability<'a> = tl::One<&'a types::OnrampAvailability<'a>>;
 
 /// `onrampLimits#7be2677e base_currency:string base_min_amount:string base_max_amount:string crypto_min_amount:string crypto_max_amount:string payment_method:string = OnrampLimits;`
+///
+/// <https://core.telegram.org/type/OnrampLimits>
+///
+/// Returned by `payments.getOnrampLimits`.
 pub type OnrampLimits<'a> = tl::One<&'a types::OnrampLimits<'a>>;
 
 /// `onrampMethodAvailability#9ec8c6a8 flags:# available:flags.0?true payment_method:string = OnrampMethodAvailability;`
+///
+/// <https://core.telegram.org/type/OnrampMethodAvailability>
+///
+/// Part of `onrampAvailability`.
 pub type OnrampMethodAvailability<'a> = tl::One<types::OnrampMethodAvailability<'a>>;
 
 /// `onrampProviderInfo#0dc27582 flags:# supports_base_currencies:flags.0?true supports_limits:flags.1?true supports_quote:flags.2?true id:string name:string crypto_currencies:Vector<string> = OnrampProviderInfo;`
+///
+/// <https://core.telegram.org/type/OnrampProviderInfo>
+///
+/// Returned by `payments.getOnrampProviders`.
 pub type OnrampProviderInfo<'a> = tl::One<&'a types::OnrampProviderInfo<'a>>;
 
 /// `onrampQuote#7a8011e9 base_currency:string base_amount:string crypto_currency:string crypto_amount:string crypto_price:string fee_amount:string extra_fee_amount:string network_fee_amount:string total_amount:string payment_method:string expires_date:int = OnrampQuote;`
+///
+/// <https://core.telegram.org/type/OnrampQuote>
+///
+/// Returned by `payments.getOnrampQuote`.
 pub type OnrampQuote<'a> = tl::One<&'a types::OnrampQuote<'a>>;
 
 /// `onrampSession#d1e42e24 provider:string session_id:string url:string expires_date:int = OnrampSession;`
+///
+/// <https://core.telegram.org/type/OnrampSession>
+///
+/// Returned by `payments.createOnrampSession`.
 pub type OnrampSession<'a> = tl::One<&'a types::OnrampSession<'a>>;
 
 /// `outboxReadDate#3bb842ac date:int = OutboxReadDate;`
+///
+/// <https://core.telegram.org/type/OutboxReadDate>
+///
+/// Returned by `messages.getOutboxReadDate`.
 pub type OutboxReadDate = tl::One<types::OutboxReadDate>;
 
 /// `page#98657f0d flags:# part:flags.0?true rtl:flags.1?true v2:flags.2?true url:string blocks:Vector<PageBlock> photos:Vector<Photo> documents:Vector<Document> views:flags.3?int = Page;`
+///
+/// <https://core.telegram.org/type/Page>
+///
+/// Part of `webPage`.
 pub type Page<'a> = tl::One<&'a types::Page<'a>>;
 
 /// `PageBlock`
+///
+/// <https://core.telegram.org/type/PageBlock>
+///
+/// Part of `inputRichMessage`, `page`, `pageBlockBlockquoteBlocks`, `pageBlockCollage`, `pageBlockCover`, `pageBlockDetails`, `pageBlockEmbedPost`, `pageBlockSlideshow` and 3 more definitions.
 #[repr(C, u32)]
 pub enum PageBlock<'a> {
     /// `pageBlockUnsupported#13567e8a = PageBlock;`
@@ -2235,12 +3195,24 @@ pub enum PageBlock<'a> {
 }
 
 /// `pageButton#692a5488 flags:# text:RichText type:InlineButtonType style:flags.0?RichButtonStyle = PageButton;`
+///
+/// <https://core.telegram.org/type/PageButton>
+///
+/// Part of `pageBlockButtonRow`.
 pub type PageButton<'a> = tl::One<&'a types::PageButton<'a>>;
 
 /// `pageCaption#6f747657 text:RichText credit:RichText = PageCaption;`
+///
+/// <https://core.telegram.org/type/PageCaption>
+///
+/// Part of `inputPageBlockMap`, `pageBlockAudio`, `pageBlockCollage`, `pageBlockDocument`, `pageBlockEmbed`, `pageBlockEmbedPost`, `pageBlockMap`, `pageBlockPhoto` and 2 more definitions.
 pub type PageCaption<'a> = tl::One<&'a types::PageCaption<'a>>;
 
 /// `PageListItem`
+///
+/// <https://core.telegram.org/type/PageListItem>
+///
+/// Part of `pageBlockList`.
 #[repr(C, u32)]
 pub enum PageListItem<'a> {
     /// `pageListItemText#2f58683c flags:# checkbox:flags.0?true checked:flags.1?true text:RichText = PageListItem;`
@@ -2250,6 +3222,10 @@ pub enum PageListItem<'a> {
 }
 
 /// `PageListOrderedItem`
+///
+/// <https://core.telegram.org/type/PageListOrderedItem>
+///
+/// Part of `pageBlockOrderedList`.
 #[repr(C, u32)]
 pub enum PageListOrderedItem<'a> {
     /// `pageListOrderedItemText#15031189 flags:# checkbox:flags.0?true checked:flags.1?true num:flags.2?string text:RichText value:flags.3?int type:flags.4?string = PageListOrderedItem;`
@@ -2259,15 +3235,31 @@ pub enum PageListOrderedItem<'a> {
 }
 
 /// `pageRelatedArticle#b390dc08 flags:# url:string webpage_id:long title:flags.0?string description:flags.1?string photo_id:flags.2?long author:flags.3?string published_date:flags.4?int = PageRelatedArticle;`
+///
+/// <https://core.telegram.org/type/PageRelatedArticle>
+///
+/// Part of `pageBlockRelatedArticles`.
 pub type PageRelatedArticle<'a> = tl::One<&'a types::PageRelatedArticle<'a>>;
 
 /// `pageTableCell#34566b6a flags:# header:flags.0?true align_center:flags.3?true align_right:flags.4?true valign_middle:flags.5?true valign_bottom:flags.6?true text:flags.7?RichText colspan:flags.1?int rowspan:flags.2?int = PageTableCell;`
+///
+/// <https://core.telegram.org/type/PageTableCell>
+///
+/// Part of `pageTableRow`.
 pub type PageTableCell<'a> = tl::One<types::PageTableCell<'a>>;
 
 /// `pageTableRow#e0c0c5e5 cells:Vector<PageTableCell> = PageTableRow;`
+///
+/// <https://core.telegram.org/type/PageTableRow>
+///
+/// Part of `pageBlockTable`.
 pub type PageTableRow<'a> = tl::One<types::PageTableRow<'a>>;
 
 /// `PaidReactionPrivacy`
+///
+/// <https://core.telegram.org/type/PaidReactionPrivacy>
+///
+/// Part of `updatePaidReactionPrivacy`, `messages.sendPaidReaction`, `messages.togglePaidReactionPrivacy`.
 #[repr(C, u32)]
 pub enum PaidReactionPrivacy<'a> {
     /// `paidReactionPrivacyDefault#206ad49e = PaidReactionPrivacy;`
@@ -2279,9 +3271,17 @@ pub enum PaidReactionPrivacy<'a> {
 }
 
 /// `passkey#98613ebf flags:# id:string name:string date:int software_emoji_id:flags.0?long last_usage_date:flags.1?int = Passkey;`
+///
+/// <https://core.telegram.org/type/Passkey>
+///
+/// Returned by `account.registerPasskey`. Part of `account.passkeys`.
 pub type Passkey<'a> = tl::One<&'a types::Passkey<'a>>;
 
 /// `PasswordKdfAlgo`
+///
+/// <https://core.telegram.org/type/PasswordKdfAlgo>
+///
+/// Part of `account.password`, `account.passwordInputSettings`.
 #[repr(C, u32)]
 pub enum PasswordKdfAlgo<'a> {
     /// `passwordKdfAlgoUnknown#d45ab096 = PasswordKdfAlgo;`
@@ -2291,18 +3291,38 @@ pub enum PasswordKdfAlgo<'a> {
 }
 
 /// `paymentCharge#ea02c27e id:string provider_charge_id:string = PaymentCharge;`
+///
+/// <https://core.telegram.org/type/PaymentCharge>
+///
+/// Part of `messageActionPaymentRefunded`, `messageActionPaymentSentMe`.
 pub type PaymentCharge<'a> = tl::One<types::PaymentCharge<'a>>;
 
 /// `paymentFormMethod#88f8f21b url:string title:string = PaymentFormMethod;`
+///
+/// <https://core.telegram.org/type/PaymentFormMethod>
+///
+/// Part of `payments.paymentForm`.
 pub type PaymentFormMethod<'a> = tl::One<types::PaymentFormMethod<'a>>;
 
 /// `paymentRequestedInfo#909c3f94 flags:# name:flags.0?string phone:flags.1?string email:flags.2?string shipping_address:flags.3?PostAddress = PaymentRequestedInfo;`
+///
+/// <https://core.telegram.org/type/PaymentRequestedInfo>
+///
+/// Part of `messageActionPaymentSentMe`, `updateBotPrecheckoutQuery`, `payments.paymentForm`, `payments.paymentReceipt`, `payments.savedInfo`, `payments.validateRequestedInfo`.
 pub type PaymentRequestedInfo<'a> = tl::One<&'a types::PaymentRequestedInfo<'a>>;
 
 /// `paymentSavedCredentialsCard#cdc27a1f id:string title:string = PaymentSavedCredentials;`
+///
+/// <https://core.telegram.org/type/PaymentSavedCredentials>
+///
+/// Part of `payments.paymentForm`.
 pub type PaymentSavedCredentials<'a> = tl::One<types::PaymentSavedCredentialsCard<'a>>;
 
 /// `Peer`
+///
+/// <https://core.telegram.org/type/Peer>
+///
+/// Returned by `chatlists.getLeaveChatlistSuggestions`. Part of `autoSaveException`, `channelFull`, `channelParticipantBanned`, `channelParticipantLeft`, `chatFull`, `communityPeer`, `communityPeerRequest`, `dialog` and 115 more definitions.
 #[repr(C, u32)]
 pub enum Peer {
     /// `peerUser#59511722 user_id:long = Peer;`
@@ -2314,9 +3334,17 @@ pub enum Peer {
 }
 
 /// `peerBlocked#e8fd8014 peer_id:Peer date:int = PeerBlocked;`
+///
+/// <https://core.telegram.org/type/PeerBlocked>
+///
+/// Part of `contacts.blocked`, `contacts.blockedSlice`.
 pub type PeerBlocked = tl::One<types::PeerBlocked>;
 
 /// `PeerColor`
+///
+/// <https://core.telegram.org/type/PeerColor>
+///
+/// Part of `channel`, `channelAdminLogEventActionChangePeerColor`, `channelAdminLogEventActionChangeProfilePeerColor`, `sponsoredMessage`, `starGiftUnique`, `user`, `account.updateColor`.
 #[repr(C, u32)]
 pub enum PeerColor<'a> {
     /// `peerColor#b54b5acf flags:# color:flags.0?int background_emoji_id:flags.1?long = PeerColor;`
@@ -2328,6 +3356,10 @@ pub enum PeerColor<'a> {
 }
 
 /// `PeerLocated`
+///
+/// <https://core.telegram.org/type/PeerLocated>
+///
+/// Part of `updatePeerLocated`.
 #[repr(C, u32)]
 pub enum PeerLocated {
     /// `peerLocated#ca461b5d peer:Peer expires:int distance:int = PeerLocated;`
@@ -2337,18 +3369,38 @@ pub enum PeerLocated {
 }
 
 /// `peerNotifySettings#99622c0c flags:# show_previews:flags.0?Bool silent:flags.1?Bool mute_until:flags.2?int ios_sound:flags.3?NotificationSound android_sound:flags.4?NotificationSound other_sound:flags.5?NotificationSound stories_muted:flags.6?Bool stories_hide_sender:flags.7?Bool stories_ios_sound:flags.8?NotificationSound stories_android_sound:flags.9?NotificationSound stories_other_sound:flags.10?NotificationSound = PeerNotifySettings;`
+///
+/// <https://core.telegram.org/type/PeerNotifySettings>
+///
+/// Returned by `account.getNotifySettings`. Part of `channelFull`, `chatFull`, `dialog`, `dialogCommunity`, `forumTopic`, `updateNotifySettings`, `userFull`.
 pub type PeerNotifySettings<'a> = tl::One<&'a types::PeerNotifySettings<'a>>;
 
 /// `peerSettings#f47741f7 flags:# report_spam:flags.0?true add_contact:flags.1?true block_contact:flags.2?true share_contact:flags.3?true need_contacts_exception:flags.4?true report_geo:flags.5?true autoarchived:flags.7?true invite_members:flags.8?true request_chat_broadcast:flags.10?true business_bot_paused:flags.11?true business_bot_can_reply:flags.12?true geo_distance:flags.6?int request_chat_title:flags.9?string request_chat_date:flags.9?int business_bot_id:flags.13?long business_bot_manage_url:flags.13?string charge_paid_message_stars:flags.14?long registration_month:flags.15?string phone_country:flags.16?string name_change_date:flags.17?int photo_change_date:flags.18?int = PeerSettings;`
+///
+/// <https://core.telegram.org/type/PeerSettings>
+///
+/// Part of `updatePeerSettings`, `userFull`, `messages.peerSettings`.
 pub type PeerSettings<'a> = tl::One<&'a types::PeerSettings<'a>>;
 
 /// `peerStories#9a35e999 flags:# peer:Peer max_read_id:flags.0?int stories:Vector<StoryItem> = PeerStories;`
+///
+/// <https://core.telegram.org/type/PeerStories>
+///
+/// Part of `channelFull`, `userFull`, `stories.allStories`, `stories.peerStories`.
 pub type PeerStories<'a> = tl::One<&'a types::PeerStories<'a>>;
 
 /// `pendingSuggestion#e7e82e12 suggestion:string title:TextWithEntities description:TextWithEntities url:string = PendingSuggestion;`
+///
+/// <https://core.telegram.org/type/PendingSuggestion>
+///
+/// Part of `help.promoData`.
 pub type PendingSuggestion<'a> = tl::One<&'a types::PendingSuggestion<'a>>;
 
 /// `PhoneCall`
+///
+/// <https://core.telegram.org/type/PhoneCall>
+///
+/// Part of `updatePhoneCall`, `phone.phoneCall`.
 #[repr(C, u32)]
 pub enum PhoneCall<'a> {
     /// `phoneCallEmpty#5366c915 id:long = PhoneCall;`
@@ -2366,6 +3418,10 @@ pub enum PhoneCall<'a> {
 }
 
 /// `PhoneCallDiscardReason`
+///
+/// <https://core.telegram.org/type/PhoneCallDiscardReason>
+///
+/// Part of `messageActionPhoneCall`, `phoneCallDiscarded`, `phone.discardCall`.
 #[repr(C, u32)]
 pub enum PhoneCallDiscardReason<'a> {
     /// `phoneCallDiscardReasonMissed#85e42301 = PhoneCallDiscardReason;`
@@ -2381,9 +3437,17 @@ pub enum PhoneCallDiscardReason<'a> {
 }
 
 /// `phoneCallProtocol#fc878fc8 flags:# udp_p2p:flags.0?true udp_reflector:flags.1?true min_layer:int max_layer:int library_versions:Vector<string> = PhoneCallProtocol;`
+///
+/// <https://core.telegram.org/type/PhoneCallProtocol>
+///
+/// Part of `phoneCall`, `phoneCallAccepted`, `phoneCallRequested`, `phoneCallWaiting`, `phone.acceptCall`, `phone.confirmCall`, `phone.requestCall`.
 pub type PhoneCallProtocol<'a> = tl::One<types::PhoneCallProtocol<'a>>;
 
 /// `PhoneConnection`
+///
+/// <https://core.telegram.org/type/PhoneConnection>
+///
+/// Part of `phoneCall`.
 #[repr(C, u32)]
 pub enum PhoneConnection<'a> {
     /// `phoneConnection#9cc123c7 flags:# tcp:flags.0?true id:long ip:string ipv6:string port:int peer_tag:bytes = PhoneConnection;`
@@ -2393,6 +3457,10 @@ pub enum PhoneConnection<'a> {
 }
 
 /// `Photo`
+///
+/// <https://core.telegram.org/type/Photo>
+///
+/// Part of `botApp`, `botInfo`, `botInlineMediaResult`, `channelAdminLogEventActionChangePhoto`, `channelFull`, `chatFull`, `chatInvite`, `communityFull` and 17 more definitions.
 #[repr(C, u32)]
 pub enum Photo<'a> {
     /// `photoEmpty#2331b22d id:long = Photo;`
@@ -2402,6 +3470,10 @@ pub enum Photo<'a> {
 }
 
 /// `PhotoSize`
+///
+/// <https://core.telegram.org/type/PhotoSize>
+///
+/// Part of `document`, `messageExtendedMediaPreview`, `photo`, `stickerSet`.
 #[repr(C, u32)]
 pub enum PhotoSize<'a> {
     /// `photoSizeEmpty#0e17e23c type:string = PhotoSize;`
@@ -2419,9 +3491,17 @@ pub enum PhotoSize<'a> {
 }
 
 /// `poll#966e2dbf id:long flags:# closed:flags.0?true public_voters:flags.1?true multiple_choice:flags.2?true quiz:flags.3?true open_answers:flags.6?true revoting_disabled:flags.7?true shuffle_answers:flags.8?true hide_results_until_close:flags.9?true creator:flags.10?true subscribers_only:flags.11?true question:TextWithEntities answers:Vector<PollAnswer> close_period:flags.4?int close_date:flags.5?int countries_iso2:flags.12?Vector<string> hash:long = Poll;`
+///
+/// <https://core.telegram.org/type/Poll>
+///
+/// Part of `inputMediaPoll`, `messageMediaPoll`, `updateMessagePoll`.
 pub type Poll<'a> = tl::One<&'a types::Poll<'a>>;
 
 /// `PollAnswer`
+///
+/// <https://core.telegram.org/type/PollAnswer>
+///
+/// Part of `messageActionPollAppendAnswer`, `messageActionPollDeleteAnswer`, `poll`, `messages.addPollAnswer`.
 #[repr(C, u32)]
 pub enum PollAnswer<'a> {
     /// `pollAnswer#4b7d786a flags:# text:TextWithEntities option:bytes media:flags.0?MessageMedia added_by:flags.1?Peer date:flags.1?int = PollAnswer;`
@@ -2431,18 +3511,38 @@ pub enum PollAnswer<'a> {
 }
 
 /// `pollAnswerVoters#3645230a flags:# chosen:flags.0?true correct:flags.1?true option:bytes voters:flags.2?int recent_voters:flags.2?Vector<Peer> = PollAnswerVoters;`
+///
+/// <https://core.telegram.org/type/PollAnswerVoters>
+///
+/// Part of `pollResults`.
 pub type PollAnswerVoters<'a> = tl::One<&'a types::PollAnswerVoters<'a>>;
 
 /// `pollResults#ba7bb15e flags:# min:flags.0?true has_unread_votes:flags.6?true can_view_stats:flags.7?true results:flags.1?Vector<PollAnswerVoters> total_voters:flags.2?int recent_voters:flags.3?Vector<Peer> solution:flags.4?string solution_entities:flags.4?Vector<MessageEntity> solution_media:flags.5?MessageMedia = PollResults;`
+///
+/// <https://core.telegram.org/type/PollResults>
+///
+/// Part of `messageMediaPoll`, `updateMessagePoll`.
 pub type PollResults<'a> = tl::One<&'a types::PollResults<'a>>;
 
 /// `popularContact#5ce14175 client_id:long importers:int = PopularContact;`
+///
+/// <https://core.telegram.org/type/PopularContact>
+///
+/// Part of `contacts.importedContacts`.
 pub type PopularContact = tl::One<types::PopularContact>;
 
 /// `postAddress#1e8caaeb street_line1:string street_line2:string city:string state:string country_iso2:string post_code:string = PostAddress;`
+///
+/// <https://core.telegram.org/type/PostAddress>
+///
+/// Part of `paymentRequestedInfo`, `updateBotShippingQuery`.
 pub type PostAddress<'a> = tl::One<&'a types::PostAddress<'a>>;
 
 /// `PostInteractionCounters`
+///
+/// <https://core.telegram.org/type/PostInteractionCounters>
+///
+/// Part of `stats.broadcastStats`.
 #[repr(C, u32)]
 pub enum PostInteractionCounters {
     /// `postInteractionCountersMessage#e7058e7f msg_id:int views:int forwards:int reactions:int = PostInteractionCounters;`
@@ -2452,12 +3552,24 @@ pub enum PostInteractionCounters {
 }
 
 /// `premiumGiftCodeOption#257e962b flags:# users:int months:int store_product:flags.0?string store_quantity:flags.1?int currency:string amount:long = PremiumGiftCodeOption;`
+///
+/// <https://core.telegram.org/type/PremiumGiftCodeOption>
+///
+/// Returned by `payments.getPremiumGiftCodeOptions`. Part of `inputInvoicePremiumGiftCode`.
 pub type PremiumGiftCodeOption<'a> = tl::One<&'a types::PremiumGiftCodeOption<'a>>;
 
 /// `premiumSubscriptionOption#5f2d1df2 flags:# current:flags.1?true can_purchase_upgrade:flags.2?true transaction:flags.3?string months:int currency:string amount:long bot_url:string store_product:flags.0?string = PremiumSubscriptionOption;`
+///
+/// <https://core.telegram.org/type/PremiumSubscriptionOption>
+///
+/// Part of `help.premiumPromo`.
 pub type PremiumSubscriptionOption<'a> = tl::One<&'a types::PremiumSubscriptionOption<'a>>;
 
 /// `PrepaidGiveaway`
+///
+/// <https://core.telegram.org/type/PrepaidGiveaway>
+///
+/// Part of `premium.boostsStatus`.
 #[repr(C, u32)]
 pub enum PrepaidGiveaway {
     /// `prepaidGiveaway#b2539d54 id:long months:int quantity:int date:int = PrepaidGiveaway;`
@@ -2467,6 +3579,10 @@ pub enum PrepaidGiveaway {
 }
 
 /// `PrivacyKey`
+///
+/// <https://core.telegram.org/type/PrivacyKey>
+///
+/// Part of `updatePrivacy`.
 #[repr(u32)]
 pub enum PrivacyKey {
     /// `privacyKeyStatusTimestamp#bc2eab30 = PrivacyKey;`
@@ -2500,6 +3616,10 @@ pub enum PrivacyKey {
 }
 
 /// `PrivacyRule`
+///
+/// <https://core.telegram.org/type/PrivacyRule>
+///
+/// Part of `storyItem`, `updatePrivacy`, `account.privacyRules`.
 #[repr(C, u32)]
 pub enum PrivacyRule<'a> {
     /// `privacyValueAllowContacts#fffe1bac = PrivacyRule;`
@@ -2529,6 +3649,10 @@ pub enum PrivacyRule<'a> {
 }
 
 /// `ProfileTab`
+///
+/// <https://core.telegram.org/type/ProfileTab>
+///
+/// Part of `channelFull`, `userFull`, `account.setMainProfileTab`, `channels.setMainProfileTab`.
 #[repr(u32)]
 pub enum ProfileTab {
     /// `profileTabPosts#b98cd696 = ProfileTab;`
@@ -2550,6 +3674,10 @@ pub enum ProfileTab {
 }
 
 /// `PublicForward`
+///
+/// <https://core.telegram.org/type/PublicForward>
+///
+/// Part of `stats.publicForwards`.
 #[repr(C, u32)]
 pub enum PublicForward<'a> {
     /// `publicForwardMessage#01f2bf4a message:Message = PublicForward;`
@@ -2559,9 +3687,17 @@ pub enum PublicForward<'a> {
 }
 
 /// `quickReply#0697102b shortcut_id:int shortcut:string top_message:int count:int = QuickReply;`
+///
+/// <https://core.telegram.org/type/QuickReply>
+///
+/// Part of `updateNewQuickReply`, `updateQuickReplies`, `messages.quickReplies`.
 pub type QuickReply<'a> = tl::One<types::QuickReply<'a>>;
 
 /// `Reaction`
+///
+/// <https://core.telegram.org/type/Reaction>
+///
+/// Part of `chatReactionsSome`, `config`, `mediaAreaSuggestedReaction`, `messagePeerReaction`, `reactionCount`, `savedReactionTag`, `storyItem`, `storyReaction` and 12 more definitions.
 #[repr(C, u32)]
 pub enum Reaction<'a> {
     /// `reactionEmpty#79f5d419 = Reaction;`
@@ -2575,9 +3711,17 @@ pub enum Reaction<'a> {
 }
 
 /// `reactionCount#a3d1cb80 flags:# chosen_order:flags.0?int reaction:Reaction count:int = ReactionCount;`
+///
+/// <https://core.telegram.org/type/ReactionCount>
+///
+/// Part of `messageReactions`, `storyViews`, `updateBotMessageReactions`.
 pub type ReactionCount<'a> = tl::One<&'a types::ReactionCount<'a>>;
 
 /// `ReactionNotificationsFrom`
+///
+/// <https://core.telegram.org/type/ReactionNotificationsFrom>
+///
+/// Part of `reactionsNotifySettings`.
 #[repr(u32)]
 pub enum ReactionNotificationsFrom {
     /// `reactionNotificationsFromContacts#bac3a61a = ReactionNotificationsFrom;`
@@ -2587,15 +3731,31 @@ pub enum ReactionNotificationsFrom {
 }
 
 /// `reactionsNotifySettings#71e4ea58 flags:# messages_notify_from:flags.0?ReactionNotificationsFrom stories_notify_from:flags.1?ReactionNotificationsFrom poll_votes_notify_from:flags.2?ReactionNotificationsFrom sound:NotificationSound show_previews:Bool = ReactionsNotifySettings;`
+///
+/// <https://core.telegram.org/type/ReactionsNotifySettings>
+///
+/// Returned by `account.getReactionsNotifySettings`, `account.setReactionsNotifySettings`. Part of `account.setReactionsNotifySettings`.
 pub type ReactionsNotifySettings<'a> = tl::One<&'a types::ReactionsNotifySettings<'a>>;
 
 /// `readParticipantDate#4a4ff172 user_id:long date:int = ReadParticipantDate;`
+///
+/// <https://core.telegram.org/type/ReadParticipantDate>
+///
+/// Returned by `messages.getMessageReadParticipants`.
 pub type ReadParticipantDate = tl::One<types::ReadParticipantDate>;
 
 /// `receivedNotifyMessage#a384b779 id:int flags:int = ReceivedNotifyMessage;`
+///
+/// <https://core.telegram.org/type/ReceivedNotifyMessage>
+///
+/// Returned by `messages.receivedMessages`.
 pub type ReceivedNotifyMessage = tl::One<types::ReceivedNotifyMessage>;
 
 /// `RecentMeUrl`
+///
+/// <https://core.telegram.org/type/RecentMeUrl>
+///
+/// Part of `help.recentMeUrls`.
 #[repr(C, u32)]
 pub enum RecentMeUrl<'a> {
     /// `recentMeUrlUnknown#46e1d13d url:string = RecentMeUrl;`
@@ -2611,9 +3771,17 @@ pub enum RecentMeUrl<'a> {
 }
 
 /// `recentStory#711d692d flags:# live:flags.0?true max_id:flags.1?int = RecentStory;`
+///
+/// <https://core.telegram.org/type/RecentStory>
+///
+/// Returned by `stories.getPeerMaxIDs`. Part of `channel`, `user`.
 pub type RecentStory = tl::One<types::RecentStory>;
 
 /// `ReplyMarkup`
+///
+/// <https://core.telegram.org/type/ReplyMarkup>
+///
+/// Part of `botInlineMessageMediaAuto`, `botInlineMessageMediaContact`, `botInlineMessageMediaGeo`, `botInlineMessageMediaInvoice`, `botInlineMessageMediaVenue`, `botInlineMessageMediaWebPage`, `botInlineMessageRichMessage`, `botInlineMessageText` and 17 more definitions.
 #[repr(C, u32)]
 pub enum ReplyMarkup<'a> {
     /// `replyKeyboardHide#a03e5b85 flags:# selective:flags.2?true = ReplyMarkup;`
@@ -2627,6 +3795,10 @@ pub enum ReplyMarkup<'a> {
 }
 
 /// `ReportReason`
+///
+/// <https://core.telegram.org/type/ReportReason>
+///
+/// Part of `account.reportPeer`, `account.reportProfilePhoto`.
 #[repr(u32)]
 pub enum ReportReason {
     /// `inputReportReasonSpam#58dbcab8 = ReportReason;`
@@ -2652,6 +3824,10 @@ pub enum ReportReason {
 }
 
 /// `ReportResult`
+///
+/// <https://core.telegram.org/type/ReportResult>
+///
+/// Returned by `ephemeral.reportMessage`, `messages.report`, `stories.report`.
 #[repr(C, u32)]
 pub enum ReportResult<'a> {
     /// `reportResultChooseOption#f0e4e0b6 title:string options:Vector<MessageReportOption> = ReportResult;`
@@ -2663,6 +3839,10 @@ pub enum ReportResult<'a> {
 }
 
 /// `RequestPeerType`
+///
+/// <https://core.telegram.org/type/RequestPeerType>
+///
+/// Part of `buttonTypeRequestPeer`, `inputButtonTypeRequestPeer`.
 #[repr(C, u32)]
 pub enum RequestPeerType<'a> {
     /// `requestPeerTypeUser#5f3b8a00 flags:# bot:flags.0?Bool premium:flags.1?Bool = RequestPeerType;`
@@ -2676,6 +3856,10 @@ pub enum RequestPeerType<'a> {
 }
 
 /// `RequestedPeer`
+///
+/// <https://core.telegram.org/type/RequestedPeer>
+///
+/// Part of `messageActionRequestedPeerSentMe`.
 #[repr(C, u32)]
 pub enum RequestedPeer<'a> {
     /// `requestedPeerUser#d62ff46a flags:# user_id:long first_name:flags.0?string last_name:flags.0?string username:flags.1?string photo:flags.2?Photo = RequestedPeer;`
@@ -2687,6 +3871,10 @@ pub enum RequestedPeer<'a> {
 }
 
 /// `RequirementToContact`
+///
+/// <https://core.telegram.org/type/RequirementToContact>
+///
+/// Returned by `users.getRequirementsToContact`.
 #[repr(C, u32)]
 pub enum RequirementToContact {
     /// `requirementToContactEmpty#050a9839 = RequirementToContact;`
@@ -2698,15 +3886,31 @@ pub enum RequirementToContact {
 }
 
 /// `restrictionReason#d072acb4 platform:string reason:string text:string = RestrictionReason;`
+///
+/// <https://core.telegram.org/type/RestrictionReason>
+///
+/// Part of `channel`, `message`, `user`.
 pub type RestrictionReason<'a> = tl::One<&'a types::RestrictionReason<'a>>;
 
 /// `richButtonStyle#03c610bd flags:# bg_primary:flags.0?true bg_danger:flags.1?true bg_success:flags.2?true link:flags.3?true = RichButtonStyle;`
+///
+/// <https://core.telegram.org/type/RichButtonStyle>
+///
+/// Part of `pageButton`, `textButton`.
 pub type RichButtonStyle = tl::One<types::RichButtonStyle>;
 
 /// `richMessage#baf39d8b flags:# rtl:flags.0?true part:flags.1?true blocks:Vector<PageBlock> photos:Vector<Photo> documents:Vector<Document> = RichMessage;`
+///
+/// <https://core.telegram.org/type/RichMessage>
+///
+/// Part of `botInlineMessageRichMessage`, `draftMessage`, `ephemeralMessage`, `message`, `sendMessageRichMessageDraftAction`, `messages.composedRichMessageWithAI`, `messages.translatedRichMessage`.
 pub type RichMessage<'a> = tl::One<&'a types::RichMessage<'a>>;
 
 /// `RichText`
+///
+/// <https://core.telegram.org/type/RichText>
+///
+/// Part of `pageBlockAuthorDate`, `pageBlockBlockquote`, `pageBlockBlockquoteBlocks`, `pageBlockDetails`, `pageBlockFooter`, `pageBlockHeader`, `pageBlockHeading1`, `pageBlockHeading2` and 46 more definitions.
 #[repr(C, u32)]
 pub enum RichText<'a> {
     /// `textEmpty#dc3d824f = RichText;`
@@ -2776,9 +3980,17 @@ pub enum RichText<'a> {
 }
 
 /// `savedPhoneContact#1142bd56 phone:string first_name:string last_name:string date:int = SavedContact;`
+///
+/// <https://core.telegram.org/type/SavedContact>
+///
+/// Returned by `contacts.getSaved`.
 pub type SavedContact<'a> = tl::One<&'a types::SavedPhoneContact<'a>>;
 
 /// `SavedDialog`
+///
+/// <https://core.telegram.org/type/SavedDialog>
+///
+/// Part of `messages.savedDialogs`, `messages.savedDialogsSlice`.
 #[repr(C, u32)]
 pub enum SavedDialog<'a> {
     /// `savedDialog#bd87cb6c flags:# pinned:flags.2?true peer:Peer top_message:int = SavedDialog;`
@@ -2788,27 +4000,59 @@ pub enum SavedDialog<'a> {
 }
 
 /// `savedReactionTag#cb6ff828 flags:# reaction:Reaction title:flags.0?string count:int = SavedReactionTag;`
+///
+/// <https://core.telegram.org/type/SavedReactionTag>
+///
+/// Part of `messages.savedReactionTags`.
 pub type SavedReactionTag<'a> = tl::One<&'a types::SavedReactionTag<'a>>;
 
 /// `savedStarGift#41df43fc flags:# name_hidden:flags.0?true unsaved:flags.5?true refunded:flags.9?true can_upgrade:flags.10?true pinned_to_top:flags.12?true upgrade_separate:flags.17?true from_id:flags.1?Peer date:int gift:StarGift message:flags.2?TextWithEntities msg_id:flags.3?int saved_id:flags.11?long convert_stars:flags.4?long upgrade_stars:flags.6?long can_export_at:flags.7?int transfer_stars:flags.8?long can_transfer_at:flags.13?int can_resell_at:flags.14?int collection_id:flags.15?Vector<int> prepaid_upgrade_hash:flags.16?string drop_original_details_stars:flags.18?long gift_num:flags.19?int can_craft_at:flags.20?int = SavedStarGift;`
+///
+/// <https://core.telegram.org/type/SavedStarGift>
+///
+/// Part of `payments.savedStarGifts`.
 pub type SavedStarGift<'a> = tl::One<&'a types::SavedStarGift<'a>>;
 
 /// `searchPostsFlood#3e0b5b6a flags:# query_is_free:flags.0?true total_daily:int remains:int wait_till:flags.1?int stars_amount:long = SearchPostsFlood;`
+///
+/// <https://core.telegram.org/type/SearchPostsFlood>
+///
+/// Returned by `channels.checkSearchPostsFlood`. Part of `messages.messagesSlice`.
 pub type SearchPostsFlood = tl::One<types::SearchPostsFlood>;
 
 /// `searchResultsCalendarPeriod#c9b0539f date:int min_msg_id:int max_msg_id:int count:int = SearchResultsCalendarPeriod;`
+///
+/// <https://core.telegram.org/type/SearchResultsCalendarPeriod>
+///
+/// Part of `messages.searchResultsCalendar`.
 pub type SearchResultsCalendarPeriod = tl::One<types::SearchResultsCalendarPeriod>;
 
 /// `searchResultPosition#7f648b67 msg_id:int date:int offset:int = SearchResultsPosition;`
+///
+/// <https://core.telegram.org/type/SearchResultsPosition>
+///
+/// Part of `messages.searchResultsPositions`.
 pub type SearchResultsPosition = tl::One<types::SearchResultPosition>;
 
 /// `secureCredentialsEncrypted#33f0ea47 data:bytes hash:bytes secret:bytes = SecureCredentialsEncrypted;`
+///
+/// <https://core.telegram.org/type/SecureCredentialsEncrypted>
+///
+/// Part of `messageActionSecureValuesSentMe`, `account.acceptAuthorization`.
 pub type SecureCredentialsEncrypted<'a> = tl::One<&'a types::SecureCredentialsEncrypted<'a>>;
 
 /// `secureData#8aeabec3 data:bytes data_hash:bytes secret:bytes = SecureData;`
+///
+/// <https://core.telegram.org/type/SecureData>
+///
+/// Part of `inputSecureValue`, `secureValue`.
 pub type SecureData<'a> = tl::One<&'a types::SecureData<'a>>;
 
 /// `SecureFile`
+///
+/// <https://core.telegram.org/type/SecureFile>
+///
+/// Part of `secureValue`.
 #[repr(C, u32)]
 pub enum SecureFile<'a> {
     /// `secureFileEmpty#64199744 = SecureFile;`
@@ -2818,6 +4062,10 @@ pub enum SecureFile<'a> {
 }
 
 /// `SecurePasswordKdfAlgo`
+///
+/// <https://core.telegram.org/type/SecurePasswordKdfAlgo>
+///
+/// Part of `secureSecretSettings`, `account.password`.
 #[repr(C, u32)]
 pub enum SecurePasswordKdfAlgo<'a> {
     /// `securePasswordKdfAlgoUnknown#004a8537 = SecurePasswordKdfAlgo;`
@@ -2829,6 +4077,10 @@ pub enum SecurePasswordKdfAlgo<'a> {
 }
 
 /// `SecurePlainData`
+///
+/// <https://core.telegram.org/type/SecurePlainData>
+///
+/// Part of `inputSecureValue`, `secureValue`.
 #[repr(C, u32)]
 pub enum SecurePlainData<'a> {
     /// `securePlainPhone#7d6099dd phone:string = SecurePlainData;`
@@ -2838,6 +4090,10 @@ pub enum SecurePlainData<'a> {
 }
 
 /// `SecureRequiredType`
+///
+/// <https://core.telegram.org/type/SecureRequiredType>
+///
+/// Part of `secureRequiredTypeOneOf`, `account.authorizationForm`.
 #[repr(C, u32)]
 pub enum SecureRequiredType<'a> {
     /// `secureRequiredType#829d99da flags:# native_names:flags.0?true selfie_required:flags.1?true translation_required:flags.2?true type:SecureValueType = SecureRequiredType;`
@@ -2847,12 +4103,24 @@ pub enum SecureRequiredType<'a> {
 }
 
 /// `secureSecretSettings#1527bcac secure_algo:SecurePasswordKdfAlgo secure_secret:bytes secure_secret_id:long = SecureSecretSettings;`
+///
+/// <https://core.telegram.org/type/SecureSecretSettings>
+///
+/// Part of `account.passwordInputSettings`, `account.passwordSettings`.
 pub type SecureSecretSettings<'a> = tl::One<&'a types::SecureSecretSettings<'a>>;
 
 /// `secureValue#187fa0ca flags:# type:SecureValueType data:flags.0?SecureData front_side:flags.1?SecureFile reverse_side:flags.2?SecureFile selfie:flags.3?SecureFile translation:flags.6?Vector<SecureFile> files:flags.4?Vector<SecureFile> plain_data:flags.5?SecurePlainData hash:bytes = SecureValue;`
+///
+/// <https://core.telegram.org/type/SecureValue>
+///
+/// Returned by `account.getAllSecureValues`, `account.getSecureValue`, `account.saveSecureValue`. Part of `messageActionSecureValuesSentMe`, `account.authorizationForm`.
 pub type SecureValue<'a> = tl::One<&'a types::SecureValue<'a>>;
 
 /// `SecureValueError`
+///
+/// <https://core.telegram.org/type/SecureValueError>
+///
+/// Part of `account.authorizationForm`, `users.setSecureValueErrors`.
 #[repr(C, u32)]
 pub enum SecureValueError<'a> {
     /// `secureValueErrorData#e8a40bd9 type:SecureValueType data_hash:bytes field:string text:string = SecureValueError;`
@@ -2876,9 +4144,17 @@ pub enum SecureValueError<'a> {
 }
 
 /// `secureValueHash#ed1ecdb0 type:SecureValueType hash:bytes = SecureValueHash;`
+///
+/// <https://core.telegram.org/type/SecureValueHash>
+///
+/// Part of `account.acceptAuthorization`.
 pub type SecureValueHash<'a> = tl::One<types::SecureValueHash<'a>>;
 
 /// `SecureValueType`
+///
+/// <https://core.telegram.org/type/SecureValueType>
+///
+/// Part of `inputSecureValue`, `messageActionSecureValuesSent`, `secureRequiredType`, `secureValue`, `secureValueError`, `secureValueErrorData`, `secureValueErrorFile`, `secureValueErrorFiles` and 8 more definitions.
 #[repr(u32)]
 pub enum SecureValueType {
     /// `secureValueTypePersonalDetails#9d2a81e3 = SecureValueType;`
@@ -2910,9 +4186,17 @@ pub enum SecureValueType {
 }
 
 /// `sendAsPeer#b81c7034 flags:# premium_required:flags.0?true peer:Peer = SendAsPeer;`
+///
+/// <https://core.telegram.org/type/SendAsPeer>
+///
+/// Part of `channels.sendAsPeers`.
 pub type SendAsPeer = tl::One<types::SendAsPeer>;
 
 /// `SendMessageAction`
+///
+/// <https://core.telegram.org/type/SendMessageAction>
+///
+/// Part of `updateChannelUserTyping`, `updateChatUserTyping`, `updateUserTyping`, `messages.setTyping`.
 #[repr(C, u32)]
 pub enum SendMessageAction<'a> {
     /// `sendMessageTypingAction#16bf744e = SendMessageAction;`
@@ -2962,21 +4246,45 @@ pub enum SendMessageAction<'a> {
 }
 
 /// `shippingOption#b6213cdf id:string title:string prices:Vector<LabeledPrice> = ShippingOption;`
+///
+/// <https://core.telegram.org/type/ShippingOption>
+///
+/// Part of `messages.setBotShippingResults`, `payments.paymentReceipt`, `payments.validatedRequestedInfo`.
 pub type ShippingOption<'a> = tl::One<&'a types::ShippingOption<'a>>;
 
 /// `smsJob#e6a1eeb8 job_id:string phone_number:string text:string = SmsJob;`
+///
+/// <https://core.telegram.org/type/SmsJob>
+///
+/// Returned by `smsjobs.getSmsJob`.
 pub type SmsJob<'a> = tl::One<&'a types::SmsJob<'a>>;
 
 /// `sponsoredMessage#7dbf8673 flags:# recommended:flags.5?true can_report:flags.12?true random_id:bytes url:string title:string message:string entities:flags.1?Vector<MessageEntity> photo:flags.6?Photo media:flags.14?MessageMedia color:flags.13?PeerColor button_text:string sponsor_info:flags.7?string additional_info:flags.8?string min_display_duration:flags.15?int max_display_duration:flags.15?int = SponsoredMessage;`
+///
+/// <https://core.telegram.org/type/SponsoredMessage>
+///
+/// Part of `messages.sponsoredMessages`.
 pub type SponsoredMessage<'a> = tl::One<&'a types::SponsoredMessage<'a>>;
 
 /// `sponsoredMessageReportOption#430d3150 text:string option:bytes = SponsoredMessageReportOption;`
+///
+/// <https://core.telegram.org/type/SponsoredMessageReportOption>
+///
+/// Part of `channels.sponsoredMessageReportResultChooseOption`.
 pub type SponsoredMessageReportOption<'a> = tl::One<types::SponsoredMessageReportOption<'a>>;
 
 /// `sponsoredPeer#c69708d3 flags:# random_id:bytes peer:Peer sponsor_info:flags.0?string additional_info:flags.1?string = SponsoredPeer;`
+///
+/// <https://core.telegram.org/type/SponsoredPeer>
+///
+/// Part of `contacts.sponsoredPeers`.
 pub type SponsoredPeer<'a> = tl::One<&'a types::SponsoredPeer<'a>>;
 
 /// `StarGift`
+///
+/// <https://core.telegram.org/type/StarGift>
+///
+/// Part of `chatThemeUniqueGift`, `messageActionStarGift`, `messageActionStarGiftPurchaseOffer`, `messageActionStarGiftPurchaseOfferDeclined`, `messageActionStarGiftUnique`, `savedStarGift`, `starGiftActiveAuctionState`, `starsTransaction` and 6 more definitions.
 #[repr(C, u32)]
 pub enum StarGift<'a> {
     /// `starGift#313a9547 flags:# limited:flags.0?true sold_out:flags.1?true birthday:flags.2?true require_premium:flags.7?true limited_per_user:flags.8?true peer_color_available:flags.10?true auction:flags.11?true id:long sticker:Document stars:long availability_remains:flags.0?int availability_total:flags.0?int availability_resale:flags.4?long convert_stars:long first_sale_date:flags.1?int last_sale_date:flags.1?int upgrade_stars:flags.3?long resell_min_stars:flags.4?long title:flags.5?string released_by:flags.6?Peer per_user_total:flags.8?int per_user_remains:flags.8?int locked_until_date:flags.9?int auction_slug:flags.11?string gifts_per_round:flags.11?int auction_start_date:flags.11?int upgrade_variants:flags.12?int background:flags.13?StarGiftBackground = StarGift;`
@@ -2986,9 +4294,17 @@ pub enum StarGift<'a> {
 }
 
 /// `starGiftActiveAuctionState#d31bc45d gift:StarGift state:StarGiftAuctionState user_state:StarGiftAuctionUserState = StarGiftActiveAuctionState;`
+///
+/// <https://core.telegram.org/type/StarGiftActiveAuctionState>
+///
+/// Part of `payments.starGiftActiveAuctions`.
 pub type StarGiftActiveAuctionState<'a> = tl::One<&'a types::StarGiftActiveAuctionState<'a>>;
 
 /// `StarGiftAttribute`
+///
+/// <https://core.telegram.org/type/StarGiftAttribute>
+///
+/// Part of `starGiftUnique`, `payments.resaleStarGifts`, `payments.starGiftUpgradeAttributes`, `payments.starGiftUpgradePreview`.
 #[repr(C, u32)]
 pub enum StarGiftAttribute<'a> {
     /// `starGiftAttributeModel#565251e2 flags:# crafted:flags.0?true name:string document:Document rarity:StarGiftAttributeRarity = StarGiftAttribute;`
@@ -3002,9 +4318,17 @@ pub enum StarGiftAttribute<'a> {
 }
 
 /// `starGiftAttributeCounter#2eb1b658 attribute:StarGiftAttributeId count:int = StarGiftAttributeCounter;`
+///
+/// <https://core.telegram.org/type/StarGiftAttributeCounter>
+///
+/// Part of `payments.resaleStarGifts`.
 pub type StarGiftAttributeCounter = tl::One<types::StarGiftAttributeCounter>;
 
 /// `StarGiftAttributeId`
+///
+/// <https://core.telegram.org/type/StarGiftAttributeId>
+///
+/// Part of `starGiftAttributeCounter`, `payments.getResaleStarGifts`.
 #[repr(C, u32)]
 pub enum StarGiftAttributeId {
     /// `starGiftAttributeIdModel#48aaae3c document_id:long = StarGiftAttributeId;`
@@ -3016,6 +4340,10 @@ pub enum StarGiftAttributeId {
 }
 
 /// `StarGiftAttributeRarity`
+///
+/// <https://core.telegram.org/type/StarGiftAttributeRarity>
+///
+/// Part of `starGiftAttributeBackdrop`, `starGiftAttributeModel`, `starGiftAttributePattern`.
 #[repr(C, u32)]
 pub enum StarGiftAttributeRarity {
     /// `starGiftAttributeRarity#36437737 permille:int = StarGiftAttributeRarity;`
@@ -3031,9 +4359,17 @@ pub enum StarGiftAttributeRarity {
 }
 
 /// `starGiftAuctionAcquiredGift#42b00348 flags:# name_hidden:flags.0?true peer:Peer date:int bid_amount:long round:int pos:int message:flags.1?TextWithEntities gift_num:flags.2?int = StarGiftAuctionAcquiredGift;`
+///
+/// <https://core.telegram.org/type/StarGiftAuctionAcquiredGift>
+///
+/// Part of `payments.starGiftAuctionAcquiredGifts`.
 pub type StarGiftAuctionAcquiredGift<'a> = tl::One<&'a types::StarGiftAuctionAcquiredGift<'a>>;
 
 /// `StarGiftAuctionRound`
+///
+/// <https://core.telegram.org/type/StarGiftAuctionRound>
+///
+/// Part of `starGiftAuctionState`.
 #[repr(C, u32)]
 pub enum StarGiftAuctionRound {
     /// `starGiftAuctionRound#3aae0528 num:int duration:int = StarGiftAuctionRound;`
@@ -3043,6 +4379,10 @@ pub enum StarGiftAuctionRound {
 }
 
 /// `StarGiftAuctionState`
+///
+/// <https://core.telegram.org/type/StarGiftAuctionState>
+///
+/// Part of `starGiftActiveAuctionState`, `updateStarGiftAuctionState`, `payments.starGiftAuctionState`.
 #[repr(C, u32)]
 pub enum StarGiftAuctionState<'a> {
     /// `starGiftAuctionStateNotModified#fe333952 = StarGiftAuctionState;`
@@ -3054,21 +4394,45 @@ pub enum StarGiftAuctionState<'a> {
 }
 
 /// `starGiftAuctionUserState#2eeed1c4 flags:# returned:flags.1?true bid_amount:flags.0?long bid_date:flags.0?int min_bid_amount:flags.0?long bid_peer:flags.0?Peer acquired_count:int = StarGiftAuctionUserState;`
+///
+/// <https://core.telegram.org/type/StarGiftAuctionUserState>
+///
+/// Part of `starGiftActiveAuctionState`, `updateStarGiftAuctionUserState`, `payments.starGiftAuctionState`.
 pub type StarGiftAuctionUserState<'a> = tl::One<&'a types::StarGiftAuctionUserState<'a>>;
 
 /// `starGiftBackground#aff56398 center_color:int edge_color:int text_color:int = StarGiftBackground;`
+///
+/// <https://core.telegram.org/type/StarGiftBackground>
+///
+/// Part of `starGift`.
 pub type StarGiftBackground = tl::One<types::StarGiftBackground>;
 
 /// `starGiftCollection#9d6b13b0 flags:# collection_id:int title:string icon:flags.0?Document gifts_count:int hash:long = StarGiftCollection;`
+///
+/// <https://core.telegram.org/type/StarGiftCollection>
+///
+/// Returned by `payments.createStarGiftCollection`, `payments.updateStarGiftCollection`. Part of `payments.starGiftCollections`.
 pub type StarGiftCollection<'a> = tl::One<&'a types::StarGiftCollection<'a>>;
 
 /// `starGiftUpgradePrice#99ea331d date:int upgrade_stars:long = StarGiftUpgradePrice;`
+///
+/// <https://core.telegram.org/type/StarGiftUpgradePrice>
+///
+/// Part of `payments.starGiftUpgradePreview`.
 pub type StarGiftUpgradePrice = tl::One<types::StarGiftUpgradePrice>;
 
 /// `starRefProgram#dd0c66f2 flags:# bot_id:long commission_permille:int duration_months:flags.0?int end_date:flags.1?int daily_revenue_per_user:flags.2?StarsAmount = StarRefProgram;`
+///
+/// <https://core.telegram.org/type/StarRefProgram>
+///
+/// Returned by `bots.updateStarRefProgram`. Part of `userFull`, `payments.suggestedStarRefBots`.
 pub type StarRefProgram<'a> = tl::One<&'a types::StarRefProgram<'a>>;
 
 /// `StarsAmount`
+///
+/// <https://core.telegram.org/type/StarsAmount>
+///
+/// Part of `messageActionStarGiftPurchaseOffer`, `messageActionStarGiftPurchaseOfferDeclined`, `messageActionStarGiftUnique`, `messageActionSuggestedPostApproval`, `messageActionSuggestedPostSuccess`, `starGiftUnique`, `starRefProgram`, `starsRevenueStatus` and 6 more definitions.
 #[repr(C, u32)]
 pub enum StarsAmount {
     /// `starsAmount#bbb6b4a3 amount:long nanos:int = StarsAmount;`
@@ -3078,33 +4442,73 @@ pub enum StarsAmount {
 }
 
 /// `starsGiftOption#5e0589f1 flags:# extended:flags.1?true stars:long store_product:flags.0?string currency:string amount:long = StarsGiftOption;`
+///
+/// <https://core.telegram.org/type/StarsGiftOption>
+///
+/// Returned by `payments.getStarsGiftOptions`.
 pub type StarsGiftOption<'a> = tl::One<&'a types::StarsGiftOption<'a>>;
 
 /// `starsGiveawayOption#94ce852a flags:# extended:flags.0?true default:flags.1?true stars:long yearly_boosts:int store_product:flags.2?string currency:string amount:long winners:Vector<StarsGiveawayWinnersOption> = StarsGiveawayOption;`
+///
+/// <https://core.telegram.org/type/StarsGiveawayOption>
+///
+/// Returned by `payments.getStarsGiveawayOptions`.
 pub type StarsGiveawayOption<'a> = tl::One<&'a types::StarsGiveawayOption<'a>>;
 
 /// `starsGiveawayWinnersOption#54236209 flags:# default:flags.0?true users:int per_user_stars:long = StarsGiveawayWinnersOption;`
+///
+/// <https://core.telegram.org/type/StarsGiveawayWinnersOption>
+///
+/// Part of `starsGiveawayOption`.
 pub type StarsGiveawayWinnersOption = tl::One<types::StarsGiveawayWinnersOption>;
 
 /// `starsRating#1b0e4f07 flags:# level:int current_level_stars:long stars:long next_level_stars:flags.0?long = StarsRating;`
+///
+/// <https://core.telegram.org/type/StarsRating>
+///
+/// Part of `userFull`.
 pub type StarsRating<'a> = tl::One<&'a types::StarsRating>;
 
 /// `starsRevenueStatus#febe5491 flags:# withdrawal_enabled:flags.0?true current_balance:StarsAmount available_balance:StarsAmount overall_revenue:StarsAmount next_withdrawal_at:flags.1?int = StarsRevenueStatus;`
+///
+/// <https://core.telegram.org/type/StarsRevenueStatus>
+///
+/// Part of `updateStarsRevenueStatus`, `payments.starsRevenueStats`.
 pub type StarsRevenueStatus<'a> = tl::One<&'a types::StarsRevenueStatus>;
 
 /// `starsSubscription#2e6eab1a flags:# canceled:flags.0?true can_refulfill:flags.1?true missing_balance:flags.2?true bot_canceled:flags.7?true id:string peer:Peer until_date:int pricing:StarsSubscriptionPricing chat_invite_hash:flags.3?string title:flags.4?string photo:flags.5?WebDocument invoice_slug:flags.6?string = StarsSubscription;`
+///
+/// <https://core.telegram.org/type/StarsSubscription>
+///
+/// Part of `payments.starsStatus`.
 pub type StarsSubscription<'a> = tl::One<&'a types::StarsSubscription<'a>>;
 
 /// `starsSubscriptionPricing#05416d58 period:int amount:long = StarsSubscriptionPricing;`
+///
+/// <https://core.telegram.org/type/StarsSubscriptionPricing>
+///
+/// Part of `chatInvite`, `chatInviteExported`, `starsSubscription`, `messages.exportChatInvite`.
 pub type StarsSubscriptionPricing = tl::One<types::StarsSubscriptionPricing>;
 
 /// `starsTopupOption#0bd915c0 flags:# extended:flags.1?true stars:long store_product:flags.0?string currency:string amount:long = StarsTopupOption;`
+///
+/// <https://core.telegram.org/type/StarsTopupOption>
+///
+/// Returned by `payments.getStarsTopupOptions`.
 pub type StarsTopupOption<'a> = tl::One<&'a types::StarsTopupOption<'a>>;
 
 /// `starsTransaction#13659eb0 flags:# refund:flags.3?true pending:flags.4?true failed:flags.6?true gift:flags.10?true reaction:flags.11?true stargift_upgrade:flags.18?true business_transfer:flags.21?true stargift_resale:flags.22?true posts_search:flags.24?true stargift_prepaid_upgrade:flags.25?true stargift_drop_original_details:flags.26?true phonegroup_message:flags.27?true stargift_auction_bid:flags.28?true offer:flags.29?true id:string amount:StarsAmount date:int peer:StarsTransactionPeer title:flags.0?string description:flags.1?string photo:flags.2?WebDocument transaction_date:flags.5?int transaction_url:flags.5?string bot_payload:flags.7?bytes msg_id:flags.8?int extended_media:flags.9?Vector<MessageMedia> subscription_period:flags.12?int giveaway_post_id:flags.13?int stargift:flags.14?StarGift floodskip_number:flags.15?int starref_commission_permille:flags.16?int starref_peer:flags.17?Peer starref_amount:flags.17?StarsAmount paid_messages:flags.19?int premium_gift_months:flags.20?int ads_proceeds_from_date:flags.23?int ads_proceeds_to_date:flags.23?int = StarsTransaction;`
+///
+/// <https://core.telegram.org/type/StarsTransaction>
+///
+/// Part of `payments.starsStatus`.
 pub type StarsTransaction<'a> = tl::One<&'a types::StarsTransaction<'a>>;
 
 /// `StarsTransactionPeer`
+///
+/// <https://core.telegram.org/type/StarsTransactionPeer>
+///
+/// Part of `starsTransaction`.
 #[repr(C, u32)]
 pub enum StarsTransactionPeer {
     /// `starsTransactionPeerUnsupported#95f2bfe4 = StarsTransactionPeer;`
@@ -3126,12 +4530,24 @@ pub enum StarsTransactionPeer {
 }
 
 /// `statsAbsValueAndPrev#cb43acde current:double previous:double = StatsAbsValueAndPrev;`
+///
+/// <https://core.telegram.org/type/StatsAbsValueAndPrev>
+///
+/// Part of `stats.broadcastStats`, `stats.megagroupStats`.
 pub type StatsAbsValueAndPrev = tl::One<types::StatsAbsValueAndPrev>;
 
 /// `statsDateRangeDays#b637edaf min_date:int max_date:int = StatsDateRangeDays;`
+///
+/// <https://core.telegram.org/type/StatsDateRangeDays>
+///
+/// Part of `stats.broadcastStats`, `stats.megagroupStats`.
 pub type StatsDateRangeDays = tl::One<types::StatsDateRangeDays>;
 
 /// `StatsGraph`
+///
+/// <https://core.telegram.org/type/StatsGraph>
+///
+/// Returned by `stats.loadAsyncGraph`. Part of `payments.starsRevenueStats`, `stats.broadcastStats`, `stats.megagroupStats`, `stats.messageStats`, `stats.pollStats`, `stats.storyStats`.
 #[repr(C, u32)]
 pub enum StatsGraph<'a> {
     /// `statsGraphAsync#4a27eb2d token:string = StatsGraph;`
@@ -3143,30 +4559,64 @@ pub enum StatsGraph<'a> {
 }
 
 /// `statsGroupTopAdmin#d7584c87 user_id:long deleted:int kicked:int banned:int = StatsGroupTopAdmin;`
+///
+/// <https://core.telegram.org/type/StatsGroupTopAdmin>
+///
+/// Part of `stats.megagroupStats`.
 pub type StatsGroupTopAdmin = tl::One<types::StatsGroupTopAdmin>;
 
 /// `statsGroupTopInviter#535f779d user_id:long invitations:int = StatsGroupTopInviter;`
+///
+/// <https://core.telegram.org/type/StatsGroupTopInviter>
+///
+/// Part of `stats.megagroupStats`.
 pub type StatsGroupTopInviter = tl::One<types::StatsGroupTopInviter>;
 
 /// `statsGroupTopPoster#9d04af9b user_id:long messages:int avg_chars:int = StatsGroupTopPoster;`
+///
+/// <https://core.telegram.org/type/StatsGroupTopPoster>
+///
+/// Part of `stats.megagroupStats`.
 pub type StatsGroupTopPoster = tl::One<types::StatsGroupTopPoster>;
 
 /// `statsPercentValue#cbce2fe0 part:double total:double = StatsPercentValue;`
+///
+/// <https://core.telegram.org/type/StatsPercentValue>
+///
+/// Part of `premium.boostsStatus`, `stats.broadcastStats`.
 pub type StatsPercentValue = tl::One<types::StatsPercentValue>;
 
 /// `statsURL#47a971e0 url:string = StatsURL;`
+///
+/// <https://core.telegram.org/type/StatsURL>
 pub type StatsUrl<'a> = tl::One<types::StatsUrl<'a>>;
 
 /// `stickerKeyword#fcfeb29c document_id:long keyword:Vector<string> = StickerKeyword;`
+///
+/// <https://core.telegram.org/type/StickerKeyword>
+///
+/// Part of `stickerSetFullCovered`, `messages.stickerSet`.
 pub type StickerKeyword<'a> = tl::One<types::StickerKeyword<'a>>;
 
 /// `stickerPack#12b299d4 emoticon:string documents:Vector<long> = StickerPack;`
+///
+/// <https://core.telegram.org/type/StickerPack>
+///
+/// Part of `stickerSetFullCovered`, `messages.favedStickers`, `messages.recentStickers`, `messages.stickerSet`.
 pub type StickerPack<'a> = tl::One<types::StickerPack<'a>>;
 
 /// `stickerSet#2dd14edc flags:# archived:flags.1?true official:flags.2?true masks:flags.3?true emojis:flags.7?true text_color:flags.9?true channel_emoji_status:flags.10?true creator:flags.11?true installed_date:flags.0?int id:long access_hash:long title:string short_name:string thumbs:flags.4?Vector<PhotoSize> thumb_dc_id:flags.4?int thumb_version:flags.4?int thumb_document_id:flags.8?long count:int hash:int = StickerSet;`
+///
+/// <https://core.telegram.org/type/StickerSet>
+///
+/// Part of `channelFull`, `stickerSetCovered`, `stickerSetFullCovered`, `stickerSetMultiCovered`, `stickerSetNoCovered`, `messages.allStickers`, `messages.stickerSet`.
 pub type StickerSet<'a> = tl::One<&'a types::StickerSet<'a>>;
 
 /// `StickerSetCovered`
+///
+/// <https://core.telegram.org/type/StickerSetCovered>
+///
+/// Returned by `messages.getAttachedStickers`. Part of `recentMeUrlStickerSet`, `messages.archivedStickers`, `messages.featuredStickers`, `messages.foundStickerSets`, `messages.myStickers`, `messages.stickerSetInstallResultArchive`.
 #[repr(C, u32)]
 pub enum StickerSetCovered<'a> {
     /// `stickerSetCovered#6410a5d2 set:StickerSet cover:Document = StickerSetCovered;`
@@ -3180,15 +4630,31 @@ pub enum StickerSetCovered<'a> {
 }
 
 /// `storiesStealthMode#712e27fd flags:# active_until_date:flags.0?int cooldown_until_date:flags.1?int = StoriesStealthMode;`
+///
+/// <https://core.telegram.org/type/StoriesStealthMode>
+///
+/// Part of `updateStoriesStealthMode`, `stories.allStories`, `stories.allStoriesNotModified`.
 pub type StoriesStealthMode = tl::One<types::StoriesStealthMode>;
 
 /// `storyAlbum#9325705a flags:# album_id:int title:string icon_photo:flags.0?Photo icon_video:flags.1?Document = StoryAlbum;`
+///
+/// <https://core.telegram.org/type/StoryAlbum>
+///
+/// Returned by `stories.createAlbum`, `stories.updateAlbum`. Part of `stories.albums`.
 pub type StoryAlbum<'a> = tl::One<&'a types::StoryAlbum<'a>>;
 
 /// `storyFwdHeader#b826e150 flags:# modified:flags.3?true from:flags.0?Peer from_name:flags.1?string story_id:flags.2?int = StoryFwdHeader;`
+///
+/// <https://core.telegram.org/type/StoryFwdHeader>
+///
+/// Part of `storyItem`.
 pub type StoryFwdHeader<'a> = tl::One<&'a types::StoryFwdHeader<'a>>;
 
 /// `StoryItem`
+///
+/// <https://core.telegram.org/type/StoryItem>
+///
+/// Part of `foundStory`, `messageMediaStory`, `peerStories`, `publicForwardStory`, `storyReactionPublicRepost`, `storyViewPublicRepost`, `updateStory`, `webPageAttributeStory` and 1 more definitions.
 #[repr(C, u32)]
 pub enum StoryItem<'a> {
     /// `storyItemDeleted#51e6ee4f id:int = StoryItem;`
@@ -3200,6 +4666,10 @@ pub enum StoryItem<'a> {
 }
 
 /// `StoryReaction`
+///
+/// <https://core.telegram.org/type/StoryReaction>
+///
+/// Part of `stories.storyReactionsList`.
 #[repr(C, u32)]
 pub enum StoryReaction<'a> {
     /// `storyReaction#6090d6d5 peer_id:Peer date:int reaction:Reaction = StoryReaction;`
@@ -3211,6 +4681,10 @@ pub enum StoryReaction<'a> {
 }
 
 /// `StoryView`
+///
+/// <https://core.telegram.org/type/StoryView>
+///
+/// Part of `stories.storyViewsList`.
 #[repr(C, u32)]
 pub enum StoryView<'a> {
     /// `storyView#b0bdeac5 flags:# blocked:flags.0?true blocked_my_stories_from:flags.1?true user_id:long date:int reaction:flags.2?Reaction = StoryView;`
@@ -3222,48 +4696,108 @@ pub enum StoryView<'a> {
 }
 
 /// `storyViews#8d595cd6 flags:# has_viewers:flags.1?true views_count:int forwards_count:flags.2?int reactions:flags.3?Vector<ReactionCount> reactions_count:flags.4?int recent_viewers:flags.0?Vector<long> = StoryViews;`
+///
+/// <https://core.telegram.org/type/StoryViews>
+///
+/// Part of `storyItem`, `stories.storyViews`.
 pub type StoryViews<'a> = tl::One<&'a types::StoryViews<'a>>;
 
 /// `suggestedPost#0e8e37e5 flags:# accepted:flags.1?true rejected:flags.2?true price:flags.3?StarsAmount schedule_date:flags.0?int = SuggestedPost;`
+///
+/// <https://core.telegram.org/type/SuggestedPost>
+///
+/// Part of `draftMessage`, `message`, `messages.forwardMessages`, `messages.saveDraft`, `messages.sendMedia`, `messages.sendMessage`.
 pub type SuggestedPost<'a> = tl::One<types::SuggestedPost<'a>>;
 
 /// `textWithEntities#751f3146 text:string entities:Vector<MessageEntity> = TextWithEntities;`
+///
+/// <https://core.telegram.org/type/TextWithEntities>
+///
+/// Returned by `messages.summarizeText`. Part of `aiComposeToneExample`, `botVerification`, `botVerifierSettings`, `dialogFilter`, `dialogFilterChatlist`, `factCheck`, `groupCallMessage`, `inputInvoicePremiumGiftStars` and 31 more definitions.
 pub type TextWithEntities<'a> = tl::One<types::TextWithEntities<'a>>;
 
 /// `theme#a00e67d6 flags:# creator:flags.0?true default:flags.1?true for_chat:flags.5?true id:long access_hash:long slug:string title:string document:flags.2?Document settings:flags.3?Vector<ThemeSettings> emoticon:flags.6?string installs_count:flags.4?int = Theme;`
+///
+/// <https://core.telegram.org/type/Theme>
+///
+/// Returned by `account.createTheme`, `account.getTheme`, `account.updateTheme`. Part of `updateTheme`, `account.themes`.
 pub type Theme<'a> = tl::One<&'a types::Theme<'a>>;
 
 /// `themeSettings#fa58b6d4 flags:# message_colors_animated:flags.2?true base_theme:BaseTheme accent_color:int outbox_accent_color:flags.3?int message_colors:flags.0?Vector<int> wallpaper:flags.1?WallPaper = ThemeSettings;`
+///
+/// <https://core.telegram.org/type/ThemeSettings>
+///
+/// Part of `chatThemeUniqueGift`, `theme`, `webPageAttributeTheme`.
 pub type ThemeSettings<'a> = tl::One<&'a types::ThemeSettings<'a>>;
 
 /// `timezone#ff9289f5 id:string name:string utc_offset:int = Timezone;`
+///
+/// <https://core.telegram.org/type/Timezone>
+///
+/// Part of `help.timezonesList`.
 pub type Timezone<'a> = tl::One<&'a types::Timezone<'a>>;
 
 /// `todoCompletion#221bb5e4 id:int completed_by:Peer date:int = TodoCompletion;`
+///
+/// <https://core.telegram.org/type/TodoCompletion>
+///
+/// Part of `messageMediaToDo`.
 pub type TodoCompletion = tl::One<types::TodoCompletion>;
 
 /// `todoItem#cba9a52f id:int title:TextWithEntities = TodoItem;`
+///
+/// <https://core.telegram.org/type/TodoItem>
+///
+/// Part of `messageActionTodoAppendTasks`, `todoList`, `messages.appendTodoList`.
 pub type TodoItem<'a> = tl::One<&'a types::TodoItem<'a>>;
 
 /// `todoList#49b92a26 flags:# others_can_append:flags.0?true others_can_complete:flags.1?true title:TextWithEntities list:Vector<TodoItem> = TodoList;`
+///
+/// <https://core.telegram.org/type/TodoList>
+///
+/// Part of `inputMediaTodo`, `messageMediaToDo`.
 pub type TodoList<'a> = tl::One<&'a types::TodoList<'a>>;
 
 /// `tonConnectManifest#12229264 flags:# url:string name:string icon:flags.0?WebDocument = TonConnectManifest;`
+///
+/// <https://core.telegram.org/type/TonConnectManifest>
+///
+/// Part of `tonConnectSession`.
 pub type TonConnectManifest<'a> = tl::One<&'a types::TonConnectManifest<'a>>;
 
 /// `tonConnectNextEventId#582464e3 event_id:long = TonConnectNextEventId;`
+///
+/// <https://core.telegram.org/type/TonConnectNextEventId>
+///
+/// Returned by `wallet.tonConnectNextEventId`.
 pub type TonConnectNextEventId = tl::One<types::TonConnectNextEventId>;
 
 /// `tonConnectRequest#a15f8513 flags:# session_id:long msg_id:int body:bytes expires:int topic:flags.0?string trace_id:flags.1?string = TonConnectRequest;`
+///
+/// <https://core.telegram.org/type/TonConnectRequest>
+///
+/// Part of `wallet.tonConnectPending`.
 pub type TonConnectRequest<'a> = tl::One<&'a types::TonConnectRequest<'a>>;
 
 /// `tonConnectSession#126556c6 flags:# pending:flags.0?true closing:flags.1?true closed:flags.2?true id:long dapp_client_id:string client_id:flags.3?string nonce:bytes manifest:flags.4?TonConnectManifest manifest_error:flags.5?int date:int = TonConnectSession;`
+///
+/// <https://core.telegram.org/type/TonConnectSession>
+///
+/// Returned by `wallet.tonConnectCreateSession`. Part of `updateWalletTonConnectSession`, `wallet.tonConnectPending`, `wallet.tonConnectSessions`.
 pub type TonConnectSession<'a> = tl::One<&'a types::TonConnectSession<'a>>;
 
 /// `topPeer#edcdc05b peer:Peer rating:double = TopPeer;`
+///
+/// <https://core.telegram.org/type/TopPeer>
+///
+/// Part of `topPeerCategoryPeers`.
 pub type TopPeer = tl::One<types::TopPeer>;
 
 /// `TopPeerCategory`
+///
+/// <https://core.telegram.org/type/TopPeerCategory>
+///
+/// Part of `topPeerCategoryPeers`, `contacts.resetTopPeerRating`.
 #[repr(u32)]
 pub enum TopPeerCategory {
     /// `topPeerCategoryBotsPM#ab661b5b = TopPeerCategory;`
@@ -3289,15 +4823,25 @@ pub enum TopPeerCategory {
 }
 
 /// `topPeerCategoryPeers#fb834291 category:TopPeerCategory count:int peers:Vector<TopPeer> = TopPeerCategoryPeers;`
+///
+/// <https://core.telegram.org/type/TopPeerCategoryPeers>
+///
+/// Part of `contacts.topPeers`.
 pub type TopPeerCategoryPeers<'a> = tl::One<types::TopPeerCategoryPeers<'a>>;
 
 /// `True`
+///
+/// <https://core.telegram.org/type/True>
 pub enum True {
     /// `true#3fedd339 = True;`
     True,
 }
 
 /// `Update`
+///
+/// <https://core.telegram.org/type/Update>
+///
+/// Part of `updateShort`, `updates`, `updatesCombined`, `updates.channelDifference`, `updates.difference`, `updates.differenceSlice`.
 #[repr(C, u32)]
 pub enum Update<'a> {
     /// `updateNewMessage#1f2b0afd message:Message pts:int pts_count:int = Update;`
@@ -3643,6 +5187,10 @@ pub enum Update<'a> {
 }
 
 /// `Updates`
+///
+/// <https://core.telegram.org/type/Updates>
+///
+/// Returned by `account.getBotBusinessConnection`, `account.getNotifyExceptions`, `account.toggleWebBrowserSettingsException`, `account.updateConnectedBot`, `bots.allowSendMessage`, `channels.convertToGigagroup`, `channels.createChannel`, `channels.deleteChannel` and 128 more functions. Part of `messages.chatInviteJoinResultOk`, `messages.invitedUsers`, `payments.paymentResult`.
 #[repr(C, u32)]
 pub enum Updates<'a> {
     /// `updatesTooLong#e317af7e = Updates;`
@@ -3662,6 +5210,10 @@ pub enum Updates<'a> {
 }
 
 /// `UrlAuthResult`
+///
+/// <https://core.telegram.org/type/UrlAuthResult>
+///
+/// Returned by `messages.acceptUrlAuth`, `messages.requestUrlAuth`.
 #[repr(C, u32)]
 pub enum UrlAuthResult<'a> {
     /// `urlAuthResultRequest#3cd623ec flags:# request_write_access:flags.0?true request_phone_number:flags.1?true match_codes_first:flags.5?true is_app:flags.6?true bot:User domain:string browser:flags.2?string platform:flags.2?string ip:flags.2?string region:flags.2?string match_codes:flags.3?Vector<string> user_id_hint:flags.4?long verified_app_name:flags.7?string = UrlAuthResult;`
@@ -3673,6 +5225,10 @@ pub enum UrlAuthResult<'a> {
 }
 
 /// `User`
+///
+/// <https://core.telegram.org/type/User>
+///
+/// Returned by `account.changePhone`, `account.updateProfile`, `account.updateUsername`, `bots.createBot`, `bots.getAdminedBots`, `channels.getMessageAuthor`, `contacts.importContactToken`, `messages.getFutureChatCreatorAfterLeave` and 1 more functions. Part of `attachMenuBots`, `attachMenuBotsBot`, `chatInvite`, `updates`, `updatesCombined`, `urlAuthResultRequest`, `account.authorizationForm`, `account.autoSaveSettings` and 106 more definitions.
 #[repr(C, u32)]
 pub enum User<'a> {
     /// `userEmpty#d3bc4b7a id:long = User;`
@@ -3682,9 +5238,17 @@ pub enum User<'a> {
 }
 
 /// `userFull#06cbe645 flags:# blocked:flags.0?true phone_calls_available:flags.4?true phone_calls_private:flags.5?true can_pin_message:flags.7?true has_scheduled:flags.12?true video_calls_available:flags.13?true voice_messages_forbidden:flags.20?true translations_disabled:flags.23?true stories_pinned_available:flags.26?true blocked_my_stories_from:flags.27?true wallpaper_overridden:flags.28?true contact_require_premium:flags.29?true read_dates_private:flags.30?true flags2:# sponsored_enabled:flags2.7?true can_view_revenue:flags2.9?true bot_can_manage_emoji_status:flags2.10?true display_gifts_button:flags2.16?true noforwards_my_enabled:flags2.23?true noforwards_peer_enabled:flags2.24?true unofficial_security_risk:flags2.26?true id:long about:flags.1?string settings:PeerSettings personal_photo:flags.21?Photo profile_photo:flags.2?Photo fallback_photo:flags.22?Photo notify_settings:PeerNotifySettings bot_info:flags.3?BotInfo pinned_msg_id:flags.6?int common_chats_count:int folder_id:flags.11?int ttl_period:flags.14?int theme:flags.15?ChatTheme private_forward_name:flags.16?string bot_group_admin_rights:flags.17?ChatAdminRights bot_broadcast_admin_rights:flags.18?ChatAdminRights wallpaper:flags.24?WallPaper stories:flags.25?PeerStories business_work_hours:flags2.0?BusinessWorkHours business_location:flags2.1?BusinessLocation business_greeting_message:flags2.2?BusinessGreetingMessage business_away_message:flags2.3?BusinessAwayMessage business_intro:flags2.4?BusinessIntro birthday:flags2.5?Birthday personal_channel_id:flags2.6?long personal_channel_message:flags2.6?int stargifts_count:flags2.8?int starref_program:flags2.11?StarRefProgram bot_verification:flags2.12?BotVerification send_paid_messages_stars:flags2.14?long disallowed_gifts:flags2.15?DisallowedGiftsSettings stars_rating:flags2.17?StarsRating stars_my_pending_rating:flags2.18?StarsRating stars_my_pending_rating_date:flags2.18?int main_tab:flags2.20?ProfileTab saved_music:flags2.21?Document note:flags2.22?TextWithEntities bot_manager_id:flags2.25?long = UserFull;`
+///
+/// <https://core.telegram.org/type/UserFull>
+///
+/// Part of `users.userFull`.
 pub type UserFull<'a> = tl::One<&'a types::UserFull<'a>>;
 
 /// `UserProfilePhoto`
+///
+/// <https://core.telegram.org/type/UserProfilePhoto>
+///
+/// Part of `user`.
 #[repr(C, u32)]
 pub enum UserProfilePhoto<'a> {
     /// `userProfilePhotoEmpty#4f11bae1 = UserProfilePhoto;`
@@ -3694,6 +5258,10 @@ pub enum UserProfilePhoto<'a> {
 }
 
 /// `UserStatus`
+///
+/// <https://core.telegram.org/type/UserStatus>
+///
+/// Part of `contactStatus`, `updateUserStatus`, `user`.
 #[repr(C, u32)]
 pub enum UserStatus {
     /// `userStatusEmpty#09d05049 = UserStatus;`
@@ -3711,9 +5279,17 @@ pub enum UserStatus {
 }
 
 /// `username#b4073647 flags:# editable:flags.0?true active:flags.1?true deletable:flags.2?true expired:flags.3?true username:string = Username;`
+///
+/// <https://core.telegram.org/type/Username>
+///
+/// Part of `channel`, `updateUserName`, `user`.
 pub type Username<'a> = tl::One<types::Username<'a>>;
 
 /// `VideoSize`
+///
+/// <https://core.telegram.org/type/VideoSize>
+///
+/// Part of `document`, `inputChatUploadedPhoto`, `photo`, `photos.uploadContactProfilePhoto`, `photos.uploadProfilePhoto`.
 #[repr(C, u32)]
 pub enum VideoSize<'a> {
     /// `videoSize#de33b094 flags:# type:string w:int h:int size:int video_start_ts:flags.0?double = VideoSize;`
@@ -3725,6 +5301,10 @@ pub enum VideoSize<'a> {
 }
 
 /// `WallPaper`
+///
+/// <https://core.telegram.org/type/WallPaper>
+///
+/// Returned by `account.getMultiWallPapers`, `account.getWallPaper`, `account.uploadWallPaper`. Part of `channelAdminLogEventActionChangeWallpaper`, `channelFull`, `messageActionSetChatWallPaper`, `themeSettings`, `updatePeerWallpaper`, `userFull`, `account.wallPapers`.
 #[repr(C, u32)]
 pub enum WallPaper<'a> {
     /// `wallPaper#a437c3ed id:long flags:# creator:flags.0?true default:flags.1?true pattern:flags.3?true dark:flags.4?true access_hash:long slug:string document:Document settings:flags.2?WallPaperSettings = WallPaper;`
@@ -3734,12 +5314,24 @@ pub enum WallPaper<'a> {
 }
 
 /// `wallPaperSettings#372efcd0 flags:# blur:flags.1?true motion:flags.2?true background_color:flags.0?int second_background_color:flags.4?int third_background_color:flags.5?int fourth_background_color:flags.6?int intensity:flags.3?int rotation:flags.4?int emoticon:flags.7?string = WallPaperSettings;`
+///
+/// <https://core.telegram.org/type/WallPaperSettings>
+///
+/// Part of `inputThemeSettings`, `wallPaper`, `wallPaperNoFile`, `account.installWallPaper`, `account.saveWallPaper`, `account.uploadWallPaper`, `messages.setChatWallPaper`.
 pub type WallPaperSettings<'a> = tl::One<&'a types::WallPaperSettings<'a>>;
 
 /// `walletOwnershipProof#60bccb0d timestamp:int signature:bytes = WalletOwnershipProof;`
+///
+/// <https://core.telegram.org/type/WalletOwnershipProof>
+///
+/// Part of `inputWalletImported`, `wallet.disableBackup`, `wallet.enableBackup`.
 pub type WalletOwnershipProof<'a> = tl::One<types::WalletOwnershipProof<'a>>;
 
 /// `WalletState`
+///
+/// <https://core.telegram.org/type/WalletState>
+///
+/// Returned by `wallet.disableBackup`, `wallet.enableBackup`, `wallet.getState`, `wallet.replaceWallet`. Part of `updateWalletState`.
 #[repr(C, u32)]
 pub enum WalletState<'a> {
     /// `walletStateEmpty#9cb9b2ec flags:# creating:flags.0?true = WalletState;`
@@ -3749,9 +5341,17 @@ pub enum WalletState<'a> {
 }
 
 /// `walletTransaction#952dc143 flags:# incoming:flags.0?true gasless:flags.1?true failed:flags.2?true key_change:flags.5?true comment_encrypted:flags.6?true id:string amount:long fee:long date:int peer:WalletTransactionPeer comment:flags.3?string tx_hash:flags.4?string nft:flags.7?wallet.NftItem = WalletTransaction;`
+///
+/// <https://core.telegram.org/type/WalletTransaction>
+///
+/// Part of `updateSentWalletTransaction`, `wallet.transactions`.
 pub type WalletTransaction<'a> = tl::One<&'a types::WalletTransaction<'a>>;
 
 /// `WalletTransactionPeer`
+///
+/// <https://core.telegram.org/type/WalletTransactionPeer>
+///
+/// Part of `walletTransaction`.
 #[repr(C, u32)]
 pub enum WalletTransactionPeer<'a> {
     /// `walletTransactionPeerUser#d4ea706d flags:# user_id:long address:string domain:flags.0?string = WalletTransactionPeer;`
@@ -3765,12 +5365,24 @@ pub enum WalletTransactionPeer<'a> {
 }
 
 /// `walletUserAddress#fe78eecc flags:# user_id:flags.0?long address:string public_key:bytes = WalletUserAddress;`
+///
+/// <https://core.telegram.org/type/WalletUserAddress>
+///
+/// Part of `wallet.userAddresses`.
 pub type WalletUserAddress<'a> = tl::One<&'a types::WalletUserAddress<'a>>;
 
 /// `webAuthorization#a6f8f452 hash:long bot_id:long domain:string browser:string platform:string date_created:int date_active:int ip:string region:string = WebAuthorization;`
+///
+/// <https://core.telegram.org/type/WebAuthorization>
+///
+/// Part of `account.webAuthorizations`.
 pub type WebAuthorization<'a> = tl::One<&'a types::WebAuthorization<'a>>;
 
 /// `WebDocument`
+///
+/// <https://core.telegram.org/type/WebDocument>
+///
+/// Part of `botInlineMessageMediaInvoice`, `botInlineResult`, `messageMediaInvoice`, `starsSubscription`, `starsTransaction`, `tonConnectManifest`, `payments.paymentForm`, `payments.paymentFormStars` and 3 more definitions.
 #[repr(C, u32)]
 pub enum WebDocument<'a> {
     /// `webDocument#1c570ed1 url:string access_hash:long size:int mime_type:string attributes:Vector<DocumentAttribute> = WebDocument;`
@@ -3780,9 +5392,17 @@ pub enum WebDocument<'a> {
 }
 
 /// `webDomainException#933ca597 flags:# domain:string url:string title:string favicon:flags.0?long = WebDomainException;`
+///
+/// <https://core.telegram.org/type/WebDomainException>
+///
+/// Part of `updateWebBrowserException`, `account.webBrowserSettings`.
 pub type WebDomainException<'a> = tl::One<&'a types::WebDomainException<'a>>;
 
 /// `WebPage`
+///
+/// <https://core.telegram.org/type/WebPage>
+///
+/// Part of `messageMediaWebPage`, `updateChannelWebPage`, `updateWebPage`, `messages.webPage`.
 #[repr(C, u32)]
 pub enum WebPage<'a> {
     /// `webPageEmpty#211a1788 flags:# id:long url:flags.0?string = WebPage;`
@@ -3796,6 +5416,10 @@ pub enum WebPage<'a> {
 }
 
 /// `WebPageAttribute`
+///
+/// <https://core.telegram.org/type/WebPageAttribute>
+///
+/// Part of `webPage`.
 #[repr(C, u32)]
 pub enum WebPageAttribute<'a> {
     /// `webPageAttributeTheme#54b56617 flags:# documents:flags.0?Vector<Document> settings:flags.1?ThemeSettings = WebPageAttribute;`
@@ -3815,7 +5439,15 @@ pub enum WebPageAttribute<'a> {
 }
 
 /// `webViewMessageSent#0c94511c flags:# msg_id:flags.0?InputBotInlineMessageID = WebViewMessageSent;`
+///
+/// <https://core.telegram.org/type/WebViewMessageSent>
+///
+/// Returned by `messages.sendWebViewResultMessage`.
 pub type WebViewMessageSent<'a> = tl::One<types::WebViewMessageSent<'a>>;
 
 /// `webViewResultUrl#4d22ff98 flags:# fullsize:flags.1?true fullscreen:flags.2?true same_origin:flags.3?true query_id:flags.0?long url:string = WebViewResult;`
+///
+/// <https://core.telegram.org/type/WebViewResult>
+///
+/// Returned by `messages.requestAppWebView`, `messages.requestChatJoinWebView`, `messages.requestMainWebView`, `messages.requestSimpleWebView`, `messages.requestWebView`.
 pub type WebViewResult<'a> = tl::One<&'a types::WebViewResultUrl<'a>>;

@@ -8,9 +8,17 @@ use super::super::{types};
 
 
 /// `payments.bankCardData#3e24e573 title:string open_urls:Vector<BankCardOpenUrl> = payments.BankCardData;`
+///
+/// <https://core.telegram.org/type/payments.BankCardData>
+///
+/// Returned by `payments.getBankCardData`.
 pub type BankCardData<'a> = tl::One<types::payments::BankCardData<'a>>;
 
 /// `payments.CheckCanSendGiftResult`
+///
+/// <https://core.telegram.org/type/payments.CheckCanSendGiftResult>
+///
+/// Returned by `payments.checkCanSendGift`.
 #[repr(C, u32)]
 pub enum CheckCanSendGiftResult<'a> {
     /// `payments.checkCanSendGiftResultOk#374fa7ad = payments.CheckCanSendGiftResult;`
@@ -20,18 +28,38 @@ pub enum CheckCanSendGiftResult<'a> {
 }
 
 /// `payments.checkedGiftCode#eb983f8f flags:# via_giveaway:flags.2?true from_id:flags.4?Peer giveaway_msg_id:flags.3?int to_id:flags.0?long date:int days:int used_date:flags.1?int chats:Vector<Chat> users:Vector<User> = payments.CheckedGiftCode;`
+///
+/// <https://core.telegram.org/type/payments.CheckedGiftCode>
+///
+/// Returned by `payments.checkGiftCode`.
 pub type CheckedGiftCode<'a> = tl::One<&'a types::payments::CheckedGiftCode<'a>>;
 
 /// `payments.connectedStarRefBots#98d5ea1d count:int connected_bots:Vector<ConnectedBotStarRef> users:Vector<User> = payments.ConnectedStarRefBots;`
+///
+/// <https://core.telegram.org/type/payments.ConnectedStarRefBots>
+///
+/// Returned by `payments.connectStarRefBot`, `payments.editConnectedStarRefBot`, `payments.getConnectedStarRefBot`, `payments.getConnectedStarRefBots`.
 pub type ConnectedStarRefBots<'a> = tl::One<&'a types::payments::ConnectedStarRefBots<'a>>;
 
 /// `payments.currencyRates#bbcce4c2 rates:Vector<CurrencyRate> = payments.CurrencyRates;`
+///
+/// <https://core.telegram.org/type/payments.CurrencyRates>
+///
+/// Returned by `payments.getCurrencyRates`.
 pub type CurrencyRates<'a> = tl::One<types::payments::CurrencyRates<'a>>;
 
 /// `payments.exportedInvoice#aed0cbd9 url:string = payments.ExportedInvoice;`
+///
+/// <https://core.telegram.org/type/payments.ExportedInvoice>
+///
+/// Returned by `payments.exportInvoice`.
 pub type ExportedInvoice<'a> = tl::One<types::payments::ExportedInvoice<'a>>;
 
 /// `payments.GiveawayInfo`
+///
+/// <https://core.telegram.org/type/payments.GiveawayInfo>
+///
+/// Returned by `payments.getGiveawayInfo`.
 #[repr(C, u32)]
 pub enum GiveawayInfo<'a> {
     /// `payments.giveawayInfo#4367daa0 flags:# participating:flags.0?true preparing_results:flags.3?true start_date:int joined_too_early_date:flags.1?int admin_disallowed_chat_id:flags.2?long disallowed_country:flags.4?string = payments.GiveawayInfo;`
@@ -41,6 +69,10 @@ pub enum GiveawayInfo<'a> {
 }
 
 /// `payments.PaymentForm`
+///
+/// <https://core.telegram.org/type/payments.PaymentForm>
+///
+/// Returned by `payments.getPaymentForm`.
 #[repr(C, u32)]
 pub enum PaymentForm<'a> {
     /// `payments.paymentForm#a0058751 flags:# can_save_credentials:flags.2?true password_missing:flags.3?true form_id:long bot_id:long title:string description:string photo:flags.5?WebDocument invoice:Invoice provider_id:long url:string native_provider:flags.4?string native_params:flags.4?DataJSON additional_methods:flags.6?Vector<PaymentFormMethod> saved_info:flags.0?PaymentRequestedInfo saved_credentials:flags.1?Vector<PaymentSavedCredentials> users:Vector<User> = payments.PaymentForm;`
@@ -52,6 +84,10 @@ pub enum PaymentForm<'a> {
 }
 
 /// `payments.PaymentReceipt`
+///
+/// <https://core.telegram.org/type/payments.PaymentReceipt>
+///
+/// Returned by `payments.getPaymentReceipt`.
 #[repr(C, u32)]
 pub enum PaymentReceipt<'a> {
     /// `payments.paymentReceipt#70c4fe03 flags:# date:int bot_id:long provider_id:long title:string description:string photo:flags.2?WebDocument invoice:Invoice info:flags.0?PaymentRequestedInfo shipping:flags.1?ShippingOption tip_amount:flags.3?long currency:string total_amount:long credentials_title:string users:Vector<User> = payments.PaymentReceipt;`
@@ -61,6 +97,10 @@ pub enum PaymentReceipt<'a> {
 }
 
 /// `payments.PaymentResult`
+///
+/// <https://core.telegram.org/type/payments.PaymentResult>
+///
+/// Returned by `payments.sendPaymentForm`, `payments.sendStarsForm`.
 #[repr(C, u32)]
 pub enum PaymentResult<'a> {
     /// `payments.paymentResult#4e5f810d updates:Updates = payments.PaymentResult;`
@@ -70,15 +110,31 @@ pub enum PaymentResult<'a> {
 }
 
 /// `payments.resaleStarGifts#947a12df flags:# count:int gifts:Vector<StarGift> next_offset:flags.0?string attributes:flags.1?Vector<StarGiftAttribute> attributes_hash:flags.1?long chats:Vector<Chat> counters:flags.2?Vector<StarGiftAttributeCounter> users:Vector<User> = payments.ResaleStarGifts;`
+///
+/// <https://core.telegram.org/type/payments.ResaleStarGifts>
+///
+/// Returned by `payments.getResaleStarGifts`.
 pub type ResaleStarGifts<'a> = tl::One<&'a types::payments::ResaleStarGifts<'a>>;
 
 /// `payments.savedInfo#fb8fe43c flags:# has_saved_credentials:flags.1?true saved_info:flags.0?PaymentRequestedInfo = payments.SavedInfo;`
+///
+/// <https://core.telegram.org/type/payments.SavedInfo>
+///
+/// Returned by `payments.getSavedInfo`.
 pub type SavedInfo<'a> = tl::One<types::payments::SavedInfo<'a>>;
 
 /// `payments.savedStarGifts#95f389b1 flags:# count:int chat_notifications_enabled:flags.1?Bool gifts:Vector<SavedStarGift> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = payments.SavedStarGifts;`
+///
+/// <https://core.telegram.org/type/payments.SavedStarGifts>
+///
+/// Returned by `payments.getCraftStarGifts`, `payments.getSavedStarGift`, `payments.getSavedStarGifts`.
 pub type SavedStarGifts<'a> = tl::One<&'a types::payments::SavedStarGifts<'a>>;
 
 /// `payments.StarGiftActiveAuctions`
+///
+/// <https://core.telegram.org/type/payments.StarGiftActiveAuctions>
+///
+/// Returned by `payments.getStarGiftActiveAuctions`.
 #[repr(C, u32)]
 pub enum StarGiftActiveAuctions<'a> {
     /// `payments.starGiftActiveAuctionsNotModified#db33dad0 = payments.StarGiftActiveAuctions;`
@@ -88,12 +144,24 @@ pub enum StarGiftActiveAuctions<'a> {
 }
 
 /// `payments.starGiftAuctionAcquiredGifts#7d5bd1f0 gifts:Vector<StarGiftAuctionAcquiredGift> users:Vector<User> chats:Vector<Chat> = payments.StarGiftAuctionAcquiredGifts;`
+///
+/// <https://core.telegram.org/type/payments.StarGiftAuctionAcquiredGifts>
+///
+/// Returned by `payments.getStarGiftAuctionAcquiredGifts`.
 pub type StarGiftAuctionAcquiredGifts<'a> = tl::One<&'a types::payments::StarGiftAuctionAcquiredGifts<'a>>;
 
 /// `payments.starGiftAuctionState#6b39f4ec gift:StarGift state:StarGiftAuctionState user_state:StarGiftAuctionUserState timeout:int users:Vector<User> chats:Vector<Chat> = payments.StarGiftAuctionState;`
+///
+/// <https://core.telegram.org/type/payments.StarGiftAuctionState>
+///
+/// Returned by `payments.getStarGiftAuctionState`.
 pub type StarGiftAuctionState<'a> = tl::One<&'a types::payments::StarGiftAuctionState<'a>>;
 
 /// `payments.StarGiftCollections`
+///
+/// <https://core.telegram.org/type/payments.StarGiftCollections>
+///
+/// Returned by `payments.getStarGiftCollections`.
 #[repr(C, u32)]
 pub enum StarGiftCollections<'a> {
     /// `payments.starGiftCollectionsNotModified#a0ba4f17 = payments.StarGiftCollections;`
@@ -103,15 +171,31 @@ pub enum StarGiftCollections<'a> {
 }
 
 /// `payments.starGiftUpgradeAttributes#46c6e36f attributes:Vector<StarGiftAttribute> = payments.StarGiftUpgradeAttributes;`
+///
+/// <https://core.telegram.org/type/payments.StarGiftUpgradeAttributes>
+///
+/// Returned by `payments.getStarGiftUpgradeAttributes`.
 pub type StarGiftUpgradeAttributes<'a> = tl::One<types::payments::StarGiftUpgradeAttributes<'a>>;
 
 /// `payments.starGiftUpgradePreview#3de1dfed sample_attributes:Vector<StarGiftAttribute> prices:Vector<StarGiftUpgradePrice> next_prices:Vector<StarGiftUpgradePrice> = payments.StarGiftUpgradePreview;`
+///
+/// <https://core.telegram.org/type/payments.StarGiftUpgradePreview>
+///
+/// Returned by `payments.getStarGiftUpgradePreview`.
 pub type StarGiftUpgradePreview<'a> = tl::One<&'a types::payments::StarGiftUpgradePreview<'a>>;
 
 /// `payments.starGiftWithdrawalUrl#84aa3a9c url:string = payments.StarGiftWithdrawalUrl;`
+///
+/// <https://core.telegram.org/type/payments.StarGiftWithdrawalUrl>
+///
+/// Returned by `payments.getStarGiftWithdrawalUrl`.
 pub type StarGiftWithdrawalUrl<'a> = tl::One<types::payments::StarGiftWithdrawalUrl<'a>>;
 
 /// `payments.StarGifts`
+///
+/// <https://core.telegram.org/type/payments.StarGifts>
+///
+/// Returned by `payments.getStarGifts`.
 #[repr(C, u32)]
 pub enum StarGifts<'a> {
     /// `payments.starGiftsNotModified#a388a368 = payments.StarGifts;`
@@ -121,25 +205,57 @@ pub enum StarGifts<'a> {
 }
 
 /// `payments.starsRevenueAdsAccountUrl#394e7f21 url:string = payments.StarsRevenueAdsAccountUrl;`
+///
+/// <https://core.telegram.org/type/payments.StarsRevenueAdsAccountUrl>
+///
+/// Returned by `payments.getStarsRevenueAdsAccountUrl`.
 pub type StarsRevenueAdsAccountUrl<'a> = tl::One<types::payments::StarsRevenueAdsAccountUrl<'a>>;
 
 /// `payments.starsRevenueStats#6c207376 flags:# top_hours_graph:flags.0?StatsGraph revenue_graph:StatsGraph status:StarsRevenueStatus usd_rate:double = payments.StarsRevenueStats;`
+///
+/// <https://core.telegram.org/type/payments.StarsRevenueStats>
+///
+/// Returned by `payments.getStarsRevenueStats`.
 pub type StarsRevenueStats<'a> = tl::One<&'a types::payments::StarsRevenueStats<'a>>;
 
 /// `payments.starsRevenueWithdrawalUrl#1dab80b7 url:string = payments.StarsRevenueWithdrawalUrl;`
+///
+/// <https://core.telegram.org/type/payments.StarsRevenueWithdrawalUrl>
+///
+/// Returned by `payments.getStarsRevenueWithdrawalUrl`.
 pub type StarsRevenueWithdrawalUrl<'a> = tl::One<types::payments::StarsRevenueWithdrawalUrl<'a>>;
 
 /// `payments.starsStatus#6c9ce8ed flags:# balance:StarsAmount subscriptions:flags.1?Vector<StarsSubscription> subscriptions_next_offset:flags.2?string subscriptions_missing_balance:flags.4?long history:flags.3?Vector<StarsTransaction> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = payments.StarsStatus;`
+///
+/// <https://core.telegram.org/type/payments.StarsStatus>
+///
+/// Returned by `payments.getStarsStatus`, `payments.getStarsSubscriptions`, `payments.getStarsTransactions`, `payments.getStarsTransactionsByID`.
 pub type StarsStatus<'a> = tl::One<&'a types::payments::StarsStatus<'a>>;
 
 /// `payments.suggestedStarRefBots#b4d5d859 flags:# count:int suggested_bots:Vector<StarRefProgram> users:Vector<User> next_offset:flags.0?string = payments.SuggestedStarRefBots;`
+///
+/// <https://core.telegram.org/type/payments.SuggestedStarRefBots>
+///
+/// Returned by `payments.getSuggestedStarRefBots`.
 pub type SuggestedStarRefBots<'a> = tl::One<&'a types::payments::SuggestedStarRefBots<'a>>;
 
 /// `payments.uniqueStarGift#416c56e8 gift:StarGift chats:Vector<Chat> users:Vector<User> = payments.UniqueStarGift;`
+///
+/// <https://core.telegram.org/type/payments.UniqueStarGift>
+///
+/// Returned by `payments.getUniqueStarGift`.
 pub type UniqueStarGift<'a> = tl::One<&'a types::payments::UniqueStarGift<'a>>;
 
 /// `payments.uniqueStarGiftValueInfo#512fe446 flags:# last_sale_on_fragment:flags.1?true value_is_average:flags.6?true currency:string value:long initial_sale_date:int initial_sale_stars:long initial_sale_price:long last_sale_date:flags.0?int last_sale_price:flags.0?long floor_price:flags.2?long average_price:flags.3?long listed_count:flags.4?int fragment_listed_count:flags.5?int fragment_listed_url:flags.5?string = payments.UniqueStarGiftValueInfo;`
+///
+/// <https://core.telegram.org/type/payments.UniqueStarGiftValueInfo>
+///
+/// Returned by `payments.getUniqueStarGiftValueInfo`.
 pub type UniqueStarGiftValueInfo<'a> = tl::One<&'a types::payments::UniqueStarGiftValueInfo<'a>>;
 
 /// `payments.validatedRequestedInfo#d1451883 flags:# id:flags.0?string shipping_options:flags.1?Vector<ShippingOption> = payments.ValidatedRequestedInfo;`
+///
+/// <https://core.telegram.org/type/payments.ValidatedRequestedInfo>
+///
+/// Returned by `payments.validateRequestedInfo`.
 pub type ValidatedRequestedInfo<'a> = tl::One<types::payments::ValidatedRequestedInfo<'a>>;

@@ -8,25 +8,57 @@ use super::super::{types};
 
 
 /// `phone.exportedGroupCallInvite#204bd158 link:string = phone.ExportedGroupCallInvite;`
+///
+/// <https://core.telegram.org/type/phone.ExportedGroupCallInvite>
+///
+/// Returned by `phone.exportGroupCallInvite`.
 pub type ExportedGroupCallInvite<'a> = tl::One<types::phone::ExportedGroupCallInvite<'a>>;
 
 /// `phone.groupCall#9e727aad call:GroupCall participants:Vector<GroupCallParticipant> participants_next_offset:string chats:Vector<Chat> users:Vector<User> = phone.GroupCall;`
+///
+/// <https://core.telegram.org/type/phone.GroupCall>
+///
+/// Returned by `phone.getGroupCall`.
 pub type GroupCall<'a> = tl::One<&'a types::phone::GroupCall<'a>>;
 
 /// `phone.groupCallStars#9d1dbd26 total_stars:long top_donors:Vector<GroupCallDonor> chats:Vector<Chat> users:Vector<User> = phone.GroupCallStars;`
+///
+/// <https://core.telegram.org/type/phone.GroupCallStars>
+///
+/// Returned by `phone.getGroupCallStars`.
 pub type GroupCallStars<'a> = tl::One<&'a types::phone::GroupCallStars<'a>>;
 
 /// `phone.groupCallStreamChannels#d0e482b2 channels:Vector<GroupCallStreamChannel> = phone.GroupCallStreamChannels;`
+///
+/// <https://core.telegram.org/type/phone.GroupCallStreamChannels>
+///
+/// Returned by `phone.getGroupCallStreamChannels`.
 pub type GroupCallStreamChannels<'a> = tl::One<types::phone::GroupCallStreamChannels<'a>>;
 
 /// `phone.groupCallStreamRtmpUrl#2dbf3432 url:string key:string = phone.GroupCallStreamRtmpUrl;`
+///
+/// <https://core.telegram.org/type/phone.GroupCallStreamRtmpUrl>
+///
+/// Returned by `phone.getGroupCallStreamRtmpUrl`.
 pub type GroupCallStreamRtmpUrl<'a> = tl::One<types::phone::GroupCallStreamRtmpUrl<'a>>;
 
 /// `phone.groupParticipants#f47751b6 count:int participants:Vector<GroupCallParticipant> next_offset:string chats:Vector<Chat> users:Vector<User> version:int = phone.GroupParticipants;`
+///
+/// <https://core.telegram.org/type/phone.GroupParticipants>
+///
+/// Returned by `phone.getGroupParticipants`.
 pub type GroupParticipants<'a> = tl::One<&'a types::phone::GroupParticipants<'a>>;
 
 /// `phone.joinAsPeers#afe5623f peers:Vector<Peer> chats:Vector<Chat> users:Vector<User> = phone.JoinAsPeers;`
+///
+/// <https://core.telegram.org/type/phone.JoinAsPeers>
+///
+/// Returned by `phone.getGroupCallJoinAs`.
 pub type JoinAsPeers<'a> = tl::One<&'a types::phone::JoinAsPeers<'a>>;
 
 /// `phone.phoneCall#ec82e140 phone_call:PhoneCall users:Vector<User> = phone.PhoneCall;`
+///
+/// <https://core.telegram.org/type/phone.PhoneCall>
+///
+/// Returned by `phone.acceptCall`, `phone.confirmCall`, `phone.requestCall`.
 pub type PhoneCall<'a> = tl::One<&'a types::phone::PhoneCall<'a>>;

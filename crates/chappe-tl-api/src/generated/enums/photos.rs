@@ -8,9 +8,17 @@ use super::super::{types};
 
 
 /// `photos.photo#20212ca8 photo:Photo users:Vector<User> = photos.Photo;`
+///
+/// <https://core.telegram.org/type/photos.Photo>
+///
+/// Returned by `photos.updateProfilePhoto`, `photos.uploadContactProfilePhoto`, `photos.uploadProfilePhoto`.
 pub type Photo<'a> = tl::One<types::photos::Photo<'a>>;
 
 /// `photos.Photos`
+///
+/// <https://core.telegram.org/type/photos.Photos>
+///
+/// Returned by `photos.getUserPhotos`.
 #[repr(C, u32)]
 pub enum Photos<'a> {
     /// `photos.photos#8dca6aa5 photos:Vector<Photo> users:Vector<User> = photos.Photos;`

@@ -8,10 +8,22 @@ use super::super::{types};
 
 
 /// `premium.boostsList#86f8613c flags:# count:int boosts:Vector<Boost> next_offset:flags.0?string users:Vector<User> = premium.BoostsList;`
+///
+/// <https://core.telegram.org/type/premium.BoostsList>
+///
+/// Returned by `premium.getBoostsList`, `premium.getUserBoosts`.
 pub type BoostsList<'a> = tl::One<&'a types::premium::BoostsList<'a>>;
 
 /// `premium.boostsStatus#4959427a flags:# my_boost:flags.2?true level:int current_level_boosts:int boosts:int gift_boosts:flags.4?int next_level_boosts:flags.0?int premium_audience:flags.1?StatsPercentValue boost_url:string prepaid_giveaways:flags.3?Vector<PrepaidGiveaway> my_boost_slots:flags.2?Vector<int> = premium.BoostsStatus;`
+///
+/// <https://core.telegram.org/type/premium.BoostsStatus>
+///
+/// Returned by `premium.getBoostsStatus`.
 pub type BoostsStatus<'a> = tl::One<&'a types::premium::BoostsStatus<'a>>;
 
 /// `premium.myBoosts#9ae228e2 my_boosts:Vector<MyBoost> chats:Vector<Chat> users:Vector<User> = premium.MyBoosts;`
+///
+/// <https://core.telegram.org/type/premium.MyBoosts>
+///
+/// Returned by `premium.applyBoost`, `premium.getMyBoosts`.
 pub type MyBoosts<'a> = tl::One<&'a types::premium::MyBoosts<'a>>;

@@ -8,7 +8,15 @@ use super::super::{types};
 
 
 /// `smsjobs.eligibleToJoin#dc8b44cf terms_url:string monthly_sent_sms:int = smsjobs.EligibilityToJoin;`
+///
+/// <https://core.telegram.org/type/smsjobs.EligibilityToJoin>
+///
+/// Returned by `smsjobs.isEligibleToJoin`.
 pub type EligibilityToJoin<'a> = tl::One<types::smsjobs::EligibleToJoin<'a>>;
 
 /// `smsjobs.status#2aee9191 flags:# allow_international:flags.0?true recent_sent:int recent_since:int recent_remains:int total_sent:int total_since:int last_gift_slug:flags.1?string terms_url:string = smsjobs.Status;`
+///
+/// <https://core.telegram.org/type/smsjobs.Status>
+///
+/// Returned by `smsjobs.getStatus`.
 pub type Status<'a> = tl::One<&'a types::smsjobs::Status<'a>>;

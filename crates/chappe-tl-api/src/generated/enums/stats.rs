@@ -8,19 +8,43 @@ use super::super::{types};
 
 
 /// `stats.broadcastStats#396ca5fc period:StatsDateRangeDays followers:StatsAbsValueAndPrev views_per_post:StatsAbsValueAndPrev shares_per_post:StatsAbsValueAndPrev reactions_per_post:StatsAbsValueAndPrev views_per_story:StatsAbsValueAndPrev shares_per_story:StatsAbsValueAndPrev reactions_per_story:StatsAbsValueAndPrev enabled_notifications:StatsPercentValue growth_graph:StatsGraph followers_graph:StatsGraph mute_graph:StatsGraph top_hours_graph:StatsGraph interactions_graph:StatsGraph iv_interactions_graph:StatsGraph views_by_source_graph:StatsGraph new_followers_by_source_graph:StatsGraph languages_graph:StatsGraph reactions_by_emotion_graph:StatsGraph story_interactions_graph:StatsGraph story_reactions_by_emotion_graph:StatsGraph recent_posts_interactions:Vector<PostInteractionCounters> = stats.BroadcastStats;`
+///
+/// <https://core.telegram.org/type/stats.BroadcastStats>
+///
+/// Returned by `stats.getBroadcastStats`.
 pub type BroadcastStats<'a> = tl::One<&'a types::stats::BroadcastStats<'a>>;
 
 /// `stats.megagroupStats#ef7ff916 period:StatsDateRangeDays members:StatsAbsValueAndPrev messages:StatsAbsValueAndPrev viewers:StatsAbsValueAndPrev posters:StatsAbsValueAndPrev growth_graph:StatsGraph members_graph:StatsGraph new_members_by_source_graph:StatsGraph languages_graph:StatsGraph messages_graph:StatsGraph actions_graph:StatsGraph top_hours_graph:StatsGraph weekdays_graph:StatsGraph top_posters:Vector<StatsGroupTopPoster> top_admins:Vector<StatsGroupTopAdmin> top_inviters:Vector<StatsGroupTopInviter> users:Vector<User> = stats.MegagroupStats;`
+///
+/// <https://core.telegram.org/type/stats.MegagroupStats>
+///
+/// Returned by `stats.getMegagroupStats`.
 pub type MegagroupStats<'a> = tl::One<&'a types::stats::MegagroupStats<'a>>;
 
 /// `stats.messageStats#7fe91c14 views_graph:StatsGraph reactions_by_emotion_graph:StatsGraph = stats.MessageStats;`
+///
+/// <https://core.telegram.org/type/stats.MessageStats>
+///
+/// Returned by `stats.getMessageStats`.
 pub type MessageStats<'a> = tl::One<&'a types::stats::MessageStats<'a>>;
 
 /// `stats.pollStats#2999beed votes_graph:StatsGraph = stats.PollStats;`
+///
+/// <https://core.telegram.org/type/stats.PollStats>
+///
+/// Returned by `stats.getPollStats`.
 pub type PollStats<'a> = tl::One<&'a types::stats::PollStats<'a>>;
 
 /// `stats.publicForwards#93037e20 flags:# count:int forwards:Vector<PublicForward> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = stats.PublicForwards;`
+///
+/// <https://core.telegram.org/type/stats.PublicForwards>
+///
+/// Returned by `stats.getMessagePublicForwards`, `stats.getStoryPublicForwards`.
 pub type PublicForwards<'a> = tl::One<&'a types::stats::PublicForwards<'a>>;
 
 /// `stats.storyStats#50cd067c views_graph:StatsGraph reactions_by_emotion_graph:StatsGraph = stats.StoryStats;`
+///
+/// <https://core.telegram.org/type/stats.StoryStats>
+///
+/// Returned by `stats.getStoryStats`.
 pub type StoryStats<'a> = tl::One<&'a types::stats::StoryStats<'a>>;

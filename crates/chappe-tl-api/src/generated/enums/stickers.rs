@@ -8,4 +8,8 @@ use super::super::{types};
 
 
 /// `stickers.suggestedShortName#85fea03f short_name:string = stickers.SuggestedShortName;`
+///
+/// <https://core.telegram.org/type/stickers.SuggestedShortName>
+///
+/// Returned by `stickers.suggestShortName`.
 pub type SuggestedShortName<'a> = tl::One<types::stickers::SuggestedShortName<'a>>;

@@ -5,6 +5,10 @@
 
 
 /// `storage.FileType`
+///
+/// <https://core.telegram.org/type/storage.FileType>
+///
+/// Part of `upload.file`, `upload.webFile`.
 #[repr(u32)]
 pub enum FileType {
     /// `storage.fileUnknown#aa963b05 = storage.FileType;`

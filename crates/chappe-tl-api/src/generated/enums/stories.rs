@@ -8,6 +8,10 @@ use super::super::{types};
 
 
 /// `stories.Albums`
+///
+/// <https://core.telegram.org/type/stories.Albums>
+///
+/// Returned by `stories.getAlbums`.
 #[repr(C, u32)]
 pub enum Albums<'a> {
     /// `stories.albumsNotModified#564edaeb = stories.Albums;`
@@ -17,6 +21,10 @@ pub enum Albums<'a> {
 }
 
 /// `stories.AllStories`
+///
+/// <https://core.telegram.org/type/stories.AllStories>
+///
+/// Returned by `stories.getAllStories`.
 #[repr(C, u32)]
 pub enum AllStories<'a> {
     /// `stories.allStoriesNotModified#1158fe3e flags:# state:string stealth_mode:StoriesStealthMode = stories.AllStories;`
@@ -26,22 +34,50 @@ pub enum AllStories<'a> {
 }
 
 /// `stories.canSendStoryCount#c387c04e count_remains:int = stories.CanSendStoryCount;`
+///
+/// <https://core.telegram.org/type/stories.CanSendStoryCount>
+///
+/// Returned by `stories.canSendStory`.
 pub type CanSendStoryCount = tl::One<types::stories::CanSendStoryCount>;
 
 /// `stories.foundStories#e2de7737 flags:# count:int stories:Vector<FoundStory> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = stories.FoundStories;`
+///
+/// <https://core.telegram.org/type/stories.FoundStories>
+///
+/// Returned by `stories.searchPosts`.
 pub type FoundStories<'a> = tl::One<&'a types::stories::FoundStories<'a>>;
 
 /// `stories.peerStories#cae68768 stories:PeerStories chats:Vector<Chat> users:Vector<User> = stories.PeerStories;`
+///
+/// <https://core.telegram.org/type/stories.PeerStories>
+///
+/// Returned by `stories.getPeerStories`.
 pub type PeerStories<'a> = tl::One<&'a types::stories::PeerStories<'a>>;
 
 /// `stories.stories#63c3dd0a flags:# count:int stories:Vector<StoryItem> pinned_to_top:flags.0?Vector<int> chats:Vector<Chat> users:Vector<User> = stories.Stories;`
+///
+/// <https://core.telegram.org/type/stories.Stories>
+///
+/// Returned by `stories.getAlbumStories`, `stories.getPinnedStories`, `stories.getStoriesArchive`, `stories.getStoriesByID`.
 pub type Stories<'a> = tl::One<&'a types::stories::Stories<'a>>;
 
 /// `stories.storyReactionsList#aa5f789c flags:# count:int reactions:Vector<StoryReaction> chats:Vector<Chat> users:Vector<User> next_offset:flags.0?string = stories.StoryReactionsList;`
+///
+/// <https://core.telegram.org/type/stories.StoryReactionsList>
+///
+/// Returned by `stories.getStoryReactionsList`.
 pub type StoryReactionsList<'a> = tl::One<&'a types::stories::StoryReactionsList<'a>>;
 
 /// `stories.storyViews#de9eed1d views:Vector<StoryViews> users:Vector<User> = stories.StoryViews;`
+///
+/// <https://core.telegram.org/type/stories.StoryViews>
+///
+/// Returned by `stories.getStoriesViews`.
 pub type StoryViews<'a> = tl::One<types::stories::StoryViews<'a>>;
 
 /// `stories.storyViewsList#59d78fc5 flags:# count:int views_count:int forwards_count:int reactions_count:int views:Vector<StoryView> chats:Vector<Chat> users:Vector<User> next_offset:flags.0?string = stories.StoryViewsList;`
+///
+/// <https://core.telegram.org/type/stories.StoryViewsList>
+///
+/// Returned by `stories.getStoryViewsList`.
 pub type StoryViewsList<'a> = tl::One<&'a types::stories::StoryViewsList<'a>>;

@@ -8,7 +8,15 @@ use super::super::{types};
 
 
 /// `toncenter.apiResponse#ac8dfe19 response:DataJSON = toncenter.ApiResponse;`
+///
+/// <https://core.telegram.org/type/toncenter.ApiResponse>
+///
+/// Returned by `toncenter.performApiRequest`.
 pub type ApiResponse<'a> = tl::One<types::toncenter::ApiResponse<'a>>;
 
 /// `toncenter.streamingUrl#19887601 url:string expires:int = toncenter.StreamingUrl;`
+///
+/// <https://core.telegram.org/type/toncenter.StreamingUrl>
+///
+/// Returned by `toncenter.getStreamingUrl`.
 pub type StreamingUrl<'a> = tl::One<types::toncenter::StreamingUrl<'a>>;

@@ -8,6 +8,10 @@ use super::super::{types};
 
 
 /// `updates.ChannelDifference`
+///
+/// <https://core.telegram.org/type/updates.ChannelDifference>
+///
+/// Returned by `updates.getChannelDifference`.
 #[repr(C, u32)]
 pub enum ChannelDifference<'a> {
     /// `updates.channelDifferenceEmpty#3e11affb flags:# final:flags.0?true pts:int timeout:flags.1?int = updates.ChannelDifference;`
@@ -19,6 +23,10 @@ pub enum ChannelDifference<'a> {
 }
 
 /// `updates.Difference`
+///
+/// <https://core.telegram.org/type/updates.Difference>
+///
+/// Returned by `updates.getDifference`.
 #[repr(C, u32)]
 pub enum Difference<'a> {
     /// `updates.differenceEmpty#5d75a138 date:int seq:int = updates.Difference;`
@@ -32,4 +40,8 @@ pub enum Difference<'a> {
 }
 
 /// `updates.state#a56c2a3e pts:int qts:int date:int seq:int unread_count:int = updates.State;`
+///
+/// <https://core.telegram.org/type/updates.State>
+///
+/// Returned by `updates.getState`. Part of `messages.peerDialogs`, `updates.difference`, `updates.differenceSlice`.
 pub type State = tl::One<types::updates::State>;

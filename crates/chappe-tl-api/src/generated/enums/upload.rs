@@ -8,6 +8,10 @@ use super::super::{types};
 
 
 /// `upload.CdnFile`
+///
+/// <https://core.telegram.org/type/upload.CdnFile>
+///
+/// Returned by `upload.getCdnFile`.
 #[repr(C, u32)]
 pub enum CdnFile<'a> {
     /// `upload.cdnFileReuploadNeeded#eea8e46e request_token:bytes = upload.CdnFile;`
@@ -17,6 +21,10 @@ pub enum CdnFile<'a> {
 }
 
 /// `upload.File`
+///
+/// <https://core.telegram.org/type/upload.File>
+///
+/// Returned by `upload.getFile`.
 #[repr(C, u32)]
 pub enum File<'a> {
     /// `upload.file#096a18d5 type:storage.FileType mtime:int bytes:bytes = upload.File;`
@@ -26,4 +34,8 @@ pub enum File<'a> {
 }
 
 /// `upload.webFile#21e753bc size:int mime_type:string file_type:storage.FileType mtime:int bytes:bytes = upload.WebFile;`
+///
+/// <https://core.telegram.org/type/upload.WebFile>
+///
+/// Returned by `upload.getWebFile`.
 pub type WebFile<'a> = tl::One<&'a types::upload::WebFile<'a>>;

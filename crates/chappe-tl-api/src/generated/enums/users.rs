@@ -8,6 +8,10 @@ use super::super::{types};
 
 
 /// `users.SavedMusic`
+///
+/// <https://core.telegram.org/type/users.SavedMusic>
+///
+/// Returned by `users.getSavedMusic`, `users.getSavedMusicByID`.
 #[repr(C, u32)]
 pub enum SavedMusic<'a> {
     /// `users.savedMusicNotModified#e3878aa4 count:int = users.SavedMusic;`
@@ -17,9 +21,17 @@ pub enum SavedMusic<'a> {
 }
 
 /// `users.userFull#3b6d152e full_user:UserFull chats:Vector<Chat> users:Vector<User> = users.UserFull;`
+///
+/// <https://core.telegram.org/type/users.UserFull>
+///
+/// Returned by `users.getFullUser`.
 pub type UserFull<'a> = tl::One<&'a types::users::UserFull<'a>>;
 
 /// `users.Users`
+///
+/// <https://core.telegram.org/type/users.Users>
+///
+/// Returned by `bots.getBotRecommendations`.
 #[repr(C, u32)]
 pub enum Users<'a> {
     /// `users.users#62d706b8 users:Vector<User> = users.Users;`

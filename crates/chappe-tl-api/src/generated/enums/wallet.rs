@@ -8,40 +8,92 @@ use super::super::{types};
 
 
 /// `wallet.encryptedSecretPhrasePart#18e82537 data:bytes = wallet.EncryptedSecretPhrasePart;`
+///
+/// <https://core.telegram.org/type/wallet.EncryptedSecretPhrasePart>
+///
+/// Returned by `wallet.fetchEncryptedSecretPhrasePart`.
 pub type EncryptedSecretPhrasePart<'a> = tl::One<types::wallet::EncryptedSecretPhrasePart<'a>>;
 
 /// `wallet.existingBalance#bde90a8d flags:# has_balance:flags.0?true url:string = wallet.ExistingBalance;`
+///
+/// <https://core.telegram.org/type/wallet.ExistingBalance>
+///
+/// Returned by `wallet.getExistingWaltBalance`.
 pub type ExistingBalance<'a> = tl::One<types::wallet::ExistingBalance<'a>>;
 
 /// `wallet.holderDc#f9d612ef dc:int public_key:bytes = wallet.HolderDc;`
+///
+/// <https://core.telegram.org/type/wallet.HolderDc>
+///
+/// Returned by `wallet.getBackupHolderDcs`.
 pub type HolderDc<'a> = tl::One<types::wallet::HolderDc<'a>>;
 
 /// `wallet.nftAttribute#4c1ef10e trait_type:string value:string = wallet.NftAttribute;`
+///
+/// <https://core.telegram.org/type/wallet.NftAttribute>
+///
+/// Part of `wallet.nftItem`.
 pub type NftAttribute<'a> = tl::One<types::wallet::NftAttribute<'a>>;
 
 /// `wallet.nftItem#3441fd1c flags:# collection_address:flags.0?string address:string owner_address:string index:string name:flags.1?string description:flags.2?string image:flags.3?WebDocument image_small:flags.4?WebDocument content_url:flags.5?WebDocument lottie:flags.6?WebDocument attributes:flags.7?Vector<wallet.NftAttribute> extra:flags.8?DataJSON = wallet.NftItem;`
+///
+/// <https://core.telegram.org/type/wallet.NftItem>
+///
+/// Part of `walletTransaction`, `wallet.nftItems`.
 pub type NftItem<'a> = tl::One<&'a types::wallet::NftItem<'a>>;
 
 /// `wallet.nftItems#794d486f flags:# items:Vector<wallet.NftItem> next_offset:flags.0?string = wallet.NftItems;`
+///
+/// <https://core.telegram.org/type/wallet.NftItems>
+///
+/// Returned by `wallet.getNfts`.
 pub type NftItems<'a> = tl::One<types::wallet::NftItems<'a>>;
 
 /// `wallet.proofChallenge#99e41707 payload:string expires:int domain:string = wallet.ProofChallenge;`
+///
+/// <https://core.telegram.org/type/wallet.ProofChallenge>
+///
+/// Returned by `wallet.getProofChallenge`.
 pub type ProofChallenge<'a> = tl::One<&'a types::wallet::ProofChallenge<'a>>;
 
 /// `wallet.secretPhraseParts#e6d0ef01 token:string dcs:Vector<int> = wallet.SecretPhraseParts;`
+///
+/// <https://core.telegram.org/type/wallet.SecretPhraseParts>
+///
+/// Returned by `wallet.exportSecretPhrase`.
 pub type SecretPhraseParts<'a> = tl::One<types::wallet::SecretPhraseParts<'a>>;
 
 /// `wallet.tonConnectChallenge#4bc89693 challenge:bytes event_id:long = wallet.TonConnectChallenge;`
+///
+/// <https://core.telegram.org/type/wallet.TonConnectChallenge>
+///
+/// Returned by `wallet.tonConnectRegisterKey`.
 pub type TonConnectChallenge<'a> = tl::One<types::wallet::TonConnectChallenge<'a>>;
 
 /// `wallet.tonConnectPending#85c0f124 session:TonConnectSession requests:Vector<TonConnectRequest> = wallet.TonConnectPending;`
+///
+/// <https://core.telegram.org/type/wallet.TonConnectPending>
+///
+/// Returned by `wallet.tonConnectGetPending`.
 pub type TonConnectPending<'a> = tl::One<types::wallet::TonConnectPending<'a>>;
 
 /// `wallet.tonConnectSessions#0e1f6896 sessions:Vector<TonConnectSession> = wallet.TonConnectSessions;`
+///
+/// <https://core.telegram.org/type/wallet.TonConnectSessions>
+///
+/// Returned by `wallet.tonConnectGetSessions`.
 pub type TonConnectSessions<'a> = tl::One<types::wallet::TonConnectSessions<'a>>;
 
 /// `wallet.transactions#4322d5a5 flags:# balance:long transactions:Vector<WalletTransaction> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = wallet.Transactions;`
+///
+/// <https://core.telegram.org/type/wallet.Transactions>
+///
+/// Returned by `wallet.getTransactions`, `wallet.getTransactionsByIDs`, `wallet.getTransactionsByMsgHash`.
 pub type Transactions<'a> = tl::One<&'a types::wallet::Transactions<'a>>;
 
 /// `wallet.userAddresses#928e7b55 addresses:Vector<WalletUserAddress> users:Vector<User> = wallet.UserAddresses;`
+///
+/// <https://core.telegram.org/type/wallet.UserAddresses>
+///
+/// Returned by `wallet.getUserAddresses`.
 pub type UserAddresses<'a> = tl::One<types::wallet::UserAddresses<'a>>;

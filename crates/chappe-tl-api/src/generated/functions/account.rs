@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `account.acceptAuthorization#f3ed4c73 bot_id:long scope:string public_key:string value_hashes:Vector<SecureValueHash> credentials:SecureCredentialsEncrypted = Bool;`
+///
+/// <https://core.telegram.org/method/account.acceptAuthorization>
 #[repr(C)]
 pub struct AcceptAuthorization<'a> {
     pub bot_id: i64,
@@ -18,10 +20,14 @@ pub struct AcceptAuthorization<'a> {
 }
 
 /// `account.cancelPasswordEmail#c1cbd5b6 = Bool;`
+///
+/// <https://core.telegram.org/method/account.cancelPasswordEmail>
 #[repr(C)]
 pub struct CancelPasswordEmail {}
 
 /// `account.changeAuthorizationSettings#40f48462 flags:# confirmed:flags.3?true hash:long encrypted_requests_disabled:flags.0?Bool call_requests_disabled:flags.1?Bool = Bool;`
+///
+/// <https://core.telegram.org/method/account.changeAuthorizationSettings>
 #[repr(C)]
 pub struct ChangeAuthorizationSettings {
     pub confirmed: bool,
@@ -31,6 +37,8 @@ pub struct ChangeAuthorizationSettings {
 }
 
 /// `account.changePhone#70c32edb phone_number:string phone_code_hash:string phone_code:string = User;`
+///
+/// <https://core.telegram.org/method/account.changePhone>
 #[repr(C)]
 pub struct ChangePhone<'a> {
     pub phone_number: &'a str,
@@ -39,28 +47,38 @@ pub struct ChangePhone<'a> {
 }
 
 /// `account.checkUsername#2714d86c username:string = Bool;`
+///
+/// <https://core.telegram.org/method/account.checkUsername>
 #[repr(C)]
 pub struct CheckUsername<'a> {
     pub username: &'a str,
 }
 
 /// `account.clearRecentEmojiStatuses#18201aae = Bool;`
+///
+/// <https://core.telegram.org/method/account.clearRecentEmojiStatuses>
 #[repr(C)]
 pub struct ClearRecentEmojiStatuses {}
 
 /// `account.confirmBotConnection#67ed1f68 bot_id:InputUser = Bool;`
+///
+/// <https://core.telegram.org/method/account.confirmBotConnection>
 #[repr(C)]
 pub struct ConfirmBotConnection<'a> {
     pub bot_id: enums::InputUser<'a>,
 }
 
 /// `account.confirmPasswordEmail#8fdf1920 code:string = Bool;`
+///
+/// <https://core.telegram.org/method/account.confirmPasswordEmail>
 #[repr(C)]
 pub struct ConfirmPasswordEmail<'a> {
     pub code: &'a str,
 }
 
 /// `account.confirmPhone#5f2178c3 phone_code_hash:string phone_code:string = Bool;`
+///
+/// <https://core.telegram.org/method/account.confirmPhone>
 #[repr(C)]
 pub struct ConfirmPhone<'a> {
     pub phone_code_hash: &'a str,
@@ -68,12 +86,16 @@ pub struct ConfirmPhone<'a> {
 }
 
 /// `account.createBusinessChatLink#8851e68e link:InputBusinessChatLink = BusinessChatLink;`
+///
+/// <https://core.telegram.org/method/account.createBusinessChatLink>
 #[repr(C)]
 pub struct CreateBusinessChatLink<'a> {
     pub link: enums::InputBusinessChatLink<'a>,
 }
 
 /// `account.createTheme#652e4400 flags:# slug:string title:string document:flags.2?InputDocument settings:flags.3?Vector<InputThemeSettings> = Theme;`
+///
+/// <https://core.telegram.org/method/account.createTheme>
 #[repr(C)]
 pub struct CreateTheme<'a> {
     pub slug: &'a str,
@@ -83,10 +105,14 @@ pub struct CreateTheme<'a> {
 }
 
 /// `account.declinePasswordReset#4c9409f6 = Bool;`
+///
+/// <https://core.telegram.org/method/account.declinePasswordReset>
 #[repr(C)]
 pub struct DeclinePasswordReset {}
 
 /// `account.deleteAccount#a2c0cf74 flags:# reason:string password:flags.0?InputCheckPasswordSRP = Bool;`
+///
+/// <https://core.telegram.org/method/account.deleteAccount>
 #[repr(C)]
 pub struct DeleteAccount<'a> {
     pub reason: &'a str,
@@ -94,38 +120,52 @@ pub struct DeleteAccount<'a> {
 }
 
 /// `account.deleteAutoSaveExceptions#53bc0020 = Bool;`
+///
+/// <https://core.telegram.org/method/account.deleteAutoSaveExceptions>
 #[repr(C)]
 pub struct DeleteAutoSaveExceptions {}
 
 /// `account.deleteBusinessChatLink#60073674 slug:string = Bool;`
+///
+/// <https://core.telegram.org/method/account.deleteBusinessChatLink>
 #[repr(C)]
 pub struct DeleteBusinessChatLink<'a> {
     pub slug: &'a str,
 }
 
 /// `account.deletePasskey#f5b5563f id:string = Bool;`
+///
+/// <https://core.telegram.org/method/account.deletePasskey>
 #[repr(C)]
 pub struct DeletePasskey<'a> {
     pub id: &'a str,
 }
 
 /// `account.deleteSecureValue#b880bc4b types:Vector<SecureValueType> = Bool;`
+///
+/// <https://core.telegram.org/method/account.deleteSecureValue>
 #[repr(C)]
 pub struct DeleteSecureValue<'a> {
     pub types: &'a [enums::SecureValueType],
 }
 
 /// `account.deleteWebBrowserSettingsExceptions#86a0765d = account.WebBrowserSettings;`
+///
+/// <https://core.telegram.org/method/account.deleteWebBrowserSettingsExceptions>
 #[repr(C)]
 pub struct DeleteWebBrowserSettingsExceptions {}
 
 /// `account.disablePeerConnectedBot#5e437ed9 peer:InputPeer = Bool;`
+///
+/// <https://core.telegram.org/method/account.disablePeerConnectedBot>
 #[repr(C)]
 pub struct DisablePeerConnectedBot<'a> {
     pub peer: enums::InputPeer<'a>,
 }
 
 /// `account.editBusinessChatLink#8c3410af slug:string link:InputBusinessChatLink = BusinessChatLink;`
+///
+/// <https://core.telegram.org/method/account.editBusinessChatLink>
 #[repr(C)]
 pub struct EditBusinessChatLink<'a> {
     pub slug: &'a str,
@@ -133,20 +173,28 @@ pub struct EditBusinessChatLink<'a> {
 }
 
 /// `account.finishTakeoutSession#1d2652ee flags:# success:flags.0?true = Bool;`
+///
+/// <https://core.telegram.org/method/account.finishTakeoutSession>
 #[repr(C)]
 pub struct FinishTakeoutSession {
     pub success: bool,
 }
 
 /// `account.getAccountTTL#08fc711d = AccountDaysTTL;`
+///
+/// <https://core.telegram.org/method/account.getAccountTTL>
 #[repr(C)]
 pub struct GetAccountTtl {}
 
 /// `account.getAllSecureValues#b288bc7d = Vector<SecureValue>;`
+///
+/// <https://core.telegram.org/method/account.getAllSecureValues>
 #[repr(C)]
 pub struct GetAllSecureValues {}
 
 /// `account.getAuthorizationForm#a929597a bot_id:long scope:string public_key:string = account.AuthorizationForm;`
+///
+/// <https://core.telegram.org/method/account.getAuthorizationForm>
 #[repr(C)]
 pub struct GetAuthorizationForm<'a> {
     pub bot_id: i64,
@@ -155,98 +203,136 @@ pub struct GetAuthorizationForm<'a> {
 }
 
 /// `account.getAuthorizations#e320c158 = account.Authorizations;`
+///
+/// <https://core.telegram.org/method/account.getAuthorizations>
 #[repr(C)]
 pub struct GetAuthorizations {}
 
 /// `account.getAutoDownloadSettings#56da0b3f = account.AutoDownloadSettings;`
+///
+/// <https://core.telegram.org/method/account.getAutoDownloadSettings>
 #[repr(C)]
 pub struct GetAutoDownloadSettings {}
 
 /// `account.getAutoSaveSettings#adcbbcda = account.AutoSaveSettings;`
+///
+/// <https://core.telegram.org/method/account.getAutoSaveSettings>
 #[repr(C)]
 pub struct GetAutoSaveSettings {}
 
 /// `account.getBotBusinessConnection#76a86270 connection_id:string = Updates;`
+///
+/// <https://core.telegram.org/method/account.getBotBusinessConnection>
 #[repr(C)]
 pub struct GetBotBusinessConnection<'a> {
     pub connection_id: &'a str,
 }
 
 /// `account.getBusinessChatLinks#6f70dde1 = account.BusinessChatLinks;`
+///
+/// <https://core.telegram.org/method/account.getBusinessChatLinks>
 #[repr(C)]
 pub struct GetBusinessChatLinks {}
 
 /// `account.getChannelDefaultEmojiStatuses#7727a7d5 hash:long = account.EmojiStatuses;`
+///
+/// <https://core.telegram.org/method/account.getChannelDefaultEmojiStatuses>
 #[repr(C)]
 pub struct GetChannelDefaultEmojiStatuses {
     pub hash: i64,
 }
 
 /// `account.getChannelRestrictedStatusEmojis#35a9e0d5 hash:long = EmojiList;`
+///
+/// <https://core.telegram.org/method/account.getChannelRestrictedStatusEmojis>
 #[repr(C)]
 pub struct GetChannelRestrictedStatusEmojis {
     pub hash: i64,
 }
 
 /// `account.getChatThemes#d638de89 hash:long = account.Themes;`
+///
+/// <https://core.telegram.org/method/account.getChatThemes>
 #[repr(C)]
 pub struct GetChatThemes {
     pub hash: i64,
 }
 
 /// `account.getCollectibleEmojiStatuses#2e7b4543 hash:long = account.EmojiStatuses;`
+///
+/// <https://core.telegram.org/method/account.getCollectibleEmojiStatuses>
 #[repr(C)]
 pub struct GetCollectibleEmojiStatuses {
     pub hash: i64,
 }
 
 /// `account.getConnectedBots#4ea4c80f = account.ConnectedBots;`
+///
+/// <https://core.telegram.org/method/account.getConnectedBots>
 #[repr(C)]
 pub struct GetConnectedBots {}
 
 /// `account.getContactSignUpNotification#9f07c728 = Bool;`
+///
+/// <https://core.telegram.org/method/account.getContactSignUpNotification>
 #[repr(C)]
 pub struct GetContactSignUpNotification {}
 
 /// `account.getContentSettings#8b9b4dae = account.ContentSettings;`
+///
+/// <https://core.telegram.org/method/account.getContentSettings>
 #[repr(C)]
 pub struct GetContentSettings {}
 
 /// `account.getDefaultBackgroundEmojis#a60ab9ce hash:long = EmojiList;`
+///
+/// <https://core.telegram.org/method/account.getDefaultBackgroundEmojis>
 #[repr(C)]
 pub struct GetDefaultBackgroundEmojis {
     pub hash: i64,
 }
 
 /// `account.getDefaultEmojiStatuses#d6753386 hash:long = account.EmojiStatuses;`
+///
+/// <https://core.telegram.org/method/account.getDefaultEmojiStatuses>
 #[repr(C)]
 pub struct GetDefaultEmojiStatuses {
     pub hash: i64,
 }
 
 /// `account.getDefaultGroupPhotoEmojis#915860ae hash:long = EmojiList;`
+///
+/// <https://core.telegram.org/method/account.getDefaultGroupPhotoEmojis>
 #[repr(C)]
 pub struct GetDefaultGroupPhotoEmojis {
     pub hash: i64,
 }
 
 /// `account.getDefaultProfilePhotoEmojis#e2750328 hash:long = EmojiList;`
+///
+/// <https://core.telegram.org/method/account.getDefaultProfilePhotoEmojis>
 #[repr(C)]
 pub struct GetDefaultProfilePhotoEmojis {
     pub hash: i64,
 }
 
 /// `account.getGlobalPrivacySettings#eb2b4cf6 = GlobalPrivacySettings;`
+///
+/// <https://core.telegram.org/method/account.getGlobalPrivacySettings>
 #[repr(C)]
 pub struct GetGlobalPrivacySettings {}
 
 /// `account.getMultiWallPapers#65ad71dc wallpapers:Vector<InputWallPaper> = Vector<WallPaper>;`
+///
+/// <https://core.telegram.org/method/account.getMultiWallPapers>
 #[repr(C)]
 pub struct GetMultiWallPapers<'a> {
     pub wallpapers: &'a [enums::InputWallPaper<'a>],
 }
 
 /// `account.getNotifyExceptions#53577479 flags:# compare_sound:flags.1?true compare_stories:flags.2?true peer:flags.0?InputNotifyPeer = Updates;`
+///
+/// <https://core.telegram.org/method/account.getNotifyExceptions>
 #[repr(C)]
 pub struct GetNotifyExceptions<'a> {
     pub compare_sound: bool,
@@ -255,12 +341,16 @@ pub struct GetNotifyExceptions<'a> {
 }
 
 /// `account.getNotifySettings#12b3ad31 peer:InputNotifyPeer = PeerNotifySettings;`
+///
+/// <https://core.telegram.org/method/account.getNotifySettings>
 #[repr(C)]
 pub struct GetNotifySettings<'a> {
     pub peer: enums::InputNotifyPeer<'a>,
 }
 
 /// `account.getPaidMessagesRevenue#19ba4a67 flags:# parent_peer:flags.0?InputPeer user_id:InputUser = account.PaidMessagesRevenue;`
+///
+/// <https://core.telegram.org/method/account.getPaidMessagesRevenue>
 #[repr(C)]
 pub struct GetPaidMessagesRevenue<'a> {
     pub parent_peer: tl::Option<&'a enums::InputPeer<'a>>,
@@ -268,54 +358,74 @@ pub struct GetPaidMessagesRevenue<'a> {
 }
 
 /// `account.getPasskeys#ea1f0c52 = account.Passkeys;`
+///
+/// <https://core.telegram.org/method/account.getPasskeys>
 #[repr(C)]
 pub struct GetPasskeys {}
 
 /// `account.getPassword#548a30f5 = account.Password;`
+///
+/// <https://core.telegram.org/method/account.getPassword>
 #[repr(C)]
 pub struct GetPassword {}
 
 /// `account.getPasswordSettings#9cd4eaf9 password:InputCheckPasswordSRP = account.PasswordSettings;`
+///
+/// <https://core.telegram.org/method/account.getPasswordSettings>
 #[repr(C)]
 pub struct GetPasswordSettings<'a> {
     pub password: enums::InputCheckPasswordSrp<'a>,
 }
 
 /// `account.getPrivacy#dadbc950 key:InputPrivacyKey = account.PrivacyRules;`
+///
+/// <https://core.telegram.org/method/account.getPrivacy>
 #[repr(C)]
 pub struct GetPrivacy {
     pub key: enums::InputPrivacyKey,
 }
 
 /// `account.getReactionsNotifySettings#06dd654c = ReactionsNotifySettings;`
+///
+/// <https://core.telegram.org/method/account.getReactionsNotifySettings>
 #[repr(C)]
 pub struct GetReactionsNotifySettings {}
 
 /// `account.getRecentEmojiStatuses#0f578105 hash:long = account.EmojiStatuses;`
+///
+/// <https://core.telegram.org/method/account.getRecentEmojiStatuses>
 #[repr(C)]
 pub struct GetRecentEmojiStatuses {
     pub hash: i64,
 }
 
 /// `account.getSavedMusicIds#e09d5faf hash:long = account.SavedMusicIds;`
+///
+/// <https://core.telegram.org/method/account.getSavedMusicIds>
 #[repr(C)]
 pub struct GetSavedMusicIds {
     pub hash: i64,
 }
 
 /// `account.getSavedRingtones#e1902288 hash:long = account.SavedRingtones;`
+///
+/// <https://core.telegram.org/method/account.getSavedRingtones>
 #[repr(C)]
 pub struct GetSavedRingtones {
     pub hash: i64,
 }
 
 /// `account.getSecureValue#73665bc2 types:Vector<SecureValueType> = Vector<SecureValue>;`
+///
+/// <https://core.telegram.org/method/account.getSecureValue>
 #[repr(C)]
 pub struct GetSecureValue<'a> {
     pub types: &'a [enums::SecureValueType],
 }
 
 /// `account.getTheme#3a5869ec format:string theme:InputTheme = Theme;`
+///
+/// <https://core.telegram.org/method/account.getTheme>
 #[repr(C)]
 pub struct GetTheme<'a> {
     pub format: &'a str,
@@ -323,6 +433,8 @@ pub struct GetTheme<'a> {
 }
 
 /// `account.getThemes#7206e458 format:string hash:long = account.Themes;`
+///
+/// <https://core.telegram.org/method/account.getThemes>
 #[repr(C)]
 pub struct GetThemes<'a> {
     pub format: &'a str,
@@ -330,6 +442,8 @@ pub struct GetThemes<'a> {
 }
 
 /// `account.getTmpPassword#449e0b51 password:InputCheckPasswordSRP period:int = account.TmpPassword;`
+///
+/// <https://core.telegram.org/method/account.getTmpPassword>
 #[repr(C)]
 pub struct GetTmpPassword<'a> {
     pub password: enums::InputCheckPasswordSrp<'a>,
@@ -337,6 +451,8 @@ pub struct GetTmpPassword<'a> {
 }
 
 /// `account.getUniqueGiftChatThemes#e42ce9c9 offset:string limit:int hash:long = account.ChatThemes;`
+///
+/// <https://core.telegram.org/method/account.getUniqueGiftChatThemes>
 #[repr(C)]
 pub struct GetUniqueGiftChatThemes<'a> {
     pub offset: &'a str,
@@ -345,32 +461,44 @@ pub struct GetUniqueGiftChatThemes<'a> {
 }
 
 /// `account.getWallPaper#fc8ddbea wallpaper:InputWallPaper = WallPaper;`
+///
+/// <https://core.telegram.org/method/account.getWallPaper>
 #[repr(C)]
 pub struct GetWallPaper<'a> {
     pub wallpaper: enums::InputWallPaper<'a>,
 }
 
 /// `account.getWallPapers#07967d36 hash:long = account.WallPapers;`
+///
+/// <https://core.telegram.org/method/account.getWallPapers>
 #[repr(C)]
 pub struct GetWallPapers {
     pub hash: i64,
 }
 
 /// `account.getWebAuthorizations#182e6d6f = account.WebAuthorizations;`
+///
+/// <https://core.telegram.org/method/account.getWebAuthorizations>
 #[repr(C)]
 pub struct GetWebAuthorizations {}
 
 /// `account.getWebBrowserSettings#56655768 hash:long = account.WebBrowserSettings;`
+///
+/// <https://core.telegram.org/method/account.getWebBrowserSettings>
 #[repr(C)]
 pub struct GetWebBrowserSettings {
     pub hash: i64,
 }
 
 /// `account.initPasskeyRegistration#429547e8 = account.PasskeyRegistrationOptions;`
+///
+/// <https://core.telegram.org/method/account.initPasskeyRegistration>
 #[repr(C)]
 pub struct InitPasskeyRegistration {}
 
 /// `account.initTakeoutSession#8ef3eab0 flags:# contacts:flags.0?true message_users:flags.1?true message_chats:flags.2?true message_megagroups:flags.3?true message_channels:flags.4?true files:flags.5?true file_max_size:flags.5?long = account.Takeout;`
+///
+/// <https://core.telegram.org/method/account.initTakeoutSession>
 #[repr(C)]
 pub struct InitTakeoutSession {
     pub contacts: bool,
@@ -383,6 +511,8 @@ pub struct InitTakeoutSession {
 }
 
 /// `account.installTheme#c727bb3b flags:# dark:flags.0?true theme:flags.1?InputTheme format:flags.2?string base_theme:flags.3?BaseTheme = Bool;`
+///
+/// <https://core.telegram.org/method/account.installTheme>
 #[repr(C)]
 pub struct InstallTheme<'a> {
     pub dark: bool,
@@ -392,6 +522,8 @@ pub struct InstallTheme<'a> {
 }
 
 /// `account.installWallPaper#feed5769 wallpaper:InputWallPaper settings:WallPaperSettings = Bool;`
+///
+/// <https://core.telegram.org/method/account.installWallPaper>
 #[repr(C)]
 pub struct InstallWallPaper<'a> {
     pub wallpaper: enums::InputWallPaper<'a>,
@@ -399,12 +531,16 @@ pub struct InstallWallPaper<'a> {
 }
 
 /// `account.invalidateSignInCodes#ca8ae8ba codes:Vector<string> = Bool;`
+///
+/// <https://core.telegram.org/method/account.invalidateSignInCodes>
 #[repr(C)]
 pub struct InvalidateSignInCodes<'a> {
     pub codes: &'a [&'a str],
 }
 
 /// `account.registerDevice#ec86017a flags:# no_muted:flags.0?true token_type:int token:string app_sandbox:Bool secret:bytes other_uids:Vector<long> = Bool;`
+///
+/// <https://core.telegram.org/method/account.registerDevice>
 #[repr(C)]
 pub struct RegisterDevice<'a> {
     pub no_muted: bool,
@@ -416,18 +552,24 @@ pub struct RegisterDevice<'a> {
 }
 
 /// `account.registerPasskey#55b41fd6 credential:InputPasskeyCredential = Passkey;`
+///
+/// <https://core.telegram.org/method/account.registerPasskey>
 #[repr(C)]
 pub struct RegisterPasskey<'a> {
     pub credential: enums::InputPasskeyCredential<'a>,
 }
 
 /// `account.reorderUsernames#ef500eab order:Vector<string> = Bool;`
+///
+/// <https://core.telegram.org/method/account.reorderUsernames>
 #[repr(C)]
 pub struct ReorderUsernames<'a> {
     pub order: &'a [&'a str],
 }
 
 /// `account.reportPeer#c5ba3d86 peer:InputPeer reason:ReportReason message:string = Bool;`
+///
+/// <https://core.telegram.org/method/account.reportPeer>
 #[repr(C)]
 pub struct ReportPeer<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -436,6 +578,8 @@ pub struct ReportPeer<'a> {
 }
 
 /// `account.reportProfilePhoto#fa8cc6f5 peer:InputPeer photo_id:InputPhoto reason:ReportReason message:string = Bool;`
+///
+/// <https://core.telegram.org/method/account.reportProfilePhoto>
 #[repr(C)]
 pub struct ReportProfilePhoto<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -445,44 +589,62 @@ pub struct ReportProfilePhoto<'a> {
 }
 
 /// `account.resendPasswordEmail#7a7f2a15 = Bool;`
+///
+/// <https://core.telegram.org/method/account.resendPasswordEmail>
 #[repr(C)]
 pub struct ResendPasswordEmail {}
 
 /// `account.resetAuthorization#df77f3bc hash:long = Bool;`
+///
+/// <https://core.telegram.org/method/account.resetAuthorization>
 #[repr(C)]
 pub struct ResetAuthorization {
     pub hash: i64,
 }
 
 /// `account.resetNotifySettings#db7e1747 = Bool;`
+///
+/// <https://core.telegram.org/method/account.resetNotifySettings>
 #[repr(C)]
 pub struct ResetNotifySettings {}
 
 /// `account.resetPassword#9308ce1b = account.ResetPasswordResult;`
+///
+/// <https://core.telegram.org/method/account.resetPassword>
 #[repr(C)]
 pub struct ResetPassword {}
 
 /// `account.resetWallPapers#bb3b9804 = Bool;`
+///
+/// <https://core.telegram.org/method/account.resetWallPapers>
 #[repr(C)]
 pub struct ResetWallPapers {}
 
 /// `account.resetWebAuthorization#2d01b9ef hash:long = Bool;`
+///
+/// <https://core.telegram.org/method/account.resetWebAuthorization>
 #[repr(C)]
 pub struct ResetWebAuthorization {
     pub hash: i64,
 }
 
 /// `account.resetWebAuthorizations#682d2594 = Bool;`
+///
+/// <https://core.telegram.org/method/account.resetWebAuthorizations>
 #[repr(C)]
 pub struct ResetWebAuthorizations {}
 
 /// `account.resolveBusinessChatLink#5492e5ee slug:string = account.ResolvedBusinessChatLinks;`
+///
+/// <https://core.telegram.org/method/account.resolveBusinessChatLink>
 #[repr(C)]
 pub struct ResolveBusinessChatLink<'a> {
     pub slug: &'a str,
 }
 
 /// `account.saveAutoDownloadSettings#76f36233 flags:# low:flags.0?true high:flags.1?true settings:AutoDownloadSettings = Bool;`
+///
+/// <https://core.telegram.org/method/account.saveAutoDownloadSettings>
 #[repr(C)]
 pub struct SaveAutoDownloadSettings<'a> {
     pub low: bool,
@@ -491,6 +653,8 @@ pub struct SaveAutoDownloadSettings<'a> {
 }
 
 /// `account.saveAutoSaveSettings#d69b8361 flags:# users:flags.0?true chats:flags.1?true broadcasts:flags.2?true peer:flags.3?InputPeer settings:AutoSaveSettings = Bool;`
+///
+/// <https://core.telegram.org/method/account.saveAutoSaveSettings>
 #[repr(C)]
 pub struct SaveAutoSaveSettings<'a> {
     pub users: bool,
@@ -501,6 +665,8 @@ pub struct SaveAutoSaveSettings<'a> {
 }
 
 /// `account.saveMusic#b26732a9 flags:# unsave:flags.0?true id:InputDocument after_id:flags.1?InputDocument = Bool;`
+///
+/// <https://core.telegram.org/method/account.saveMusic>
 #[repr(C)]
 pub struct SaveMusic<'a> {
     pub unsave: bool,
@@ -509,6 +675,8 @@ pub struct SaveMusic<'a> {
 }
 
 /// `account.saveRingtone#3dea5b03 id:InputDocument unsave:Bool = account.SavedRingtone;`
+///
+/// <https://core.telegram.org/method/account.saveRingtone>
 #[repr(C)]
 pub struct SaveRingtone<'a> {
     pub id: enums::InputDocument<'a>,
@@ -516,6 +684,8 @@ pub struct SaveRingtone<'a> {
 }
 
 /// `account.saveSecureValue#899fe31d value:InputSecureValue secure_secret_id:long = SecureValue;`
+///
+/// <https://core.telegram.org/method/account.saveSecureValue>
 #[repr(C)]
 pub struct SaveSecureValue<'a> {
     pub value: enums::InputSecureValue<'a>,
@@ -523,6 +693,8 @@ pub struct SaveSecureValue<'a> {
 }
 
 /// `account.saveTheme#f257106c theme:InputTheme unsave:Bool = Bool;`
+///
+/// <https://core.telegram.org/method/account.saveTheme>
 #[repr(C)]
 pub struct SaveTheme<'a> {
     pub theme: enums::InputTheme<'a>,
@@ -530,6 +702,8 @@ pub struct SaveTheme<'a> {
 }
 
 /// `account.saveWallPaper#6c5a5b37 wallpaper:InputWallPaper unsave:Bool settings:WallPaperSettings = Bool;`
+///
+/// <https://core.telegram.org/method/account.saveWallPaper>
 #[repr(C)]
 pub struct SaveWallPaper<'a> {
     pub wallpaper: enums::InputWallPaper<'a>,
@@ -538,6 +712,8 @@ pub struct SaveWallPaper<'a> {
 }
 
 /// `account.sendChangePhoneCode#82574ae5 phone_number:string settings:CodeSettings = auth.SentCode;`
+///
+/// <https://core.telegram.org/method/account.sendChangePhoneCode>
 #[repr(C)]
 pub struct SendChangePhoneCode<'a> {
     pub phone_number: &'a str,
@@ -545,6 +721,8 @@ pub struct SendChangePhoneCode<'a> {
 }
 
 /// `account.sendConfirmPhoneCode#1b3faa88 hash:string settings:CodeSettings = auth.SentCode;`
+///
+/// <https://core.telegram.org/method/account.sendConfirmPhoneCode>
 #[repr(C)]
 pub struct SendConfirmPhoneCode<'a> {
     pub hash: &'a str,
@@ -552,6 +730,8 @@ pub struct SendConfirmPhoneCode<'a> {
 }
 
 /// `account.sendVerifyEmailCode#98e037bb purpose:EmailVerifyPurpose email:string = account.SentEmailCode;`
+///
+/// <https://core.telegram.org/method/account.sendVerifyEmailCode>
 #[repr(C)]
 pub struct SendVerifyEmailCode<'a> {
     pub purpose: enums::EmailVerifyPurpose<'a>,
@@ -559,6 +739,8 @@ pub struct SendVerifyEmailCode<'a> {
 }
 
 /// `account.sendVerifyPhoneCode#a5a356f9 phone_number:string settings:CodeSettings = auth.SentCode;`
+///
+/// <https://core.telegram.org/method/account.sendVerifyPhoneCode>
 #[repr(C)]
 pub struct SendVerifyPhoneCode<'a> {
     pub phone_number: &'a str,
@@ -566,42 +748,56 @@ pub struct SendVerifyPhoneCode<'a> {
 }
 
 /// `account.setAccountTTL#2442485e ttl:AccountDaysTTL = Bool;`
+///
+/// <https://core.telegram.org/method/account.setAccountTTL>
 #[repr(C)]
 pub struct SetAccountTtl {
     pub ttl: enums::AccountDaysTtl,
 }
 
 /// `account.setAuthorizationTTL#bf899aa0 authorization_ttl_days:int = Bool;`
+///
+/// <https://core.telegram.org/method/account.setAuthorizationTTL>
 #[repr(C)]
 pub struct SetAuthorizationTtl {
     pub authorization_ttl_days: i32,
 }
 
 /// `account.setContactSignUpNotification#cff43f61 silent:Bool = Bool;`
+///
+/// <https://core.telegram.org/method/account.setContactSignUpNotification>
 #[repr(C)]
 pub struct SetContactSignUpNotification {
     pub silent: bool,
 }
 
 /// `account.setContentSettings#b574b16b flags:# sensitive_enabled:flags.0?true = Bool;`
+///
+/// <https://core.telegram.org/method/account.setContentSettings>
 #[repr(C)]
 pub struct SetContentSettings {
     pub sensitive_enabled: bool,
 }
 
 /// `account.setGlobalPrivacySettings#1edaaac2 settings:GlobalPrivacySettings = GlobalPrivacySettings;`
+///
+/// <https://core.telegram.org/method/account.setGlobalPrivacySettings>
 #[repr(C)]
 pub struct SetGlobalPrivacySettings<'a> {
     pub settings: enums::GlobalPrivacySettings<'a>,
 }
 
 /// `account.setMainProfileTab#5dee78b0 tab:ProfileTab = Bool;`
+///
+/// <https://core.telegram.org/method/account.setMainProfileTab>
 #[repr(C)]
 pub struct SetMainProfileTab {
     pub tab: enums::ProfileTab,
 }
 
 /// `account.setPrivacy#c9f81ce8 key:InputPrivacyKey rules:Vector<InputPrivacyRule> = account.PrivacyRules;`
+///
+/// <https://core.telegram.org/method/account.setPrivacy>
 #[repr(C)]
 pub struct SetPrivacy<'a> {
     pub key: enums::InputPrivacyKey,
@@ -609,12 +805,16 @@ pub struct SetPrivacy<'a> {
 }
 
 /// `account.setReactionsNotifySettings#316ce548 settings:ReactionsNotifySettings = ReactionsNotifySettings;`
+///
+/// <https://core.telegram.org/method/account.setReactionsNotifySettings>
 #[repr(C)]
 pub struct SetReactionsNotifySettings<'a> {
     pub settings: enums::ReactionsNotifySettings<'a>,
 }
 
 /// `account.toggleConnectedBotPaused#646e1097 peer:InputPeer paused:Bool = Bool;`
+///
+/// <https://core.telegram.org/method/account.toggleConnectedBotPaused>
 #[repr(C)]
 pub struct ToggleConnectedBotPaused<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -622,6 +822,8 @@ pub struct ToggleConnectedBotPaused<'a> {
 }
 
 /// `account.toggleNoPaidMessagesException#fe2eda76 flags:# refund_charged:flags.0?true require_payment:flags.2?true parent_peer:flags.1?InputPeer user_id:InputUser = Bool;`
+///
+/// <https://core.telegram.org/method/account.toggleNoPaidMessagesException>
 #[repr(C)]
 pub struct ToggleNoPaidMessagesException<'a> {
     pub refund_charged: bool,
@@ -631,12 +833,16 @@ pub struct ToggleNoPaidMessagesException<'a> {
 }
 
 /// `account.toggleSponsoredMessages#b9d9a38d enabled:Bool = Bool;`
+///
+/// <https://core.telegram.org/method/account.toggleSponsoredMessages>
 #[repr(C)]
 pub struct ToggleSponsoredMessages {
     pub enabled: bool,
 }
 
 /// `account.toggleUsername#58d6b376 username:string active:Bool = Bool;`
+///
+/// <https://core.telegram.org/method/account.toggleUsername>
 #[repr(C)]
 pub struct ToggleUsername<'a> {
     pub username: &'a str,
@@ -644,6 +850,8 @@ pub struct ToggleUsername<'a> {
 }
 
 /// `account.toggleWebBrowserSettingsException#60ed4229 flags:# delete:flags.1?true open_external_browser:flags.0?Bool url:string = Updates;`
+///
+/// <https://core.telegram.org/method/account.toggleWebBrowserSettingsException>
 #[repr(C)]
 pub struct ToggleWebBrowserSettingsException<'a> {
     pub delete: bool,
@@ -652,6 +860,8 @@ pub struct ToggleWebBrowserSettingsException<'a> {
 }
 
 /// `account.unregisterDevice#6a0d3206 token_type:int token:string other_uids:Vector<long> = Bool;`
+///
+/// <https://core.telegram.org/method/account.unregisterDevice>
 #[repr(C)]
 pub struct UnregisterDevice<'a> {
     pub token_type: i32,
@@ -660,30 +870,40 @@ pub struct UnregisterDevice<'a> {
 }
 
 /// `account.updateBirthday#cc6e0c11 flags:# birthday:flags.0?Birthday = Bool;`
+///
+/// <https://core.telegram.org/method/account.updateBirthday>
 #[repr(C)]
 pub struct UpdateBirthday<'a> {
     pub birthday: tl::Option<&'a enums::Birthday>,
 }
 
 /// `account.updateBusinessAwayMessage#a26a7fa5 flags:# message:flags.0?InputBusinessAwayMessage = Bool;`
+///
+/// <https://core.telegram.org/method/account.updateBusinessAwayMessage>
 #[repr(C)]
 pub struct UpdateBusinessAwayMessage<'a> {
     pub message: tl::Option<&'a enums::InputBusinessAwayMessage<'a>>,
 }
 
 /// `account.updateBusinessGreetingMessage#66cdafc4 flags:# message:flags.0?InputBusinessGreetingMessage = Bool;`
+///
+/// <https://core.telegram.org/method/account.updateBusinessGreetingMessage>
 #[repr(C)]
 pub struct UpdateBusinessGreetingMessage<'a> {
     pub message: tl::Option<&'a enums::InputBusinessGreetingMessage<'a>>,
 }
 
 /// `account.updateBusinessIntro#a614d034 flags:# intro:flags.0?InputBusinessIntro = Bool;`
+///
+/// <https://core.telegram.org/method/account.updateBusinessIntro>
 #[repr(C)]
 pub struct UpdateBusinessIntro<'a> {
     pub intro: tl::Option<&'a enums::InputBusinessIntro<'a>>,
 }
 
 /// `account.updateBusinessLocation#9e6b131a flags:# geo_point:flags.1?InputGeoPoint address:flags.0?string = Bool;`
+///
+/// <https://core.telegram.org/method/account.updateBusinessLocation>
 #[repr(C)]
 pub struct UpdateBusinessLocation<'a> {
     pub geo_point: tl::Option<&'a enums::InputGeoPoint>,
@@ -691,12 +911,16 @@ pub struct UpdateBusinessLocation<'a> {
 }
 
 /// `account.updateBusinessWorkHours#4b00e066 flags:# business_work_hours:flags.0?BusinessWorkHours = Bool;`
+///
+/// <https://core.telegram.org/method/account.updateBusinessWorkHours>
 #[repr(C)]
 pub struct UpdateBusinessWorkHours<'a> {
     pub business_work_hours: tl::Option<&'a enums::BusinessWorkHours<'a>>,
 }
 
 /// `account.updateColor#684d214e flags:# for_profile:flags.1?true color:flags.2?PeerColor = Bool;`
+///
+/// <https://core.telegram.org/method/account.updateColor>
 #[repr(C)]
 pub struct UpdateColor<'a> {
     pub for_profile: bool,
@@ -704,6 +928,8 @@ pub struct UpdateColor<'a> {
 }
 
 /// `account.updateConnectedBot#66a08c7e flags:# deleted:flags.1?true rights:flags.0?BusinessBotRights bot:InputUser recipients:InputBusinessBotRecipients = Updates;`
+///
+/// <https://core.telegram.org/method/account.updateConnectedBot>
 #[repr(C)]
 pub struct UpdateConnectedBot<'a> {
     pub deleted: bool,
@@ -713,18 +939,24 @@ pub struct UpdateConnectedBot<'a> {
 }
 
 /// `account.updateDeviceLocked#38df3532 period:int = Bool;`
+///
+/// <https://core.telegram.org/method/account.updateDeviceLocked>
 #[repr(C)]
 pub struct UpdateDeviceLocked {
     pub period: i32,
 }
 
 /// `account.updateEmojiStatus#fbd3de6b emoji_status:EmojiStatus = Bool;`
+///
+/// <https://core.telegram.org/method/account.updateEmojiStatus>
 #[repr(C)]
 pub struct UpdateEmojiStatus<'a> {
     pub emoji_status: enums::EmojiStatus<'a>,
 }
 
 /// `account.updateNotifySettings#84be5b93 peer:InputNotifyPeer settings:InputPeerNotifySettings = Bool;`
+///
+/// <https://core.telegram.org/method/account.updateNotifySettings>
 #[repr(C)]
 pub struct UpdateNotifySettings<'a> {
     pub peer: enums::InputNotifyPeer<'a>,
@@ -732,6 +964,8 @@ pub struct UpdateNotifySettings<'a> {
 }
 
 /// `account.updatePasswordSettings#a59b102f password:InputCheckPasswordSRP new_settings:account.PasswordInputSettings = Bool;`
+///
+/// <https://core.telegram.org/method/account.updatePasswordSettings>
 #[repr(C)]
 pub struct UpdatePasswordSettings<'a> {
     pub password: enums::InputCheckPasswordSrp<'a>,
@@ -739,12 +973,16 @@ pub struct UpdatePasswordSettings<'a> {
 }
 
 /// `account.updatePersonalChannel#d94305e0 channel:InputChannel = Bool;`
+///
+/// <https://core.telegram.org/method/account.updatePersonalChannel>
 #[repr(C)]
 pub struct UpdatePersonalChannel<'a> {
     pub channel: enums::InputChannel<'a>,
 }
 
 /// `account.updateProfile#78515775 flags:# first_name:flags.0?string last_name:flags.1?string about:flags.2?string = User;`
+///
+/// <https://core.telegram.org/method/account.updateProfile>
 #[repr(C)]
 pub struct UpdateProfile<'a> {
     pub first_name: tl::Option<&'a str>,
@@ -753,12 +991,16 @@ pub struct UpdateProfile<'a> {
 }
 
 /// `account.updateStatus#6628562c offline:Bool = Bool;`
+///
+/// <https://core.telegram.org/method/account.updateStatus>
 #[repr(C)]
 pub struct UpdateStatus {
     pub offline: bool,
 }
 
 /// `account.updateTheme#2bf40ccc flags:# format:string theme:InputTheme slug:flags.0?string title:flags.1?string document:flags.2?InputDocument settings:flags.3?Vector<InputThemeSettings> = Theme;`
+///
+/// <https://core.telegram.org/method/account.updateTheme>
 #[repr(C)]
 pub struct UpdateTheme<'a> {
     pub format: &'a str,
@@ -770,12 +1012,16 @@ pub struct UpdateTheme<'a> {
 }
 
 /// `account.updateUsername#3e0bdd7c username:string = User;`
+///
+/// <https://core.telegram.org/method/account.updateUsername>
 #[repr(C)]
 pub struct UpdateUsername<'a> {
     pub username: &'a str,
 }
 
 /// `account.updateWebBrowserSettings#9adf82fe flags:# open_external_browser:flags.0?true display_close_button:flags.1?true = account.WebBrowserSettings;`
+///
+/// <https://core.telegram.org/method/account.updateWebBrowserSettings>
 #[repr(C)]
 pub struct UpdateWebBrowserSettings {
     pub open_external_browser: bool,
@@ -783,6 +1029,8 @@ pub struct UpdateWebBrowserSettings {
 }
 
 /// `account.uploadRingtone#831a83a2 file:InputFile file_name:string mime_type:string = Document;`
+///
+/// <https://core.telegram.org/method/account.uploadRingtone>
 #[repr(C)]
 pub struct UploadRingtone<'a> {
     pub file: enums::InputFile<'a>,
@@ -791,6 +1039,8 @@ pub struct UploadRingtone<'a> {
 }
 
 /// `account.uploadTheme#1c3db333 flags:# file:InputFile thumb:flags.0?InputFile file_name:string mime_type:string = Document;`
+///
+/// <https://core.telegram.org/method/account.uploadTheme>
 #[repr(C)]
 pub struct UploadTheme<'a> {
     pub file: enums::InputFile<'a>,
@@ -800,6 +1050,8 @@ pub struct UploadTheme<'a> {
 }
 
 /// `account.uploadWallPaper#e39a8f03 flags:# for_chat:flags.0?true file:InputFile mime_type:string settings:WallPaperSettings = WallPaper;`
+///
+/// <https://core.telegram.org/method/account.uploadWallPaper>
 #[repr(C)]
 pub struct UploadWallPaper<'a> {
     pub for_chat: bool,
@@ -809,6 +1061,8 @@ pub struct UploadWallPaper<'a> {
 }
 
 /// `account.verifyEmail#032da4cf purpose:EmailVerifyPurpose verification:EmailVerification = account.EmailVerified;`
+///
+/// <https://core.telegram.org/method/account.verifyEmail>
 #[repr(C)]
 pub struct VerifyEmail<'a> {
     pub purpose: enums::EmailVerifyPurpose<'a>,
@@ -816,6 +1070,8 @@ pub struct VerifyEmail<'a> {
 }
 
 /// `account.verifyPhone#4dd3a7f6 phone_number:string phone_code_hash:string phone_code:string = Bool;`
+///
+/// <https://core.telegram.org/method/account.verifyPhone>
 #[repr(C)]
 pub struct VerifyPhone<'a> {
     pub phone_number: &'a str,

@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `aicompose.createTone#4aa83913 flags:# display_author:flags.0?true emoji_id:long title:string prompt:string = AiComposeTone;`
+///
+/// <https://core.telegram.org/method/aicompose.createTone>
 #[repr(C)]
 pub struct CreateTone<'a> {
     pub display_author: bool,
@@ -17,18 +19,24 @@ pub struct CreateTone<'a> {
 }
 
 /// `aicompose.deleteTone#dd39316a tone:InputAiComposeTone = Bool;`
+///
+/// <https://core.telegram.org/method/aicompose.deleteTone>
 #[repr(C)]
 pub struct DeleteTone<'a> {
     pub tone: enums::InputAiComposeTone<'a>,
 }
 
 /// `aicompose.getTone#b2e8ba03 tone:InputAiComposeTone = aicompose.Tones;`
+///
+/// <https://core.telegram.org/method/aicompose.getTone>
 #[repr(C)]
 pub struct GetTone<'a> {
     pub tone: enums::InputAiComposeTone<'a>,
 }
 
 /// `aicompose.getToneExample#d1b4ab14 tone:InputAiComposeTone num:int = AiComposeToneExample;`
+///
+/// <https://core.telegram.org/method/aicompose.getToneExample>
 #[repr(C)]
 pub struct GetToneExample<'a> {
     pub tone: enums::InputAiComposeTone<'a>,
@@ -36,12 +44,16 @@ pub struct GetToneExample<'a> {
 }
 
 /// `aicompose.getTones#abd59201 hash:long = aicompose.Tones;`
+///
+/// <https://core.telegram.org/method/aicompose.getTones>
 #[repr(C)]
 pub struct GetTones {
     pub hash: i64,
 }
 
 /// `aicompose.saveTone#1782cbb1 tone:InputAiComposeTone unsave:Bool = Bool;`
+///
+/// <https://core.telegram.org/method/aicompose.saveTone>
 #[repr(C)]
 pub struct SaveTone<'a> {
     pub tone: enums::InputAiComposeTone<'a>,
@@ -49,6 +61,8 @@ pub struct SaveTone<'a> {
 }
 
 /// `aicompose.updateTone#903bcf59 flags:# tone:InputAiComposeTone display_author:flags.0?Bool emoji_id:flags.1?long title:flags.2?string prompt:flags.3?string = AiComposeTone;`
+///
+/// <https://core.telegram.org/method/aicompose.updateTone>
 #[repr(C)]
 pub struct UpdateTone<'a> {
     pub tone: enums::InputAiComposeTone<'a>,

@@ -8,12 +8,16 @@ use super::super::{enums, layout};
 
 
 /// `auth.acceptLoginToken#e894ad4d token:bytes = Authorization;`
+///
+/// <https://core.telegram.org/method/auth.acceptLoginToken>
 #[repr(C)]
 pub struct AcceptLoginToken<'a> {
     pub token: &'a [u8],
 }
 
 /// `auth.bindTempAuthKey#cdd42a05 perm_auth_key_id:long nonce:long expires_at:int encrypted_message:bytes = Bool;`
+///
+/// <https://core.telegram.org/method/auth.bindTempAuthKey>
 #[repr(C)]
 pub struct BindTempAuthKey<'a> {
     pub perm_auth_key_id: i64,
@@ -23,6 +27,8 @@ pub struct BindTempAuthKey<'a> {
 }
 
 /// `auth.cancelCode#1f040578 phone_number:string phone_code_hash:string = Bool;`
+///
+/// <https://core.telegram.org/method/auth.cancelCode>
 #[repr(C)]
 pub struct CancelCode<'a> {
     pub phone_number: &'a str,
@@ -30,12 +36,16 @@ pub struct CancelCode<'a> {
 }
 
 /// `auth.cancelWebTokenAuthorization#490dada1 web_auth_token:string = Bool;`
+///
+/// <https://core.telegram.org/method/auth.cancelWebTokenAuthorization>
 #[repr(C)]
 pub struct CancelWebTokenAuthorization<'a> {
     pub web_auth_token: &'a str,
 }
 
 /// `auth.checkPaidAuth#56e59f9c phone_number:string phone_code_hash:string form_id:long = auth.SentCode;`
+///
+/// <https://core.telegram.org/method/auth.checkPaidAuth>
 #[repr(C)]
 pub struct CheckPaidAuth<'a> {
     pub phone_number: &'a str,
@@ -44,30 +54,40 @@ pub struct CheckPaidAuth<'a> {
 }
 
 /// `auth.checkPassword#d18b4d16 password:InputCheckPasswordSRP = auth.Authorization;`
+///
+/// <https://core.telegram.org/method/auth.checkPassword>
 #[repr(C)]
 pub struct CheckPassword<'a> {
     pub password: enums::InputCheckPasswordSrp<'a>,
 }
 
 /// `auth.checkRecoveryPassword#0d36bf79 code:string = Bool;`
+///
+/// <https://core.telegram.org/method/auth.checkRecoveryPassword>
 #[repr(C)]
 pub struct CheckRecoveryPassword<'a> {
     pub code: &'a str,
 }
 
 /// `auth.dropTempAuthKeys#8e48a188 except_auth_keys:Vector<long> = Bool;`
+///
+/// <https://core.telegram.org/method/auth.dropTempAuthKeys>
 #[repr(C)]
 pub struct DropTempAuthKeys<'a> {
     pub except_auth_keys: &'a [i64],
 }
 
 /// `auth.exportAuthorization#e5bfffcd dc_id:int = auth.ExportedAuthorization;`
+///
+/// <https://core.telegram.org/method/auth.exportAuthorization>
 #[repr(C)]
 pub struct ExportAuthorization {
     pub dc_id: i32,
 }
 
 /// `auth.exportLoginToken#b7e085fe api_id:int api_hash:string except_ids:Vector<long> = auth.LoginToken;`
+///
+/// <https://core.telegram.org/method/auth.exportLoginToken>
 #[repr(C)]
 pub struct ExportLoginToken<'a> {
     pub api_id: i32,
@@ -76,12 +96,16 @@ pub struct ExportLoginToken<'a> {
 }
 
 /// `auth.finishFirebasePnvLogin#2c85094c google_token:string = auth.Authorization;`
+///
+/// <https://core.telegram.org/method/auth.finishFirebasePnvLogin>
 #[repr(C)]
 pub struct FinishFirebasePnvLogin<'a> {
     pub google_token: &'a str,
 }
 
 /// `auth.finishPasskeyLogin#9857ad07 flags:# credential:InputPasskeyCredential from_dc_id:flags.0?int from_auth_key_id:flags.0?long = auth.Authorization;`
+///
+/// <https://core.telegram.org/method/auth.finishPasskeyLogin>
 #[repr(C)]
 pub struct FinishPasskeyLogin<'a> {
     pub credential: enums::InputPasskeyCredential<'a>,
@@ -90,6 +114,8 @@ pub struct FinishPasskeyLogin<'a> {
 }
 
 /// `auth.firebasePnvSignUp#783f6b56 flags:# no_joined_notifications:flags.0?true first_name:string last_name:string = auth.Authorization;`
+///
+/// <https://core.telegram.org/method/auth.firebasePnvSignUp>
 #[repr(C)]
 pub struct FirebasePnvSignUp<'a> {
     pub no_joined_notifications: bool,
@@ -98,6 +124,8 @@ pub struct FirebasePnvSignUp<'a> {
 }
 
 /// `auth.importAuthorization#a57a7dad id:long bytes:bytes = auth.Authorization;`
+///
+/// <https://core.telegram.org/method/auth.importAuthorization>
 #[repr(C)]
 pub struct ImportAuthorization<'a> {
     pub id: i64,
@@ -105,6 +133,8 @@ pub struct ImportAuthorization<'a> {
 }
 
 /// `auth.importBotAuthorization#67a3ff2c flags:int api_id:int api_hash:string bot_auth_token:string = auth.Authorization;`
+///
+/// <https://core.telegram.org/method/auth.importBotAuthorization>
 #[repr(C)]
 pub struct ImportBotAuthorization<'a> {
     pub flags: i32,
@@ -114,12 +144,16 @@ pub struct ImportBotAuthorization<'a> {
 }
 
 /// `auth.importLoginToken#95ac5ce4 token:bytes = auth.LoginToken;`
+///
+/// <https://core.telegram.org/method/auth.importLoginToken>
 #[repr(C)]
 pub struct ImportLoginToken<'a> {
     pub token: &'a [u8],
 }
 
 /// `auth.importWebTokenAuthorization#2db873a9 api_id:int api_hash:string web_auth_token:string = auth.Authorization;`
+///
+/// <https://core.telegram.org/method/auth.importWebTokenAuthorization>
 #[repr(C)]
 pub struct ImportWebTokenAuthorization<'a> {
     pub api_id: i32,
@@ -128,6 +162,8 @@ pub struct ImportWebTokenAuthorization<'a> {
 }
 
 /// `auth.initFirebasePnvLogin#644f15c0 flags:# except_ids:flags.0?Vector<long> api_id:int api_hash:string = auth.FirebasePnvIntent;`
+///
+/// <https://core.telegram.org/method/auth.initFirebasePnvLogin>
 #[repr(C)]
 pub struct InitFirebasePnvLogin<'a> {
     pub except_ids: tl::Option<&'a [i64]>,
@@ -136,6 +172,8 @@ pub struct InitFirebasePnvLogin<'a> {
 }
 
 /// `auth.initPasskeyLogin#518ad0b7 api_id:int api_hash:string = auth.PasskeyLoginOptions;`
+///
+/// <https://core.telegram.org/method/auth.initPasskeyLogin>
 #[repr(C)]
 pub struct InitPasskeyLogin<'a> {
     pub api_id: i32,
@@ -143,10 +181,14 @@ pub struct InitPasskeyLogin<'a> {
 }
 
 /// `auth.logOut#3e72ba19 = auth.LoggedOut;`
+///
+/// <https://core.telegram.org/method/auth.logOut>
 #[repr(C)]
 pub struct LogOut {}
 
 /// `auth.recoverPassword#37096c70 flags:# code:string new_settings:flags.0?account.PasswordInputSettings = auth.Authorization;`
+///
+/// <https://core.telegram.org/method/auth.recoverPassword>
 #[repr(C)]
 pub struct RecoverPassword<'a> {
     pub code: &'a str,
@@ -154,6 +196,8 @@ pub struct RecoverPassword<'a> {
 }
 
 /// `auth.reportMissingCode#cb9deff6 phone_number:string phone_code_hash:string mnc:string = Bool;`
+///
+/// <https://core.telegram.org/method/auth.reportMissingCode>
 #[repr(C)]
 pub struct ReportMissingCode<'a> {
     pub phone_number: &'a str,
@@ -162,6 +206,8 @@ pub struct ReportMissingCode<'a> {
 }
 
 /// `auth.requestFirebaseSms#8e39261e flags:# phone_number:string phone_code_hash:string safety_net_token:flags.0?string play_integrity_token:flags.2?string ios_push_secret:flags.1?string = Bool;`
+///
+/// <https://core.telegram.org/method/auth.requestFirebaseSms>
 #[repr(C)]
 pub struct RequestFirebaseSms<'a> {
     pub phone_number: &'a str,
@@ -172,10 +218,14 @@ pub struct RequestFirebaseSms<'a> {
 }
 
 /// `auth.requestPasswordRecovery#d897bc66 = auth.PasswordRecovery;`
+///
+/// <https://core.telegram.org/method/auth.requestPasswordRecovery>
 #[repr(C)]
 pub struct RequestPasswordRecovery {}
 
 /// `auth.resendCode#cae47523 flags:# phone_number:string phone_code_hash:string reason:flags.0?string = auth.SentCode;`
+///
+/// <https://core.telegram.org/method/auth.resendCode>
 #[repr(C)]
 pub struct ResendCode<'a> {
     pub phone_number: &'a str,
@@ -184,10 +234,14 @@ pub struct ResendCode<'a> {
 }
 
 /// `auth.resetAuthorizations#9fab0d1a = Bool;`
+///
+/// <https://core.telegram.org/method/auth.resetAuthorizations>
 #[repr(C)]
 pub struct ResetAuthorizations {}
 
 /// `auth.resetLoginEmail#7e960193 phone_number:string phone_code_hash:string = auth.SentCode;`
+///
+/// <https://core.telegram.org/method/auth.resetLoginEmail>
 #[repr(C)]
 pub struct ResetLoginEmail<'a> {
     pub phone_number: &'a str,
@@ -195,6 +249,8 @@ pub struct ResetLoginEmail<'a> {
 }
 
 /// `auth.sendCode#a677244f phone_number:string api_id:int api_hash:string settings:CodeSettings = auth.SentCode;`
+///
+/// <https://core.telegram.org/method/auth.sendCode>
 #[repr(C)]
 pub struct SendCode<'a> {
     pub phone_number: &'a str,
@@ -204,6 +260,8 @@ pub struct SendCode<'a> {
 }
 
 /// `auth.signIn#8d52a951 flags:# phone_number:string phone_code_hash:string phone_code:flags.0?string email_verification:flags.1?EmailVerification = auth.Authorization;`
+///
+/// <https://core.telegram.org/method/auth.signIn>
 #[repr(C)]
 pub struct SignIn<'a> {
     pub phone_number: &'a str,
@@ -213,6 +271,8 @@ pub struct SignIn<'a> {
 }
 
 /// `auth.signUp#aac7b717 flags:# no_joined_notifications:flags.0?true phone_number:string phone_code_hash:string first_name:string last_name:string = auth.Authorization;`
+///
+/// <https://core.telegram.org/method/auth.signUp>
 #[repr(C)]
 pub struct SignUp<'a> {
     pub no_joined_notifications: bool,

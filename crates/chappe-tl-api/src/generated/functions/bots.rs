@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `bots.addPreviewMedia#17aeb75a bot:InputUser lang_code:string media:InputMedia = BotPreviewMedia;`
+///
+/// <https://core.telegram.org/method/bots.addPreviewMedia>
 #[repr(C)]
 pub struct AddPreviewMedia<'a> {
     pub bot: enums::InputUser<'a>,
@@ -16,6 +18,8 @@ pub struct AddPreviewMedia<'a> {
 }
 
 /// `bots.addUsername#3501c08a bot:InputUser username:string = Bool;`
+///
+/// <https://core.telegram.org/method/bots.addUsername>
 #[repr(C)]
 pub struct AddUsername<'a> {
     pub bot: enums::InputUser<'a>,
@@ -23,12 +27,16 @@ pub struct AddUsername<'a> {
 }
 
 /// `bots.allowSendMessage#f132e3ef bot:InputUser = Updates;`
+///
+/// <https://core.telegram.org/method/bots.allowSendMessage>
 #[repr(C)]
 pub struct AllowSendMessage<'a> {
     pub bot: enums::InputUser<'a>,
 }
 
 /// `bots.answerWebhookJSONQuery#e6213f4d query_id:long data:DataJSON = Bool;`
+///
+/// <https://core.telegram.org/method/bots.answerWebhookJSONQuery>
 #[repr(C)]
 pub struct AnswerWebhookJsonquery<'a> {
     pub query_id: i64,
@@ -36,12 +44,16 @@ pub struct AnswerWebhookJsonquery<'a> {
 }
 
 /// `bots.canSendMessage#1359f4e6 bot:InputUser = Bool;`
+///
+/// <https://core.telegram.org/method/bots.canSendMessage>
 #[repr(C)]
 pub struct CanSendMessage<'a> {
     pub bot: enums::InputUser<'a>,
 }
 
 /// `bots.checkDownloadFileParams#50077589 bot:InputUser file_name:string url:string = Bool;`
+///
+/// <https://core.telegram.org/method/bots.checkDownloadFileParams>
 #[repr(C)]
 pub struct CheckDownloadFileParams<'a> {
     pub bot: enums::InputUser<'a>,
@@ -50,6 +62,8 @@ pub struct CheckDownloadFileParams<'a> {
 }
 
 /// `bots.checkUsername#e3ac4c61 flags:# additional:flags.0?true username:string = Bool;`
+///
+/// <https://core.telegram.org/method/bots.checkUsername>
 #[repr(C)]
 pub struct CheckUsername<'a> {
     pub additional: bool,
@@ -57,6 +71,8 @@ pub struct CheckUsername<'a> {
 }
 
 /// `bots.createBot#e5b17f2b flags:# via_deeplink:flags.0?true name:string username:string manager_id:InputUser = User;`
+///
+/// <https://core.telegram.org/method/bots.createBot>
 #[repr(C)]
 pub struct CreateBot<'a> {
     pub via_deeplink: bool,
@@ -66,6 +82,8 @@ pub struct CreateBot<'a> {
 }
 
 /// `bots.deletePreviewMedia#2d0135b3 bot:InputUser lang_code:string media:Vector<InputMedia> = Bool;`
+///
+/// <https://core.telegram.org/method/bots.deletePreviewMedia>
 #[repr(C)]
 pub struct DeletePreviewMedia<'a> {
     pub bot: enums::InputUser<'a>,
@@ -74,6 +92,8 @@ pub struct DeletePreviewMedia<'a> {
 }
 
 /// `bots.editAccessSettings#31813cd8 flags:# restricted:flags.0?true bot:InputUser add_users:flags.1?Vector<InputUser> = Bool;`
+///
+/// <https://core.telegram.org/method/bots.editAccessSettings>
 #[repr(C)]
 pub struct EditAccessSettings<'a> {
     pub restricted: bool,
@@ -82,6 +102,8 @@ pub struct EditAccessSettings<'a> {
 }
 
 /// `bots.editPreviewMedia#8525606f bot:InputUser lang_code:string media:InputMedia new_media:InputMedia = BotPreviewMedia;`
+///
+/// <https://core.telegram.org/method/bots.editPreviewMedia>
 #[repr(C)]
 pub struct EditPreviewMedia<'a> {
     pub bot: enums::InputUser<'a>,
@@ -91,6 +113,8 @@ pub struct EditPreviewMedia<'a> {
 }
 
 /// `bots.exportBotToken#bd0d99eb bot:InputUser revoke:Bool = bots.ExportedBotToken;`
+///
+/// <https://core.telegram.org/method/bots.exportBotToken>
 #[repr(C)]
 pub struct ExportBotToken<'a> {
     pub bot: enums::InputUser<'a>,
@@ -98,16 +122,22 @@ pub struct ExportBotToken<'a> {
 }
 
 /// `bots.getAccessSettings#213853a3 bot:InputUser = bots.AccessSettings;`
+///
+/// <https://core.telegram.org/method/bots.getAccessSettings>
 #[repr(C)]
 pub struct GetAccessSettings<'a> {
     pub bot: enums::InputUser<'a>,
 }
 
 /// `bots.getAdminedBots#b0711d83 = Vector<User>;`
+///
+/// <https://core.telegram.org/method/bots.getAdminedBots>
 #[repr(C)]
 pub struct GetAdminedBots {}
 
 /// `bots.getBotCommands#e34c0dd6 scope:BotCommandScope lang_code:string = Vector<BotCommand>;`
+///
+/// <https://core.telegram.org/method/bots.getBotCommands>
 #[repr(C)]
 pub struct GetBotCommands<'a> {
     pub scope: enums::BotCommandScope<'a>,
@@ -115,6 +145,8 @@ pub struct GetBotCommands<'a> {
 }
 
 /// `bots.getBotInfo#dcd914fd flags:# bot:flags.0?InputUser lang_code:string = bots.BotInfo;`
+///
+/// <https://core.telegram.org/method/bots.getBotInfo>
 #[repr(C)]
 pub struct GetBotInfo<'a> {
     pub bot: tl::Option<&'a enums::InputUser<'a>>,
@@ -122,18 +154,24 @@ pub struct GetBotInfo<'a> {
 }
 
 /// `bots.getBotMenuButton#9c60eb28 user_id:InputUser = BotMenuButton;`
+///
+/// <https://core.telegram.org/method/bots.getBotMenuButton>
 #[repr(C)]
 pub struct GetBotMenuButton<'a> {
     pub user_id: enums::InputUser<'a>,
 }
 
 /// `bots.getBotRecommendations#a1b70815 bot:InputUser = users.Users;`
+///
+/// <https://core.telegram.org/method/bots.getBotRecommendations>
 #[repr(C)]
 pub struct GetBotRecommendations<'a> {
     pub bot: enums::InputUser<'a>,
 }
 
 /// `bots.getPopularAppBots#c2510192 offset:string limit:int = bots.PopularAppBots;`
+///
+/// <https://core.telegram.org/method/bots.getPopularAppBots>
 #[repr(C)]
 pub struct GetPopularAppBots<'a> {
     pub offset: &'a str,
@@ -141,6 +179,8 @@ pub struct GetPopularAppBots<'a> {
 }
 
 /// `bots.getPreviewInfo#423ab3ad bot:InputUser lang_code:string = bots.PreviewInfo;`
+///
+/// <https://core.telegram.org/method/bots.getPreviewInfo>
 #[repr(C)]
 pub struct GetPreviewInfo<'a> {
     pub bot: enums::InputUser<'a>,
@@ -148,12 +188,16 @@ pub struct GetPreviewInfo<'a> {
 }
 
 /// `bots.getPreviewMedias#a2a5594d bot:InputUser = Vector<BotPreviewMedia>;`
+///
+/// <https://core.telegram.org/method/bots.getPreviewMedias>
 #[repr(C)]
 pub struct GetPreviewMedias<'a> {
     pub bot: enums::InputUser<'a>,
 }
 
 /// `bots.getRequestedWebViewButton#bf25b7f3 bot:InputUser webapp_req_id:string = KeyboardButton;`
+///
+/// <https://core.telegram.org/method/bots.getRequestedWebViewButton>
 #[repr(C)]
 pub struct GetRequestedWebViewButton<'a> {
     pub bot: enums::InputUser<'a>,
@@ -161,6 +205,8 @@ pub struct GetRequestedWebViewButton<'a> {
 }
 
 /// `bots.invokeWebViewCustomMethod#087fc5e7 bot:InputUser custom_method:string params:DataJSON = DataJSON;`
+///
+/// <https://core.telegram.org/method/bots.invokeWebViewCustomMethod>
 #[repr(C)]
 pub struct InvokeWebViewCustomMethod<'a> {
     pub bot: enums::InputUser<'a>,
@@ -169,6 +215,8 @@ pub struct InvokeWebViewCustomMethod<'a> {
 }
 
 /// `bots.removeUsername#c704147d bot:InputUser username:string = Bool;`
+///
+/// <https://core.telegram.org/method/bots.removeUsername>
 #[repr(C)]
 pub struct RemoveUsername<'a> {
     pub bot: enums::InputUser<'a>,
@@ -176,6 +224,8 @@ pub struct RemoveUsername<'a> {
 }
 
 /// `bots.reorderPreviewMedias#b627f3aa bot:InputUser lang_code:string order:Vector<InputMedia> = Bool;`
+///
+/// <https://core.telegram.org/method/bots.reorderPreviewMedias>
 #[repr(C)]
 pub struct ReorderPreviewMedias<'a> {
     pub bot: enums::InputUser<'a>,
@@ -184,6 +234,8 @@ pub struct ReorderPreviewMedias<'a> {
 }
 
 /// `bots.reorderUsernames#9709b1c2 bot:InputUser order:Vector<string> = Bool;`
+///
+/// <https://core.telegram.org/method/bots.reorderUsernames>
 #[repr(C)]
 pub struct ReorderUsernames<'a> {
     pub bot: enums::InputUser<'a>,
@@ -191,6 +243,8 @@ pub struct ReorderUsernames<'a> {
 }
 
 /// `bots.requestWebViewButton#31a2a35e user_id:InputUser button:KeyboardButton = bots.RequestedButton;`
+///
+/// <https://core.telegram.org/method/bots.requestWebViewButton>
 #[repr(C)]
 pub struct RequestWebViewButton<'a> {
     pub user_id: enums::InputUser<'a>,
@@ -198,6 +252,8 @@ pub struct RequestWebViewButton<'a> {
 }
 
 /// `bots.resetBotCommands#3d8de0f9 scope:BotCommandScope lang_code:string = Bool;`
+///
+/// <https://core.telegram.org/method/bots.resetBotCommands>
 #[repr(C)]
 pub struct ResetBotCommands<'a> {
     pub scope: enums::BotCommandScope<'a>,
@@ -205,6 +261,8 @@ pub struct ResetBotCommands<'a> {
 }
 
 /// `bots.sendCustomRequest#aa2769ed custom_method:string params:DataJSON = DataJSON;`
+///
+/// <https://core.telegram.org/method/bots.sendCustomRequest>
 #[repr(C)]
 pub struct SendCustomRequest<'a> {
     pub custom_method: &'a str,
@@ -212,12 +270,16 @@ pub struct SendCustomRequest<'a> {
 }
 
 /// `bots.setBotBroadcastDefaultAdminRights#788464e1 admin_rights:ChatAdminRights = Bool;`
+///
+/// <https://core.telegram.org/method/bots.setBotBroadcastDefaultAdminRights>
 #[repr(C)]
 pub struct SetBotBroadcastDefaultAdminRights {
     pub admin_rights: enums::ChatAdminRights,
 }
 
 /// `bots.setBotCommands#0517165a scope:BotCommandScope lang_code:string commands:Vector<BotCommand> = Bool;`
+///
+/// <https://core.telegram.org/method/bots.setBotCommands>
 #[repr(C)]
 pub struct SetBotCommands<'a> {
     pub scope: enums::BotCommandScope<'a>,
@@ -226,12 +288,16 @@ pub struct SetBotCommands<'a> {
 }
 
 /// `bots.setBotGroupDefaultAdminRights#925ec9ea admin_rights:ChatAdminRights = Bool;`
+///
+/// <https://core.telegram.org/method/bots.setBotGroupDefaultAdminRights>
 #[repr(C)]
 pub struct SetBotGroupDefaultAdminRights {
     pub admin_rights: enums::ChatAdminRights,
 }
 
 /// `bots.setBotInfo#10cf3123 flags:# bot:flags.2?InputUser lang_code:string name:flags.3?string about:flags.0?string description:flags.1?string = Bool;`
+///
+/// <https://core.telegram.org/method/bots.setBotInfo>
 #[repr(C)]
 pub struct SetBotInfo<'a> {
     pub bot: tl::Option<&'a enums::InputUser<'a>>,
@@ -242,6 +308,8 @@ pub struct SetBotInfo<'a> {
 }
 
 /// `bots.setBotMenuButton#4504d54f user_id:InputUser button:BotMenuButton = Bool;`
+///
+/// <https://core.telegram.org/method/bots.setBotMenuButton>
 #[repr(C)]
 pub struct SetBotMenuButton<'a> {
     pub user_id: enums::InputUser<'a>,
@@ -249,6 +317,8 @@ pub struct SetBotMenuButton<'a> {
 }
 
 /// `bots.setCustomVerification#f4946757 flags:# enabled:flags.1?true bot:flags.0?InputUser peer:InputPeer custom_description:flags.2?TextWithEntities = Bool;`
+///
+/// <https://core.telegram.org/method/bots.setCustomVerification>
 #[repr(C)]
 pub struct SetCustomVerification<'a> {
     pub enabled: bool,
@@ -258,6 +328,8 @@ pub struct SetCustomVerification<'a> {
 }
 
 /// `bots.setJoinChatResults#e71a4810 query_id:long result:JoinChatBotResult = Bool;`
+///
+/// <https://core.telegram.org/method/bots.setJoinChatResults>
 #[repr(C)]
 pub struct SetJoinChatResults<'a> {
     pub query_id: i64,
@@ -265,6 +337,8 @@ pub struct SetJoinChatResults<'a> {
 }
 
 /// `bots.toggleUserEmojiStatusPermission#06de6392 bot:InputUser enabled:Bool = Bool;`
+///
+/// <https://core.telegram.org/method/bots.toggleUserEmojiStatusPermission>
 #[repr(C)]
 pub struct ToggleUserEmojiStatusPermission<'a> {
     pub bot: enums::InputUser<'a>,
@@ -272,6 +346,8 @@ pub struct ToggleUserEmojiStatusPermission<'a> {
 }
 
 /// `bots.toggleUsername#053ca973 bot:InputUser username:string active:Bool = Bool;`
+///
+/// <https://core.telegram.org/method/bots.toggleUsername>
 #[repr(C)]
 pub struct ToggleUsername<'a> {
     pub bot: enums::InputUser<'a>,
@@ -280,6 +356,8 @@ pub struct ToggleUsername<'a> {
 }
 
 /// `bots.updateStarRefProgram#778b5ab3 flags:# bot:InputUser commission_permille:int duration_months:flags.0?int = StarRefProgram;`
+///
+/// <https://core.telegram.org/method/bots.updateStarRefProgram>
 #[repr(C)]
 pub struct UpdateStarRefProgram<'a> {
     pub bot: enums::InputUser<'a>,
@@ -288,6 +366,8 @@ pub struct UpdateStarRefProgram<'a> {
 }
 
 /// `bots.updateUserEmojiStatus#ed9f30c5 user_id:InputUser emoji_status:EmojiStatus = Bool;`
+///
+/// <https://core.telegram.org/method/bots.updateUserEmojiStatus>
 #[repr(C)]
 pub struct UpdateUserEmojiStatus<'a> {
     pub user_id: enums::InputUser<'a>,

@@ -8,12 +8,16 @@ use super::super::{enums, layout};
 
 
 /// `channels.checkSearchPostsFlood#22567115 flags:# query:flags.0?string = SearchPostsFlood;`
+///
+/// <https://core.telegram.org/method/channels.checkSearchPostsFlood>
 #[repr(C)]
 pub struct CheckSearchPostsFlood<'a> {
     pub query: tl::Option<&'a str>,
 }
 
 /// `channels.checkUsername#10e6bd2c channel:InputChannel username:string = Bool;`
+///
+/// <https://core.telegram.org/method/channels.checkUsername>
 #[repr(C)]
 pub struct CheckUsername<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -21,12 +25,16 @@ pub struct CheckUsername<'a> {
 }
 
 /// `channels.convertToGigagroup#0b290c69 channel:InputChannel = Updates;`
+///
+/// <https://core.telegram.org/method/channels.convertToGigagroup>
 #[repr(C)]
 pub struct ConvertToGigagroup<'a> {
     pub channel: enums::InputChannel<'a>,
 }
 
 /// `channels.createChannel#91006707 flags:# broadcast:flags.0?true megagroup:flags.1?true for_import:flags.3?true forum:flags.5?true title:string about:string geo_point:flags.2?InputGeoPoint address:flags.2?string ttl_period:flags.4?int = Updates;`
+///
+/// <https://core.telegram.org/method/channels.createChannel>
 #[repr(C)]
 pub struct CreateChannel<'a> {
     pub broadcast: bool,
@@ -41,18 +49,24 @@ pub struct CreateChannel<'a> {
 }
 
 /// `channels.deactivateAllUsernames#0a245dd3 channel:InputChannel = Bool;`
+///
+/// <https://core.telegram.org/method/channels.deactivateAllUsernames>
 #[repr(C)]
 pub struct DeactivateAllUsernames<'a> {
     pub channel: enums::InputChannel<'a>,
 }
 
 /// `channels.deleteChannel#c0111fe3 channel:InputChannel = Updates;`
+///
+/// <https://core.telegram.org/method/channels.deleteChannel>
 #[repr(C)]
 pub struct DeleteChannel<'a> {
     pub channel: enums::InputChannel<'a>,
 }
 
 /// `channels.deleteHistory#9baa9647 flags:# for_everyone:flags.0?true channel:InputChannel max_id:int = Updates;`
+///
+/// <https://core.telegram.org/method/channels.deleteHistory>
 #[repr(C)]
 pub struct DeleteHistory<'a> {
     pub for_everyone: bool,
@@ -61,6 +75,8 @@ pub struct DeleteHistory<'a> {
 }
 
 /// `channels.deleteMessages#84c1fd4e channel:InputChannel id:Vector<int> = messages.AffectedMessages;`
+///
+/// <https://core.telegram.org/method/channels.deleteMessages>
 #[repr(C)]
 pub struct DeleteMessages<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -68,6 +84,8 @@ pub struct DeleteMessages<'a> {
 }
 
 /// `channels.deleteParticipantHistory#367544db channel:InputChannel participant:InputPeer = messages.AffectedHistory;`
+///
+/// <https://core.telegram.org/method/channels.deleteParticipantHistory>
 #[repr(C)]
 pub struct DeleteParticipantHistory<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -75,6 +93,8 @@ pub struct DeleteParticipantHistory<'a> {
 }
 
 /// `channels.editAdmin#9a98ad68 flags:# channel:InputChannel user_id:InputUser admin_rights:ChatAdminRights rank:flags.0?string = Updates;`
+///
+/// <https://core.telegram.org/method/channels.editAdmin>
 #[repr(C)]
 pub struct EditAdmin<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -84,6 +104,8 @@ pub struct EditAdmin<'a> {
 }
 
 /// `channels.editBanned#96e6cd81 channel:InputChannel participant:InputPeer banned_rights:ChatBannedRights = Updates;`
+///
+/// <https://core.telegram.org/method/channels.editBanned>
 #[repr(C)]
 pub struct EditBanned<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -92,6 +114,8 @@ pub struct EditBanned<'a> {
 }
 
 /// `channels.editLocation#58e63f6d channel:InputChannel geo_point:InputGeoPoint address:string = Bool;`
+///
+/// <https://core.telegram.org/method/channels.editLocation>
 #[repr(C)]
 pub struct EditLocation<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -100,6 +124,8 @@ pub struct EditLocation<'a> {
 }
 
 /// `channels.editPhoto#f12e57c9 channel:InputChannel photo:InputChatPhoto = Updates;`
+///
+/// <https://core.telegram.org/method/channels.editPhoto>
 #[repr(C)]
 pub struct EditPhoto<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -107,6 +133,8 @@ pub struct EditPhoto<'a> {
 }
 
 /// `channels.editTitle#566decd0 channel:InputChannel title:string = Updates;`
+///
+/// <https://core.telegram.org/method/channels.editTitle>
 #[repr(C)]
 pub struct EditTitle<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -114,6 +142,8 @@ pub struct EditTitle<'a> {
 }
 
 /// `channels.exportMessageLink#e63fadeb flags:# grouped:flags.0?true thread:flags.1?true channel:InputChannel id:int = ExportedMessageLink;`
+///
+/// <https://core.telegram.org/method/channels.exportMessageLink>
 #[repr(C)]
 pub struct ExportMessageLink<'a> {
     pub grouped: bool,
@@ -123,6 +153,8 @@ pub struct ExportMessageLink<'a> {
 }
 
 /// `channels.getAdminLog#33ddf480 flags:# channel:InputChannel q:string events_filter:flags.0?ChannelAdminLogEventsFilter admins:flags.1?Vector<InputUser> max_id:long min_id:long limit:int = channels.AdminLogResults;`
+///
+/// <https://core.telegram.org/method/channels.getAdminLog>
 #[repr(C)]
 pub struct GetAdminLog<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -135,6 +167,8 @@ pub struct GetAdminLog<'a> {
 }
 
 /// `channels.getAdminedPublicChannels#f8b036af flags:# by_location:flags.0?true check_limit:flags.1?true for_personal:flags.2?true for_community_peer:flags.3?true = messages.Chats;`
+///
+/// <https://core.telegram.org/method/channels.getAdminedPublicChannels>
 #[repr(C)]
 pub struct GetAdminedPublicChannels {
     pub by_location: bool,
@@ -144,38 +178,52 @@ pub struct GetAdminedPublicChannels {
 }
 
 /// `channels.getChannelRecommendations#25a71742 flags:# channel:flags.0?InputChannel = messages.Chats;`
+///
+/// <https://core.telegram.org/method/channels.getChannelRecommendations>
 #[repr(C)]
 pub struct GetChannelRecommendations<'a> {
     pub channel: tl::Option<&'a enums::InputChannel<'a>>,
 }
 
 /// `channels.getChannels#0a7f6bbb id:Vector<InputChannel> = messages.Chats;`
+///
+/// <https://core.telegram.org/method/channels.getChannels>
 #[repr(C)]
 pub struct GetChannels<'a> {
     pub id: &'a [enums::InputChannel<'a>],
 }
 
 /// `channels.getFullChannel#08736a09 channel:InputChannel = messages.ChatFull;`
+///
+/// <https://core.telegram.org/method/channels.getFullChannel>
 #[repr(C)]
 pub struct GetFullChannel<'a> {
     pub channel: enums::InputChannel<'a>,
 }
 
 /// `channels.getGroupsForDiscussion#f5dad378 = messages.Chats;`
+///
+/// <https://core.telegram.org/method/channels.getGroupsForDiscussion>
 #[repr(C)]
 pub struct GetGroupsForDiscussion {}
 
 /// `channels.getInactiveChannels#11e831ee = messages.InactiveChats;`
+///
+/// <https://core.telegram.org/method/channels.getInactiveChannels>
 #[repr(C)]
 pub struct GetInactiveChannels {}
 
 /// `channels.getLeftChannels#8341ecc0 offset:int = messages.Chats;`
+///
+/// <https://core.telegram.org/method/channels.getLeftChannels>
 #[repr(C)]
 pub struct GetLeftChannels {
     pub offset: i32,
 }
 
 /// `channels.getMessageAuthor#ece2a0e6 channel:InputChannel id:int = User;`
+///
+/// <https://core.telegram.org/method/channels.getMessageAuthor>
 #[repr(C)]
 pub struct GetMessageAuthor<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -183,6 +231,8 @@ pub struct GetMessageAuthor<'a> {
 }
 
 /// `channels.getMessages#ad8c9a23 channel:InputChannel id:Vector<InputMessage> = messages.Messages;`
+///
+/// <https://core.telegram.org/method/channels.getMessages>
 #[repr(C)]
 pub struct GetMessages<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -190,6 +240,8 @@ pub struct GetMessages<'a> {
 }
 
 /// `channels.getParticipant#a0ab6cc6 channel:InputChannel participant:InputPeer = channels.ChannelParticipant;`
+///
+/// <https://core.telegram.org/method/channels.getParticipant>
 #[repr(C)]
 pub struct GetParticipant<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -197,6 +249,8 @@ pub struct GetParticipant<'a> {
 }
 
 /// `channels.getParticipants#77ced9d0 channel:InputChannel filter:ChannelParticipantsFilter offset:int limit:int hash:long = channels.ChannelParticipants;`
+///
+/// <https://core.telegram.org/method/channels.getParticipants>
 #[repr(C)]
 pub struct GetParticipants<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -207,6 +261,8 @@ pub struct GetParticipants<'a> {
 }
 
 /// `channels.getSendAs#e785a43f flags:# for_paid_reactions:flags.0?true for_live_stories:flags.1?true peer:InputPeer = channels.SendAsPeers;`
+///
+/// <https://core.telegram.org/method/channels.getSendAs>
 #[repr(C)]
 pub struct GetSendAs<'a> {
     pub for_paid_reactions: bool,
@@ -215,6 +271,8 @@ pub struct GetSendAs<'a> {
 }
 
 /// `channels.inviteToChannel#c9e33d54 channel:InputChannel users:Vector<InputUser> = messages.InvitedUsers;`
+///
+/// <https://core.telegram.org/method/channels.inviteToChannel>
 #[repr(C)]
 pub struct InviteToChannel<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -222,18 +280,24 @@ pub struct InviteToChannel<'a> {
 }
 
 /// `channels.joinChannel#7f6a1e22 channel:InputChannel = messages.ChatInviteJoinResult;`
+///
+/// <https://core.telegram.org/method/channels.joinChannel>
 #[repr(C)]
 pub struct JoinChannel<'a> {
     pub channel: enums::InputChannel<'a>,
 }
 
 /// `channels.leaveChannel#f836aa95 channel:InputChannel = Updates;`
+///
+/// <https://core.telegram.org/method/channels.leaveChannel>
 #[repr(C)]
 pub struct LeaveChannel<'a> {
     pub channel: enums::InputChannel<'a>,
 }
 
 /// `channels.readHistory#cc104937 channel:InputChannel max_id:int = Bool;`
+///
+/// <https://core.telegram.org/method/channels.readHistory>
 #[repr(C)]
 pub struct ReadHistory<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -241,6 +305,8 @@ pub struct ReadHistory<'a> {
 }
 
 /// `channels.readMessageContents#eab5dc38 channel:InputChannel id:Vector<int> = Bool;`
+///
+/// <https://core.telegram.org/method/channels.readMessageContents>
 #[repr(C)]
 pub struct ReadMessageContents<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -248,6 +314,8 @@ pub struct ReadMessageContents<'a> {
 }
 
 /// `channels.reorderUsernames#b45ced1d channel:InputChannel order:Vector<string> = Bool;`
+///
+/// <https://core.telegram.org/method/channels.reorderUsernames>
 #[repr(C)]
 pub struct ReorderUsernames<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -255,6 +323,8 @@ pub struct ReorderUsernames<'a> {
 }
 
 /// `channels.reportAntiSpamFalsePositive#a850a693 channel:InputChannel msg_id:int = Bool;`
+///
+/// <https://core.telegram.org/method/channels.reportAntiSpamFalsePositive>
 #[repr(C)]
 pub struct ReportAntiSpamFalsePositive<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -262,6 +332,8 @@ pub struct ReportAntiSpamFalsePositive<'a> {
 }
 
 /// `channels.reportSpam#f44a8315 channel:InputChannel participant:InputPeer id:Vector<int> = Bool;`
+///
+/// <https://core.telegram.org/method/channels.reportSpam>
 #[repr(C)]
 pub struct ReportSpam<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -270,6 +342,8 @@ pub struct ReportSpam<'a> {
 }
 
 /// `channels.restrictSponsoredMessages#9ae91519 channel:InputChannel restricted:Bool = Updates;`
+///
+/// <https://core.telegram.org/method/channels.restrictSponsoredMessages>
 #[repr(C)]
 pub struct RestrictSponsoredMessages<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -277,6 +351,8 @@ pub struct RestrictSponsoredMessages<'a> {
 }
 
 /// `channels.searchPosts#f2c4f24d flags:# hashtag:flags.0?string query:flags.1?string offset_rate:int offset_peer:InputPeer offset_id:int limit:int allow_paid_stars:flags.2?long = messages.Messages;`
+///
+/// <https://core.telegram.org/method/channels.searchPosts>
 #[repr(C)]
 pub struct SearchPosts<'a> {
     pub hashtag: tl::Option<&'a str>,
@@ -289,6 +365,8 @@ pub struct SearchPosts<'a> {
 }
 
 /// `channels.setBoostsToUnblockRestrictions#ad399cee channel:InputChannel boosts:int = Updates;`
+///
+/// <https://core.telegram.org/method/channels.setBoostsToUnblockRestrictions>
 #[repr(C)]
 pub struct SetBoostsToUnblockRestrictions<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -296,6 +374,8 @@ pub struct SetBoostsToUnblockRestrictions<'a> {
 }
 
 /// `channels.setDiscussionGroup#40582bb2 broadcast:InputChannel group:InputChannel = Bool;`
+///
+/// <https://core.telegram.org/method/channels.setDiscussionGroup>
 #[repr(C)]
 pub struct SetDiscussionGroup<'a> {
     pub broadcast: enums::InputChannel<'a>,
@@ -303,6 +383,8 @@ pub struct SetDiscussionGroup<'a> {
 }
 
 /// `channels.setEmojiStickers#3cd930b7 channel:InputChannel stickerset:InputStickerSet = Bool;`
+///
+/// <https://core.telegram.org/method/channels.setEmojiStickers>
 #[repr(C)]
 pub struct SetEmojiStickers<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -310,6 +392,8 @@ pub struct SetEmojiStickers<'a> {
 }
 
 /// `channels.setMainProfileTab#3583fcb1 channel:InputChannel tab:ProfileTab = Bool;`
+///
+/// <https://core.telegram.org/method/channels.setMainProfileTab>
 #[repr(C)]
 pub struct SetMainProfileTab<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -317,6 +401,8 @@ pub struct SetMainProfileTab<'a> {
 }
 
 /// `channels.setStickers#ea8ca4f9 channel:InputChannel stickerset:InputStickerSet = Bool;`
+///
+/// <https://core.telegram.org/method/channels.setStickers>
 #[repr(C)]
 pub struct SetStickers<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -324,6 +410,8 @@ pub struct SetStickers<'a> {
 }
 
 /// `channels.toggleAntiSpam#68f3e4eb channel:InputChannel enabled:Bool = Updates;`
+///
+/// <https://core.telegram.org/method/channels.toggleAntiSpam>
 #[repr(C)]
 pub struct ToggleAntiSpam<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -331,6 +419,8 @@ pub struct ToggleAntiSpam<'a> {
 }
 
 /// `channels.toggleAutotranslation#167fc0a1 channel:InputChannel enabled:Bool = Updates;`
+///
+/// <https://core.telegram.org/method/channels.toggleAutotranslation>
 #[repr(C)]
 pub struct ToggleAutotranslation<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -338,6 +428,8 @@ pub struct ToggleAutotranslation<'a> {
 }
 
 /// `channels.toggleForum#3ff75734 channel:InputChannel enabled:Bool tabs:Bool = Updates;`
+///
+/// <https://core.telegram.org/method/channels.toggleForum>
 #[repr(C)]
 pub struct ToggleForum<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -346,6 +438,8 @@ pub struct ToggleForum<'a> {
 }
 
 /// `channels.toggleJoinRequest#0ecc2618 flags:# apply_to_invites:flags.1?true channel:InputChannel enabled:Bool guard_bot:flags.0?InputUser = Updates;`
+///
+/// <https://core.telegram.org/method/channels.toggleJoinRequest>
 #[repr(C)]
 pub struct ToggleJoinRequest<'a> {
     pub apply_to_invites: bool,
@@ -355,6 +449,8 @@ pub struct ToggleJoinRequest<'a> {
 }
 
 /// `channels.toggleJoinToSend#e4cb9580 channel:InputChannel enabled:Bool = Updates;`
+///
+/// <https://core.telegram.org/method/channels.toggleJoinToSend>
 #[repr(C)]
 pub struct ToggleJoinToSend<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -362,6 +458,8 @@ pub struct ToggleJoinToSend<'a> {
 }
 
 /// `channels.toggleParticipantsHidden#6a6e7854 channel:InputChannel enabled:Bool = Updates;`
+///
+/// <https://core.telegram.org/method/channels.toggleParticipantsHidden>
 #[repr(C)]
 pub struct ToggleParticipantsHidden<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -369,6 +467,8 @@ pub struct ToggleParticipantsHidden<'a> {
 }
 
 /// `channels.togglePreHistoryHidden#eabbb94c channel:InputChannel enabled:Bool = Updates;`
+///
+/// <https://core.telegram.org/method/channels.togglePreHistoryHidden>
 #[repr(C)]
 pub struct TogglePreHistoryHidden<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -376,6 +476,8 @@ pub struct TogglePreHistoryHidden<'a> {
 }
 
 /// `channels.toggleSignatures#418d549c flags:# signatures_enabled:flags.0?true profiles_enabled:flags.1?true channel:InputChannel = Updates;`
+///
+/// <https://core.telegram.org/method/channels.toggleSignatures>
 #[repr(C)]
 pub struct ToggleSignatures<'a> {
     pub signatures_enabled: bool,
@@ -384,6 +486,8 @@ pub struct ToggleSignatures<'a> {
 }
 
 /// `channels.toggleSlowMode#edd49ef0 channel:InputChannel seconds:int = Updates;`
+///
+/// <https://core.telegram.org/method/channels.toggleSlowMode>
 #[repr(C)]
 pub struct ToggleSlowMode<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -391,6 +495,8 @@ pub struct ToggleSlowMode<'a> {
 }
 
 /// `channels.toggleUsername#50f24105 channel:InputChannel username:string active:Bool = Bool;`
+///
+/// <https://core.telegram.org/method/channels.toggleUsername>
 #[repr(C)]
 pub struct ToggleUsername<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -399,6 +505,8 @@ pub struct ToggleUsername<'a> {
 }
 
 /// `channels.toggleViewForumAsMessages#9738bb15 channel:InputChannel enabled:Bool = Updates;`
+///
+/// <https://core.telegram.org/method/channels.toggleViewForumAsMessages>
 #[repr(C)]
 pub struct ToggleViewForumAsMessages<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -406,6 +514,8 @@ pub struct ToggleViewForumAsMessages<'a> {
 }
 
 /// `channels.updateColor#d8aa3671 flags:# for_profile:flags.1?true channel:InputChannel color:flags.2?int background_emoji_id:flags.0?long = Updates;`
+///
+/// <https://core.telegram.org/method/channels.updateColor>
 #[repr(C)]
 pub struct UpdateColor<'a> {
     pub for_profile: bool,
@@ -415,6 +525,8 @@ pub struct UpdateColor<'a> {
 }
 
 /// `channels.updateEmojiStatus#f0d3e6a8 channel:InputChannel emoji_status:EmojiStatus = Updates;`
+///
+/// <https://core.telegram.org/method/channels.updateEmojiStatus>
 #[repr(C)]
 pub struct UpdateEmojiStatus<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -422,6 +534,8 @@ pub struct UpdateEmojiStatus<'a> {
 }
 
 /// `channels.updatePaidMessagesPrice#4b12327b flags:# broadcast_messages_allowed:flags.0?true channel:InputChannel send_paid_messages_stars:long = Updates;`
+///
+/// <https://core.telegram.org/method/channels.updatePaidMessagesPrice>
 #[repr(C)]
 pub struct UpdatePaidMessagesPrice<'a> {
     pub broadcast_messages_allowed: bool,
@@ -430,6 +544,8 @@ pub struct UpdatePaidMessagesPrice<'a> {
 }
 
 /// `channels.updateUsername#3514b3de channel:InputChannel username:string = Bool;`
+///
+/// <https://core.telegram.org/method/channels.updateUsername>
 #[repr(C)]
 pub struct UpdateUsername<'a> {
     pub channel: enums::InputChannel<'a>,

@@ -8,12 +8,16 @@ use super::super::{enums, layout};
 
 
 /// `chatlists.checkChatlistInvite#41c10fff slug:string = chatlists.ChatlistInvite;`
+///
+/// <https://core.telegram.org/method/chatlists.checkChatlistInvite>
 #[repr(C)]
 pub struct CheckChatlistInvite<'a> {
     pub slug: &'a str,
 }
 
 /// `chatlists.deleteExportedInvite#719c5c5e chatlist:InputChatlist slug:string = Bool;`
+///
+/// <https://core.telegram.org/method/chatlists.deleteExportedInvite>
 #[repr(C)]
 pub struct DeleteExportedInvite<'a> {
     pub chatlist: enums::InputChatlist,
@@ -21,6 +25,8 @@ pub struct DeleteExportedInvite<'a> {
 }
 
 /// `chatlists.editExportedInvite#653db63d flags:# chatlist:InputChatlist slug:string title:flags.1?string peers:flags.2?Vector<InputPeer> = ExportedChatlistInvite;`
+///
+/// <https://core.telegram.org/method/chatlists.editExportedInvite>
 #[repr(C)]
 pub struct EditExportedInvite<'a> {
     pub chatlist: enums::InputChatlist,
@@ -30,6 +36,8 @@ pub struct EditExportedInvite<'a> {
 }
 
 /// `chatlists.exportChatlistInvite#8472478e chatlist:InputChatlist title:string peers:Vector<InputPeer> = chatlists.ExportedChatlistInvite;`
+///
+/// <https://core.telegram.org/method/chatlists.exportChatlistInvite>
 #[repr(C)]
 pub struct ExportChatlistInvite<'a> {
     pub chatlist: enums::InputChatlist,
@@ -38,30 +46,40 @@ pub struct ExportChatlistInvite<'a> {
 }
 
 /// `chatlists.getChatlistUpdates#89419521 chatlist:InputChatlist = chatlists.ChatlistUpdates;`
+///
+/// <https://core.telegram.org/method/chatlists.getChatlistUpdates>
 #[repr(C)]
 pub struct GetChatlistUpdates {
     pub chatlist: enums::InputChatlist,
 }
 
 /// `chatlists.getExportedInvites#ce03da83 chatlist:InputChatlist = chatlists.ExportedInvites;`
+///
+/// <https://core.telegram.org/method/chatlists.getExportedInvites>
 #[repr(C)]
 pub struct GetExportedInvites {
     pub chatlist: enums::InputChatlist,
 }
 
 /// `chatlists.getLeaveChatlistSuggestions#fdbcd714 chatlist:InputChatlist = Vector<Peer>;`
+///
+/// <https://core.telegram.org/method/chatlists.getLeaveChatlistSuggestions>
 #[repr(C)]
 pub struct GetLeaveChatlistSuggestions {
     pub chatlist: enums::InputChatlist,
 }
 
 /// `chatlists.hideChatlistUpdates#66e486fb chatlist:InputChatlist = Bool;`
+///
+/// <https://core.telegram.org/method/chatlists.hideChatlistUpdates>
 #[repr(C)]
 pub struct HideChatlistUpdates {
     pub chatlist: enums::InputChatlist,
 }
 
 /// `chatlists.joinChatlistInvite#a6b1e39a slug:string peers:Vector<InputPeer> = Updates;`
+///
+/// <https://core.telegram.org/method/chatlists.joinChatlistInvite>
 #[repr(C)]
 pub struct JoinChatlistInvite<'a> {
     pub slug: &'a str,
@@ -69,6 +87,8 @@ pub struct JoinChatlistInvite<'a> {
 }
 
 /// `chatlists.joinChatlistUpdates#e089f8f5 chatlist:InputChatlist peers:Vector<InputPeer> = Updates;`
+///
+/// <https://core.telegram.org/method/chatlists.joinChatlistUpdates>
 #[repr(C)]
 pub struct JoinChatlistUpdates<'a> {
     pub chatlist: enums::InputChatlist,
@@ -76,6 +96,8 @@ pub struct JoinChatlistUpdates<'a> {
 }
 
 /// `chatlists.leaveChatlist#74fae13a chatlist:InputChatlist peers:Vector<InputPeer> = Updates;`
+///
+/// <https://core.telegram.org/method/chatlists.leaveChatlist>
 #[repr(C)]
 pub struct LeaveChatlist<'a> {
     pub chatlist: enums::InputChatlist,

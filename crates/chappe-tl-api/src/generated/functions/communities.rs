@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `communities.create#a63859ec flags:# hidden:flags.1?true title:string about:flags.0?string peer:InputPeer = Updates;`
+///
+/// <https://core.telegram.org/method/communities.create>
 #[repr(C)]
 pub struct Create<'a> {
     pub hidden: bool,
@@ -17,10 +19,14 @@ pub struct Create<'a> {
 }
 
 /// `communities.getJoinedCommunities#a663e830 = messages.Chats;`
+///
+/// <https://core.telegram.org/method/communities.getJoinedCommunities>
 #[repr(C)]
 pub struct GetJoinedCommunities {}
 
 /// `communities.getParticipantJoinedChats#f87eabab community:InputChannel participant:InputPeer = communities.ParticipantJoinedChats;`
+///
+/// <https://core.telegram.org/method/communities.getParticipantJoinedChats>
 #[repr(C)]
 pub struct GetParticipantJoinedChats<'a> {
     pub community: enums::InputChannel<'a>,
@@ -28,6 +34,8 @@ pub struct GetParticipantJoinedChats<'a> {
 }
 
 /// `communities.getPeerLinkRequests#93773344 community:InputChannel offset:string limit:int = communities.PeerLinkRequests;`
+///
+/// <https://core.telegram.org/method/communities.getPeerLinkRequests>
 #[repr(C)]
 pub struct GetPeerLinkRequests<'a> {
     pub community: enums::InputChannel<'a>,
@@ -36,6 +44,8 @@ pub struct GetPeerLinkRequests<'a> {
 }
 
 /// `communities.toggleAllPeerLinkRequestApproval#bfe3dd3d flags:# reject:flags.0?true community:InputChannel = Bool;`
+///
+/// <https://core.telegram.org/method/communities.toggleAllPeerLinkRequestApproval>
 #[repr(C)]
 pub struct ToggleAllPeerLinkRequestApproval<'a> {
     pub reject: bool,
@@ -43,6 +53,8 @@ pub struct ToggleAllPeerLinkRequestApproval<'a> {
 }
 
 /// `communities.toggleCommunityCollapsedInDialogs#d766e3ea flags:# collapsed:flags.0?true community:InputChannel = Updates;`
+///
+/// <https://core.telegram.org/method/communities.toggleCommunityCollapsedInDialogs>
 #[repr(C)]
 pub struct ToggleCommunityCollapsedInDialogs<'a> {
     pub collapsed: bool,
@@ -50,6 +62,8 @@ pub struct ToggleCommunityCollapsedInDialogs<'a> {
 }
 
 /// `communities.toggleParticipantBanned#9967ad0f flags:# unban:flags.0?true community:InputChannel participant:InputPeer = Bool;`
+///
+/// <https://core.telegram.org/method/communities.toggleParticipantBanned>
 #[repr(C)]
 pub struct ToggleParticipantBanned<'a> {
     pub unban: bool,
@@ -58,6 +72,8 @@ pub struct ToggleParticipantBanned<'a> {
 }
 
 /// `communities.togglePeerLink#736dcfea flags:# visible:flags.0?true hidden:flags.1?true deleted:flags.2?true community:InputChannel peer:InputPeer = Bool;`
+///
+/// <https://core.telegram.org/method/communities.togglePeerLink>
 #[repr(C)]
 pub struct TogglePeerLink<'a> {
     pub visible: bool,
@@ -68,6 +84,8 @@ pub struct TogglePeerLink<'a> {
 }
 
 /// `communities.togglePeerLinkRequestApproval#8c8219a8 flags:# reject:flags.0?true community:InputChannel peer:InputPeer = Bool;`
+///
+/// <https://core.telegram.org/method/communities.togglePeerLinkRequestApproval>
 #[repr(C)]
 pub struct TogglePeerLinkRequestApproval<'a> {
     pub reject: bool,

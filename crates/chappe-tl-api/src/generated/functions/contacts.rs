@@ -8,12 +8,16 @@ use super::super::{enums, layout};
 
 
 /// `contacts.acceptContact#f831a20f id:InputUser = Updates;`
+///
+/// <https://core.telegram.org/method/contacts.acceptContact>
 #[repr(C)]
 pub struct AcceptContact<'a> {
     pub id: enums::InputUser<'a>,
 }
 
 /// `contacts.addContact#d9ba2e54 flags:# add_phone_privacy_exception:flags.0?true id:InputUser first_name:string last_name:string phone:string note:flags.1?TextWithEntities = Updates;`
+///
+/// <https://core.telegram.org/method/contacts.addContact>
 #[repr(C)]
 pub struct AddContact<'a> {
     pub add_phone_privacy_exception: bool,
@@ -25,6 +29,8 @@ pub struct AddContact<'a> {
 }
 
 /// `contacts.block#2e2e8734 flags:# my_stories_from:flags.0?true id:InputPeer = Bool;`
+///
+/// <https://core.telegram.org/method/contacts.block>
 #[repr(C)]
 pub struct Block<'a> {
     pub my_stories_from: bool,
@@ -32,6 +38,8 @@ pub struct Block<'a> {
 }
 
 /// `contacts.blockFromReplies#29a8962c flags:# delete_message:flags.0?true delete_history:flags.1?true report_spam:flags.2?true msg_id:int = Updates;`
+///
+/// <https://core.telegram.org/method/contacts.blockFromReplies>
 #[repr(C)]
 pub struct BlockFromReplies {
     pub delete_message: bool,
@@ -41,32 +49,44 @@ pub struct BlockFromReplies {
 }
 
 /// `contacts.deleteByPhones#1013fd9e phones:Vector<string> = Bool;`
+///
+/// <https://core.telegram.org/method/contacts.deleteByPhones>
 #[repr(C)]
 pub struct DeleteByPhones<'a> {
     pub phones: &'a [&'a str],
 }
 
 /// `contacts.deleteContacts#096a0e00 id:Vector<InputUser> = Updates;`
+///
+/// <https://core.telegram.org/method/contacts.deleteContacts>
 #[repr(C)]
 pub struct DeleteContacts<'a> {
     pub id: &'a [enums::InputUser<'a>],
 }
 
 /// `contacts.editCloseFriends#ba6705f0 id:Vector<long> = Bool;`
+///
+/// <https://core.telegram.org/method/contacts.editCloseFriends>
 #[repr(C)]
 pub struct EditCloseFriends<'a> {
     pub id: &'a [i64],
 }
 
 /// `contacts.exportContactToken#f8654027 = ExportedContactToken;`
+///
+/// <https://core.telegram.org/method/contacts.exportContactToken>
 #[repr(C)]
 pub struct ExportContactToken {}
 
 /// `contacts.getBirthdays#daeda864 = contacts.ContactBirthdays;`
+///
+/// <https://core.telegram.org/method/contacts.getBirthdays>
 #[repr(C)]
 pub struct GetBirthdays {}
 
 /// `contacts.getBlocked#9a868f80 flags:# my_stories_from:flags.0?true offset:int limit:int = contacts.Blocked;`
+///
+/// <https://core.telegram.org/method/contacts.getBlocked>
 #[repr(C)]
 pub struct GetBlocked {
     pub my_stories_from: bool,
@@ -75,18 +95,24 @@ pub struct GetBlocked {
 }
 
 /// `contacts.getContactIDs#7adc669d hash:long = Vector<int>;`
+///
+/// <https://core.telegram.org/method/contacts.getContactIDs>
 #[repr(C)]
 pub struct GetContactIds {
     pub hash: i64,
 }
 
 /// `contacts.getContacts#5dd69e12 hash:long = contacts.Contacts;`
+///
+/// <https://core.telegram.org/method/contacts.getContacts>
 #[repr(C)]
 pub struct GetContacts {
     pub hash: i64,
 }
 
 /// `contacts.getLocated#d348bc44 flags:# background:flags.1?true geo_point:InputGeoPoint self_expires:flags.0?int = Updates;`
+///
+/// <https://core.telegram.org/method/contacts.getLocated>
 #[repr(C)]
 pub struct GetLocated {
     pub background: bool,
@@ -95,20 +121,28 @@ pub struct GetLocated {
 }
 
 /// `contacts.getSaved#82f1e39f = Vector<SavedContact>;`
+///
+/// <https://core.telegram.org/method/contacts.getSaved>
 #[repr(C)]
 pub struct GetSaved {}
 
 /// `contacts.getSponsoredPeers#b6c8c393 q:string = contacts.SponsoredPeers;`
+///
+/// <https://core.telegram.org/method/contacts.getSponsoredPeers>
 #[repr(C)]
 pub struct GetSponsoredPeers<'a> {
     pub q: &'a str,
 }
 
 /// `contacts.getStatuses#c4a353ee = Vector<ContactStatus>;`
+///
+/// <https://core.telegram.org/method/contacts.getStatuses>
 #[repr(C)]
 pub struct GetStatuses {}
 
 /// `contacts.getTopPeers#973478b6 flags:# correspondents:flags.0?true bots_pm:flags.1?true bots_inline:flags.2?true phone_calls:flags.3?true forward_users:flags.4?true forward_chats:flags.5?true groups:flags.10?true channels:flags.15?true bots_app:flags.16?true bots_guestchat:flags.17?true offset:int limit:int hash:long = contacts.TopPeers;`
+///
+/// <https://core.telegram.org/method/contacts.getTopPeers>
 #[repr(C)]
 pub struct GetTopPeers {
     pub correspondents: bool,
@@ -127,22 +161,30 @@ pub struct GetTopPeers {
 }
 
 /// `contacts.importContactToken#13005788 token:string = User;`
+///
+/// <https://core.telegram.org/method/contacts.importContactToken>
 #[repr(C)]
 pub struct ImportContactToken<'a> {
     pub token: &'a str,
 }
 
 /// `contacts.importContacts#2c800be5 contacts:Vector<InputContact> = contacts.ImportedContacts;`
+///
+/// <https://core.telegram.org/method/contacts.importContacts>
 #[repr(C)]
 pub struct ImportContacts<'a> {
     pub contacts: &'a [enums::InputContact<'a>],
 }
 
 /// `contacts.resetSaved#879537f1 = Bool;`
+///
+/// <https://core.telegram.org/method/contacts.resetSaved>
 #[repr(C)]
 pub struct ResetSaved {}
 
 /// `contacts.resetTopPeerRating#1ae373ac category:TopPeerCategory peer:InputPeer = Bool;`
+///
+/// <https://core.telegram.org/method/contacts.resetTopPeerRating>
 #[repr(C)]
 pub struct ResetTopPeerRating<'a> {
     pub category: enums::TopPeerCategory,
@@ -150,12 +192,16 @@ pub struct ResetTopPeerRating<'a> {
 }
 
 /// `contacts.resolvePhone#8af94344 phone:string = contacts.ResolvedPeer;`
+///
+/// <https://core.telegram.org/method/contacts.resolvePhone>
 #[repr(C)]
 pub struct ResolvePhone<'a> {
     pub phone: &'a str,
 }
 
 /// `contacts.resolveUsername#725afbbc flags:# username:string referer:flags.0?string = contacts.ResolvedPeer;`
+///
+/// <https://core.telegram.org/method/contacts.resolveUsername>
 #[repr(C)]
 pub struct ResolveUsername<'a> {
     pub username: &'a str,
@@ -163,6 +209,8 @@ pub struct ResolveUsername<'a> {
 }
 
 /// `contacts.search#05f58d0f flags:# broadcasts:flags.0?true bots:flags.1?true q:string limit:int = contacts.Found;`
+///
+/// <https://core.telegram.org/method/contacts.search>
 #[repr(C)]
 pub struct Search<'a> {
     pub broadcasts: bool,
@@ -172,6 +220,8 @@ pub struct Search<'a> {
 }
 
 /// `contacts.setBlocked#94c65c76 flags:# my_stories_from:flags.0?true id:Vector<InputPeer> limit:int = Bool;`
+///
+/// <https://core.telegram.org/method/contacts.setBlocked>
 #[repr(C)]
 pub struct SetBlocked<'a> {
     pub my_stories_from: bool,
@@ -180,12 +230,16 @@ pub struct SetBlocked<'a> {
 }
 
 /// `contacts.toggleTopPeers#8514bdda enabled:Bool = Bool;`
+///
+/// <https://core.telegram.org/method/contacts.toggleTopPeers>
 #[repr(C)]
 pub struct ToggleTopPeers {
     pub enabled: bool,
 }
 
 /// `contacts.unblock#b550d328 flags:# my_stories_from:flags.0?true id:InputPeer = Bool;`
+///
+/// <https://core.telegram.org/method/contacts.unblock>
 #[repr(C)]
 pub struct Unblock<'a> {
     pub my_stories_from: bool,
@@ -193,6 +247,8 @@ pub struct Unblock<'a> {
 }
 
 /// `contacts.updateContactNote#139f63fb id:InputUser note:TextWithEntities = Bool;`
+///
+/// <https://core.telegram.org/method/contacts.updateContactNote>
 #[repr(C)]
 pub struct UpdateContactNote<'a> {
     pub id: enums::InputUser<'a>,

@@ -8,12 +8,16 @@ use super::super::{enums, layout};
 
 
 /// `ephemeral.deleteAllWelcomeMessages#734f9721 peer:InputPeer = Bool;`
+///
+/// <https://core.telegram.org/method/ephemeral.deleteAllWelcomeMessages>
 #[repr(C)]
 pub struct DeleteAllWelcomeMessages<'a> {
     pub peer: enums::InputPeer<'a>,
 }
 
 /// `ephemeral.deleteMessage#92f6e797 flags:# peer:flags.0?InputPeer receiver_id:InputUser id:int = Bool;`
+///
+/// <https://core.telegram.org/method/ephemeral.deleteMessage>
 #[repr(C)]
 pub struct DeleteMessage<'a> {
     pub peer: tl::Option<&'a enums::InputPeer<'a>>,
@@ -22,6 +26,8 @@ pub struct DeleteMessage<'a> {
 }
 
 /// `ephemeral.deleteWelcomeMessage#e882a9e1 peer:InputPeer id:int = Bool;`
+///
+/// <https://core.telegram.org/method/ephemeral.deleteWelcomeMessage>
 #[repr(C)]
 pub struct DeleteWelcomeMessage<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -29,6 +35,8 @@ pub struct DeleteWelcomeMessage<'a> {
 }
 
 /// `ephemeral.editMessage#cf9c725b flags:# invert_media:flags.5?true welcome:flags.6?true peer:flags.7?InputPeer receiver_id:InputUser id:int message:flags.0?string media:flags.3?InputMedia entities:flags.1?Vector<MessageEntity> reply_markup:flags.2?ReplyMarkup rich_message:flags.4?InputRichMessage = Updates;`
+///
+/// <https://core.telegram.org/method/ephemeral.editMessage>
 #[repr(C)]
 pub struct EditMessage<'a> {
     pub invert_media: bool,
@@ -44,6 +52,8 @@ pub struct EditMessage<'a> {
 }
 
 /// `ephemeral.getCallbackAnswer#3fa464c8 flags:# peer:InputPeer id:int data:flags.1?bytes = messages.BotCallbackAnswer;`
+///
+/// <https://core.telegram.org/method/ephemeral.getCallbackAnswer>
 #[repr(C)]
 pub struct GetCallbackAnswer<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -52,6 +62,8 @@ pub struct GetCallbackAnswer<'a> {
 }
 
 /// `ephemeral.getWelcomeMessages#db9ac18d peer:InputPeer hash:long = ephemeral.WelcomeMessages;`
+///
+/// <https://core.telegram.org/method/ephemeral.getWelcomeMessages>
 #[repr(C)]
 pub struct GetWelcomeMessages<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -59,6 +71,8 @@ pub struct GetWelcomeMessages<'a> {
 }
 
 /// `ephemeral.reportMessage#8704f2bf peer:InputPeer id:int option:bytes message:string = ReportResult;`
+///
+/// <https://core.telegram.org/method/ephemeral.reportMessage>
 #[repr(C)]
 pub struct ReportMessage<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -68,6 +82,8 @@ pub struct ReportMessage<'a> {
 }
 
 /// `ephemeral.sendMessage#ba8d5f35 flags:# invert_media:flags.6?true welcome:flags.7?true anchor:flags.9?true noforwards:flags.10?true peer:flags.8?InputPeer receiver_id:InputUser query_id:flags.0?long message:string entities:flags.1?Vector<MessageEntity> media:flags.2?InputMedia reply_markup:flags.3?ReplyMarkup rich_message:flags.4?InputRichMessage random_id:long reply_to:flags.5?InputReplyTo = Updates;`
+///
+/// <https://core.telegram.org/method/ephemeral.sendMessage>
 #[repr(C)]
 pub struct SendMessage<'a> {
     pub invert_media: bool,

@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `folders.editPeerFolders#6847d0ab folder_peers:Vector<InputFolderPeer> = Updates;`
+///
+/// <https://core.telegram.org/method/folders.editPeerFolders>
 #[repr(C)]
 pub struct EditPeerFolders<'a> {
     pub folder_peers: &'a [enums::InputFolderPeer<'a>],

@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `fragment.getCollectibleInfo#be1e85ba collectible:InputCollectible = fragment.CollectibleInfo;`
+///
+/// <https://core.telegram.org/method/fragment.getCollectibleInfo>
 #[repr(C)]
 pub struct GetCollectibleInfo<'a> {
     pub collectible: enums::InputCollectible<'a>,

@@ -8,12 +8,16 @@ use super::super::{enums, layout};
 
 
 /// `help.acceptTermsOfService#ee72f79a id:DataJSON = Bool;`
+///
+/// <https://core.telegram.org/method/help.acceptTermsOfService>
 #[repr(C)]
 pub struct AcceptTermsOfService<'a> {
     pub id: enums::DataJson<'a>,
 }
 
 /// `help.dismissSuggestion#f50dbaa1 peer:InputPeer suggestion:string = Bool;`
+///
+/// <https://core.telegram.org/method/help.dismissSuggestion>
 #[repr(C)]
 pub struct DismissSuggestion<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -21,6 +25,8 @@ pub struct DismissSuggestion<'a> {
 }
 
 /// `help.editUserInfo#66b91b70 user_id:InputUser message:string entities:Vector<MessageEntity> = help.UserInfo;`
+///
+/// <https://core.telegram.org/method/help.editUserInfo>
 #[repr(C)]
 pub struct EditUserInfo<'a> {
     pub user_id: enums::InputUser<'a>,
@@ -29,26 +35,36 @@ pub struct EditUserInfo<'a> {
 }
 
 /// `help.getAppConfig#61e3f854 hash:int = help.AppConfig;`
+///
+/// <https://core.telegram.org/method/help.getAppConfig>
 #[repr(C)]
 pub struct GetAppConfig {
     pub hash: i32,
 }
 
 /// `help.getAppUpdate#522d5a7d source:string = help.AppUpdate;`
+///
+/// <https://core.telegram.org/method/help.getAppUpdate>
 #[repr(C)]
 pub struct GetAppUpdate<'a> {
     pub source: &'a str,
 }
 
 /// `help.getCdnConfig#52029342 = CdnConfig;`
+///
+/// <https://core.telegram.org/method/help.getCdnConfig>
 #[repr(C)]
 pub struct GetCdnConfig {}
 
 /// `help.getConfig#c4f9186b = Config;`
+///
+/// <https://core.telegram.org/method/help.getConfig>
 #[repr(C)]
 pub struct GetConfig {}
 
 /// `help.getCountriesList#735787a8 lang_code:string hash:int = help.CountriesList;`
+///
+/// <https://core.telegram.org/method/help.getCountriesList>
 #[repr(C)]
 pub struct GetCountriesList<'a> {
     pub lang_code: &'a str,
@@ -56,88 +72,122 @@ pub struct GetCountriesList<'a> {
 }
 
 /// `help.getDeepLinkInfo#3fedc75f path:string = help.DeepLinkInfo;`
+///
+/// <https://core.telegram.org/method/help.getDeepLinkInfo>
 #[repr(C)]
 pub struct GetDeepLinkInfo<'a> {
     pub path: &'a str,
 }
 
 /// `help.getInviteText#4d392343 = help.InviteText;`
+///
+/// <https://core.telegram.org/method/help.getInviteText>
 #[repr(C)]
 pub struct GetInviteText {}
 
 /// `help.getNearestDc#1fb33026 = NearestDc;`
+///
+/// <https://core.telegram.org/method/help.getNearestDc>
 #[repr(C)]
 pub struct GetNearestDc {}
 
 /// `help.getPassportConfig#c661ad08 hash:int = help.PassportConfig;`
+///
+/// <https://core.telegram.org/method/help.getPassportConfig>
 #[repr(C)]
 pub struct GetPassportConfig {
     pub hash: i32,
 }
 
 /// `help.getPeerColors#da80f42f hash:int = help.PeerColors;`
+///
+/// <https://core.telegram.org/method/help.getPeerColors>
 #[repr(C)]
 pub struct GetPeerColors {
     pub hash: i32,
 }
 
 /// `help.getPeerProfileColors#abcfa9fd hash:int = help.PeerColors;`
+///
+/// <https://core.telegram.org/method/help.getPeerProfileColors>
 #[repr(C)]
 pub struct GetPeerProfileColors {
     pub hash: i32,
 }
 
 /// `help.getPremiumPromo#b81b93d4 = help.PremiumPromo;`
+///
+/// <https://core.telegram.org/method/help.getPremiumPromo>
 #[repr(C)]
 pub struct GetPremiumPromo {}
 
 /// `help.getPromoData#c0977421 = help.PromoData;`
+///
+/// <https://core.telegram.org/method/help.getPromoData>
 #[repr(C)]
 pub struct GetPromoData {}
 
 /// `help.getRecentMeUrls#3dc0f114 referer:string = help.RecentMeUrls;`
+///
+/// <https://core.telegram.org/method/help.getRecentMeUrls>
 #[repr(C)]
 pub struct GetRecentMeUrls<'a> {
     pub referer: &'a str,
 }
 
 /// `help.getSupport#9cdf08cd = help.Support;`
+///
+/// <https://core.telegram.org/method/help.getSupport>
 #[repr(C)]
 pub struct GetSupport {}
 
 /// `help.getSupportName#d360e72c = help.SupportName;`
+///
+/// <https://core.telegram.org/method/help.getSupportName>
 #[repr(C)]
 pub struct GetSupportName {}
 
 /// `help.getTermsOfServiceUpdate#2ca51fd1 = help.TermsOfServiceUpdate;`
+///
+/// <https://core.telegram.org/method/help.getTermsOfServiceUpdate>
 #[repr(C)]
 pub struct GetTermsOfServiceUpdate {}
 
 /// `help.getTimezonesList#49b30240 hash:int = help.TimezonesList;`
+///
+/// <https://core.telegram.org/method/help.getTimezonesList>
 #[repr(C)]
 pub struct GetTimezonesList {
     pub hash: i32,
 }
 
 /// `help.getUserInfo#038a08d3 user_id:InputUser = help.UserInfo;`
+///
+/// <https://core.telegram.org/method/help.getUserInfo>
 #[repr(C)]
 pub struct GetUserInfo<'a> {
     pub user_id: enums::InputUser<'a>,
 }
 
 /// `help.hidePromoData#1e251c95 peer:InputPeer = Bool;`
+///
+/// <https://core.telegram.org/method/help.hidePromoData>
 #[repr(C)]
 pub struct HidePromoData<'a> {
     pub peer: enums::InputPeer<'a>,
 }
 
 /// `help.saveAppLog#6f02f748 events:Vector<InputAppEvent> = Bool;`
+///
+/// <https://core.telegram.org/method/help.saveAppLog>
 #[repr(C)]
 pub struct SaveAppLog<'a> {
     pub events: &'a [enums::InputAppEvent<'a>],
 }
 
 /// `help.setBotUpdatesStatus#ec22cfcd pending_updates_count:int message:string = Bool;`
+///
+/// <https://core.telegram.org/method/help.setBotUpdatesStatus>
 #[repr(C)]
 pub struct SetBotUpdatesStatus<'a> {
     pub pending_updates_count: i32,

@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `langpack.getDifference#cd984aa5 lang_pack:string lang_code:string from_version:int = LangPackDifference;`
+///
+/// <https://core.telegram.org/method/langpack.getDifference>
 #[repr(C)]
 pub struct GetDifference<'a> {
     pub lang_pack: &'a str,
@@ -16,6 +18,8 @@ pub struct GetDifference<'a> {
 }
 
 /// `langpack.getLangPack#f2f2330a lang_pack:string lang_code:string = LangPackDifference;`
+///
+/// <https://core.telegram.org/method/langpack.getLangPack>
 #[repr(C)]
 pub struct GetLangPack<'a> {
     pub lang_pack: &'a str,
@@ -23,6 +27,8 @@ pub struct GetLangPack<'a> {
 }
 
 /// `langpack.getLanguage#6a596502 lang_pack:string lang_code:string = LangPackLanguage;`
+///
+/// <https://core.telegram.org/method/langpack.getLanguage>
 #[repr(C)]
 pub struct GetLanguage<'a> {
     pub lang_pack: &'a str,
@@ -30,12 +36,16 @@ pub struct GetLanguage<'a> {
 }
 
 /// `langpack.getLanguages#42c6978f lang_pack:string = Vector<LangPackLanguage>;`
+///
+/// <https://core.telegram.org/method/langpack.getLanguages>
 #[repr(C)]
 pub struct GetLanguages<'a> {
     pub lang_pack: &'a str,
 }
 
 /// `langpack.getStrings#efea3803 lang_pack:string lang_code:string keys:Vector<string> = Vector<LangPackString>;`
+///
+/// <https://core.telegram.org/method/langpack.getStrings>
 #[repr(C)]
 pub struct GetStrings<'a> {
     pub lang_pack: &'a str,

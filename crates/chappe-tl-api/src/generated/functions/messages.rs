@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `messages.acceptEncryption#3dbc0415 peer:InputEncryptedChat g_b:bytes key_fingerprint:long = EncryptedChat;`
+///
+/// <https://core.telegram.org/method/messages.acceptEncryption>
 #[repr(C)]
 pub struct AcceptEncryption<'a> {
     pub peer: enums::InputEncryptedChat,
@@ -16,6 +18,8 @@ pub struct AcceptEncryption<'a> {
 }
 
 /// `messages.acceptUrlAuth#67a3f0de flags:# write_allowed:flags.0?true share_phone_number:flags.3?true peer:flags.1?InputPeer msg_id:flags.1?int button_id:flags.1?int url:flags.2?string match_code:flags.4?string = UrlAuthResult;`
+///
+/// <https://core.telegram.org/method/messages.acceptUrlAuth>
 #[repr(C)]
 pub struct AcceptUrlAuth<'a> {
     pub write_allowed: bool,
@@ -28,6 +32,8 @@ pub struct AcceptUrlAuth<'a> {
 }
 
 /// `messages.addChatUser#cbc6d107 chat_id:long user_id:InputUser fwd_limit:int = messages.InvitedUsers;`
+///
+/// <https://core.telegram.org/method/messages.addChatUser>
 #[repr(C)]
 pub struct AddChatUser<'a> {
     pub chat_id: i64,
@@ -36,6 +42,8 @@ pub struct AddChatUser<'a> {
 }
 
 /// `messages.addPollAnswer#19bc4b6d peer:InputPeer msg_id:int answer:PollAnswer = Updates;`
+///
+/// <https://core.telegram.org/method/messages.addPollAnswer>
 #[repr(C)]
 pub struct AddPollAnswer<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -44,6 +52,8 @@ pub struct AddPollAnswer<'a> {
 }
 
 /// `messages.appendTodoList#21a61057 peer:InputPeer msg_id:int list:Vector<TodoItem> = Updates;`
+///
+/// <https://core.telegram.org/method/messages.appendTodoList>
 #[repr(C)]
 pub struct AppendTodoList<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -52,30 +62,40 @@ pub struct AppendTodoList<'a> {
 }
 
 /// `messages.checkChatInvite#3eadb1bb hash:string = ChatInvite;`
+///
+/// <https://core.telegram.org/method/messages.checkChatInvite>
 #[repr(C)]
 pub struct CheckChatInvite<'a> {
     pub hash: &'a str,
 }
 
 /// `messages.checkHistoryImport#43fe19f3 import_head:string = messages.HistoryImportParsed;`
+///
+/// <https://core.telegram.org/method/messages.checkHistoryImport>
 #[repr(C)]
 pub struct CheckHistoryImport<'a> {
     pub import_head: &'a str,
 }
 
 /// `messages.checkHistoryImportPeer#5dc60f03 peer:InputPeer = messages.CheckedHistoryImportPeer;`
+///
+/// <https://core.telegram.org/method/messages.checkHistoryImportPeer>
 #[repr(C)]
 pub struct CheckHistoryImportPeer<'a> {
     pub peer: enums::InputPeer<'a>,
 }
 
 /// `messages.checkQuickReplyShortcut#f1d0fbd3 shortcut:string = Bool;`
+///
+/// <https://core.telegram.org/method/messages.checkQuickReplyShortcut>
 #[repr(C)]
 pub struct CheckQuickReplyShortcut<'a> {
     pub shortcut: &'a str,
 }
 
 /// `messages.checkUrlAuthMatchCode#c9a47b0b url:string match_code:string = Bool;`
+///
+/// <https://core.telegram.org/method/messages.checkUrlAuthMatchCode>
 #[repr(C)]
 pub struct CheckUrlAuthMatchCode<'a> {
     pub url: &'a str,
@@ -83,20 +103,28 @@ pub struct CheckUrlAuthMatchCode<'a> {
 }
 
 /// `messages.clearAllDrafts#7e58ee9c = Bool;`
+///
+/// <https://core.telegram.org/method/messages.clearAllDrafts>
 #[repr(C)]
 pub struct ClearAllDrafts {}
 
 /// `messages.clearRecentReactions#9dfeefb4 = Bool;`
+///
+/// <https://core.telegram.org/method/messages.clearRecentReactions>
 #[repr(C)]
 pub struct ClearRecentReactions {}
 
 /// `messages.clearRecentStickers#8999602d flags:# attached:flags.0?true = Bool;`
+///
+/// <https://core.telegram.org/method/messages.clearRecentStickers>
 #[repr(C)]
 pub struct ClearRecentStickers {
     pub attached: bool,
 }
 
 /// `messages.clickSponsoredMessage#8235057e flags:# media:flags.0?true fullscreen:flags.1?true random_id:bytes = Bool;`
+///
+/// <https://core.telegram.org/method/messages.clickSponsoredMessage>
 #[repr(C)]
 pub struct ClickSponsoredMessage<'a> {
     pub media: bool,
@@ -105,6 +133,8 @@ pub struct ClickSponsoredMessage<'a> {
 }
 
 /// `messages.composeMessageWithAI#daecc589 flags:# proofread:flags.0?true emojify:flags.3?true text:TextWithEntities translate_to_lang:flags.1?string tone:flags.2?InputAiComposeTone = messages.ComposedMessageWithAI;`
+///
+/// <https://core.telegram.org/method/messages.composeMessageWithAI>
 #[repr(C)]
 pub struct ComposeMessageWithAi<'a> {
     pub proofread: bool,
@@ -115,6 +145,8 @@ pub struct ComposeMessageWithAi<'a> {
 }
 
 /// `messages.composeRichMessageWithAI#8d7ae6af flags:# proofread:flags.0?true emojify:flags.3?true text:flags.4?InputRichMessage translate_to_lang:flags.1?string tone:flags.2?InputAiComposeTone = messages.ComposedRichMessageWithAI;`
+///
+/// <https://core.telegram.org/method/messages.composeRichMessageWithAI>
 #[repr(C)]
 pub struct ComposeRichMessageWithAi<'a> {
     pub proofread: bool,
@@ -125,6 +157,8 @@ pub struct ComposeRichMessageWithAi<'a> {
 }
 
 /// `messages.createChat#92ceddd4 flags:# users:Vector<InputUser> title:string ttl_period:flags.0?int = messages.InvitedUsers;`
+///
+/// <https://core.telegram.org/method/messages.createChat>
 #[repr(C)]
 pub struct CreateChat<'a> {
     pub users: &'a [enums::InputUser<'a>],
@@ -133,6 +167,8 @@ pub struct CreateChat<'a> {
 }
 
 /// `messages.createForumTopic#2f98c3d5 flags:# title_missing:flags.4?true peer:InputPeer title:string icon_color:flags.0?int icon_emoji_id:flags.3?long random_id:long send_as:flags.2?InputPeer = Updates;`
+///
+/// <https://core.telegram.org/method/messages.createForumTopic>
 #[repr(C)]
 pub struct CreateForumTopic<'a> {
     pub title_missing: bool,
@@ -145,18 +181,24 @@ pub struct CreateForumTopic<'a> {
 }
 
 /// `messages.declineUrlAuth#35436bbc url:string = Bool;`
+///
+/// <https://core.telegram.org/method/messages.declineUrlAuth>
 #[repr(C)]
 pub struct DeclineUrlAuth<'a> {
     pub url: &'a str,
 }
 
 /// `messages.deleteChat#5bd0ee50 chat_id:long = Bool;`
+///
+/// <https://core.telegram.org/method/messages.deleteChat>
 #[repr(C)]
 pub struct DeleteChat {
     pub chat_id: i64,
 }
 
 /// `messages.deleteChatUser#a2185cab flags:# revoke_history:flags.0?true chat_id:long user_id:InputUser = Updates;`
+///
+/// <https://core.telegram.org/method/messages.deleteChatUser>
 #[repr(C)]
 pub struct DeleteChatUser<'a> {
     pub revoke_history: bool,
@@ -165,6 +207,8 @@ pub struct DeleteChatUser<'a> {
 }
 
 /// `messages.deleteExportedChatInvite#d464a42b peer:InputPeer link:string = Bool;`
+///
+/// <https://core.telegram.org/method/messages.deleteExportedChatInvite>
 #[repr(C)]
 pub struct DeleteExportedChatInvite<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -172,6 +216,8 @@ pub struct DeleteExportedChatInvite<'a> {
 }
 
 /// `messages.deleteFactCheck#d1da940c peer:InputPeer msg_id:int = Updates;`
+///
+/// <https://core.telegram.org/method/messages.deleteFactCheck>
 #[repr(C)]
 pub struct DeleteFactCheck<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -179,6 +225,8 @@ pub struct DeleteFactCheck<'a> {
 }
 
 /// `messages.deleteHistory#b08f922a flags:# just_clear:flags.0?true revoke:flags.1?true peer:InputPeer max_id:int min_date:flags.2?int max_date:flags.3?int = messages.AffectedHistory;`
+///
+/// <https://core.telegram.org/method/messages.deleteHistory>
 #[repr(C)]
 pub struct DeleteHistory<'a> {
     pub just_clear: bool,
@@ -190,6 +238,8 @@ pub struct DeleteHistory<'a> {
 }
 
 /// `messages.deleteMessages#e58e95d2 flags:# revoke:flags.0?true id:Vector<int> = messages.AffectedMessages;`
+///
+/// <https://core.telegram.org/method/messages.deleteMessages>
 #[repr(C)]
 pub struct DeleteMessages<'a> {
     pub revoke: bool,
@@ -197,6 +247,8 @@ pub struct DeleteMessages<'a> {
 }
 
 /// `messages.deleteParticipantReaction#e3b7f82c peer:InputPeer msg_id:int participant:InputPeer = Updates;`
+///
+/// <https://core.telegram.org/method/messages.deleteParticipantReaction>
 #[repr(C)]
 pub struct DeleteParticipantReaction<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -205,6 +257,8 @@ pub struct DeleteParticipantReaction<'a> {
 }
 
 /// `messages.deleteParticipantReactions#a0b80cf8 peer:InputPeer participant:InputPeer = Bool;`
+///
+/// <https://core.telegram.org/method/messages.deleteParticipantReactions>
 #[repr(C)]
 pub struct DeleteParticipantReactions<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -212,12 +266,16 @@ pub struct DeleteParticipantReactions<'a> {
 }
 
 /// `messages.deletePhoneCallHistory#f9cbe409 flags:# revoke:flags.0?true = messages.AffectedFoundMessages;`
+///
+/// <https://core.telegram.org/method/messages.deletePhoneCallHistory>
 #[repr(C)]
 pub struct DeletePhoneCallHistory {
     pub revoke: bool,
 }
 
 /// `messages.deletePollAnswer#ac8505a5 peer:InputPeer msg_id:int option:bytes = Updates;`
+///
+/// <https://core.telegram.org/method/messages.deletePollAnswer>
 #[repr(C)]
 pub struct DeletePollAnswer<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -226,6 +284,8 @@ pub struct DeletePollAnswer<'a> {
 }
 
 /// `messages.deleteQuickReplyMessages#e105e910 shortcut_id:int id:Vector<int> = Updates;`
+///
+/// <https://core.telegram.org/method/messages.deleteQuickReplyMessages>
 #[repr(C)]
 pub struct DeleteQuickReplyMessages<'a> {
     pub shortcut_id: i32,
@@ -233,12 +293,16 @@ pub struct DeleteQuickReplyMessages<'a> {
 }
 
 /// `messages.deleteQuickReplyShortcut#3cc04740 shortcut_id:int = Bool;`
+///
+/// <https://core.telegram.org/method/messages.deleteQuickReplyShortcut>
 #[repr(C)]
 pub struct DeleteQuickReplyShortcut {
     pub shortcut_id: i32,
 }
 
 /// `messages.deleteRevokedExportedChatInvites#56987bd5 peer:InputPeer admin_id:InputUser = Bool;`
+///
+/// <https://core.telegram.org/method/messages.deleteRevokedExportedChatInvites>
 #[repr(C)]
 pub struct DeleteRevokedExportedChatInvites<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -246,6 +310,8 @@ pub struct DeleteRevokedExportedChatInvites<'a> {
 }
 
 /// `messages.deleteSavedHistory#4dc5085f flags:# parent_peer:flags.0?InputPeer peer:InputPeer max_id:int min_date:flags.2?int max_date:flags.3?int = messages.AffectedHistory;`
+///
+/// <https://core.telegram.org/method/messages.deleteSavedHistory>
 #[repr(C)]
 pub struct DeleteSavedHistory<'a> {
     pub parent_peer: tl::Option<&'a enums::InputPeer<'a>>,
@@ -256,6 +322,8 @@ pub struct DeleteSavedHistory<'a> {
 }
 
 /// `messages.deleteScheduledMessages#59ae2b16 peer:InputPeer id:Vector<int> = Updates;`
+///
+/// <https://core.telegram.org/method/messages.deleteScheduledMessages>
 #[repr(C)]
 pub struct DeleteScheduledMessages<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -263,6 +331,8 @@ pub struct DeleteScheduledMessages<'a> {
 }
 
 /// `messages.deleteTopicHistory#d2816f10 peer:InputPeer top_msg_id:int = messages.AffectedHistory;`
+///
+/// <https://core.telegram.org/method/messages.deleteTopicHistory>
 #[repr(C)]
 pub struct DeleteTopicHistory<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -270,6 +340,8 @@ pub struct DeleteTopicHistory<'a> {
 }
 
 /// `messages.discardEncryption#f393aea0 flags:# delete_history:flags.0?true chat_id:int = Bool;`
+///
+/// <https://core.telegram.org/method/messages.discardEncryption>
 #[repr(C)]
 pub struct DiscardEncryption {
     pub delete_history: bool,
@@ -277,6 +349,8 @@ pub struct DiscardEncryption {
 }
 
 /// `messages.editChatAbout#def60797 peer:InputPeer about:string = Bool;`
+///
+/// <https://core.telegram.org/method/messages.editChatAbout>
 #[repr(C)]
 pub struct EditChatAbout<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -284,6 +358,8 @@ pub struct EditChatAbout<'a> {
 }
 
 /// `messages.editChatAdmin#a85bd1c2 chat_id:long user_id:InputUser is_admin:Bool = Bool;`
+///
+/// <https://core.telegram.org/method/messages.editChatAdmin>
 #[repr(C)]
 pub struct EditChatAdmin<'a> {
     pub chat_id: i64,
@@ -292,6 +368,8 @@ pub struct EditChatAdmin<'a> {
 }
 
 /// `messages.editChatCreator#f743b857 peer:InputPeer user_id:InputUser password:InputCheckPasswordSRP = Updates;`
+///
+/// <https://core.telegram.org/method/messages.editChatCreator>
 #[repr(C)]
 pub struct EditChatCreator<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -300,6 +378,8 @@ pub struct EditChatCreator<'a> {
 }
 
 /// `messages.editChatDefaultBannedRights#a5866b41 peer:InputPeer banned_rights:ChatBannedRights = Updates;`
+///
+/// <https://core.telegram.org/method/messages.editChatDefaultBannedRights>
 #[repr(C)]
 pub struct EditChatDefaultBannedRights<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -307,6 +387,8 @@ pub struct EditChatDefaultBannedRights<'a> {
 }
 
 /// `messages.editChatParticipantRank#a00f32b0 peer:InputPeer participant:InputPeer rank:string = Updates;`
+///
+/// <https://core.telegram.org/method/messages.editChatParticipantRank>
 #[repr(C)]
 pub struct EditChatParticipantRank<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -315,6 +397,8 @@ pub struct EditChatParticipantRank<'a> {
 }
 
 /// `messages.editChatPhoto#35ddd674 chat_id:long photo:InputChatPhoto = Updates;`
+///
+/// <https://core.telegram.org/method/messages.editChatPhoto>
 #[repr(C)]
 pub struct EditChatPhoto<'a> {
     pub chat_id: i64,
@@ -322,6 +406,8 @@ pub struct EditChatPhoto<'a> {
 }
 
 /// `messages.editChatTitle#73783ffd chat_id:long title:string = Updates;`
+///
+/// <https://core.telegram.org/method/messages.editChatTitle>
 #[repr(C)]
 pub struct EditChatTitle<'a> {
     pub chat_id: i64,
@@ -329,6 +415,8 @@ pub struct EditChatTitle<'a> {
 }
 
 /// `messages.editExportedChatInvite#bdca2f75 flags:# revoked:flags.2?true peer:InputPeer link:string expire_date:flags.0?int usage_limit:flags.1?int request_needed:flags.3?Bool title:flags.4?string = messages.ExportedChatInvite;`
+///
+/// <https://core.telegram.org/method/messages.editExportedChatInvite>
 #[repr(C)]
 pub struct EditExportedChatInvite<'a> {
     pub revoked: bool,
@@ -341,6 +429,8 @@ pub struct EditExportedChatInvite<'a> {
 }
 
 /// `messages.editFactCheck#0589ee75 peer:InputPeer msg_id:int text:TextWithEntities = Updates;`
+///
+/// <https://core.telegram.org/method/messages.editFactCheck>
 #[repr(C)]
 pub struct EditFactCheck<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -349,6 +439,8 @@ pub struct EditFactCheck<'a> {
 }
 
 /// `messages.editForumTopic#cecc1134 flags:# peer:InputPeer topic_id:int title:flags.0?string icon_emoji_id:flags.1?long closed:flags.2?Bool hidden:flags.3?Bool = Updates;`
+///
+/// <https://core.telegram.org/method/messages.editForumTopic>
 #[repr(C)]
 pub struct EditForumTopic<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -360,6 +452,8 @@ pub struct EditForumTopic<'a> {
 }
 
 /// `messages.editInlineBotMessage#a423bb51 flags:# no_webpage:flags.1?true invert_media:flags.16?true id:InputBotInlineMessageID message:flags.11?string media:flags.14?InputMedia reply_markup:flags.2?ReplyMarkup entities:flags.3?Vector<MessageEntity> rich_message:flags.23?InputRichMessage = Bool;`
+///
+/// <https://core.telegram.org/method/messages.editInlineBotMessage>
 #[repr(C)]
 pub struct EditInlineBotMessage<'a> {
     pub no_webpage: bool,
@@ -373,6 +467,8 @@ pub struct EditInlineBotMessage<'a> {
 }
 
 /// `messages.editMessage#b106e66c flags:# no_webpage:flags.1?true invert_media:flags.16?true peer:InputPeer id:int message:flags.11?string media:flags.14?InputMedia reply_markup:flags.2?ReplyMarkup entities:flags.3?Vector<MessageEntity> schedule_date:flags.15?int schedule_repeat_period:flags.18?int quick_reply_shortcut_id:flags.17?int rich_message:flags.23?InputRichMessage = Updates;`
+///
+/// <https://core.telegram.org/method/messages.editMessage>
 #[repr(C)]
 pub struct EditMessage<'a> {
     pub no_webpage: bool,
@@ -390,6 +486,8 @@ pub struct EditMessage<'a> {
 }
 
 /// `messages.editQuickReplyShortcut#5c003cef shortcut_id:int shortcut:string = Bool;`
+///
+/// <https://core.telegram.org/method/messages.editQuickReplyShortcut>
 #[repr(C)]
 pub struct EditQuickReplyShortcut<'a> {
     pub shortcut_id: i32,
@@ -397,6 +495,8 @@ pub struct EditQuickReplyShortcut<'a> {
 }
 
 /// `messages.exportChatInvite#a455de90 flags:# legacy_revoke_permanent:flags.2?true request_needed:flags.3?true peer:InputPeer expire_date:flags.0?int usage_limit:flags.1?int title:flags.4?string subscription_pricing:flags.5?StarsSubscriptionPricing = ExportedChatInvite;`
+///
+/// <https://core.telegram.org/method/messages.exportChatInvite>
 #[repr(C)]
 pub struct ExportChatInvite<'a> {
     pub legacy_revoke_permanent: bool,
@@ -409,6 +509,8 @@ pub struct ExportChatInvite<'a> {
 }
 
 /// `messages.faveSticker#b9ffc55b id:InputDocument unfave:Bool = Bool;`
+///
+/// <https://core.telegram.org/method/messages.faveSticker>
 #[repr(C)]
 pub struct FaveSticker<'a> {
     pub id: enums::InputDocument<'a>,
@@ -416,6 +518,8 @@ pub struct FaveSticker<'a> {
 }
 
 /// `messages.forwardMessages#13704a7c flags:# silent:flags.5?true background:flags.6?true with_my_score:flags.8?true drop_author:flags.11?true drop_media_captions:flags.12?true noforwards:flags.14?true allow_paid_floodskip:flags.19?true from_ephemeral:flags.25?true from_peer:InputPeer id:Vector<int> random_id:Vector<long> to_peer:InputPeer top_msg_id:flags.9?int reply_to:flags.22?InputReplyTo schedule_date:flags.10?int schedule_repeat_period:flags.24?int send_as:flags.13?InputPeer quick_reply_shortcut:flags.17?InputQuickReplyShortcut effect:flags.18?long video_timestamp:flags.20?int allow_paid_stars:flags.21?long suggested_post:flags.23?SuggestedPost = Updates;`
+///
+/// <https://core.telegram.org/method/messages.forwardMessages>
 #[repr(C)]
 pub struct ForwardMessages<'a> {
     pub silent: bool,
@@ -443,22 +547,30 @@ pub struct ForwardMessages<'a> {
 }
 
 /// `messages.getAdminsWithInvites#3920e6ef peer:InputPeer = messages.ChatAdminsWithInvites;`
+///
+/// <https://core.telegram.org/method/messages.getAdminsWithInvites>
 #[repr(C)]
 pub struct GetAdminsWithInvites<'a> {
     pub peer: enums::InputPeer<'a>,
 }
 
 /// `messages.getAllDrafts#6a3f8d65 = Updates;`
+///
+/// <https://core.telegram.org/method/messages.getAllDrafts>
 #[repr(C)]
 pub struct GetAllDrafts {}
 
 /// `messages.getAllStickers#b8a0a1a8 hash:long = messages.AllStickers;`
+///
+/// <https://core.telegram.org/method/messages.getAllStickers>
 #[repr(C)]
 pub struct GetAllStickers {
     pub hash: i64,
 }
 
 /// `messages.getArchivedStickers#57f17692 flags:# masks:flags.0?true emojis:flags.1?true offset_id:long limit:int = messages.ArchivedStickers;`
+///
+/// <https://core.telegram.org/method/messages.getArchivedStickers>
 #[repr(C)]
 pub struct GetArchivedStickers {
     pub masks: bool,
@@ -468,36 +580,48 @@ pub struct GetArchivedStickers {
 }
 
 /// `messages.getAttachMenuBot#77216192 bot:InputUser = AttachMenuBotsBot;`
+///
+/// <https://core.telegram.org/method/messages.getAttachMenuBot>
 #[repr(C)]
 pub struct GetAttachMenuBot<'a> {
     pub bot: enums::InputUser<'a>,
 }
 
 /// `messages.getAttachMenuBots#16fcc2cb hash:long = AttachMenuBots;`
+///
+/// <https://core.telegram.org/method/messages.getAttachMenuBots>
 #[repr(C)]
 pub struct GetAttachMenuBots {
     pub hash: i64,
 }
 
 /// `messages.getAttachedStickers#cc5b67cc media:InputStickeredMedia = Vector<StickerSetCovered>;`
+///
+/// <https://core.telegram.org/method/messages.getAttachedStickers>
 #[repr(C)]
 pub struct GetAttachedStickers<'a> {
     pub media: enums::InputStickeredMedia<'a>,
 }
 
 /// `messages.getAvailableEffects#dea20a39 hash:int = messages.AvailableEffects;`
+///
+/// <https://core.telegram.org/method/messages.getAvailableEffects>
 #[repr(C)]
 pub struct GetAvailableEffects {
     pub hash: i32,
 }
 
 /// `messages.getAvailableReactions#18dea0ac hash:int = messages.AvailableReactions;`
+///
+/// <https://core.telegram.org/method/messages.getAvailableReactions>
 #[repr(C)]
 pub struct GetAvailableReactions {
     pub hash: i32,
 }
 
 /// `messages.getBotApp#34fdc5c3 app:InputBotApp hash:long = messages.BotApp;`
+///
+/// <https://core.telegram.org/method/messages.getBotApp>
 #[repr(C)]
 pub struct GetBotApp<'a> {
     pub app: enums::InputBotApp<'a>,
@@ -505,6 +629,8 @@ pub struct GetBotApp<'a> {
 }
 
 /// `messages.getBotCallbackAnswer#9342ca07 flags:# game:flags.1?true peer:InputPeer msg_id:int data:flags.0?bytes password:flags.2?InputCheckPasswordSRP = messages.BotCallbackAnswer;`
+///
+/// <https://core.telegram.org/method/messages.getBotCallbackAnswer>
 #[repr(C)]
 pub struct GetBotCallbackAnswer<'a> {
     pub game: bool,
@@ -515,6 +641,8 @@ pub struct GetBotCallbackAnswer<'a> {
 }
 
 /// `messages.getChatInviteImporters#df04dd4e flags:# requested:flags.0?true subscription_expired:flags.3?true peer:InputPeer link:flags.1?string q:flags.2?string offset_date:int offset_user:InputUser limit:int = messages.ChatInviteImporters;`
+///
+/// <https://core.telegram.org/method/messages.getChatInviteImporters>
 #[repr(C)]
 pub struct GetChatInviteImporters<'a> {
     pub requested: bool,
@@ -528,12 +656,16 @@ pub struct GetChatInviteImporters<'a> {
 }
 
 /// `messages.getChats#49e9528f id:Vector<long> = messages.Chats;`
+///
+/// <https://core.telegram.org/method/messages.getChats>
 #[repr(C)]
 pub struct GetChats<'a> {
     pub id: &'a [i64],
 }
 
 /// `messages.getCommonChats#e40ca104 user_id:InputUser max_id:long limit:int = messages.Chats;`
+///
+/// <https://core.telegram.org/method/messages.getCommonChats>
 #[repr(C)]
 pub struct GetCommonChats<'a> {
     pub user_id: enums::InputUser<'a>,
@@ -542,22 +674,30 @@ pub struct GetCommonChats<'a> {
 }
 
 /// `messages.getCustomEmojiDocuments#d9ab0f54 document_id:Vector<long> = Vector<Document>;`
+///
+/// <https://core.telegram.org/method/messages.getCustomEmojiDocuments>
 #[repr(C)]
 pub struct GetCustomEmojiDocuments<'a> {
     pub document_id: &'a [i64],
 }
 
 /// `messages.getDefaultHistoryTTL#658b7188 = DefaultHistoryTTL;`
+///
+/// <https://core.telegram.org/method/messages.getDefaultHistoryTTL>
 #[repr(C)]
 pub struct GetDefaultHistoryTtl {}
 
 /// `messages.getDefaultTagReactions#bdf93428 hash:long = messages.Reactions;`
+///
+/// <https://core.telegram.org/method/messages.getDefaultTagReactions>
 #[repr(C)]
 pub struct GetDefaultTagReactions {
     pub hash: i64,
 }
 
 /// `messages.getDhConfig#26cf8950 version:int random_length:int = messages.DhConfig;`
+///
+/// <https://core.telegram.org/method/messages.getDhConfig>
 #[repr(C)]
 pub struct GetDhConfig {
     pub version: i32,
@@ -565,16 +705,22 @@ pub struct GetDhConfig {
 }
 
 /// `messages.getDialogFilters#efd48c89 = messages.DialogFilters;`
+///
+/// <https://core.telegram.org/method/messages.getDialogFilters>
 #[repr(C)]
 pub struct GetDialogFilters {}
 
 /// `messages.getDialogUnreadMarks#21202222 flags:# parent_peer:flags.0?InputPeer = Vector<DialogPeer>;`
+///
+/// <https://core.telegram.org/method/messages.getDialogUnreadMarks>
 #[repr(C)]
 pub struct GetDialogUnreadMarks<'a> {
     pub parent_peer: tl::Option<&'a enums::InputPeer<'a>>,
 }
 
 /// `messages.getDialogs#a0f4cb4f flags:# exclude_pinned:flags.0?true folder_id:flags.1?int offset_date:int offset_id:int offset_peer:InputPeer limit:int hash:long = messages.Dialogs;`
+///
+/// <https://core.telegram.org/method/messages.getDialogs>
 #[repr(C)]
 pub struct GetDialogs<'a> {
     pub exclude_pinned: bool,
@@ -587,6 +733,8 @@ pub struct GetDialogs<'a> {
 }
 
 /// `messages.getDiscussionMessage#446972fd peer:InputPeer msg_id:int = messages.DiscussionMessage;`
+///
+/// <https://core.telegram.org/method/messages.getDiscussionMessage>
 #[repr(C)]
 pub struct GetDiscussionMessage<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -594,6 +742,8 @@ pub struct GetDiscussionMessage<'a> {
 }
 
 /// `messages.getDocumentByHash#b1f2061f sha256:bytes size:long mime_type:string = Document;`
+///
+/// <https://core.telegram.org/method/messages.getDocumentByHash>
 #[repr(C)]
 pub struct GetDocumentByHash<'a> {
     pub sha256: &'a [u8],
@@ -602,22 +752,30 @@ pub struct GetDocumentByHash<'a> {
 }
 
 /// `messages.getEmojiGameInfo#fb7e8ca7 = messages.EmojiGameInfo;`
+///
+/// <https://core.telegram.org/method/messages.getEmojiGameInfo>
 #[repr(C)]
 pub struct GetEmojiGameInfo {}
 
 /// `messages.getEmojiGroups#7488ce5b hash:int = messages.EmojiGroups;`
+///
+/// <https://core.telegram.org/method/messages.getEmojiGroups>
 #[repr(C)]
 pub struct GetEmojiGroups {
     pub hash: i32,
 }
 
 /// `messages.getEmojiKeywords#35a0e062 lang_code:string = EmojiKeywordsDifference;`
+///
+/// <https://core.telegram.org/method/messages.getEmojiKeywords>
 #[repr(C)]
 pub struct GetEmojiKeywords<'a> {
     pub lang_code: &'a str,
 }
 
 /// `messages.getEmojiKeywordsDifference#1508b6af lang_code:string from_version:int = EmojiKeywordsDifference;`
+///
+/// <https://core.telegram.org/method/messages.getEmojiKeywordsDifference>
 #[repr(C)]
 pub struct GetEmojiKeywordsDifference<'a> {
     pub lang_code: &'a str,
@@ -625,42 +783,56 @@ pub struct GetEmojiKeywordsDifference<'a> {
 }
 
 /// `messages.getEmojiKeywordsLanguages#4e9963b2 lang_codes:Vector<string> = Vector<EmojiLanguage>;`
+///
+/// <https://core.telegram.org/method/messages.getEmojiKeywordsLanguages>
 #[repr(C)]
 pub struct GetEmojiKeywordsLanguages<'a> {
     pub lang_codes: &'a [&'a str],
 }
 
 /// `messages.getEmojiProfilePhotoGroups#21a548f3 hash:int = messages.EmojiGroups;`
+///
+/// <https://core.telegram.org/method/messages.getEmojiProfilePhotoGroups>
 #[repr(C)]
 pub struct GetEmojiProfilePhotoGroups {
     pub hash: i32,
 }
 
 /// `messages.getEmojiStatusGroups#2ecd56cd hash:int = messages.EmojiGroups;`
+///
+/// <https://core.telegram.org/method/messages.getEmojiStatusGroups>
 #[repr(C)]
 pub struct GetEmojiStatusGroups {
     pub hash: i32,
 }
 
 /// `messages.getEmojiStickerGroups#1dd840f5 hash:int = messages.EmojiGroups;`
+///
+/// <https://core.telegram.org/method/messages.getEmojiStickerGroups>
 #[repr(C)]
 pub struct GetEmojiStickerGroups {
     pub hash: i32,
 }
 
 /// `messages.getEmojiStickers#fbfca18f hash:long = messages.AllStickers;`
+///
+/// <https://core.telegram.org/method/messages.getEmojiStickers>
 #[repr(C)]
 pub struct GetEmojiStickers {
     pub hash: i64,
 }
 
 /// `messages.getEmojiURL#d5b10c26 lang_code:string = EmojiURL;`
+///
+/// <https://core.telegram.org/method/messages.getEmojiURL>
 #[repr(C)]
 pub struct GetEmojiUrl<'a> {
     pub lang_code: &'a str,
 }
 
 /// `messages.getExportedChatInvite#73746f5c peer:InputPeer link:string = messages.ExportedChatInvite;`
+///
+/// <https://core.telegram.org/method/messages.getExportedChatInvite>
 #[repr(C)]
 pub struct GetExportedChatInvite<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -668,6 +840,8 @@ pub struct GetExportedChatInvite<'a> {
 }
 
 /// `messages.getExportedChatInvites#a2b5a3f6 flags:# revoked:flags.3?true peer:InputPeer admin_id:InputUser offset_date:flags.2?int offset_link:flags.2?string limit:int = messages.ExportedChatInvites;`
+///
+/// <https://core.telegram.org/method/messages.getExportedChatInvites>
 #[repr(C)]
 pub struct GetExportedChatInvites<'a> {
     pub revoked: bool,
@@ -679,6 +853,8 @@ pub struct GetExportedChatInvites<'a> {
 }
 
 /// `messages.getExtendedMedia#84f80814 peer:InputPeer id:Vector<int> = Updates;`
+///
+/// <https://core.telegram.org/method/messages.getExtendedMedia>
 #[repr(C)]
 pub struct GetExtendedMedia<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -686,6 +862,8 @@ pub struct GetExtendedMedia<'a> {
 }
 
 /// `messages.getFactCheck#b9cdc5ee peer:InputPeer msg_id:Vector<int> = Vector<FactCheck>;`
+///
+/// <https://core.telegram.org/method/messages.getFactCheck>
 #[repr(C)]
 pub struct GetFactCheck<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -693,24 +871,32 @@ pub struct GetFactCheck<'a> {
 }
 
 /// `messages.getFavedStickers#04f1aaa9 hash:long = messages.FavedStickers;`
+///
+/// <https://core.telegram.org/method/messages.getFavedStickers>
 #[repr(C)]
 pub struct GetFavedStickers {
     pub hash: i64,
 }
 
 /// `messages.getFeaturedEmojiStickers#0ecf6736 hash:long = messages.FeaturedStickers;`
+///
+/// <https://core.telegram.org/method/messages.getFeaturedEmojiStickers>
 #[repr(C)]
 pub struct GetFeaturedEmojiStickers {
     pub hash: i64,
 }
 
 /// `messages.getFeaturedStickers#64780b14 hash:long = messages.FeaturedStickers;`
+///
+/// <https://core.telegram.org/method/messages.getFeaturedStickers>
 #[repr(C)]
 pub struct GetFeaturedStickers {
     pub hash: i64,
 }
 
 /// `messages.getForumTopics#3ba47bff flags:# peer:InputPeer q:flags.0?string offset_date:int offset_id:int offset_topic:int limit:int = messages.ForumTopics;`
+///
+/// <https://core.telegram.org/method/messages.getForumTopics>
 #[repr(C)]
 pub struct GetForumTopics<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -722,6 +908,8 @@ pub struct GetForumTopics<'a> {
 }
 
 /// `messages.getForumTopicsByID#af0a4a08 peer:InputPeer topics:Vector<int> = messages.ForumTopics;`
+///
+/// <https://core.telegram.org/method/messages.getForumTopicsByID>
 #[repr(C)]
 pub struct GetForumTopicsById<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -729,18 +917,24 @@ pub struct GetForumTopicsById<'a> {
 }
 
 /// `messages.getFullChat#aeb00b34 chat_id:long = messages.ChatFull;`
+///
+/// <https://core.telegram.org/method/messages.getFullChat>
 #[repr(C)]
 pub struct GetFullChat {
     pub chat_id: i64,
 }
 
 /// `messages.getFutureChatCreatorAfterLeave#3b7d0ea6 peer:InputPeer = User;`
+///
+/// <https://core.telegram.org/method/messages.getFutureChatCreatorAfterLeave>
 #[repr(C)]
 pub struct GetFutureChatCreatorAfterLeave<'a> {
     pub peer: enums::InputPeer<'a>,
 }
 
 /// `messages.getGameHighScores#e822649d peer:InputPeer id:int user_id:InputUser = messages.HighScores;`
+///
+/// <https://core.telegram.org/method/messages.getGameHighScores>
 #[repr(C)]
 pub struct GetGameHighScores<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -749,6 +943,8 @@ pub struct GetGameHighScores<'a> {
 }
 
 /// `messages.getHistory#4423e6c5 peer:InputPeer offset_id:int offset_date:int add_offset:int limit:int max_id:int min_id:int hash:long = messages.Messages;`
+///
+/// <https://core.telegram.org/method/messages.getHistory>
 #[repr(C)]
 pub struct GetHistory<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -762,6 +958,8 @@ pub struct GetHistory<'a> {
 }
 
 /// `messages.getInlineBotResults#514e999d flags:# bot:InputUser peer:InputPeer geo_point:flags.0?InputGeoPoint query:string offset:string = messages.BotResults;`
+///
+/// <https://core.telegram.org/method/messages.getInlineBotResults>
 #[repr(C)]
 pub struct GetInlineBotResults<'a> {
     pub bot: enums::InputUser<'a>,
@@ -772,6 +970,8 @@ pub struct GetInlineBotResults<'a> {
 }
 
 /// `messages.getInlineGameHighScores#0f635e1b id:InputBotInlineMessageID user_id:InputUser = messages.HighScores;`
+///
+/// <https://core.telegram.org/method/messages.getInlineGameHighScores>
 #[repr(C)]
 pub struct GetInlineGameHighScores<'a> {
     pub id: enums::InputBotInlineMessageId,
@@ -779,12 +979,16 @@ pub struct GetInlineGameHighScores<'a> {
 }
 
 /// `messages.getMaskStickers#640f82b8 hash:long = messages.AllStickers;`
+///
+/// <https://core.telegram.org/method/messages.getMaskStickers>
 #[repr(C)]
 pub struct GetMaskStickers {
     pub hash: i64,
 }
 
 /// `messages.getMessageEditData#fda68d36 peer:InputPeer id:int = messages.MessageEditData;`
+///
+/// <https://core.telegram.org/method/messages.getMessageEditData>
 #[repr(C)]
 pub struct GetMessageEditData<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -792,6 +996,8 @@ pub struct GetMessageEditData<'a> {
 }
 
 /// `messages.getMessageReactionsList#461b3f48 flags:# peer:InputPeer id:int reaction:flags.0?Reaction offset:flags.1?string limit:int = messages.MessageReactionsList;`
+///
+/// <https://core.telegram.org/method/messages.getMessageReactionsList>
 #[repr(C)]
 pub struct GetMessageReactionsList<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -802,6 +1008,8 @@ pub struct GetMessageReactionsList<'a> {
 }
 
 /// `messages.getMessageReadParticipants#31c1c44f peer:InputPeer msg_id:int = Vector<ReadParticipantDate>;`
+///
+/// <https://core.telegram.org/method/messages.getMessageReadParticipants>
 #[repr(C)]
 pub struct GetMessageReadParticipants<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -809,12 +1017,16 @@ pub struct GetMessageReadParticipants<'a> {
 }
 
 /// `messages.getMessages#63c66506 id:Vector<InputMessage> = messages.Messages;`
+///
+/// <https://core.telegram.org/method/messages.getMessages>
 #[repr(C)]
 pub struct GetMessages<'a> {
     pub id: &'a [enums::InputMessage],
 }
 
 /// `messages.getMessagesReactions#8bba90e6 peer:InputPeer id:Vector<int> = Updates;`
+///
+/// <https://core.telegram.org/method/messages.getMessagesReactions>
 #[repr(C)]
 pub struct GetMessagesReactions<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -822,6 +1034,8 @@ pub struct GetMessagesReactions<'a> {
 }
 
 /// `messages.getMessagesViews#5784d3e1 peer:InputPeer id:Vector<int> increment:Bool = messages.MessageViews;`
+///
+/// <https://core.telegram.org/method/messages.getMessagesViews>
 #[repr(C)]
 pub struct GetMessagesViews<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -830,6 +1044,8 @@ pub struct GetMessagesViews<'a> {
 }
 
 /// `messages.getMyStickers#d0b5e1fc offset_id:long limit:int = messages.MyStickers;`
+///
+/// <https://core.telegram.org/method/messages.getMyStickers>
 #[repr(C)]
 pub struct GetMyStickers {
     pub offset_id: i64,
@@ -837,6 +1053,8 @@ pub struct GetMyStickers {
 }
 
 /// `messages.getOldFeaturedStickers#7ed094a1 offset:int limit:int hash:long = messages.FeaturedStickers;`
+///
+/// <https://core.telegram.org/method/messages.getOldFeaturedStickers>
 #[repr(C)]
 pub struct GetOldFeaturedStickers {
     pub offset: i32,
@@ -845,12 +1063,16 @@ pub struct GetOldFeaturedStickers {
 }
 
 /// `messages.getOnlines#6e2be050 peer:InputPeer = ChatOnlines;`
+///
+/// <https://core.telegram.org/method/messages.getOnlines>
 #[repr(C)]
 pub struct GetOnlines<'a> {
     pub peer: enums::InputPeer<'a>,
 }
 
 /// `messages.getOutboxReadDate#8c4bfe5d peer:InputPeer msg_id:int = OutboxReadDate;`
+///
+/// <https://core.telegram.org/method/messages.getOutboxReadDate>
 #[repr(C)]
 pub struct GetOutboxReadDate<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -858,22 +1080,30 @@ pub struct GetOutboxReadDate<'a> {
 }
 
 /// `messages.getPaidReactionPrivacy#472455aa = Updates;`
+///
+/// <https://core.telegram.org/method/messages.getPaidReactionPrivacy>
 #[repr(C)]
 pub struct GetPaidReactionPrivacy {}
 
 /// `messages.getPeerDialogs#e470bcfd peers:Vector<InputDialogPeer> = messages.PeerDialogs;`
+///
+/// <https://core.telegram.org/method/messages.getPeerDialogs>
 #[repr(C)]
 pub struct GetPeerDialogs<'a> {
     pub peers: &'a [enums::InputDialogPeer<'a>],
 }
 
 /// `messages.getPeerSettings#efd9a6a2 peer:InputPeer = messages.PeerSettings;`
+///
+/// <https://core.telegram.org/method/messages.getPeerSettings>
 #[repr(C)]
 pub struct GetPeerSettings<'a> {
     pub peer: enums::InputPeer<'a>,
 }
 
 /// `messages.getPersonalChannelHistory#55fb0996 user_id:InputUser limit:int max_id:int min_id:int hash:long = messages.Messages;`
+///
+/// <https://core.telegram.org/method/messages.getPersonalChannelHistory>
 #[repr(C)]
 pub struct GetPersonalChannelHistory<'a> {
     pub user_id: enums::InputUser<'a>,
@@ -884,16 +1114,22 @@ pub struct GetPersonalChannelHistory<'a> {
 }
 
 /// `messages.getPinnedDialogs#d6b94df2 folder_id:int = messages.PeerDialogs;`
+///
+/// <https://core.telegram.org/method/messages.getPinnedDialogs>
 #[repr(C)]
 pub struct GetPinnedDialogs {
     pub folder_id: i32,
 }
 
 /// `messages.getPinnedSavedDialogs#d63d94e0 = messages.SavedDialogs;`
+///
+/// <https://core.telegram.org/method/messages.getPinnedSavedDialogs>
 #[repr(C)]
 pub struct GetPinnedSavedDialogs {}
 
 /// `messages.getPollResults#eda3e33b peer:InputPeer msg_id:int poll_hash:long = Updates;`
+///
+/// <https://core.telegram.org/method/messages.getPollResults>
 #[repr(C)]
 pub struct GetPollResults<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -902,6 +1138,8 @@ pub struct GetPollResults<'a> {
 }
 
 /// `messages.getPollVotes#b86e380e flags:# peer:InputPeer id:int option:flags.0?bytes offset:flags.1?string limit:int = messages.VotesList;`
+///
+/// <https://core.telegram.org/method/messages.getPollVotes>
 #[repr(C)]
 pub struct GetPollVotes<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -912,6 +1150,8 @@ pub struct GetPollVotes<'a> {
 }
 
 /// `messages.getPreparedInlineMessage#857ebdb8 bot:InputUser id:string = messages.PreparedInlineMessage;`
+///
+/// <https://core.telegram.org/method/messages.getPreparedInlineMessage>
 #[repr(C)]
 pub struct GetPreparedInlineMessage<'a> {
     pub bot: enums::InputUser<'a>,
@@ -919,12 +1159,16 @@ pub struct GetPreparedInlineMessage<'a> {
 }
 
 /// `messages.getQuickReplies#d483f2a8 hash:long = messages.QuickReplies;`
+///
+/// <https://core.telegram.org/method/messages.getQuickReplies>
 #[repr(C)]
 pub struct GetQuickReplies {
     pub hash: i64,
 }
 
 /// `messages.getQuickReplyMessages#94a495c3 flags:# shortcut_id:int id:flags.0?Vector<int> hash:long = messages.Messages;`
+///
+/// <https://core.telegram.org/method/messages.getQuickReplyMessages>
 #[repr(C)]
 pub struct GetQuickReplyMessages<'a> {
     pub shortcut_id: i32,
@@ -933,6 +1177,8 @@ pub struct GetQuickReplyMessages<'a> {
 }
 
 /// `messages.getRecentLocations#702a40e0 peer:InputPeer limit:int hash:long = messages.Messages;`
+///
+/// <https://core.telegram.org/method/messages.getRecentLocations>
 #[repr(C)]
 pub struct GetRecentLocations<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -941,6 +1187,8 @@ pub struct GetRecentLocations<'a> {
 }
 
 /// `messages.getRecentReactions#39461db2 limit:int hash:long = messages.Reactions;`
+///
+/// <https://core.telegram.org/method/messages.getRecentReactions>
 #[repr(C)]
 pub struct GetRecentReactions {
     pub limit: i32,
@@ -948,6 +1196,8 @@ pub struct GetRecentReactions {
 }
 
 /// `messages.getRecentStickers#9da9403b flags:# attached:flags.0?true hash:long = messages.RecentStickers;`
+///
+/// <https://core.telegram.org/method/messages.getRecentStickers>
 #[repr(C)]
 pub struct GetRecentStickers {
     pub attached: bool,
@@ -955,6 +1205,8 @@ pub struct GetRecentStickers {
 }
 
 /// `messages.getReplies#22ddd30c peer:InputPeer msg_id:int offset_id:int offset_date:int add_offset:int limit:int max_id:int min_id:int hash:long = messages.Messages;`
+///
+/// <https://core.telegram.org/method/messages.getReplies>
 #[repr(C)]
 pub struct GetReplies<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -969,6 +1221,8 @@ pub struct GetReplies<'a> {
 }
 
 /// `messages.getRichMessage#501569cf peer:InputPeer id:int = messages.Messages;`
+///
+/// <https://core.telegram.org/method/messages.getRichMessage>
 #[repr(C)]
 pub struct GetRichMessage<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -976,6 +1230,8 @@ pub struct GetRichMessage<'a> {
 }
 
 /// `messages.getSavedDialogs#1e91fc99 flags:# exclude_pinned:flags.0?true parent_peer:flags.1?InputPeer offset_date:int offset_id:int offset_peer:InputPeer limit:int hash:long = messages.SavedDialogs;`
+///
+/// <https://core.telegram.org/method/messages.getSavedDialogs>
 #[repr(C)]
 pub struct GetSavedDialogs<'a> {
     pub exclude_pinned: bool,
@@ -988,6 +1244,8 @@ pub struct GetSavedDialogs<'a> {
 }
 
 /// `messages.getSavedDialogsByID#6f6f9c96 flags:# parent_peer:flags.1?InputPeer ids:Vector<InputPeer> = messages.SavedDialogs;`
+///
+/// <https://core.telegram.org/method/messages.getSavedDialogsByID>
 #[repr(C)]
 pub struct GetSavedDialogsById<'a> {
     pub parent_peer: tl::Option<&'a enums::InputPeer<'a>>,
@@ -995,12 +1253,16 @@ pub struct GetSavedDialogsById<'a> {
 }
 
 /// `messages.getSavedGifs#5cf09635 hash:long = messages.SavedGifs;`
+///
+/// <https://core.telegram.org/method/messages.getSavedGifs>
 #[repr(C)]
 pub struct GetSavedGifs {
     pub hash: i64,
 }
 
 /// `messages.getSavedHistory#998ab009 flags:# parent_peer:flags.0?InputPeer peer:InputPeer offset_id:int offset_date:int add_offset:int limit:int max_id:int min_id:int hash:long = messages.Messages;`
+///
+/// <https://core.telegram.org/method/messages.getSavedHistory>
 #[repr(C)]
 pub struct GetSavedHistory<'a> {
     pub parent_peer: tl::Option<&'a enums::InputPeer<'a>>,
@@ -1015,6 +1277,8 @@ pub struct GetSavedHistory<'a> {
 }
 
 /// `messages.getSavedReactionTags#3637e05b flags:# peer:flags.0?InputPeer hash:long = messages.SavedReactionTags;`
+///
+/// <https://core.telegram.org/method/messages.getSavedReactionTags>
 #[repr(C)]
 pub struct GetSavedReactionTags<'a> {
     pub peer: tl::Option<&'a enums::InputPeer<'a>>,
@@ -1022,6 +1286,8 @@ pub struct GetSavedReactionTags<'a> {
 }
 
 /// `messages.getScheduledHistory#f516760b peer:InputPeer hash:long = messages.Messages;`
+///
+/// <https://core.telegram.org/method/messages.getScheduledHistory>
 #[repr(C)]
 pub struct GetScheduledHistory<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1029,6 +1295,8 @@ pub struct GetScheduledHistory<'a> {
 }
 
 /// `messages.getScheduledMessages#bdbb0464 peer:InputPeer id:Vector<int> = messages.Messages;`
+///
+/// <https://core.telegram.org/method/messages.getScheduledMessages>
 #[repr(C)]
 pub struct GetScheduledMessages<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1036,6 +1304,8 @@ pub struct GetScheduledMessages<'a> {
 }
 
 /// `messages.getSearchCounters#1bbcf300 flags:# peer:InputPeer saved_peer_id:flags.2?InputPeer top_msg_id:flags.0?int filters:Vector<MessagesFilter> = Vector<messages.SearchCounter>;`
+///
+/// <https://core.telegram.org/method/messages.getSearchCounters>
 #[repr(C)]
 pub struct GetSearchCounters<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1045,6 +1315,8 @@ pub struct GetSearchCounters<'a> {
 }
 
 /// `messages.getSearchResultsCalendar#6aa3f6bd flags:# peer:InputPeer saved_peer_id:flags.2?InputPeer filter:MessagesFilter offset_id:int offset_date:int = messages.SearchResultsCalendar;`
+///
+/// <https://core.telegram.org/method/messages.getSearchResultsCalendar>
 #[repr(C)]
 pub struct GetSearchResultsCalendar<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1055,6 +1327,8 @@ pub struct GetSearchResultsCalendar<'a> {
 }
 
 /// `messages.getSearchResultsPositions#9c7f2f10 flags:# peer:InputPeer saved_peer_id:flags.2?InputPeer filter:MessagesFilter offset_id:int limit:int = messages.SearchResultsPositions;`
+///
+/// <https://core.telegram.org/method/messages.getSearchResultsPositions>
 #[repr(C)]
 pub struct GetSearchResultsPositions<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1065,10 +1339,14 @@ pub struct GetSearchResultsPositions<'a> {
 }
 
 /// `messages.getSplitRanges#1cff7e08 = Vector<MessageRange>;`
+///
+/// <https://core.telegram.org/method/messages.getSplitRanges>
 #[repr(C)]
 pub struct GetSplitRanges {}
 
 /// `messages.getSponsoredMessages#3d6ce850 flags:# peer:InputPeer msg_id:flags.0?int = messages.SponsoredMessages;`
+///
+/// <https://core.telegram.org/method/messages.getSponsoredMessages>
 #[repr(C)]
 pub struct GetSponsoredMessages<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1076,6 +1354,8 @@ pub struct GetSponsoredMessages<'a> {
 }
 
 /// `messages.getStickerSet#c8a0ec74 stickerset:InputStickerSet hash:int = messages.StickerSet;`
+///
+/// <https://core.telegram.org/method/messages.getStickerSet>
 #[repr(C)]
 pub struct GetStickerSet<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
@@ -1083,6 +1363,8 @@ pub struct GetStickerSet<'a> {
 }
 
 /// `messages.getStickers#d5a5d3a1 emoticon:string hash:long = messages.Stickers;`
+///
+/// <https://core.telegram.org/method/messages.getStickers>
 #[repr(C)]
 pub struct GetStickers<'a> {
     pub emoticon: &'a str,
@@ -1090,10 +1372,14 @@ pub struct GetStickers<'a> {
 }
 
 /// `messages.getSuggestedDialogFilters#a29cd42c = Vector<DialogFilterSuggested>;`
+///
+/// <https://core.telegram.org/method/messages.getSuggestedDialogFilters>
 #[repr(C)]
 pub struct GetSuggestedDialogFilters {}
 
 /// `messages.getTopReactions#bb8125ba limit:int hash:long = messages.Reactions;`
+///
+/// <https://core.telegram.org/method/messages.getTopReactions>
 #[repr(C)]
 pub struct GetTopReactions {
     pub limit: i32,
@@ -1101,6 +1387,8 @@ pub struct GetTopReactions {
 }
 
 /// `messages.getUnreadMentions#f107e790 flags:# peer:InputPeer top_msg_id:flags.0?int offset_id:int add_offset:int limit:int max_id:int min_id:int = messages.Messages;`
+///
+/// <https://core.telegram.org/method/messages.getUnreadMentions>
 #[repr(C)]
 pub struct GetUnreadMentions<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1113,6 +1401,8 @@ pub struct GetUnreadMentions<'a> {
 }
 
 /// `messages.getUnreadPollVotes#43286cf2 flags:# peer:InputPeer top_msg_id:flags.0?int offset_id:int add_offset:int limit:int max_id:int min_id:int = messages.Messages;`
+///
+/// <https://core.telegram.org/method/messages.getUnreadPollVotes>
 #[repr(C)]
 pub struct GetUnreadPollVotes<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1125,6 +1415,8 @@ pub struct GetUnreadPollVotes<'a> {
 }
 
 /// `messages.getUnreadReactions#bd7f90ac flags:# peer:InputPeer top_msg_id:flags.0?int saved_peer_id:flags.1?InputPeer offset_id:int add_offset:int limit:int max_id:int min_id:int = messages.Messages;`
+///
+/// <https://core.telegram.org/method/messages.getUnreadReactions>
 #[repr(C)]
 pub struct GetUnreadReactions<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1138,6 +1430,8 @@ pub struct GetUnreadReactions<'a> {
 }
 
 /// `messages.getWebPage#8d9692a3 url:string hash:int = messages.WebPage;`
+///
+/// <https://core.telegram.org/method/messages.getWebPage>
 #[repr(C)]
 pub struct GetWebPage<'a> {
     pub url: &'a str,
@@ -1145,6 +1439,8 @@ pub struct GetWebPage<'a> {
 }
 
 /// `messages.getWebPagePreview#570d6f6f flags:# message:string entities:flags.3?Vector<MessageEntity> = messages.WebPagePreview;`
+///
+/// <https://core.telegram.org/method/messages.getWebPagePreview>
 #[repr(C)]
 pub struct GetWebPagePreview<'a> {
     pub message: &'a str,
@@ -1152,6 +1448,8 @@ pub struct GetWebPagePreview<'a> {
 }
 
 /// `messages.hideAllChatJoinRequests#e085f4ea flags:# approved:flags.0?true peer:InputPeer link:flags.1?string = Updates;`
+///
+/// <https://core.telegram.org/method/messages.hideAllChatJoinRequests>
 #[repr(C)]
 pub struct HideAllChatJoinRequests<'a> {
     pub approved: bool,
@@ -1160,6 +1458,8 @@ pub struct HideAllChatJoinRequests<'a> {
 }
 
 /// `messages.hideChatJoinRequest#7fe7e815 flags:# approved:flags.0?true peer:InputPeer user_id:InputUser = Updates;`
+///
+/// <https://core.telegram.org/method/messages.hideChatJoinRequest>
 #[repr(C)]
 pub struct HideChatJoinRequest<'a> {
     pub approved: bool,
@@ -1168,18 +1468,24 @@ pub struct HideChatJoinRequest<'a> {
 }
 
 /// `messages.hidePeerSettingsBar#4facb138 peer:InputPeer = Bool;`
+///
+/// <https://core.telegram.org/method/messages.hidePeerSettingsBar>
 #[repr(C)]
 pub struct HidePeerSettingsBar<'a> {
     pub peer: enums::InputPeer<'a>,
 }
 
 /// `messages.importChatInvite#de91436e hash:string = messages.ChatInviteJoinResult;`
+///
+/// <https://core.telegram.org/method/messages.importChatInvite>
 #[repr(C)]
 pub struct ImportChatInvite<'a> {
     pub hash: &'a str,
 }
 
 /// `messages.initHistoryImport#34090c3b peer:InputPeer file:InputFile media_count:int = messages.HistoryImport;`
+///
+/// <https://core.telegram.org/method/messages.initHistoryImport>
 #[repr(C)]
 pub struct InitHistoryImport<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1188,6 +1494,8 @@ pub struct InitHistoryImport<'a> {
 }
 
 /// `messages.installStickerSet#c78fe460 stickerset:InputStickerSet archived:Bool = messages.StickerSetInstallResult;`
+///
+/// <https://core.telegram.org/method/messages.installStickerSet>
 #[repr(C)]
 pub struct InstallStickerSet<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
@@ -1195,6 +1503,8 @@ pub struct InstallStickerSet<'a> {
 }
 
 /// `messages.markDialogUnread#8c5006f8 flags:# unread:flags.0?true parent_peer:flags.1?InputPeer peer:InputDialogPeer = Bool;`
+///
+/// <https://core.telegram.org/method/messages.markDialogUnread>
 #[repr(C)]
 pub struct MarkDialogUnread<'a> {
     pub unread: bool,
@@ -1203,12 +1513,16 @@ pub struct MarkDialogUnread<'a> {
 }
 
 /// `messages.migrateChat#a2875319 chat_id:long = Updates;`
+///
+/// <https://core.telegram.org/method/messages.migrateChat>
 #[repr(C)]
 pub struct MigrateChat {
     pub chat_id: i64,
 }
 
 /// `messages.prolongWebView#b0d81a83 flags:# silent:flags.5?true peer:InputPeer bot:InputUser query_id:long reply_to:flags.0?InputReplyTo send_as:flags.13?InputPeer = Bool;`
+///
+/// <https://core.telegram.org/method/messages.prolongWebView>
 #[repr(C)]
 pub struct ProlongWebView<'a> {
     pub silent: bool,
@@ -1220,6 +1534,8 @@ pub struct ProlongWebView<'a> {
 }
 
 /// `messages.rateTranscribedAudio#7f1d072f peer:InputPeer msg_id:int transcription_id:long good:Bool = Bool;`
+///
+/// <https://core.telegram.org/method/messages.rateTranscribedAudio>
 #[repr(C)]
 pub struct RateTranscribedAudio<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1229,6 +1545,8 @@ pub struct RateTranscribedAudio<'a> {
 }
 
 /// `messages.readDiscussion#f731a9f4 peer:InputPeer msg_id:int read_max_id:int = Bool;`
+///
+/// <https://core.telegram.org/method/messages.readDiscussion>
 #[repr(C)]
 pub struct ReadDiscussion<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1237,6 +1555,8 @@ pub struct ReadDiscussion<'a> {
 }
 
 /// `messages.readEncryptedHistory#7f4b690a peer:InputEncryptedChat max_date:int = Bool;`
+///
+/// <https://core.telegram.org/method/messages.readEncryptedHistory>
 #[repr(C)]
 pub struct ReadEncryptedHistory {
     pub peer: enums::InputEncryptedChat,
@@ -1244,12 +1564,16 @@ pub struct ReadEncryptedHistory {
 }
 
 /// `messages.readFeaturedStickers#5b118126 id:Vector<long> = Bool;`
+///
+/// <https://core.telegram.org/method/messages.readFeaturedStickers>
 #[repr(C)]
 pub struct ReadFeaturedStickers<'a> {
     pub id: &'a [i64],
 }
 
 /// `messages.readHistory#0e306d3a peer:InputPeer max_id:int = messages.AffectedMessages;`
+///
+/// <https://core.telegram.org/method/messages.readHistory>
 #[repr(C)]
 pub struct ReadHistory<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1257,6 +1581,8 @@ pub struct ReadHistory<'a> {
 }
 
 /// `messages.readMentions#36e5bf4d flags:# peer:InputPeer top_msg_id:flags.0?int = messages.AffectedHistory;`
+///
+/// <https://core.telegram.org/method/messages.readMentions>
 #[repr(C)]
 pub struct ReadMentions<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1264,12 +1590,16 @@ pub struct ReadMentions<'a> {
 }
 
 /// `messages.readMessageContents#36a73f77 id:Vector<int> = messages.AffectedMessages;`
+///
+/// <https://core.telegram.org/method/messages.readMessageContents>
 #[repr(C)]
 pub struct ReadMessageContents<'a> {
     pub id: &'a [i32],
 }
 
 /// `messages.readPollVotes#1720b4d8 flags:# peer:InputPeer top_msg_id:flags.0?int = messages.AffectedHistory;`
+///
+/// <https://core.telegram.org/method/messages.readPollVotes>
 #[repr(C)]
 pub struct ReadPollVotes<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1277,6 +1607,8 @@ pub struct ReadPollVotes<'a> {
 }
 
 /// `messages.readReactions#9ec44f93 flags:# peer:InputPeer top_msg_id:flags.0?int saved_peer_id:flags.1?InputPeer = messages.AffectedHistory;`
+///
+/// <https://core.telegram.org/method/messages.readReactions>
 #[repr(C)]
 pub struct ReadReactions<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1285,6 +1617,8 @@ pub struct ReadReactions<'a> {
 }
 
 /// `messages.readSavedHistory#ba4a3b5b parent_peer:InputPeer peer:InputPeer max_id:int = Bool;`
+///
+/// <https://core.telegram.org/method/messages.readSavedHistory>
 #[repr(C)]
 pub struct ReadSavedHistory<'a> {
     pub parent_peer: enums::InputPeer<'a>,
@@ -1293,18 +1627,24 @@ pub struct ReadSavedHistory<'a> {
 }
 
 /// `messages.receivedMessages#05a954c0 max_id:int = Vector<ReceivedNotifyMessage>;`
+///
+/// <https://core.telegram.org/method/messages.receivedMessages>
 #[repr(C)]
 pub struct ReceivedMessages {
     pub max_id: i32,
 }
 
 /// `messages.receivedQueue#55a5bb66 max_qts:int = Vector<long>;`
+///
+/// <https://core.telegram.org/method/messages.receivedQueue>
 #[repr(C)]
 pub struct ReceivedQueue {
     pub max_qts: i32,
 }
 
 /// `messages.reorderPinnedDialogs#3b1adf37 flags:# force:flags.0?true folder_id:int order:Vector<InputDialogPeer> = Bool;`
+///
+/// <https://core.telegram.org/method/messages.reorderPinnedDialogs>
 #[repr(C)]
 pub struct ReorderPinnedDialogs<'a> {
     pub force: bool,
@@ -1313,6 +1653,8 @@ pub struct ReorderPinnedDialogs<'a> {
 }
 
 /// `messages.reorderPinnedForumTopics#0e7841f0 flags:# force:flags.0?true peer:InputPeer order:Vector<int> = Updates;`
+///
+/// <https://core.telegram.org/method/messages.reorderPinnedForumTopics>
 #[repr(C)]
 pub struct ReorderPinnedForumTopics<'a> {
     pub force: bool,
@@ -1321,6 +1663,8 @@ pub struct ReorderPinnedForumTopics<'a> {
 }
 
 /// `messages.reorderPinnedSavedDialogs#8b716587 flags:# force:flags.0?true order:Vector<InputDialogPeer> = Bool;`
+///
+/// <https://core.telegram.org/method/messages.reorderPinnedSavedDialogs>
 #[repr(C)]
 pub struct ReorderPinnedSavedDialogs<'a> {
     pub force: bool,
@@ -1328,12 +1672,16 @@ pub struct ReorderPinnedSavedDialogs<'a> {
 }
 
 /// `messages.reorderQuickReplies#60331907 order:Vector<int> = Bool;`
+///
+/// <https://core.telegram.org/method/messages.reorderQuickReplies>
 #[repr(C)]
 pub struct ReorderQuickReplies<'a> {
     pub order: &'a [i32],
 }
 
 /// `messages.reorderStickerSets#78337739 flags:# masks:flags.0?true emojis:flags.1?true order:Vector<long> = Bool;`
+///
+/// <https://core.telegram.org/method/messages.reorderStickerSets>
 #[repr(C)]
 pub struct ReorderStickerSets<'a> {
     pub masks: bool,
@@ -1342,6 +1690,8 @@ pub struct ReorderStickerSets<'a> {
 }
 
 /// `messages.report#fc78af9b peer:InputPeer id:Vector<int> option:bytes message:string = ReportResult;`
+///
+/// <https://core.telegram.org/method/messages.report>
 #[repr(C)]
 pub struct Report<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1351,12 +1701,16 @@ pub struct Report<'a> {
 }
 
 /// `messages.reportEncryptedSpam#4b0c8c0f peer:InputEncryptedChat = Bool;`
+///
+/// <https://core.telegram.org/method/messages.reportEncryptedSpam>
 #[repr(C)]
 pub struct ReportEncryptedSpam {
     pub peer: enums::InputEncryptedChat,
 }
 
 /// `messages.reportMessagesDelivery#5a6d7395 flags:# push:flags.0?true peer:InputPeer id:Vector<int> = Bool;`
+///
+/// <https://core.telegram.org/method/messages.reportMessagesDelivery>
 #[repr(C)]
 pub struct ReportMessagesDelivery<'a> {
     pub push: bool,
@@ -1365,6 +1719,8 @@ pub struct ReportMessagesDelivery<'a> {
 }
 
 /// `messages.reportMusicListen#ddbcd819 id:InputDocument listened_duration:int = Bool;`
+///
+/// <https://core.telegram.org/method/messages.reportMusicListen>
 #[repr(C)]
 pub struct ReportMusicListen<'a> {
     pub id: enums::InputDocument<'a>,
@@ -1372,6 +1728,8 @@ pub struct ReportMusicListen<'a> {
 }
 
 /// `messages.reportReaction#3f64c076 peer:InputPeer id:int reaction_peer:InputPeer = Bool;`
+///
+/// <https://core.telegram.org/method/messages.reportReaction>
 #[repr(C)]
 pub struct ReportReaction<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1380,6 +1738,8 @@ pub struct ReportReaction<'a> {
 }
 
 /// `messages.reportReadMetrics#4067c5e6 peer:InputPeer metrics:Vector<InputMessageReadMetric> = Bool;`
+///
+/// <https://core.telegram.org/method/messages.reportReadMetrics>
 #[repr(C)]
 pub struct ReportReadMetrics<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1387,12 +1747,16 @@ pub struct ReportReadMetrics<'a> {
 }
 
 /// `messages.reportSpam#cf1592db peer:InputPeer = Bool;`
+///
+/// <https://core.telegram.org/method/messages.reportSpam>
 #[repr(C)]
 pub struct ReportSpam<'a> {
     pub peer: enums::InputPeer<'a>,
 }
 
 /// `messages.reportSponsoredMessage#12cbf0c4 random_id:bytes option:bytes = channels.SponsoredMessageReportResult;`
+///
+/// <https://core.telegram.org/method/messages.reportSponsoredMessage>
 #[repr(C)]
 pub struct ReportSponsoredMessage<'a> {
     pub random_id: &'a [u8],
@@ -1400,6 +1764,8 @@ pub struct ReportSponsoredMessage<'a> {
 }
 
 /// `messages.requestAppWebView#53618bce flags:# write_allowed:flags.0?true compact:flags.7?true fullscreen:flags.8?true peer:InputPeer app:InputBotApp start_param:flags.1?string theme_params:flags.2?DataJSON platform:string = WebViewResult;`
+///
+/// <https://core.telegram.org/method/messages.requestAppWebView>
 #[repr(C)]
 pub struct RequestAppWebView<'a> {
     pub write_allowed: bool,
@@ -1413,6 +1779,8 @@ pub struct RequestAppWebView<'a> {
 }
 
 /// `messages.requestChatJoinWebView#ba9ee679 flags:# query_id:long theme_params:flags.0?DataJSON platform:string = WebViewResult;`
+///
+/// <https://core.telegram.org/method/messages.requestChatJoinWebView>
 #[repr(C)]
 pub struct RequestChatJoinWebView<'a> {
     pub query_id: i64,
@@ -1421,6 +1789,8 @@ pub struct RequestChatJoinWebView<'a> {
 }
 
 /// `messages.requestEncryption#f64daf43 user_id:InputUser random_id:int g_a:bytes = EncryptedChat;`
+///
+/// <https://core.telegram.org/method/messages.requestEncryption>
 #[repr(C)]
 pub struct RequestEncryption<'a> {
     pub user_id: enums::InputUser<'a>,
@@ -1429,6 +1799,8 @@ pub struct RequestEncryption<'a> {
 }
 
 /// `messages.requestMainWebView#c9e01e7b flags:# compact:flags.7?true fullscreen:flags.8?true peer:InputPeer bot:InputUser start_param:flags.1?string theme_params:flags.0?DataJSON platform:string = WebViewResult;`
+///
+/// <https://core.telegram.org/method/messages.requestMainWebView>
 #[repr(C)]
 pub struct RequestMainWebView<'a> {
     pub compact: bool,
@@ -1441,6 +1813,8 @@ pub struct RequestMainWebView<'a> {
 }
 
 /// `messages.requestSimpleWebView#413a3e73 flags:# from_switch_webview:flags.1?true from_side_menu:flags.2?true compact:flags.7?true fullscreen:flags.8?true bot:InputUser url:flags.3?string start_param:flags.4?string theme_params:flags.0?DataJSON platform:string = WebViewResult;`
+///
+/// <https://core.telegram.org/method/messages.requestSimpleWebView>
 #[repr(C)]
 pub struct RequestSimpleWebView<'a> {
     pub from_switch_webview: bool,
@@ -1455,6 +1829,8 @@ pub struct RequestSimpleWebView<'a> {
 }
 
 /// `messages.requestUrlAuth#894cc99c flags:# peer:flags.1?InputPeer msg_id:flags.1?int button_id:flags.1?int url:flags.2?string in_app_origin:flags.3?string = UrlAuthResult;`
+///
+/// <https://core.telegram.org/method/messages.requestUrlAuth>
 #[repr(C)]
 pub struct RequestUrlAuth<'a> {
     pub peer: tl::Option<&'a enums::InputPeer<'a>>,
@@ -1465,6 +1841,8 @@ pub struct RequestUrlAuth<'a> {
 }
 
 /// `messages.requestWebView#269dc2c1 flags:# from_bot_menu:flags.4?true silent:flags.5?true compact:flags.7?true fullscreen:flags.8?true peer:InputPeer bot:InputUser url:flags.1?string start_param:flags.3?string theme_params:flags.2?DataJSON platform:string reply_to:flags.0?InputReplyTo send_as:flags.13?InputPeer = WebViewResult;`
+///
+/// <https://core.telegram.org/method/messages.requestWebView>
 #[repr(C)]
 pub struct RequestWebView<'a> {
     pub from_bot_menu: bool,
@@ -1482,6 +1860,8 @@ pub struct RequestWebView<'a> {
 }
 
 /// `messages.saveDefaultSendAs#ccfddf96 peer:InputPeer send_as:InputPeer = Bool;`
+///
+/// <https://core.telegram.org/method/messages.saveDefaultSendAs>
 #[repr(C)]
 pub struct SaveDefaultSendAs<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1489,6 +1869,8 @@ pub struct SaveDefaultSendAs<'a> {
 }
 
 /// `messages.saveDraft#ad0fa15c flags:# no_webpage:flags.1?true invert_media:flags.6?true reply_to:flags.4?InputReplyTo peer:InputPeer message:string entities:flags.3?Vector<MessageEntity> media:flags.5?InputMedia effect:flags.7?long suggested_post:flags.8?SuggestedPost rich_message:flags.9?InputRichMessage = Bool;`
+///
+/// <https://core.telegram.org/method/messages.saveDraft>
 #[repr(C)]
 pub struct SaveDraft<'a> {
     pub no_webpage: bool,
@@ -1504,6 +1886,8 @@ pub struct SaveDraft<'a> {
 }
 
 /// `messages.saveGif#327a30cb id:InputDocument unsave:Bool = Bool;`
+///
+/// <https://core.telegram.org/method/messages.saveGif>
 #[repr(C)]
 pub struct SaveGif<'a> {
     pub id: enums::InputDocument<'a>,
@@ -1511,6 +1895,8 @@ pub struct SaveGif<'a> {
 }
 
 /// `messages.savePreparedInlineMessage#f21f7f2f flags:# result:InputBotInlineResult user_id:InputUser peer_types:flags.0?Vector<InlineQueryPeerType> = messages.BotPreparedInlineMessage;`
+///
+/// <https://core.telegram.org/method/messages.savePreparedInlineMessage>
 #[repr(C)]
 pub struct SavePreparedInlineMessage<'a> {
     pub result: enums::InputBotInlineResult<'a>,
@@ -1519,6 +1905,8 @@ pub struct SavePreparedInlineMessage<'a> {
 }
 
 /// `messages.saveRecentSticker#392718f8 flags:# attached:flags.0?true id:InputDocument unsave:Bool = Bool;`
+///
+/// <https://core.telegram.org/method/messages.saveRecentSticker>
 #[repr(C)]
 pub struct SaveRecentSticker<'a> {
     pub attached: bool,
@@ -1527,6 +1915,8 @@ pub struct SaveRecentSticker<'a> {
 }
 
 /// `messages.search#29ee847a flags:# peer:InputPeer q:string from_id:flags.0?InputPeer saved_peer_id:flags.2?InputPeer saved_reaction:flags.3?Vector<Reaction> top_msg_id:flags.1?int filter:MessagesFilter min_date:int max_date:int offset_id:int add_offset:int limit:int max_id:int min_id:int hash:long = messages.Messages;`
+///
+/// <https://core.telegram.org/method/messages.search>
 #[repr(C)]
 pub struct Search<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1547,6 +1937,8 @@ pub struct Search<'a> {
 }
 
 /// `messages.searchCustomEmoji#2c11c0d7 emoticon:string hash:long = EmojiList;`
+///
+/// <https://core.telegram.org/method/messages.searchCustomEmoji>
 #[repr(C)]
 pub struct SearchCustomEmoji<'a> {
     pub emoticon: &'a str,
@@ -1554,6 +1946,8 @@ pub struct SearchCustomEmoji<'a> {
 }
 
 /// `messages.searchEmojiStickerSets#92b4494c flags:# exclude_featured:flags.0?true q:string hash:long = messages.FoundStickerSets;`
+///
+/// <https://core.telegram.org/method/messages.searchEmojiStickerSets>
 #[repr(C)]
 pub struct SearchEmojiStickerSets<'a> {
     pub exclude_featured: bool,
@@ -1562,6 +1956,8 @@ pub struct SearchEmojiStickerSets<'a> {
 }
 
 /// `messages.searchGlobal#6126a43c flags:# broadcasts_only:flags.1?true groups_only:flags.2?true users_only:flags.3?true folder_id:flags.0?int community:flags.4?InputChannel q:string filter:MessagesFilter min_date:int max_date:int offset_rate:int offset_peer:InputPeer offset_id:int limit:int = messages.Messages;`
+///
+/// <https://core.telegram.org/method/messages.searchGlobal>
 #[repr(C)]
 pub struct SearchGlobal<'a> {
     pub broadcasts_only: bool,
@@ -1580,6 +1976,8 @@ pub struct SearchGlobal<'a> {
 }
 
 /// `messages.searchSentMedia#107e31a0 q:string filter:MessagesFilter limit:int = messages.Messages;`
+///
+/// <https://core.telegram.org/method/messages.searchSentMedia>
 #[repr(C)]
 pub struct SearchSentMedia<'a> {
     pub q: &'a str,
@@ -1588,6 +1986,8 @@ pub struct SearchSentMedia<'a> {
 }
 
 /// `messages.searchStickerSets#35705b8a flags:# exclude_featured:flags.0?true q:string hash:long = messages.FoundStickerSets;`
+///
+/// <https://core.telegram.org/method/messages.searchStickerSets>
 #[repr(C)]
 pub struct SearchStickerSets<'a> {
     pub exclude_featured: bool,
@@ -1596,6 +1996,8 @@ pub struct SearchStickerSets<'a> {
 }
 
 /// `messages.searchStickers#29b1c66a flags:# emojis:flags.0?true q:string emoticon:string lang_code:Vector<string> offset:int limit:int hash:long = messages.FoundStickers;`
+///
+/// <https://core.telegram.org/method/messages.searchStickers>
 #[repr(C)]
 pub struct SearchStickers<'a> {
     pub emojis: bool,
@@ -1608,6 +2010,8 @@ pub struct SearchStickers<'a> {
 }
 
 /// `messages.sendBotRequestedPeer#6c5cf2a7 flags:# peer:InputPeer msg_id:flags.0?int webapp_req_id:flags.1?string button_id:int requested_peers:Vector<InputPeer> = Updates;`
+///
+/// <https://core.telegram.org/method/messages.sendBotRequestedPeer>
 #[repr(C)]
 pub struct SendBotRequestedPeer<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1618,6 +2022,8 @@ pub struct SendBotRequestedPeer<'a> {
 }
 
 /// `messages.sendEncrypted#44fa7a15 flags:# silent:flags.0?true peer:InputEncryptedChat random_id:long data:bytes = messages.SentEncryptedMessage;`
+///
+/// <https://core.telegram.org/method/messages.sendEncrypted>
 #[repr(C)]
 pub struct SendEncrypted<'a> {
     pub silent: bool,
@@ -1627,6 +2033,8 @@ pub struct SendEncrypted<'a> {
 }
 
 /// `messages.sendEncryptedFile#5559481d flags:# silent:flags.0?true peer:InputEncryptedChat random_id:long data:bytes file:InputEncryptedFile = messages.SentEncryptedMessage;`
+///
+/// <https://core.telegram.org/method/messages.sendEncryptedFile>
 #[repr(C)]
 pub struct SendEncryptedFile<'a> {
     pub silent: bool,
@@ -1637,6 +2045,8 @@ pub struct SendEncryptedFile<'a> {
 }
 
 /// `messages.sendEncryptedService#32d439a4 peer:InputEncryptedChat random_id:long data:bytes = messages.SentEncryptedMessage;`
+///
+/// <https://core.telegram.org/method/messages.sendEncryptedService>
 #[repr(C)]
 pub struct SendEncryptedService<'a> {
     pub peer: enums::InputEncryptedChat,
@@ -1645,6 +2055,8 @@ pub struct SendEncryptedService<'a> {
 }
 
 /// `messages.sendInlineBotResult#c0cf7646 flags:# silent:flags.5?true background:flags.6?true clear_draft:flags.7?true hide_via:flags.11?true peer:InputPeer reply_to:flags.0?InputReplyTo random_id:long query_id:long id:string schedule_date:flags.10?int send_as:flags.13?InputPeer quick_reply_shortcut:flags.17?InputQuickReplyShortcut allow_paid_stars:flags.21?long = Updates;`
+///
+/// <https://core.telegram.org/method/messages.sendInlineBotResult>
 #[repr(C)]
 pub struct SendInlineBotResult<'a> {
     pub silent: bool,
@@ -1663,6 +2075,8 @@ pub struct SendInlineBotResult<'a> {
 }
 
 /// `messages.sendMedia#0330e77f flags:# silent:flags.5?true background:flags.6?true clear_draft:flags.7?true noforwards:flags.14?true update_stickersets_order:flags.15?true invert_media:flags.16?true allow_paid_floodskip:flags.19?true peer:InputPeer reply_to:flags.0?InputReplyTo media:InputMedia message:string random_id:long reply_markup:flags.2?ReplyMarkup entities:flags.3?Vector<MessageEntity> schedule_date:flags.10?int schedule_repeat_period:flags.24?int send_as:flags.13?InputPeer quick_reply_shortcut:flags.17?InputQuickReplyShortcut effect:flags.18?long allow_paid_stars:flags.21?long suggested_post:flags.22?SuggestedPost = Updates;`
+///
+/// <https://core.telegram.org/method/messages.sendMedia>
 #[repr(C)]
 pub struct SendMedia<'a> {
     pub silent: bool,
@@ -1689,6 +2103,8 @@ pub struct SendMedia<'a> {
 }
 
 /// `messages.sendMessage#fef48f62 flags:# no_webpage:flags.1?true silent:flags.5?true background:flags.6?true clear_draft:flags.7?true noforwards:flags.14?true update_stickersets_order:flags.15?true invert_media:flags.16?true allow_paid_floodskip:flags.19?true peer:InputPeer reply_to:flags.0?InputReplyTo message:string random_id:long reply_markup:flags.2?ReplyMarkup entities:flags.3?Vector<MessageEntity> schedule_date:flags.10?int schedule_repeat_period:flags.24?int send_as:flags.13?InputPeer quick_reply_shortcut:flags.17?InputQuickReplyShortcut effect:flags.18?long allow_paid_stars:flags.21?long suggested_post:flags.22?SuggestedPost rich_message:flags.23?InputRichMessage = Updates;`
+///
+/// <https://core.telegram.org/method/messages.sendMessage>
 #[repr(C)]
 pub struct SendMessage<'a> {
     pub no_webpage: bool,
@@ -1716,6 +2132,8 @@ pub struct SendMessage<'a> {
 }
 
 /// `messages.sendMultiMedia#1bf89d74 flags:# silent:flags.5?true background:flags.6?true clear_draft:flags.7?true noforwards:flags.14?true update_stickersets_order:flags.15?true invert_media:flags.16?true allow_paid_floodskip:flags.19?true peer:InputPeer reply_to:flags.0?InputReplyTo multi_media:Vector<InputSingleMedia> schedule_date:flags.10?int send_as:flags.13?InputPeer quick_reply_shortcut:flags.17?InputQuickReplyShortcut effect:flags.18?long allow_paid_stars:flags.21?long = Updates;`
+///
+/// <https://core.telegram.org/method/messages.sendMultiMedia>
 #[repr(C)]
 pub struct SendMultiMedia<'a> {
     pub silent: bool,
@@ -1736,6 +2154,8 @@ pub struct SendMultiMedia<'a> {
 }
 
 /// `messages.sendPaidReaction#58bbcb50 flags:# peer:InputPeer msg_id:int count:int random_id:long private:flags.0?PaidReactionPrivacy = Updates;`
+///
+/// <https://core.telegram.org/method/messages.sendPaidReaction>
 #[repr(C)]
 pub struct SendPaidReaction<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1746,6 +2166,8 @@ pub struct SendPaidReaction<'a> {
 }
 
 /// `messages.sendQuickReplyMessages#6c750de1 peer:InputPeer shortcut_id:int id:Vector<int> random_id:Vector<long> = Updates;`
+///
+/// <https://core.telegram.org/method/messages.sendQuickReplyMessages>
 #[repr(C)]
 pub struct SendQuickReplyMessages<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1755,6 +2177,8 @@ pub struct SendQuickReplyMessages<'a> {
 }
 
 /// `messages.sendReaction#d30d78d4 flags:# big:flags.1?true add_to_recent:flags.2?true peer:InputPeer msg_id:int reaction:flags.0?Vector<Reaction> = Updates;`
+///
+/// <https://core.telegram.org/method/messages.sendReaction>
 #[repr(C)]
 pub struct SendReaction<'a> {
     pub big: bool,
@@ -1765,6 +2189,8 @@ pub struct SendReaction<'a> {
 }
 
 /// `messages.sendScheduledMessages#bd38850a peer:InputPeer id:Vector<int> = Updates;`
+///
+/// <https://core.telegram.org/method/messages.sendScheduledMessages>
 #[repr(C)]
 pub struct SendScheduledMessages<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1772,6 +2198,8 @@ pub struct SendScheduledMessages<'a> {
 }
 
 /// `messages.sendScreenshotNotification#a1405817 peer:InputPeer reply_to:InputReplyTo random_id:long = Updates;`
+///
+/// <https://core.telegram.org/method/messages.sendScreenshotNotification>
 #[repr(C)]
 pub struct SendScreenshotNotification<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1780,6 +2208,8 @@ pub struct SendScreenshotNotification<'a> {
 }
 
 /// `messages.sendVote#10ea6184 peer:InputPeer msg_id:int options:Vector<bytes> = Updates;`
+///
+/// <https://core.telegram.org/method/messages.sendVote>
 #[repr(C)]
 pub struct SendVote<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1788,6 +2218,8 @@ pub struct SendVote<'a> {
 }
 
 /// `messages.sendWebViewData#dc0242c8 bot:InputUser random_id:long button_text:string data:string = Updates;`
+///
+/// <https://core.telegram.org/method/messages.sendWebViewData>
 #[repr(C)]
 pub struct SendWebViewData<'a> {
     pub bot: enums::InputUser<'a>,
@@ -1797,6 +2229,8 @@ pub struct SendWebViewData<'a> {
 }
 
 /// `messages.sendWebViewResultMessage#0a4314f5 bot_query_id:string result:InputBotInlineResult = WebViewMessageSent;`
+///
+/// <https://core.telegram.org/method/messages.sendWebViewResultMessage>
 #[repr(C)]
 pub struct SendWebViewResultMessage<'a> {
     pub bot_query_id: &'a str,
@@ -1804,6 +2238,8 @@ pub struct SendWebViewResultMessage<'a> {
 }
 
 /// `messages.setBotCallbackAnswer#d58f130a flags:# alert:flags.1?true query_id:long message:flags.0?string url:flags.2?string cache_time:int = Bool;`
+///
+/// <https://core.telegram.org/method/messages.setBotCallbackAnswer>
 #[repr(C)]
 pub struct SetBotCallbackAnswer<'a> {
     pub alert: bool,
@@ -1814,6 +2250,8 @@ pub struct SetBotCallbackAnswer<'a> {
 }
 
 /// `messages.setBotGuestChatResult#b8f106e3 query_id:long result:InputBotInlineResult = InputBotInlineMessageID;`
+///
+/// <https://core.telegram.org/method/messages.setBotGuestChatResult>
 #[repr(C)]
 pub struct SetBotGuestChatResult<'a> {
     pub query_id: i64,
@@ -1821,6 +2259,8 @@ pub struct SetBotGuestChatResult<'a> {
 }
 
 /// `messages.setBotPrecheckoutResults#09c2dd95 flags:# success:flags.1?true query_id:long error:flags.0?string = Bool;`
+///
+/// <https://core.telegram.org/method/messages.setBotPrecheckoutResults>
 #[repr(C)]
 pub struct SetBotPrecheckoutResults<'a> {
     pub success: bool,
@@ -1829,6 +2269,8 @@ pub struct SetBotPrecheckoutResults<'a> {
 }
 
 /// `messages.setBotShippingResults#e5f672fa flags:# query_id:long error:flags.0?string shipping_options:flags.1?Vector<ShippingOption> = Bool;`
+///
+/// <https://core.telegram.org/method/messages.setBotShippingResults>
 #[repr(C)]
 pub struct SetBotShippingResults<'a> {
     pub query_id: i64,
@@ -1837,6 +2279,8 @@ pub struct SetBotShippingResults<'a> {
 }
 
 /// `messages.setChatAvailableReactions#864b2581 flags:# peer:InputPeer available_reactions:ChatReactions reactions_limit:flags.0?int paid_enabled:flags.1?Bool = Updates;`
+///
+/// <https://core.telegram.org/method/messages.setChatAvailableReactions>
 #[repr(C)]
 pub struct SetChatAvailableReactions<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1846,6 +2290,8 @@ pub struct SetChatAvailableReactions<'a> {
 }
 
 /// `messages.setChatTheme#081202c9 peer:InputPeer theme:InputChatTheme = Updates;`
+///
+/// <https://core.telegram.org/method/messages.setChatTheme>
 #[repr(C)]
 pub struct SetChatTheme<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1853,6 +2299,8 @@ pub struct SetChatTheme<'a> {
 }
 
 /// `messages.setChatWallPaper#8ffacae1 flags:# for_both:flags.3?true revert:flags.4?true peer:InputPeer wallpaper:flags.0?InputWallPaper settings:flags.2?WallPaperSettings id:flags.1?int = Updates;`
+///
+/// <https://core.telegram.org/method/messages.setChatWallPaper>
 #[repr(C)]
 pub struct SetChatWallPaper<'a> {
     pub for_both: bool,
@@ -1864,18 +2312,24 @@ pub struct SetChatWallPaper<'a> {
 }
 
 /// `messages.setDefaultHistoryTTL#9eb51445 period:int = Bool;`
+///
+/// <https://core.telegram.org/method/messages.setDefaultHistoryTTL>
 #[repr(C)]
 pub struct SetDefaultHistoryTtl {
     pub period: i32,
 }
 
 /// `messages.setDefaultReaction#4f47a016 reaction:Reaction = Bool;`
+///
+/// <https://core.telegram.org/method/messages.setDefaultReaction>
 #[repr(C)]
 pub struct SetDefaultReaction<'a> {
     pub reaction: enums::Reaction<'a>,
 }
 
 /// `messages.setEncryptedTyping#791451ed peer:InputEncryptedChat typing:Bool = Bool;`
+///
+/// <https://core.telegram.org/method/messages.setEncryptedTyping>
 #[repr(C)]
 pub struct SetEncryptedTyping {
     pub peer: enums::InputEncryptedChat,
@@ -1883,6 +2337,8 @@ pub struct SetEncryptedTyping {
 }
 
 /// `messages.setGameScore#8ef8ecc0 flags:# edit_message:flags.0?true force:flags.1?true peer:InputPeer id:int user_id:InputUser score:int = Updates;`
+///
+/// <https://core.telegram.org/method/messages.setGameScore>
 #[repr(C)]
 pub struct SetGameScore<'a> {
     pub edit_message: bool,
@@ -1894,6 +2350,8 @@ pub struct SetGameScore<'a> {
 }
 
 /// `messages.setHistoryTTL#b80e5fe4 peer:InputPeer period:int = Updates;`
+///
+/// <https://core.telegram.org/method/messages.setHistoryTTL>
 #[repr(C)]
 pub struct SetHistoryTtl<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1901,6 +2359,8 @@ pub struct SetHistoryTtl<'a> {
 }
 
 /// `messages.setInlineBotResults#bb12a419 flags:# gallery:flags.0?true private:flags.1?true query_id:long results:Vector<InputBotInlineResult> cache_time:int next_offset:flags.2?string switch_pm:flags.3?InlineBotSwitchPM switch_webview:flags.4?InlineBotWebView = Bool;`
+///
+/// <https://core.telegram.org/method/messages.setInlineBotResults>
 #[repr(C)]
 pub struct SetInlineBotResults<'a> {
     pub gallery: bool,
@@ -1914,6 +2374,8 @@ pub struct SetInlineBotResults<'a> {
 }
 
 /// `messages.setInlineGameScore#15ad9f64 flags:# edit_message:flags.0?true force:flags.1?true id:InputBotInlineMessageID user_id:InputUser score:int = Bool;`
+///
+/// <https://core.telegram.org/method/messages.setInlineGameScore>
 #[repr(C)]
 pub struct SetInlineGameScore<'a> {
     pub edit_message: bool,
@@ -1924,6 +2386,8 @@ pub struct SetInlineGameScore<'a> {
 }
 
 /// `messages.setTyping#58943ee2 flags:# peer:InputPeer top_msg_id:flags.0?int action:SendMessageAction = Bool;`
+///
+/// <https://core.telegram.org/method/messages.setTyping>
 #[repr(C)]
 pub struct SetTyping<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1932,6 +2396,8 @@ pub struct SetTyping<'a> {
 }
 
 /// `messages.startBot#e6df7378 bot:InputUser peer:InputPeer random_id:long start_param:string = Updates;`
+///
+/// <https://core.telegram.org/method/messages.startBot>
 #[repr(C)]
 pub struct StartBot<'a> {
     pub bot: enums::InputUser<'a>,
@@ -1941,6 +2407,8 @@ pub struct StartBot<'a> {
 }
 
 /// `messages.startHistoryImport#b43df344 peer:InputPeer import_id:long = Bool;`
+///
+/// <https://core.telegram.org/method/messages.startHistoryImport>
 #[repr(C)]
 pub struct StartHistoryImport<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1948,6 +2416,8 @@ pub struct StartHistoryImport<'a> {
 }
 
 /// `messages.summarizeText#abbbd346 flags:# peer:InputPeer id:int to_lang:flags.0?string tone:flags.2?string = TextWithEntities;`
+///
+/// <https://core.telegram.org/method/messages.summarizeText>
 #[repr(C)]
 pub struct SummarizeText<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1957,6 +2427,8 @@ pub struct SummarizeText<'a> {
 }
 
 /// `messages.toggleBotInAttachMenu#69f59d69 flags:# write_allowed:flags.0?true bot:InputUser enabled:Bool = Bool;`
+///
+/// <https://core.telegram.org/method/messages.toggleBotInAttachMenu>
 #[repr(C)]
 pub struct ToggleBotInAttachMenu<'a> {
     pub write_allowed: bool,
@@ -1965,12 +2437,16 @@ pub struct ToggleBotInAttachMenu<'a> {
 }
 
 /// `messages.toggleDialogFilterTags#fd2dda49 enabled:Bool = Bool;`
+///
+/// <https://core.telegram.org/method/messages.toggleDialogFilterTags>
 #[repr(C)]
 pub struct ToggleDialogFilterTags {
     pub enabled: bool,
 }
 
 /// `messages.toggleDialogPin#a731e257 flags:# pinned:flags.0?true peer:InputDialogPeer = Bool;`
+///
+/// <https://core.telegram.org/method/messages.toggleDialogPin>
 #[repr(C)]
 pub struct ToggleDialogPin<'a> {
     pub pinned: bool,
@@ -1978,6 +2454,8 @@ pub struct ToggleDialogPin<'a> {
 }
 
 /// `messages.toggleNoForwards#b2081a35 flags:# peer:InputPeer enabled:Bool request_msg_id:flags.0?int = Updates;`
+///
+/// <https://core.telegram.org/method/messages.toggleNoForwards>
 #[repr(C)]
 pub struct ToggleNoForwards<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1986,6 +2464,8 @@ pub struct ToggleNoForwards<'a> {
 }
 
 /// `messages.togglePaidReactionPrivacy#435885b5 peer:InputPeer msg_id:int private:PaidReactionPrivacy = Bool;`
+///
+/// <https://core.telegram.org/method/messages.togglePaidReactionPrivacy>
 #[repr(C)]
 pub struct TogglePaidReactionPrivacy<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -1994,6 +2474,8 @@ pub struct TogglePaidReactionPrivacy<'a> {
 }
 
 /// `messages.togglePeerTranslations#e47cb579 flags:# disabled:flags.0?true peer:InputPeer = Bool;`
+///
+/// <https://core.telegram.org/method/messages.togglePeerTranslations>
 #[repr(C)]
 pub struct TogglePeerTranslations<'a> {
     pub disabled: bool,
@@ -2001,6 +2483,8 @@ pub struct TogglePeerTranslations<'a> {
 }
 
 /// `messages.toggleSavedDialogPin#ac81bbde flags:# pinned:flags.0?true peer:InputDialogPeer = Bool;`
+///
+/// <https://core.telegram.org/method/messages.toggleSavedDialogPin>
 #[repr(C)]
 pub struct ToggleSavedDialogPin<'a> {
     pub pinned: bool,
@@ -2008,6 +2492,8 @@ pub struct ToggleSavedDialogPin<'a> {
 }
 
 /// `messages.toggleStickerSets#b5052fea flags:# uninstall:flags.0?true archive:flags.1?true unarchive:flags.2?true stickersets:Vector<InputStickerSet> = Bool;`
+///
+/// <https://core.telegram.org/method/messages.toggleStickerSets>
 #[repr(C)]
 pub struct ToggleStickerSets<'a> {
     pub uninstall: bool,
@@ -2017,6 +2503,8 @@ pub struct ToggleStickerSets<'a> {
 }
 
 /// `messages.toggleSuggestedPostApproval#8107455c flags:# reject:flags.1?true peer:InputPeer msg_id:int schedule_date:flags.0?int reject_comment:flags.2?string = Updates;`
+///
+/// <https://core.telegram.org/method/messages.toggleSuggestedPostApproval>
 #[repr(C)]
 pub struct ToggleSuggestedPostApproval<'a> {
     pub reject: bool,
@@ -2027,6 +2515,8 @@ pub struct ToggleSuggestedPostApproval<'a> {
 }
 
 /// `messages.toggleTodoCompleted#d3e03124 peer:InputPeer msg_id:int completed:Vector<int> incompleted:Vector<int> = Updates;`
+///
+/// <https://core.telegram.org/method/messages.toggleTodoCompleted>
 #[repr(C)]
 pub struct ToggleTodoCompleted<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -2036,6 +2526,8 @@ pub struct ToggleTodoCompleted<'a> {
 }
 
 /// `messages.transcribeAudio#269e9a49 peer:InputPeer msg_id:int = messages.TranscribedAudio;`
+///
+/// <https://core.telegram.org/method/messages.transcribeAudio>
 #[repr(C)]
 pub struct TranscribeAudio<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -2043,6 +2535,8 @@ pub struct TranscribeAudio<'a> {
 }
 
 /// `messages.translateRichMessage#1a542004 flags:# peer:flags.0?InputPeer id:flags.0?Vector<int> text:flags.1?Vector<InputRichMessage> to_lang:string tone:flags.2?string = messages.TranslatedRichMessage;`
+///
+/// <https://core.telegram.org/method/messages.translateRichMessage>
 #[repr(C)]
 pub struct TranslateRichMessage<'a> {
     pub peer: tl::Option<&'a enums::InputPeer<'a>>,
@@ -2053,6 +2547,8 @@ pub struct TranslateRichMessage<'a> {
 }
 
 /// `messages.translateText#a5eec345 flags:# peer:flags.0?InputPeer id:flags.0?Vector<int> text:flags.1?Vector<TextWithEntities> to_lang:string tone:flags.2?string = messages.TranslatedText;`
+///
+/// <https://core.telegram.org/method/messages.translateText>
 #[repr(C)]
 pub struct TranslateText<'a> {
     pub peer: tl::Option<&'a enums::InputPeer<'a>>,
@@ -2063,12 +2559,16 @@ pub struct TranslateText<'a> {
 }
 
 /// `messages.uninstallStickerSet#f96e55de stickerset:InputStickerSet = Bool;`
+///
+/// <https://core.telegram.org/method/messages.uninstallStickerSet>
 #[repr(C)]
 pub struct UninstallStickerSet<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
 }
 
 /// `messages.unpinAllMessages#062dd747 flags:# peer:InputPeer top_msg_id:flags.0?int saved_peer_id:flags.1?InputPeer = messages.AffectedHistory;`
+///
+/// <https://core.telegram.org/method/messages.unpinAllMessages>
 #[repr(C)]
 pub struct UnpinAllMessages<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -2077,6 +2577,8 @@ pub struct UnpinAllMessages<'a> {
 }
 
 /// `messages.updateDialogFilter#1ad4a04a flags:# id:int filter:flags.0?DialogFilter = Bool;`
+///
+/// <https://core.telegram.org/method/messages.updateDialogFilter>
 #[repr(C)]
 pub struct UpdateDialogFilter<'a> {
     pub id: i32,
@@ -2084,12 +2586,16 @@ pub struct UpdateDialogFilter<'a> {
 }
 
 /// `messages.updateDialogFiltersOrder#c563c1e4 order:Vector<int> = Bool;`
+///
+/// <https://core.telegram.org/method/messages.updateDialogFiltersOrder>
 #[repr(C)]
 pub struct UpdateDialogFiltersOrder<'a> {
     pub order: &'a [i32],
 }
 
 /// `messages.updatePinnedForumTopic#175df251 peer:InputPeer topic_id:int pinned:Bool = Updates;`
+///
+/// <https://core.telegram.org/method/messages.updatePinnedForumTopic>
 #[repr(C)]
 pub struct UpdatePinnedForumTopic<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -2098,6 +2604,8 @@ pub struct UpdatePinnedForumTopic<'a> {
 }
 
 /// `messages.updatePinnedMessage#d2aaf7ec flags:# silent:flags.0?true unpin:flags.1?true pm_oneside:flags.2?true peer:InputPeer id:int = Updates;`
+///
+/// <https://core.telegram.org/method/messages.updatePinnedMessage>
 #[repr(C)]
 pub struct UpdatePinnedMessage<'a> {
     pub silent: bool,
@@ -2108,6 +2616,8 @@ pub struct UpdatePinnedMessage<'a> {
 }
 
 /// `messages.updateSavedReactionTag#60297dec flags:# reaction:Reaction title:flags.0?string = Bool;`
+///
+/// <https://core.telegram.org/method/messages.updateSavedReactionTag>
 #[repr(C)]
 pub struct UpdateSavedReactionTag<'a> {
     pub reaction: enums::Reaction<'a>,
@@ -2115,6 +2625,8 @@ pub struct UpdateSavedReactionTag<'a> {
 }
 
 /// `messages.uploadEncryptedFile#5057c497 peer:InputEncryptedChat file:InputEncryptedFile = EncryptedFile;`
+///
+/// <https://core.telegram.org/method/messages.uploadEncryptedFile>
 #[repr(C)]
 pub struct UploadEncryptedFile<'a> {
     pub peer: enums::InputEncryptedChat,
@@ -2122,6 +2634,8 @@ pub struct UploadEncryptedFile<'a> {
 }
 
 /// `messages.uploadImportedMedia#2a862092 peer:InputPeer import_id:long file_name:string media:InputMedia = MessageMedia;`
+///
+/// <https://core.telegram.org/method/messages.uploadImportedMedia>
 #[repr(C)]
 pub struct UploadImportedMedia<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -2131,6 +2645,8 @@ pub struct UploadImportedMedia<'a> {
 }
 
 /// `messages.uploadMedia#14967978 flags:# business_connection_id:flags.0?string peer:InputPeer media:InputMedia = MessageMedia;`
+///
+/// <https://core.telegram.org/method/messages.uploadMedia>
 #[repr(C)]
 pub struct UploadMedia<'a> {
     pub business_connection_id: tl::Option<&'a str>,
@@ -2139,6 +2655,8 @@ pub struct UploadMedia<'a> {
 }
 
 /// `messages.viewSponsoredMessage#269e3643 random_id:bytes = Bool;`
+///
+/// <https://core.telegram.org/method/messages.viewSponsoredMessage>
 #[repr(C)]
 pub struct ViewSponsoredMessage<'a> {
     pub random_id: &'a [u8],

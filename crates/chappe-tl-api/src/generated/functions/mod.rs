@@ -64,6 +64,8 @@ pub mod users;
 pub mod wallet;
 
 /// `initConnection#c1cd5ea9 {X:Type} flags:# api_id:int device_model:string system_version:string app_version:string system_lang_code:string lang_pack:string lang_code:string proxy:flags.0?InputClientProxy params:flags.1?JSONValue query:!X = X;`
+///
+/// <https://core.telegram.org/method/initConnection>
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
 pub struct InitConnection<'a, X> {
@@ -104,6 +106,8 @@ impl<X: tl::RemoteCall> tl::RemoteCall for InitConnection<'_, X> {
 }
 
 /// `invokeAfterMsg#cb9f372d {X:Type} msg_id:long query:!X = X;`
+///
+/// <https://core.telegram.org/method/invokeAfterMsg>
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
 pub struct InvokeAfterMsg<X> {
@@ -127,6 +131,8 @@ impl<X: tl::RemoteCall> tl::RemoteCall for InvokeAfterMsg<X> {
 }
 
 /// `invokeAfterMsgs#3dc4b4f0 {X:Type} msg_ids:Vector<long> query:!X = X;`
+///
+/// <https://core.telegram.org/method/invokeAfterMsgs>
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
 pub struct InvokeAfterMsgs<'a, X> {
@@ -150,6 +156,8 @@ impl<X: tl::RemoteCall> tl::RemoteCall for InvokeAfterMsgs<'_, X> {
 }
 
 /// `invokeWithApnsSecret#0dae54f8 {X:Type} nonce:string secret:string query:!X = X;`
+///
+/// <https://core.telegram.org/method/invokeWithApnsSecret>
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
 pub struct InvokeWithApnsSecret<'a, X> {
@@ -175,6 +183,8 @@ impl<X: tl::RemoteCall> tl::RemoteCall for InvokeWithApnsSecret<'_, X> {
 }
 
 /// `invokeWithBusinessConnection#dd289f8e {X:Type} connection_id:string query:!X = X;`
+///
+/// <https://core.telegram.org/method/invokeWithBusinessConnection>
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
 pub struct InvokeWithBusinessConnection<'a, X> {
@@ -198,6 +208,8 @@ impl<X: tl::RemoteCall> tl::RemoteCall for InvokeWithBusinessConnection<'_, X> {
 }
 
 /// `invokeWithGooglePlayIntegrity#1df92984 {X:Type} nonce:string token:string query:!X = X;`
+///
+/// <https://core.telegram.org/method/invokeWithGooglePlayIntegrity>
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
 pub struct InvokeWithGooglePlayIntegrity<'a, X> {
@@ -223,6 +235,8 @@ impl<X: tl::RemoteCall> tl::RemoteCall for InvokeWithGooglePlayIntegrity<'_, X> 
 }
 
 /// `invokeWithLayer#da9b0d0d {X:Type} layer:int query:!X = X;`
+///
+/// <https://core.telegram.org/method/invokeWithLayer>
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
 pub struct InvokeWithLayer<X> {
@@ -246,6 +260,8 @@ impl<X: tl::RemoteCall> tl::RemoteCall for InvokeWithLayer<X> {
 }
 
 /// `invokeWithMessagesRange#365275f2 {X:Type} range:MessageRange query:!X = X;`
+///
+/// <https://core.telegram.org/method/invokeWithMessagesRange>
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
 pub struct InvokeWithMessagesRange<X> {
@@ -269,6 +285,8 @@ impl<X: tl::RemoteCall> tl::RemoteCall for InvokeWithMessagesRange<X> {
 }
 
 /// `invokeWithReCaptcha#adbb0f94 {X:Type} token:string query:!X = X;`
+///
+/// <https://core.telegram.org/method/invokeWithReCaptcha>
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
 pub struct InvokeWithReCaptcha<'a, X> {
@@ -292,6 +310,8 @@ impl<X: tl::RemoteCall> tl::RemoteCall for InvokeWithReCaptcha<'_, X> {
 }
 
 /// `invokeWithTakeout#aca9fd2e {X:Type} takeout_id:long query:!X = X;`
+///
+/// <https://core.telegram.org/method/invokeWithTakeout>
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
 pub struct InvokeWithTakeout<X> {
@@ -315,6 +335,8 @@ impl<X: tl::RemoteCall> tl::RemoteCall for InvokeWithTakeout<X> {
 }
 
 /// `invokeWithoutUpdates#bf9459b7 {X:Type} query:!X = X;`
+///
+/// <https://core.telegram.org/method/invokeWithoutUpdates>
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
 pub struct InvokeWithoutUpdates<X> {

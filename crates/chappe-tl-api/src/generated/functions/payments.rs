@@ -8,12 +8,16 @@ use super::super::{enums, layout};
 
 
 /// `payments.applyGiftCode#f6e26854 slug:string = Updates;`
+///
+/// <https://core.telegram.org/method/payments.applyGiftCode>
 #[repr(C)]
 pub struct ApplyGiftCode<'a> {
     pub slug: &'a str,
 }
 
 /// `payments.assignAppStoreTransaction#80ed747d receipt:bytes purpose:InputStorePaymentPurpose = Updates;`
+///
+/// <https://core.telegram.org/method/payments.assignAppStoreTransaction>
 #[repr(C)]
 pub struct AssignAppStoreTransaction<'a> {
     pub receipt: &'a [u8],
@@ -21,6 +25,8 @@ pub struct AssignAppStoreTransaction<'a> {
 }
 
 /// `payments.assignPlayMarketTransaction#dffd50d3 receipt:DataJSON purpose:InputStorePaymentPurpose = Updates;`
+///
+/// <https://core.telegram.org/method/payments.assignPlayMarketTransaction>
 #[repr(C)]
 pub struct AssignPlayMarketTransaction<'a> {
     pub receipt: enums::DataJson<'a>,
@@ -28,6 +34,8 @@ pub struct AssignPlayMarketTransaction<'a> {
 }
 
 /// `payments.botCancelStarsSubscription#6dfa0622 flags:# restore:flags.0?true user_id:InputUser charge_id:string = Bool;`
+///
+/// <https://core.telegram.org/method/payments.botCancelStarsSubscription>
 #[repr(C)]
 pub struct BotCancelStarsSubscription<'a> {
     pub restore: bool,
@@ -36,12 +44,16 @@ pub struct BotCancelStarsSubscription<'a> {
 }
 
 /// `payments.canPurchaseStore#4fdc5ea7 purpose:InputStorePaymentPurpose = Bool;`
+///
+/// <https://core.telegram.org/method/payments.canPurchaseStore>
 #[repr(C)]
 pub struct CanPurchaseStore<'a> {
     pub purpose: enums::InputStorePaymentPurpose<'a>,
 }
 
 /// `payments.changeStarsSubscription#c7770878 flags:# peer:InputPeer subscription_id:string canceled:flags.0?Bool = Bool;`
+///
+/// <https://core.telegram.org/method/payments.changeStarsSubscription>
 #[repr(C)]
 pub struct ChangeStarsSubscription<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -50,18 +62,24 @@ pub struct ChangeStarsSubscription<'a> {
 }
 
 /// `payments.checkCanSendGift#c0c4edc9 gift_id:long = payments.CheckCanSendGiftResult;`
+///
+/// <https://core.telegram.org/method/payments.checkCanSendGift>
 #[repr(C)]
 pub struct CheckCanSendGift {
     pub gift_id: i64,
 }
 
 /// `payments.checkGiftCode#8e51b4c1 slug:string = payments.CheckedGiftCode;`
+///
+/// <https://core.telegram.org/method/payments.checkGiftCode>
 #[repr(C)]
 pub struct CheckGiftCode<'a> {
     pub slug: &'a str,
 }
 
 /// `payments.clearSavedInfo#d83d70c1 flags:# credentials:flags.0?true info:flags.1?true = Bool;`
+///
+/// <https://core.telegram.org/method/payments.clearSavedInfo>
 #[repr(C)]
 pub struct ClearSavedInfo {
     pub credentials: bool,
@@ -69,6 +87,8 @@ pub struct ClearSavedInfo {
 }
 
 /// `payments.connectStarRefBot#7ed5348a peer:InputPeer bot:InputUser = payments.ConnectedStarRefBots;`
+///
+/// <https://core.telegram.org/method/payments.connectStarRefBot>
 #[repr(C)]
 pub struct ConnectStarRefBot<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -76,18 +96,24 @@ pub struct ConnectStarRefBot<'a> {
 }
 
 /// `payments.convertStarGift#74bf076b stargift:InputSavedStarGift = Bool;`
+///
+/// <https://core.telegram.org/method/payments.convertStarGift>
 #[repr(C)]
 pub struct ConvertStarGift<'a> {
     pub stargift: enums::InputSavedStarGift<'a>,
 }
 
 /// `payments.craftStarGift#b0f9684f stargift:Vector<InputSavedStarGift> = Updates;`
+///
+/// <https://core.telegram.org/method/payments.craftStarGift>
 #[repr(C)]
 pub struct CraftStarGift<'a> {
     pub stargift: &'a [enums::InputSavedStarGift<'a>],
 }
 
 /// `payments.createOnrampSession#a2197cf6 flags:# provider:string crypto_currency:string address:string payment_method:flags.0?string base_currency:flags.1?string base_amount:flags.2?string memo:flags.3?string theme:flags.4?string success_return_url:flags.5?string fail_return_url:flags.6?string crypto_amount:flags.7?string = OnrampSession;`
+///
+/// <https://core.telegram.org/method/payments.createOnrampSession>
 #[repr(C)]
 pub struct CreateOnrampSession<'a> {
     pub provider: &'a str,
@@ -104,6 +130,8 @@ pub struct CreateOnrampSession<'a> {
 }
 
 /// `payments.createStarGiftCollection#1f4a0e87 peer:InputPeer title:string stargift:Vector<InputSavedStarGift> = StarGiftCollection;`
+///
+/// <https://core.telegram.org/method/payments.createStarGiftCollection>
 #[repr(C)]
 pub struct CreateStarGiftCollection<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -112,6 +140,8 @@ pub struct CreateStarGiftCollection<'a> {
 }
 
 /// `payments.deleteStarGiftCollection#ad5648e8 peer:InputPeer collection_id:int = Bool;`
+///
+/// <https://core.telegram.org/method/payments.deleteStarGiftCollection>
 #[repr(C)]
 pub struct DeleteStarGiftCollection<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -119,6 +149,8 @@ pub struct DeleteStarGiftCollection<'a> {
 }
 
 /// `payments.editConnectedStarRefBot#e4fca4a3 flags:# revoked:flags.0?true peer:InputPeer link:string = payments.ConnectedStarRefBots;`
+///
+/// <https://core.telegram.org/method/payments.editConnectedStarRefBot>
 #[repr(C)]
 pub struct EditConnectedStarRefBot<'a> {
     pub revoked: bool,
@@ -127,12 +159,16 @@ pub struct EditConnectedStarRefBot<'a> {
 }
 
 /// `payments.exportInvoice#0f91b065 invoice_media:InputMedia = payments.ExportedInvoice;`
+///
+/// <https://core.telegram.org/method/payments.exportInvoice>
 #[repr(C)]
 pub struct ExportInvoice<'a> {
     pub invoice_media: enums::InputMedia<'a>,
 }
 
 /// `payments.fulfillStarsSubscription#cc5bebb3 peer:InputPeer subscription_id:string = Bool;`
+///
+/// <https://core.telegram.org/method/payments.fulfillStarsSubscription>
 #[repr(C)]
 pub struct FulfillStarsSubscription<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -140,12 +176,16 @@ pub struct FulfillStarsSubscription<'a> {
 }
 
 /// `payments.getBankCardData#2e79d779 number:string = payments.BankCardData;`
+///
+/// <https://core.telegram.org/method/payments.getBankCardData>
 #[repr(C)]
 pub struct GetBankCardData<'a> {
     pub number: &'a str,
 }
 
 /// `payments.getConnectedStarRefBot#b7d998f0 peer:InputPeer bot:InputUser = payments.ConnectedStarRefBots;`
+///
+/// <https://core.telegram.org/method/payments.getConnectedStarRefBot>
 #[repr(C)]
 pub struct GetConnectedStarRefBot<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -153,6 +193,8 @@ pub struct GetConnectedStarRefBot<'a> {
 }
 
 /// `payments.getConnectedStarRefBots#5869a553 flags:# peer:InputPeer offset_date:flags.2?int offset_link:flags.2?string limit:int = payments.ConnectedStarRefBots;`
+///
+/// <https://core.telegram.org/method/payments.getConnectedStarRefBots>
 #[repr(C)]
 pub struct GetConnectedStarRefBots<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -162,6 +204,8 @@ pub struct GetConnectedStarRefBots<'a> {
 }
 
 /// `payments.getCraftStarGifts#fd05dd00 gift_id:long offset:string limit:int = payments.SavedStarGifts;`
+///
+/// <https://core.telegram.org/method/payments.getCraftStarGifts>
 #[repr(C)]
 pub struct GetCraftStarGifts<'a> {
     pub gift_id: i64,
@@ -170,10 +214,14 @@ pub struct GetCraftStarGifts<'a> {
 }
 
 /// `payments.getCurrencyRates#d35983e8 = payments.CurrencyRates;`
+///
+/// <https://core.telegram.org/method/payments.getCurrencyRates>
 #[repr(C)]
 pub struct GetCurrencyRates {}
 
 /// `payments.getGiveawayInfo#f4239425 peer:InputPeer msg_id:int = payments.GiveawayInfo;`
+///
+/// <https://core.telegram.org/method/payments.getGiveawayInfo>
 #[repr(C)]
 pub struct GetGiveawayInfo<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -181,6 +229,8 @@ pub struct GetGiveawayInfo<'a> {
 }
 
 /// `payments.getOnrampAvailability#2ec29951 flags:# provider:string crypto_currency:string base_currency:flags.0?string = OnrampAvailability;`
+///
+/// <https://core.telegram.org/method/payments.getOnrampAvailability>
 #[repr(C)]
 pub struct GetOnrampAvailability<'a> {
     pub provider: &'a str,
@@ -189,6 +239,8 @@ pub struct GetOnrampAvailability<'a> {
 }
 
 /// `payments.getOnrampBaseCurrencies#1c8bedf3 provider:string crypto_currency:string = Vector<string>;`
+///
+/// <https://core.telegram.org/method/payments.getOnrampBaseCurrencies>
 #[repr(C)]
 pub struct GetOnrampBaseCurrencies<'a> {
     pub provider: &'a str,
@@ -196,6 +248,8 @@ pub struct GetOnrampBaseCurrencies<'a> {
 }
 
 /// `payments.getOnrampLimits#80e851fd flags:# provider:string crypto_currency:string base_currency:string payment_method:flags.0?string = OnrampLimits;`
+///
+/// <https://core.telegram.org/method/payments.getOnrampLimits>
 #[repr(C)]
 pub struct GetOnrampLimits<'a> {
     pub provider: &'a str,
@@ -205,12 +259,16 @@ pub struct GetOnrampLimits<'a> {
 }
 
 /// `payments.getOnrampProviders#3f3e00dc flags:# crypto_currency:flags.0?string = Vector<OnrampProviderInfo>;`
+///
+/// <https://core.telegram.org/method/payments.getOnrampProviders>
 #[repr(C)]
 pub struct GetOnrampProviders<'a> {
     pub crypto_currency: tl::Option<&'a str>,
 }
 
 /// `payments.getOnrampQuote#e06645fa flags:# provider:string crypto_currency:string base_currency:string base_amount:flags.0?string crypto_amount:flags.1?string payment_method:flags.2?string = OnrampQuote;`
+///
+/// <https://core.telegram.org/method/payments.getOnrampQuote>
 #[repr(C)]
 pub struct GetOnrampQuote<'a> {
     pub provider: &'a str,
@@ -222,6 +280,8 @@ pub struct GetOnrampQuote<'a> {
 }
 
 /// `payments.getPaymentForm#37148dbb flags:# invoice:InputInvoice theme_params:flags.0?DataJSON = payments.PaymentForm;`
+///
+/// <https://core.telegram.org/method/payments.getPaymentForm>
 #[repr(C)]
 pub struct GetPaymentForm<'a> {
     pub invoice: enums::InputInvoice<'a>,
@@ -229,6 +289,8 @@ pub struct GetPaymentForm<'a> {
 }
 
 /// `payments.getPaymentReceipt#2478d1cc peer:InputPeer msg_id:int = payments.PaymentReceipt;`
+///
+/// <https://core.telegram.org/method/payments.getPaymentReceipt>
 #[repr(C)]
 pub struct GetPaymentReceipt<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -236,12 +298,16 @@ pub struct GetPaymentReceipt<'a> {
 }
 
 /// `payments.getPremiumGiftCodeOptions#2757ba54 flags:# boost_peer:flags.0?InputPeer = Vector<PremiumGiftCodeOption>;`
+///
+/// <https://core.telegram.org/method/payments.getPremiumGiftCodeOptions>
 #[repr(C)]
 pub struct GetPremiumGiftCodeOptions<'a> {
     pub boost_peer: tl::Option<&'a enums::InputPeer<'a>>,
 }
 
 /// `payments.getResaleStarGifts#7a5fa236 flags:# sort_by_price:flags.1?true sort_by_num:flags.2?true for_craft:flags.4?true stars_only:flags.5?true attributes_hash:flags.0?long gift_id:long attributes:flags.3?Vector<StarGiftAttributeId> offset:string limit:int = payments.ResaleStarGifts;`
+///
+/// <https://core.telegram.org/method/payments.getResaleStarGifts>
 #[repr(C)]
 pub struct GetResaleStarGifts<'a> {
     pub sort_by_price: bool,
@@ -256,16 +322,22 @@ pub struct GetResaleStarGifts<'a> {
 }
 
 /// `payments.getSavedInfo#227d824b = payments.SavedInfo;`
+///
+/// <https://core.telegram.org/method/payments.getSavedInfo>
 #[repr(C)]
 pub struct GetSavedInfo {}
 
 /// `payments.getSavedStarGift#b455a106 stargift:Vector<InputSavedStarGift> = payments.SavedStarGifts;`
+///
+/// <https://core.telegram.org/method/payments.getSavedStarGift>
 #[repr(C)]
 pub struct GetSavedStarGift<'a> {
     pub stargift: &'a [enums::InputSavedStarGift<'a>],
 }
 
 /// `payments.getSavedStarGifts#a319e569 flags:# exclude_unsaved:flags.0?true exclude_saved:flags.1?true exclude_unlimited:flags.2?true exclude_unique:flags.4?true sort_by_value:flags.5?true exclude_upgradable:flags.7?true exclude_unupgradable:flags.8?true peer_color_available:flags.9?true exclude_hosted:flags.10?true peer:InputPeer collection_id:flags.6?int offset:string limit:int = payments.SavedStarGifts;`
+///
+/// <https://core.telegram.org/method/payments.getSavedStarGifts>
 #[repr(C)]
 pub struct GetSavedStarGifts<'a> {
     pub exclude_unsaved: bool,
@@ -284,18 +356,24 @@ pub struct GetSavedStarGifts<'a> {
 }
 
 /// `payments.getStarGiftActiveAuctions#a5d0514d hash:long = payments.StarGiftActiveAuctions;`
+///
+/// <https://core.telegram.org/method/payments.getStarGiftActiveAuctions>
 #[repr(C)]
 pub struct GetStarGiftActiveAuctions {
     pub hash: i64,
 }
 
 /// `payments.getStarGiftAuctionAcquiredGifts#6ba2cbec gift_id:long = payments.StarGiftAuctionAcquiredGifts;`
+///
+/// <https://core.telegram.org/method/payments.getStarGiftAuctionAcquiredGifts>
 #[repr(C)]
 pub struct GetStarGiftAuctionAcquiredGifts {
     pub gift_id: i64,
 }
 
 /// `payments.getStarGiftAuctionState#5c9ff4d6 auction:InputStarGiftAuction version:int = payments.StarGiftAuctionState;`
+///
+/// <https://core.telegram.org/method/payments.getStarGiftAuctionState>
 #[repr(C)]
 pub struct GetStarGiftAuctionState<'a> {
     pub auction: enums::InputStarGiftAuction<'a>,
@@ -303,6 +381,8 @@ pub struct GetStarGiftAuctionState<'a> {
 }
 
 /// `payments.getStarGiftCollections#981b91dd peer:InputPeer hash:long = payments.StarGiftCollections;`
+///
+/// <https://core.telegram.org/method/payments.getStarGiftCollections>
 #[repr(C)]
 pub struct GetStarGiftCollections<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -310,18 +390,24 @@ pub struct GetStarGiftCollections<'a> {
 }
 
 /// `payments.getStarGiftUpgradeAttributes#6d038b58 gift_id:long = payments.StarGiftUpgradeAttributes;`
+///
+/// <https://core.telegram.org/method/payments.getStarGiftUpgradeAttributes>
 #[repr(C)]
 pub struct GetStarGiftUpgradeAttributes {
     pub gift_id: i64,
 }
 
 /// `payments.getStarGiftUpgradePreview#9c9abcb1 gift_id:long = payments.StarGiftUpgradePreview;`
+///
+/// <https://core.telegram.org/method/payments.getStarGiftUpgradePreview>
 #[repr(C)]
 pub struct GetStarGiftUpgradePreview {
     pub gift_id: i64,
 }
 
 /// `payments.getStarGiftWithdrawalUrl#d06e93a8 stargift:InputSavedStarGift password:InputCheckPasswordSRP = payments.StarGiftWithdrawalUrl;`
+///
+/// <https://core.telegram.org/method/payments.getStarGiftWithdrawalUrl>
 #[repr(C)]
 pub struct GetStarGiftWithdrawalUrl<'a> {
     pub stargift: enums::InputSavedStarGift<'a>,
@@ -329,28 +415,38 @@ pub struct GetStarGiftWithdrawalUrl<'a> {
 }
 
 /// `payments.getStarGifts#c4563590 hash:int = payments.StarGifts;`
+///
+/// <https://core.telegram.org/method/payments.getStarGifts>
 #[repr(C)]
 pub struct GetStarGifts {
     pub hash: i32,
 }
 
 /// `payments.getStarsGiftOptions#d3c96bc8 flags:# user_id:flags.0?InputUser = Vector<StarsGiftOption>;`
+///
+/// <https://core.telegram.org/method/payments.getStarsGiftOptions>
 #[repr(C)]
 pub struct GetStarsGiftOptions<'a> {
     pub user_id: tl::Option<&'a enums::InputUser<'a>>,
 }
 
 /// `payments.getStarsGiveawayOptions#bd1efd3e = Vector<StarsGiveawayOption>;`
+///
+/// <https://core.telegram.org/method/payments.getStarsGiveawayOptions>
 #[repr(C)]
 pub struct GetStarsGiveawayOptions {}
 
 /// `payments.getStarsRevenueAdsAccountUrl#d1d7efc5 peer:InputPeer = payments.StarsRevenueAdsAccountUrl;`
+///
+/// <https://core.telegram.org/method/payments.getStarsRevenueAdsAccountUrl>
 #[repr(C)]
 pub struct GetStarsRevenueAdsAccountUrl<'a> {
     pub peer: enums::InputPeer<'a>,
 }
 
 /// `payments.getStarsRevenueStats#d91ffad6 flags:# dark:flags.0?true ton:flags.1?true peer:InputPeer = payments.StarsRevenueStats;`
+///
+/// <https://core.telegram.org/method/payments.getStarsRevenueStats>
 #[repr(C)]
 pub struct GetStarsRevenueStats<'a> {
     pub dark: bool,
@@ -359,6 +455,8 @@ pub struct GetStarsRevenueStats<'a> {
 }
 
 /// `payments.getStarsRevenueWithdrawalUrl#2433dc92 flags:# ton:flags.0?true peer:InputPeer amount:flags.1?long password:InputCheckPasswordSRP = payments.StarsRevenueWithdrawalUrl;`
+///
+/// <https://core.telegram.org/method/payments.getStarsRevenueWithdrawalUrl>
 #[repr(C)]
 pub struct GetStarsRevenueWithdrawalUrl<'a> {
     pub ton: bool,
@@ -368,6 +466,8 @@ pub struct GetStarsRevenueWithdrawalUrl<'a> {
 }
 
 /// `payments.getStarsStatus#4ea9b3bf flags:# ton:flags.0?true peer:InputPeer = payments.StarsStatus;`
+///
+/// <https://core.telegram.org/method/payments.getStarsStatus>
 #[repr(C)]
 pub struct GetStarsStatus<'a> {
     pub ton: bool,
@@ -375,6 +475,8 @@ pub struct GetStarsStatus<'a> {
 }
 
 /// `payments.getStarsSubscriptions#032512c5 flags:# missing_balance:flags.0?true peer:InputPeer offset:string = payments.StarsStatus;`
+///
+/// <https://core.telegram.org/method/payments.getStarsSubscriptions>
 #[repr(C)]
 pub struct GetStarsSubscriptions<'a> {
     pub missing_balance: bool,
@@ -383,10 +485,14 @@ pub struct GetStarsSubscriptions<'a> {
 }
 
 /// `payments.getStarsTopupOptions#c00ec7d3 = Vector<StarsTopupOption>;`
+///
+/// <https://core.telegram.org/method/payments.getStarsTopupOptions>
 #[repr(C)]
 pub struct GetStarsTopupOptions {}
 
 /// `payments.getStarsTransactions#69da4557 flags:# inbound:flags.0?true outbound:flags.1?true ascending:flags.2?true ton:flags.4?true subscription_id:flags.3?string peer:InputPeer offset:string limit:int = payments.StarsStatus;`
+///
+/// <https://core.telegram.org/method/payments.getStarsTransactions>
 #[repr(C)]
 pub struct GetStarsTransactions<'a> {
     pub inbound: bool,
@@ -400,6 +506,8 @@ pub struct GetStarsTransactions<'a> {
 }
 
 /// `payments.getStarsTransactionsByID#2dca16b8 flags:# ton:flags.0?true peer:InputPeer id:Vector<InputStarsTransaction> = payments.StarsStatus;`
+///
+/// <https://core.telegram.org/method/payments.getStarsTransactionsByID>
 #[repr(C)]
 pub struct GetStarsTransactionsById<'a> {
     pub ton: bool,
@@ -408,6 +516,8 @@ pub struct GetStarsTransactionsById<'a> {
 }
 
 /// `payments.getSuggestedStarRefBots#0d6b48f7 flags:# order_by_revenue:flags.0?true order_by_date:flags.1?true peer:InputPeer offset:string limit:int = payments.SuggestedStarRefBots;`
+///
+/// <https://core.telegram.org/method/payments.getSuggestedStarRefBots>
 #[repr(C)]
 pub struct GetSuggestedStarRefBots<'a> {
     pub order_by_revenue: bool,
@@ -418,18 +528,24 @@ pub struct GetSuggestedStarRefBots<'a> {
 }
 
 /// `payments.getUniqueStarGift#a1974d72 slug:string = payments.UniqueStarGift;`
+///
+/// <https://core.telegram.org/method/payments.getUniqueStarGift>
 #[repr(C)]
 pub struct GetUniqueStarGift<'a> {
     pub slug: &'a str,
 }
 
 /// `payments.getUniqueStarGiftValueInfo#4365af6b slug:string = payments.UniqueStarGiftValueInfo;`
+///
+/// <https://core.telegram.org/method/payments.getUniqueStarGiftValueInfo>
 #[repr(C)]
 pub struct GetUniqueStarGiftValueInfo<'a> {
     pub slug: &'a str,
 }
 
 /// `payments.launchPrepaidGiveaway#5ff58f20 peer:InputPeer giveaway_id:long purpose:InputStorePaymentPurpose = Updates;`
+///
+/// <https://core.telegram.org/method/payments.launchPrepaidGiveaway>
 #[repr(C)]
 pub struct LaunchPrepaidGiveaway<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -438,6 +554,8 @@ pub struct LaunchPrepaidGiveaway<'a> {
 }
 
 /// `payments.refundStarsCharge#25ae8f4a user_id:InputUser charge_id:string = Updates;`
+///
+/// <https://core.telegram.org/method/payments.refundStarsCharge>
 #[repr(C)]
 pub struct RefundStarsCharge<'a> {
     pub user_id: enums::InputUser<'a>,
@@ -445,6 +563,8 @@ pub struct RefundStarsCharge<'a> {
 }
 
 /// `payments.reorderStarGiftCollections#c32af4cc peer:InputPeer order:Vector<int> = Bool;`
+///
+/// <https://core.telegram.org/method/payments.reorderStarGiftCollections>
 #[repr(C)]
 pub struct ReorderStarGiftCollections<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -452,6 +572,8 @@ pub struct ReorderStarGiftCollections<'a> {
 }
 
 /// `payments.resolveStarGiftOffer#e9ce781c flags:# decline:flags.0?true offer_msg_id:int = Updates;`
+///
+/// <https://core.telegram.org/method/payments.resolveStarGiftOffer>
 #[repr(C)]
 pub struct ResolveStarGiftOffer {
     pub decline: bool,
@@ -459,6 +581,8 @@ pub struct ResolveStarGiftOffer {
 }
 
 /// `payments.saveStarGift#2a2a697c flags:# unsave:flags.0?true stargift:InputSavedStarGift = Bool;`
+///
+/// <https://core.telegram.org/method/payments.saveStarGift>
 #[repr(C)]
 pub struct SaveStarGift<'a> {
     pub unsave: bool,
@@ -466,6 +590,8 @@ pub struct SaveStarGift<'a> {
 }
 
 /// `payments.sendPaymentForm#2d03522f flags:# form_id:long invoice:InputInvoice requested_info_id:flags.0?string shipping_option_id:flags.1?string credentials:InputPaymentCredentials tip_amount:flags.2?long = payments.PaymentResult;`
+///
+/// <https://core.telegram.org/method/payments.sendPaymentForm>
 #[repr(C)]
 pub struct SendPaymentForm<'a> {
     pub form_id: i64,
@@ -477,6 +603,8 @@ pub struct SendPaymentForm<'a> {
 }
 
 /// `payments.sendStarGiftOffer#8fb86b41 flags:# peer:InputPeer slug:string price:StarsAmount duration:int random_id:long allow_paid_stars:flags.0?long = Updates;`
+///
+/// <https://core.telegram.org/method/payments.sendStarGiftOffer>
 #[repr(C)]
 pub struct SendStarGiftOffer<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -488,6 +616,8 @@ pub struct SendStarGiftOffer<'a> {
 }
 
 /// `payments.sendStarsForm#7998c914 form_id:long invoice:InputInvoice = payments.PaymentResult;`
+///
+/// <https://core.telegram.org/method/payments.sendStarsForm>
 #[repr(C)]
 pub struct SendStarsForm<'a> {
     pub form_id: i64,
@@ -495,6 +625,8 @@ pub struct SendStarsForm<'a> {
 }
 
 /// `payments.toggleChatStarGiftNotifications#60eaefa1 flags:# enabled:flags.0?true peer:InputPeer = Bool;`
+///
+/// <https://core.telegram.org/method/payments.toggleChatStarGiftNotifications>
 #[repr(C)]
 pub struct ToggleChatStarGiftNotifications<'a> {
     pub enabled: bool,
@@ -502,6 +634,8 @@ pub struct ToggleChatStarGiftNotifications<'a> {
 }
 
 /// `payments.toggleStarGiftsPinnedToTop#1513e7b0 peer:InputPeer stargift:Vector<InputSavedStarGift> = Bool;`
+///
+/// <https://core.telegram.org/method/payments.toggleStarGiftsPinnedToTop>
 #[repr(C)]
 pub struct ToggleStarGiftsPinnedToTop<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -509,6 +643,8 @@ pub struct ToggleStarGiftsPinnedToTop<'a> {
 }
 
 /// `payments.transferStarGift#7f18176a stargift:InputSavedStarGift to_id:InputPeer = Updates;`
+///
+/// <https://core.telegram.org/method/payments.transferStarGift>
 #[repr(C)]
 pub struct TransferStarGift<'a> {
     pub stargift: enums::InputSavedStarGift<'a>,
@@ -516,6 +652,8 @@ pub struct TransferStarGift<'a> {
 }
 
 /// `payments.updateStarGiftCollection#4fddbee7 flags:# peer:InputPeer collection_id:int title:flags.0?string delete_stargift:flags.1?Vector<InputSavedStarGift> add_stargift:flags.2?Vector<InputSavedStarGift> order:flags.3?Vector<InputSavedStarGift> = StarGiftCollection;`
+///
+/// <https://core.telegram.org/method/payments.updateStarGiftCollection>
 #[repr(C)]
 pub struct UpdateStarGiftCollection<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -527,6 +665,8 @@ pub struct UpdateStarGiftCollection<'a> {
 }
 
 /// `payments.updateStarGiftPrice#edbe6ccb stargift:InputSavedStarGift resell_amount:StarsAmount = Updates;`
+///
+/// <https://core.telegram.org/method/payments.updateStarGiftPrice>
 #[repr(C)]
 pub struct UpdateStarGiftPrice<'a> {
     pub stargift: enums::InputSavedStarGift<'a>,
@@ -534,6 +674,8 @@ pub struct UpdateStarGiftPrice<'a> {
 }
 
 /// `payments.upgradeStarGift#aed6e4f5 flags:# keep_original_details:flags.0?true stargift:InputSavedStarGift = Updates;`
+///
+/// <https://core.telegram.org/method/payments.upgradeStarGift>
 #[repr(C)]
 pub struct UpgradeStarGift<'a> {
     pub keep_original_details: bool,
@@ -541,6 +683,8 @@ pub struct UpgradeStarGift<'a> {
 }
 
 /// `payments.validateRequestedInfo#b6c8f12b flags:# save:flags.0?true invoice:InputInvoice info:PaymentRequestedInfo = payments.ValidatedRequestedInfo;`
+///
+/// <https://core.telegram.org/method/payments.validateRequestedInfo>
 #[repr(C)]
 pub struct ValidateRequestedInfo<'a> {
     pub save: bool,

@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `phone.acceptCall#3bd2b4a0 peer:InputPhoneCall g_b:bytes protocol:PhoneCallProtocol = phone.PhoneCall;`
+///
+/// <https://core.telegram.org/method/phone.acceptCall>
 #[repr(C)]
 pub struct AcceptCall<'a> {
     pub peer: enums::InputPhoneCall,
@@ -16,6 +18,8 @@ pub struct AcceptCall<'a> {
 }
 
 /// `phone.checkGroupCall#b59cf977 call:InputGroupCall sources:Vector<int> = Vector<int>;`
+///
+/// <https://core.telegram.org/method/phone.checkGroupCall>
 #[repr(C)]
 pub struct CheckGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
@@ -23,6 +27,8 @@ pub struct CheckGroupCall<'a> {
 }
 
 /// `phone.confirmCall#2efe1722 peer:InputPhoneCall g_a:bytes key_fingerprint:long protocol:PhoneCallProtocol = phone.PhoneCall;`
+///
+/// <https://core.telegram.org/method/phone.confirmCall>
 #[repr(C)]
 pub struct ConfirmCall<'a> {
     pub peer: enums::InputPhoneCall,
@@ -32,6 +38,8 @@ pub struct ConfirmCall<'a> {
 }
 
 /// `phone.createConferenceCall#7d0444bb flags:# muted:flags.0?true video_stopped:flags.2?true join:flags.3?true random_id:int public_key:flags.3?int256 block:flags.3?bytes params:flags.3?DataJSON = Updates;`
+///
+/// <https://core.telegram.org/method/phone.createConferenceCall>
 #[repr(C)]
 pub struct CreateConferenceCall<'a> {
     pub muted: bool,
@@ -44,6 +52,8 @@ pub struct CreateConferenceCall<'a> {
 }
 
 /// `phone.createGroupCall#48cdc6d8 flags:# rtmp_stream:flags.2?true peer:InputPeer random_id:int title:flags.0?string schedule_date:flags.1?int = Updates;`
+///
+/// <https://core.telegram.org/method/phone.createGroupCall>
 #[repr(C)]
 pub struct CreateGroupCall<'a> {
     pub rtmp_stream: bool,
@@ -54,12 +64,16 @@ pub struct CreateGroupCall<'a> {
 }
 
 /// `phone.declineConferenceCallInvite#3c479971 msg_id:int = Updates;`
+///
+/// <https://core.telegram.org/method/phone.declineConferenceCallInvite>
 #[repr(C)]
 pub struct DeclineConferenceCallInvite {
     pub msg_id: i32,
 }
 
 /// `phone.deleteConferenceCallParticipants#8ca60525 flags:# only_left:flags.0?true kick:flags.1?true call:InputGroupCall ids:Vector<long> block:bytes = Updates;`
+///
+/// <https://core.telegram.org/method/phone.deleteConferenceCallParticipants>
 #[repr(C)]
 pub struct DeleteConferenceCallParticipants<'a> {
     pub only_left: bool,
@@ -70,6 +84,8 @@ pub struct DeleteConferenceCallParticipants<'a> {
 }
 
 /// `phone.deleteGroupCallMessages#f64f54f7 flags:# report_spam:flags.0?true call:InputGroupCall messages:Vector<int> = Updates;`
+///
+/// <https://core.telegram.org/method/phone.deleteGroupCallMessages>
 #[repr(C)]
 pub struct DeleteGroupCallMessages<'a> {
     pub report_spam: bool,
@@ -78,6 +94,8 @@ pub struct DeleteGroupCallMessages<'a> {
 }
 
 /// `phone.deleteGroupCallParticipantMessages#1dbfeca0 flags:# report_spam:flags.0?true call:InputGroupCall participant:InputPeer = Updates;`
+///
+/// <https://core.telegram.org/method/phone.deleteGroupCallParticipantMessages>
 #[repr(C)]
 pub struct DeleteGroupCallParticipantMessages<'a> {
     pub report_spam: bool,
@@ -86,6 +104,8 @@ pub struct DeleteGroupCallParticipantMessages<'a> {
 }
 
 /// `phone.discardCall#b2cbc1c0 flags:# video:flags.0?true peer:InputPhoneCall duration:int reason:PhoneCallDiscardReason connection_id:long = Updates;`
+///
+/// <https://core.telegram.org/method/phone.discardCall>
 #[repr(C)]
 pub struct DiscardCall<'a> {
     pub video: bool,
@@ -96,12 +116,16 @@ pub struct DiscardCall<'a> {
 }
 
 /// `phone.discardGroupCall#7a777135 call:InputGroupCall = Updates;`
+///
+/// <https://core.telegram.org/method/phone.discardGroupCall>
 #[repr(C)]
 pub struct DiscardGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
 }
 
 /// `phone.editGroupCallParticipant#a5273abf flags:# call:InputGroupCall participant:InputPeer muted:flags.0?Bool volume:flags.1?int raise_hand:flags.2?Bool video_stopped:flags.3?Bool video_paused:flags.4?Bool presentation_paused:flags.5?Bool = Updates;`
+///
+/// <https://core.telegram.org/method/phone.editGroupCallParticipant>
 #[repr(C)]
 pub struct EditGroupCallParticipant<'a> {
     pub call: enums::InputGroupCall<'a>,
@@ -115,6 +139,8 @@ pub struct EditGroupCallParticipant<'a> {
 }
 
 /// `phone.editGroupCallTitle#1ca6ac0a call:InputGroupCall title:string = Updates;`
+///
+/// <https://core.telegram.org/method/phone.editGroupCallTitle>
 #[repr(C)]
 pub struct EditGroupCallTitle<'a> {
     pub call: enums::InputGroupCall<'a>,
@@ -122,6 +148,8 @@ pub struct EditGroupCallTitle<'a> {
 }
 
 /// `phone.exportGroupCallInvite#e6aa647f flags:# can_self_unmute:flags.0?true call:InputGroupCall = phone.ExportedGroupCallInvite;`
+///
+/// <https://core.telegram.org/method/phone.exportGroupCallInvite>
 #[repr(C)]
 pub struct ExportGroupCallInvite<'a> {
     pub can_self_unmute: bool,
@@ -129,10 +157,14 @@ pub struct ExportGroupCallInvite<'a> {
 }
 
 /// `phone.getCallConfig#55451fa9 = DataJSON;`
+///
+/// <https://core.telegram.org/method/phone.getCallConfig>
 #[repr(C)]
 pub struct GetCallConfig {}
 
 /// `phone.getGroupCall#041845db call:InputGroupCall limit:int = phone.GroupCall;`
+///
+/// <https://core.telegram.org/method/phone.getGroupCall>
 #[repr(C)]
 pub struct GetGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
@@ -140,6 +172,8 @@ pub struct GetGroupCall<'a> {
 }
 
 /// `phone.getGroupCallChainBlocks#ee9f88a6 call:InputGroupCall sub_chain_id:int offset:int limit:int = Updates;`
+///
+/// <https://core.telegram.org/method/phone.getGroupCallChainBlocks>
 #[repr(C)]
 pub struct GetGroupCallChainBlocks<'a> {
     pub call: enums::InputGroupCall<'a>,
@@ -149,24 +183,32 @@ pub struct GetGroupCallChainBlocks<'a> {
 }
 
 /// `phone.getGroupCallJoinAs#ef7c213a peer:InputPeer = phone.JoinAsPeers;`
+///
+/// <https://core.telegram.org/method/phone.getGroupCallJoinAs>
 #[repr(C)]
 pub struct GetGroupCallJoinAs<'a> {
     pub peer: enums::InputPeer<'a>,
 }
 
 /// `phone.getGroupCallStars#6f636302 call:InputGroupCall = phone.GroupCallStars;`
+///
+/// <https://core.telegram.org/method/phone.getGroupCallStars>
 #[repr(C)]
 pub struct GetGroupCallStars<'a> {
     pub call: enums::InputGroupCall<'a>,
 }
 
 /// `phone.getGroupCallStreamChannels#1ab21940 call:InputGroupCall = phone.GroupCallStreamChannels;`
+///
+/// <https://core.telegram.org/method/phone.getGroupCallStreamChannels>
 #[repr(C)]
 pub struct GetGroupCallStreamChannels<'a> {
     pub call: enums::InputGroupCall<'a>,
 }
 
 /// `phone.getGroupCallStreamRtmpUrl#5af4c73a flags:# live_story:flags.0?true peer:InputPeer revoke:Bool = phone.GroupCallStreamRtmpUrl;`
+///
+/// <https://core.telegram.org/method/phone.getGroupCallStreamRtmpUrl>
 #[repr(C)]
 pub struct GetGroupCallStreamRtmpUrl<'a> {
     pub live_story: bool,
@@ -175,6 +217,8 @@ pub struct GetGroupCallStreamRtmpUrl<'a> {
 }
 
 /// `phone.getGroupParticipants#c558d8ab call:InputGroupCall ids:Vector<InputPeer> sources:Vector<int> offset:string limit:int = phone.GroupParticipants;`
+///
+/// <https://core.telegram.org/method/phone.getGroupParticipants>
 #[repr(C)]
 pub struct GetGroupParticipants<'a> {
     pub call: enums::InputGroupCall<'a>,
@@ -185,6 +229,8 @@ pub struct GetGroupParticipants<'a> {
 }
 
 /// `phone.inviteConferenceCallParticipant#bcf22685 flags:# video:flags.0?true call:InputGroupCall user_id:InputUser = Updates;`
+///
+/// <https://core.telegram.org/method/phone.inviteConferenceCallParticipant>
 #[repr(C)]
 pub struct InviteConferenceCallParticipant<'a> {
     pub video: bool,
@@ -193,6 +239,8 @@ pub struct InviteConferenceCallParticipant<'a> {
 }
 
 /// `phone.inviteToGroupCall#7b393160 call:InputGroupCall users:Vector<InputUser> = Updates;`
+///
+/// <https://core.telegram.org/method/phone.inviteToGroupCall>
 #[repr(C)]
 pub struct InviteToGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
@@ -200,6 +248,8 @@ pub struct InviteToGroupCall<'a> {
 }
 
 /// `phone.joinGroupCall#8fb53057 flags:# muted:flags.0?true video_stopped:flags.2?true call:InputGroupCall join_as:InputPeer invite_hash:flags.1?string public_key:flags.3?int256 block:flags.3?bytes params:DataJSON = Updates;`
+///
+/// <https://core.telegram.org/method/phone.joinGroupCall>
 #[repr(C)]
 pub struct JoinGroupCall<'a> {
     pub muted: bool,
@@ -213,6 +263,8 @@ pub struct JoinGroupCall<'a> {
 }
 
 /// `phone.joinGroupCallPresentation#cbea6bc4 call:InputGroupCall params:DataJSON = Updates;`
+///
+/// <https://core.telegram.org/method/phone.joinGroupCallPresentation>
 #[repr(C)]
 pub struct JoinGroupCallPresentation<'a> {
     pub call: enums::InputGroupCall<'a>,
@@ -220,6 +272,8 @@ pub struct JoinGroupCallPresentation<'a> {
 }
 
 /// `phone.leaveGroupCall#500377f9 call:InputGroupCall source:int = Updates;`
+///
+/// <https://core.telegram.org/method/phone.leaveGroupCall>
 #[repr(C)]
 pub struct LeaveGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
@@ -227,18 +281,24 @@ pub struct LeaveGroupCall<'a> {
 }
 
 /// `phone.leaveGroupCallPresentation#1c50d144 call:InputGroupCall = Updates;`
+///
+/// <https://core.telegram.org/method/phone.leaveGroupCallPresentation>
 #[repr(C)]
 pub struct LeaveGroupCallPresentation<'a> {
     pub call: enums::InputGroupCall<'a>,
 }
 
 /// `phone.receivedCall#17d54f61 peer:InputPhoneCall = Bool;`
+///
+/// <https://core.telegram.org/method/phone.receivedCall>
 #[repr(C)]
 pub struct ReceivedCall {
     pub peer: enums::InputPhoneCall,
 }
 
 /// `phone.requestCall#42ff96ed flags:# video:flags.0?true user_id:InputUser random_id:int g_a_hash:bytes protocol:PhoneCallProtocol = phone.PhoneCall;`
+///
+/// <https://core.telegram.org/method/phone.requestCall>
 #[repr(C)]
 pub struct RequestCall<'a> {
     pub video: bool,
@@ -249,6 +309,8 @@ pub struct RequestCall<'a> {
 }
 
 /// `phone.saveCallDebug#277add7e peer:InputPhoneCall debug:DataJSON = Bool;`
+///
+/// <https://core.telegram.org/method/phone.saveCallDebug>
 #[repr(C)]
 pub struct SaveCallDebug<'a> {
     pub peer: enums::InputPhoneCall,
@@ -256,6 +318,8 @@ pub struct SaveCallDebug<'a> {
 }
 
 /// `phone.saveCallLog#41248786 peer:InputPhoneCall file:InputFile = Bool;`
+///
+/// <https://core.telegram.org/method/phone.saveCallLog>
 #[repr(C)]
 pub struct SaveCallLog<'a> {
     pub peer: enums::InputPhoneCall,
@@ -263,6 +327,8 @@ pub struct SaveCallLog<'a> {
 }
 
 /// `phone.saveDefaultGroupCallJoinAs#575e1f8c peer:InputPeer join_as:InputPeer = Bool;`
+///
+/// <https://core.telegram.org/method/phone.saveDefaultGroupCallJoinAs>
 #[repr(C)]
 pub struct SaveDefaultGroupCallJoinAs<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -270,6 +336,8 @@ pub struct SaveDefaultGroupCallJoinAs<'a> {
 }
 
 /// `phone.saveDefaultSendAs#4167add1 call:InputGroupCall send_as:InputPeer = Bool;`
+///
+/// <https://core.telegram.org/method/phone.saveDefaultSendAs>
 #[repr(C)]
 pub struct SaveDefaultSendAs<'a> {
     pub call: enums::InputGroupCall<'a>,
@@ -277,6 +345,8 @@ pub struct SaveDefaultSendAs<'a> {
 }
 
 /// `phone.sendConferenceCallBroadcast#c6701900 call:InputGroupCall block:bytes = Updates;`
+///
+/// <https://core.telegram.org/method/phone.sendConferenceCallBroadcast>
 #[repr(C)]
 pub struct SendConferenceCallBroadcast<'a> {
     pub call: enums::InputGroupCall<'a>,
@@ -284,6 +354,8 @@ pub struct SendConferenceCallBroadcast<'a> {
 }
 
 /// `phone.sendGroupCallEncryptedMessage#e5afa56d call:InputGroupCall encrypted_message:bytes = Bool;`
+///
+/// <https://core.telegram.org/method/phone.sendGroupCallEncryptedMessage>
 #[repr(C)]
 pub struct SendGroupCallEncryptedMessage<'a> {
     pub call: enums::InputGroupCall<'a>,
@@ -291,6 +363,8 @@ pub struct SendGroupCallEncryptedMessage<'a> {
 }
 
 /// `phone.sendGroupCallMessage#b1d11410 flags:# call:InputGroupCall random_id:long message:TextWithEntities allow_paid_stars:flags.0?long send_as:flags.1?InputPeer = Updates;`
+///
+/// <https://core.telegram.org/method/phone.sendGroupCallMessage>
 #[repr(C)]
 pub struct SendGroupCallMessage<'a> {
     pub call: enums::InputGroupCall<'a>,
@@ -301,6 +375,8 @@ pub struct SendGroupCallMessage<'a> {
 }
 
 /// `phone.sendSignalingData#ff7a9383 peer:InputPhoneCall data:bytes = Bool;`
+///
+/// <https://core.telegram.org/method/phone.sendSignalingData>
 #[repr(C)]
 pub struct SendSignalingData<'a> {
     pub peer: enums::InputPhoneCall,
@@ -308,6 +384,8 @@ pub struct SendSignalingData<'a> {
 }
 
 /// `phone.setCallRating#59ead627 flags:# user_initiative:flags.0?true peer:InputPhoneCall rating:int comment:string = Updates;`
+///
+/// <https://core.telegram.org/method/phone.setCallRating>
 #[repr(C)]
 pub struct SetCallRating<'a> {
     pub user_initiative: bool,
@@ -317,12 +395,16 @@ pub struct SetCallRating<'a> {
 }
 
 /// `phone.startScheduledGroupCall#5680e342 call:InputGroupCall = Updates;`
+///
+/// <https://core.telegram.org/method/phone.startScheduledGroupCall>
 #[repr(C)]
 pub struct StartScheduledGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
 }
 
 /// `phone.toggleGroupCallRecord#f128c708 flags:# start:flags.0?true video:flags.2?true call:InputGroupCall title:flags.1?string video_portrait:flags.2?Bool = Updates;`
+///
+/// <https://core.telegram.org/method/phone.toggleGroupCallRecord>
 #[repr(C)]
 pub struct ToggleGroupCallRecord<'a> {
     pub start: bool,
@@ -333,6 +415,8 @@ pub struct ToggleGroupCallRecord<'a> {
 }
 
 /// `phone.toggleGroupCallSettings#974392f2 flags:# reset_invite_hash:flags.1?true call:InputGroupCall join_muted:flags.0?Bool messages_enabled:flags.2?Bool send_paid_messages_stars:flags.3?long = Updates;`
+///
+/// <https://core.telegram.org/method/phone.toggleGroupCallSettings>
 #[repr(C)]
 pub struct ToggleGroupCallSettings<'a> {
     pub reset_invite_hash: bool,
@@ -343,6 +427,8 @@ pub struct ToggleGroupCallSettings<'a> {
 }
 
 /// `phone.toggleGroupCallStartSubscription#219c34e6 call:InputGroupCall subscribed:Bool = Updates;`
+///
+/// <https://core.telegram.org/method/phone.toggleGroupCallStartSubscription>
 #[repr(C)]
 pub struct ToggleGroupCallStartSubscription<'a> {
     pub call: enums::InputGroupCall<'a>,

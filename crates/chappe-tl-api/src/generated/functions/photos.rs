@@ -8,12 +8,16 @@ use super::super::{enums, layout};
 
 
 /// `photos.deletePhotos#87cf7f2f id:Vector<InputPhoto> = Vector<long>;`
+///
+/// <https://core.telegram.org/method/photos.deletePhotos>
 #[repr(C)]
 pub struct DeletePhotos<'a> {
     pub id: &'a [enums::InputPhoto<'a>],
 }
 
 /// `photos.getUserPhotos#91cd32a8 user_id:InputUser offset:int max_id:long limit:int = photos.Photos;`
+///
+/// <https://core.telegram.org/method/photos.getUserPhotos>
 #[repr(C)]
 pub struct GetUserPhotos<'a> {
     pub user_id: enums::InputUser<'a>,
@@ -23,6 +27,8 @@ pub struct GetUserPhotos<'a> {
 }
 
 /// `photos.updateProfilePhoto#09e82039 flags:# fallback:flags.0?true bot:flags.1?InputUser id:InputPhoto = photos.Photo;`
+///
+/// <https://core.telegram.org/method/photos.updateProfilePhoto>
 #[repr(C)]
 pub struct UpdateProfilePhoto<'a> {
     pub fallback: bool,
@@ -31,6 +37,8 @@ pub struct UpdateProfilePhoto<'a> {
 }
 
 /// `photos.uploadContactProfilePhoto#e14c4a71 flags:# suggest:flags.3?true save:flags.4?true user_id:InputUser file:flags.0?InputFile video:flags.1?InputFile video_start_ts:flags.2?double video_emoji_markup:flags.5?VideoSize = photos.Photo;`
+///
+/// <https://core.telegram.org/method/photos.uploadContactProfilePhoto>
 #[repr(C)]
 pub struct UploadContactProfilePhoto<'a> {
     pub suggest: bool,
@@ -43,6 +51,8 @@ pub struct UploadContactProfilePhoto<'a> {
 }
 
 /// `photos.uploadProfilePhoto#0388a3b5 flags:# fallback:flags.3?true bot:flags.5?InputUser file:flags.0?InputFile video:flags.1?InputFile video_start_ts:flags.2?double video_emoji_markup:flags.4?VideoSize = photos.Photo;`
+///
+/// <https://core.telegram.org/method/photos.uploadProfilePhoto>
 #[repr(C)]
 pub struct UploadProfilePhoto<'a> {
     pub fallback: bool,

@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `premium.applyBoost#6b7da746 flags:# slots:flags.0?Vector<int> peer:InputPeer = premium.MyBoosts;`
+///
+/// <https://core.telegram.org/method/premium.applyBoost>
 #[repr(C)]
 pub struct ApplyBoost<'a> {
     pub slots: tl::Option<&'a [i32]>,
@@ -15,6 +17,8 @@ pub struct ApplyBoost<'a> {
 }
 
 /// `premium.getBoostsList#60f67660 flags:# gifts:flags.0?true peer:InputPeer offset:string limit:int = premium.BoostsList;`
+///
+/// <https://core.telegram.org/method/premium.getBoostsList>
 #[repr(C)]
 pub struct GetBoostsList<'a> {
     pub gifts: bool,
@@ -24,16 +28,22 @@ pub struct GetBoostsList<'a> {
 }
 
 /// `premium.getBoostsStatus#042f1f61 peer:InputPeer = premium.BoostsStatus;`
+///
+/// <https://core.telegram.org/method/premium.getBoostsStatus>
 #[repr(C)]
 pub struct GetBoostsStatus<'a> {
     pub peer: enums::InputPeer<'a>,
 }
 
 /// `premium.getMyBoosts#0be77b4a = premium.MyBoosts;`
+///
+/// <https://core.telegram.org/method/premium.getMyBoosts>
 #[repr(C)]
 pub struct GetMyBoosts {}
 
 /// `premium.getUserBoosts#39854d1f peer:InputPeer user_id:InputUser = premium.BoostsList;`
+///
+/// <https://core.telegram.org/method/premium.getUserBoosts>
 #[repr(C)]
 pub struct GetUserBoosts<'a> {
     pub peer: enums::InputPeer<'a>,

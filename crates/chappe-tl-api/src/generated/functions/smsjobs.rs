@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `smsjobs.finishJob#4f1ebf24 flags:# job_id:string error:flags.0?string = Bool;`
+///
+/// <https://core.telegram.org/method/smsjobs.finishJob>
 #[repr(C)]
 pub struct FinishJob<'a> {
     pub job_id: &'a str,
@@ -15,28 +17,40 @@ pub struct FinishJob<'a> {
 }
 
 /// `smsjobs.getSmsJob#778d902f job_id:string = SmsJob;`
+///
+/// <https://core.telegram.org/method/smsjobs.getSmsJob>
 #[repr(C)]
 pub struct GetSmsJob<'a> {
     pub job_id: &'a str,
 }
 
 /// `smsjobs.getStatus#10a698e8 = smsjobs.Status;`
+///
+/// <https://core.telegram.org/method/smsjobs.getStatus>
 #[repr(C)]
 pub struct GetStatus {}
 
 /// `smsjobs.isEligibleToJoin#0edc39d0 = smsjobs.EligibilityToJoin;`
+///
+/// <https://core.telegram.org/method/smsjobs.isEligibleToJoin>
 #[repr(C)]
 pub struct IsEligibleToJoin {}
 
 /// `smsjobs.join#a74ece2d = Bool;`
+///
+/// <https://core.telegram.org/method/smsjobs.join>
 #[repr(C)]
 pub struct Join {}
 
 /// `smsjobs.leave#9898ad73 = Bool;`
+///
+/// <https://core.telegram.org/method/smsjobs.leave>
 #[repr(C)]
 pub struct Leave {}
 
 /// `smsjobs.updateSettings#093fa0bf flags:# allow_international:flags.0?true = Bool;`
+///
+/// <https://core.telegram.org/method/smsjobs.updateSettings>
 #[repr(C)]
 pub struct UpdateSettings {
     pub allow_international: bool,

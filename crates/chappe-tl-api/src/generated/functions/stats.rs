@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `stats.getBroadcastStats#ab42441a flags:# dark:flags.0?true channel:InputChannel = stats.BroadcastStats;`
+///
+/// <https://core.telegram.org/method/stats.getBroadcastStats>
 #[repr(C)]
 pub struct GetBroadcastStats<'a> {
     pub dark: bool,
@@ -15,6 +17,8 @@ pub struct GetBroadcastStats<'a> {
 }
 
 /// `stats.getMegagroupStats#dcdf8607 flags:# dark:flags.0?true channel:InputChannel = stats.MegagroupStats;`
+///
+/// <https://core.telegram.org/method/stats.getMegagroupStats>
 #[repr(C)]
 pub struct GetMegagroupStats<'a> {
     pub dark: bool,
@@ -22,6 +26,8 @@ pub struct GetMegagroupStats<'a> {
 }
 
 /// `stats.getMessagePublicForwards#5f150144 channel:InputChannel msg_id:int offset:string limit:int = stats.PublicForwards;`
+///
+/// <https://core.telegram.org/method/stats.getMessagePublicForwards>
 #[repr(C)]
 pub struct GetMessagePublicForwards<'a> {
     pub channel: enums::InputChannel<'a>,
@@ -31,6 +37,8 @@ pub struct GetMessagePublicForwards<'a> {
 }
 
 /// `stats.getMessageStats#b6e0a3f5 flags:# dark:flags.0?true channel:InputChannel msg_id:int = stats.MessageStats;`
+///
+/// <https://core.telegram.org/method/stats.getMessageStats>
 #[repr(C)]
 pub struct GetMessageStats<'a> {
     pub dark: bool,
@@ -39,6 +47,8 @@ pub struct GetMessageStats<'a> {
 }
 
 /// `stats.getPollStats#c27dfa68 flags:# dark:flags.0?true peer:InputPeer msg_id:int = stats.PollStats;`
+///
+/// <https://core.telegram.org/method/stats.getPollStats>
 #[repr(C)]
 pub struct GetPollStats<'a> {
     pub dark: bool,
@@ -47,6 +57,8 @@ pub struct GetPollStats<'a> {
 }
 
 /// `stats.getStoryPublicForwards#a6437ef6 peer:InputPeer id:int offset:string limit:int = stats.PublicForwards;`
+///
+/// <https://core.telegram.org/method/stats.getStoryPublicForwards>
 #[repr(C)]
 pub struct GetStoryPublicForwards<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -56,6 +68,8 @@ pub struct GetStoryPublicForwards<'a> {
 }
 
 /// `stats.getStoryStats#374fef40 flags:# dark:flags.0?true peer:InputPeer id:int = stats.StoryStats;`
+///
+/// <https://core.telegram.org/method/stats.getStoryStats>
 #[repr(C)]
 pub struct GetStoryStats<'a> {
     pub dark: bool,
@@ -64,6 +78,8 @@ pub struct GetStoryStats<'a> {
 }
 
 /// `stats.loadAsyncGraph#621d5fa0 flags:# token:string x:flags.0?long = StatsGraph;`
+///
+/// <https://core.telegram.org/method/stats.loadAsyncGraph>
 #[repr(C)]
 pub struct LoadAsyncGraph<'a> {
     pub token: &'a str,

@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `stickers.addStickerToSet#8653febe stickerset:InputStickerSet sticker:InputStickerSetItem = messages.StickerSet;`
+///
+/// <https://core.telegram.org/method/stickers.addStickerToSet>
 #[repr(C)]
 pub struct AddStickerToSet<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
@@ -15,6 +17,8 @@ pub struct AddStickerToSet<'a> {
 }
 
 /// `stickers.changeSticker#f5537ebc flags:# sticker:InputDocument emoji:flags.0?string mask_coords:flags.1?MaskCoords keywords:flags.2?string = messages.StickerSet;`
+///
+/// <https://core.telegram.org/method/stickers.changeSticker>
 #[repr(C)]
 pub struct ChangeSticker<'a> {
     pub sticker: enums::InputDocument<'a>,
@@ -24,6 +28,8 @@ pub struct ChangeSticker<'a> {
 }
 
 /// `stickers.changeStickerPosition#ffb6d4ca sticker:InputDocument position:int = messages.StickerSet;`
+///
+/// <https://core.telegram.org/method/stickers.changeStickerPosition>
 #[repr(C)]
 pub struct ChangeStickerPosition<'a> {
     pub sticker: enums::InputDocument<'a>,
@@ -31,12 +37,16 @@ pub struct ChangeStickerPosition<'a> {
 }
 
 /// `stickers.checkShortName#284b3639 short_name:string = Bool;`
+///
+/// <https://core.telegram.org/method/stickers.checkShortName>
 #[repr(C)]
 pub struct CheckShortName<'a> {
     pub short_name: &'a str,
 }
 
 /// `stickers.createStickerSet#9021ab67 flags:# masks:flags.0?true emojis:flags.5?true text_color:flags.6?true user_id:InputUser title:string short_name:string thumb:flags.2?InputDocument stickers:Vector<InputStickerSetItem> software:flags.3?string = messages.StickerSet;`
+///
+/// <https://core.telegram.org/method/stickers.createStickerSet>
 #[repr(C)]
 pub struct CreateStickerSet<'a> {
     pub masks: bool,
@@ -51,18 +61,24 @@ pub struct CreateStickerSet<'a> {
 }
 
 /// `stickers.deleteStickerSet#87704394 stickerset:InputStickerSet = Bool;`
+///
+/// <https://core.telegram.org/method/stickers.deleteStickerSet>
 #[repr(C)]
 pub struct DeleteStickerSet<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
 }
 
 /// `stickers.removeStickerFromSet#f7760f51 sticker:InputDocument = messages.StickerSet;`
+///
+/// <https://core.telegram.org/method/stickers.removeStickerFromSet>
 #[repr(C)]
 pub struct RemoveStickerFromSet<'a> {
     pub sticker: enums::InputDocument<'a>,
 }
 
 /// `stickers.renameStickerSet#124b1c00 stickerset:InputStickerSet title:string = messages.StickerSet;`
+///
+/// <https://core.telegram.org/method/stickers.renameStickerSet>
 #[repr(C)]
 pub struct RenameStickerSet<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
@@ -70,6 +86,8 @@ pub struct RenameStickerSet<'a> {
 }
 
 /// `stickers.replaceSticker#4696459a sticker:InputDocument new_sticker:InputStickerSetItem = messages.StickerSet;`
+///
+/// <https://core.telegram.org/method/stickers.replaceSticker>
 #[repr(C)]
 pub struct ReplaceSticker<'a> {
     pub sticker: enums::InputDocument<'a>,
@@ -77,6 +95,8 @@ pub struct ReplaceSticker<'a> {
 }
 
 /// `stickers.setStickerSetThumb#a76a5392 flags:# stickerset:InputStickerSet thumb:flags.0?InputDocument thumb_document_id:flags.1?long = messages.StickerSet;`
+///
+/// <https://core.telegram.org/method/stickers.setStickerSetThumb>
 #[repr(C)]
 pub struct SetStickerSetThumb<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
@@ -85,6 +105,8 @@ pub struct SetStickerSetThumb<'a> {
 }
 
 /// `stickers.suggestShortName#4dafc503 title:string = stickers.SuggestedShortName;`
+///
+/// <https://core.telegram.org/method/stickers.suggestShortName>
 #[repr(C)]
 pub struct SuggestShortName<'a> {
     pub title: &'a str,

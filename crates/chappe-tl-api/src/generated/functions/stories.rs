@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `stories.activateStealthMode#57bbd166 flags:# past:flags.0?true future:flags.1?true = Updates;`
+///
+/// <https://core.telegram.org/method/stories.activateStealthMode>
 #[repr(C)]
 pub struct ActivateStealthMode {
     pub past: bool,
@@ -15,12 +17,16 @@ pub struct ActivateStealthMode {
 }
 
 /// `stories.canSendStory#30eb63f0 peer:InputPeer = stories.CanSendStoryCount;`
+///
+/// <https://core.telegram.org/method/stories.canSendStory>
 #[repr(C)]
 pub struct CanSendStory<'a> {
     pub peer: enums::InputPeer<'a>,
 }
 
 /// `stories.createAlbum#a36396e5 peer:InputPeer title:string stories:Vector<int> = StoryAlbum;`
+///
+/// <https://core.telegram.org/method/stories.createAlbum>
 #[repr(C)]
 pub struct CreateAlbum<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -29,6 +35,8 @@ pub struct CreateAlbum<'a> {
 }
 
 /// `stories.deleteAlbum#8d3456d0 peer:InputPeer album_id:int = Bool;`
+///
+/// <https://core.telegram.org/method/stories.deleteAlbum>
 #[repr(C)]
 pub struct DeleteAlbum<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -36,6 +44,8 @@ pub struct DeleteAlbum<'a> {
 }
 
 /// `stories.deleteStories#ae59db5f peer:InputPeer id:Vector<int> = Vector<int>;`
+///
+/// <https://core.telegram.org/method/stories.deleteStories>
 #[repr(C)]
 pub struct DeleteStories<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -43,6 +53,8 @@ pub struct DeleteStories<'a> {
 }
 
 /// `stories.editStory#2c63a72b flags:# peer:InputPeer id:int media:flags.0?InputMedia media_areas:flags.3?Vector<MediaArea> caption:flags.1?string entities:flags.1?Vector<MessageEntity> privacy_rules:flags.2?Vector<InputPrivacyRule> music:flags.4?InputDocument = Updates;`
+///
+/// <https://core.telegram.org/method/stories.editStory>
 #[repr(C)]
 pub struct EditStory<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -56,6 +68,8 @@ pub struct EditStory<'a> {
 }
 
 /// `stories.exportStoryLink#7b8def20 peer:InputPeer id:int = ExportedStoryLink;`
+///
+/// <https://core.telegram.org/method/stories.exportStoryLink>
 #[repr(C)]
 pub struct ExportStoryLink<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -63,6 +77,8 @@ pub struct ExportStoryLink<'a> {
 }
 
 /// `stories.getAlbumStories#ac806d61 peer:InputPeer album_id:int offset:int limit:int = stories.Stories;`
+///
+/// <https://core.telegram.org/method/stories.getAlbumStories>
 #[repr(C)]
 pub struct GetAlbumStories<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -72,6 +88,8 @@ pub struct GetAlbumStories<'a> {
 }
 
 /// `stories.getAlbums#25b3eac7 peer:InputPeer hash:long = stories.Albums;`
+///
+/// <https://core.telegram.org/method/stories.getAlbums>
 #[repr(C)]
 pub struct GetAlbums<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -79,10 +97,14 @@ pub struct GetAlbums<'a> {
 }
 
 /// `stories.getAllReadPeerStories#9b5ae7f9 = Updates;`
+///
+/// <https://core.telegram.org/method/stories.getAllReadPeerStories>
 #[repr(C)]
 pub struct GetAllReadPeerStories {}
 
 /// `stories.getAllStories#eeb0d625 flags:# next:flags.1?true hidden:flags.2?true state:flags.0?string = stories.AllStories;`
+///
+/// <https://core.telegram.org/method/stories.getAllStories>
 #[repr(C)]
 pub struct GetAllStories<'a> {
     pub next: bool,
@@ -91,22 +113,30 @@ pub struct GetAllStories<'a> {
 }
 
 /// `stories.getChatsToSend#a56a8b60 = messages.Chats;`
+///
+/// <https://core.telegram.org/method/stories.getChatsToSend>
 #[repr(C)]
 pub struct GetChatsToSend {}
 
 /// `stories.getPeerMaxIDs#78499170 id:Vector<InputPeer> = Vector<RecentStory>;`
+///
+/// <https://core.telegram.org/method/stories.getPeerMaxIDs>
 #[repr(C)]
 pub struct GetPeerMaxIds<'a> {
     pub id: &'a [enums::InputPeer<'a>],
 }
 
 /// `stories.getPeerStories#2c4ada50 peer:InputPeer = stories.PeerStories;`
+///
+/// <https://core.telegram.org/method/stories.getPeerStories>
 #[repr(C)]
 pub struct GetPeerStories<'a> {
     pub peer: enums::InputPeer<'a>,
 }
 
 /// `stories.getPinnedStories#5821a5dc peer:InputPeer offset_id:int limit:int = stories.Stories;`
+///
+/// <https://core.telegram.org/method/stories.getPinnedStories>
 #[repr(C)]
 pub struct GetPinnedStories<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -115,6 +145,8 @@ pub struct GetPinnedStories<'a> {
 }
 
 /// `stories.getStoriesArchive#b4352016 peer:InputPeer offset_id:int limit:int = stories.Stories;`
+///
+/// <https://core.telegram.org/method/stories.getStoriesArchive>
 #[repr(C)]
 pub struct GetStoriesArchive<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -123,6 +155,8 @@ pub struct GetStoriesArchive<'a> {
 }
 
 /// `stories.getStoriesByID#5774ca74 peer:InputPeer id:Vector<int> = stories.Stories;`
+///
+/// <https://core.telegram.org/method/stories.getStoriesByID>
 #[repr(C)]
 pub struct GetStoriesById<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -130,6 +164,8 @@ pub struct GetStoriesById<'a> {
 }
 
 /// `stories.getStoriesViews#28e16cc8 peer:InputPeer id:Vector<int> = stories.StoryViews;`
+///
+/// <https://core.telegram.org/method/stories.getStoriesViews>
 #[repr(C)]
 pub struct GetStoriesViews<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -137,6 +173,8 @@ pub struct GetStoriesViews<'a> {
 }
 
 /// `stories.getStoryReactionsList#b9b2881f flags:# forwards_first:flags.2?true peer:InputPeer id:int reaction:flags.0?Reaction offset:flags.1?string limit:int = stories.StoryReactionsList;`
+///
+/// <https://core.telegram.org/method/stories.getStoryReactionsList>
 #[repr(C)]
 pub struct GetStoryReactionsList<'a> {
     pub forwards_first: bool,
@@ -148,6 +186,8 @@ pub struct GetStoryReactionsList<'a> {
 }
 
 /// `stories.getStoryViewsList#7ed23c57 flags:# just_contacts:flags.0?true reactions_first:flags.2?true forwards_first:flags.3?true peer:InputPeer q:flags.1?string id:int offset:string limit:int = stories.StoryViewsList;`
+///
+/// <https://core.telegram.org/method/stories.getStoryViewsList>
 #[repr(C)]
 pub struct GetStoryViewsList<'a> {
     pub just_contacts: bool,
@@ -161,6 +201,8 @@ pub struct GetStoryViewsList<'a> {
 }
 
 /// `stories.incrementStoryViews#b2028afb peer:InputPeer id:Vector<int> = Bool;`
+///
+/// <https://core.telegram.org/method/stories.incrementStoryViews>
 #[repr(C)]
 pub struct IncrementStoryViews<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -168,6 +210,8 @@ pub struct IncrementStoryViews<'a> {
 }
 
 /// `stories.readStories#a556dac8 peer:InputPeer max_id:int = Vector<int>;`
+///
+/// <https://core.telegram.org/method/stories.readStories>
 #[repr(C)]
 pub struct ReadStories<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -175,6 +219,8 @@ pub struct ReadStories<'a> {
 }
 
 /// `stories.reorderAlbums#8535fbd9 peer:InputPeer order:Vector<int> = Bool;`
+///
+/// <https://core.telegram.org/method/stories.reorderAlbums>
 #[repr(C)]
 pub struct ReorderAlbums<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -182,6 +228,8 @@ pub struct ReorderAlbums<'a> {
 }
 
 /// `stories.report#19d8eb45 peer:InputPeer id:Vector<int> option:bytes message:string = ReportResult;`
+///
+/// <https://core.telegram.org/method/stories.report>
 #[repr(C)]
 pub struct Report<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -191,6 +239,8 @@ pub struct Report<'a> {
 }
 
 /// `stories.searchPosts#d1810907 flags:# hashtag:flags.0?string area:flags.1?MediaArea peer:flags.2?InputPeer offset:string limit:int = stories.FoundStories;`
+///
+/// <https://core.telegram.org/method/stories.searchPosts>
 #[repr(C)]
 pub struct SearchPosts<'a> {
     pub hashtag: tl::Option<&'a str>,
@@ -201,6 +251,8 @@ pub struct SearchPosts<'a> {
 }
 
 /// `stories.sendReaction#7fd736b2 flags:# add_to_recent:flags.0?true peer:InputPeer story_id:int reaction:Reaction = Updates;`
+///
+/// <https://core.telegram.org/method/stories.sendReaction>
 #[repr(C)]
 pub struct SendReaction<'a> {
     pub add_to_recent: bool,
@@ -210,6 +262,8 @@ pub struct SendReaction<'a> {
 }
 
 /// `stories.sendStory#8f9e6898 flags:# pinned:flags.2?true noforwards:flags.4?true fwd_modified:flags.7?true peer:InputPeer media:InputMedia media_areas:flags.5?Vector<MediaArea> caption:flags.0?string entities:flags.1?Vector<MessageEntity> privacy_rules:Vector<InputPrivacyRule> random_id:long period:flags.3?int fwd_from_id:flags.6?InputPeer fwd_from_story:flags.6?int albums:flags.8?Vector<int> music:flags.9?InputDocument = Updates;`
+///
+/// <https://core.telegram.org/method/stories.sendStory>
 #[repr(C)]
 pub struct SendStory<'a> {
     pub pinned: bool,
@@ -230,6 +284,8 @@ pub struct SendStory<'a> {
 }
 
 /// `stories.startLive#d069ccde flags:# pinned:flags.2?true noforwards:flags.4?true rtmp_stream:flags.5?true peer:InputPeer caption:flags.0?string entities:flags.1?Vector<MessageEntity> privacy_rules:Vector<InputPrivacyRule> random_id:long messages_enabled:flags.6?Bool send_paid_messages_stars:flags.7?long = Updates;`
+///
+/// <https://core.telegram.org/method/stories.startLive>
 #[repr(C)]
 pub struct StartLive<'a> {
     pub pinned: bool,
@@ -245,12 +301,16 @@ pub struct StartLive<'a> {
 }
 
 /// `stories.toggleAllStoriesHidden#7c2557c4 hidden:Bool = Bool;`
+///
+/// <https://core.telegram.org/method/stories.toggleAllStoriesHidden>
 #[repr(C)]
 pub struct ToggleAllStoriesHidden {
     pub hidden: bool,
 }
 
 /// `stories.togglePeerStoriesHidden#bd0415c4 peer:InputPeer hidden:Bool = Bool;`
+///
+/// <https://core.telegram.org/method/stories.togglePeerStoriesHidden>
 #[repr(C)]
 pub struct TogglePeerStoriesHidden<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -258,6 +318,8 @@ pub struct TogglePeerStoriesHidden<'a> {
 }
 
 /// `stories.togglePinned#9a75a1ef peer:InputPeer id:Vector<int> pinned:Bool = Vector<int>;`
+///
+/// <https://core.telegram.org/method/stories.togglePinned>
 #[repr(C)]
 pub struct TogglePinned<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -266,6 +328,8 @@ pub struct TogglePinned<'a> {
 }
 
 /// `stories.togglePinnedToTop#0b297e9b peer:InputPeer id:Vector<int> = Bool;`
+///
+/// <https://core.telegram.org/method/stories.togglePinnedToTop>
 #[repr(C)]
 pub struct TogglePinnedToTop<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -273,6 +337,8 @@ pub struct TogglePinnedToTop<'a> {
 }
 
 /// `stories.updateAlbum#5e5259b6 flags:# peer:InputPeer album_id:int title:flags.0?string delete_stories:flags.1?Vector<int> add_stories:flags.2?Vector<int> order:flags.3?Vector<int> = StoryAlbum;`
+///
+/// <https://core.telegram.org/method/stories.updateAlbum>
 #[repr(C)]
 pub struct UpdateAlbum<'a> {
     pub peer: enums::InputPeer<'a>,

@@ -8,10 +8,14 @@ use super::super::{enums, layout};
 
 
 /// `toncenter.getStreamingUrl#cdaf63c7 = toncenter.StreamingUrl;`
+///
+/// <https://core.telegram.org/method/toncenter.getStreamingUrl>
 #[repr(C)]
 pub struct GetStreamingUrl {}
 
 /// `toncenter.performApiRequest#8d7bdd61 flags:# post:flags.0?true endpoint:string query:flags.1?string payload:flags.2?string = toncenter.ApiResponse;`
+///
+/// <https://core.telegram.org/method/toncenter.performApiRequest>
 #[repr(C)]
 pub struct PerformApiRequest<'a> {
     pub post: bool,

@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `updates.getChannelDifference#03173d78 flags:# force:flags.0?true channel:InputChannel filter:ChannelMessagesFilter pts:int limit:int = updates.ChannelDifference;`
+///
+/// <https://core.telegram.org/method/updates.getChannelDifference>
 #[repr(C)]
 pub struct GetChannelDifference<'a> {
     pub force: bool,
@@ -18,6 +20,8 @@ pub struct GetChannelDifference<'a> {
 }
 
 /// `updates.getDifference#19c2f763 flags:# pts:int pts_limit:flags.1?int pts_total_limit:flags.0?int date:int qts:int qts_limit:flags.2?int = updates.Difference;`
+///
+/// <https://core.telegram.org/method/updates.getDifference>
 #[repr(C)]
 pub struct GetDifference {
     pub pts: i32,
@@ -29,6 +33,8 @@ pub struct GetDifference {
 }
 
 /// `updates.getState#edd4882a = updates.State;`
+///
+/// <https://core.telegram.org/method/updates.getState>
 #[repr(C)]
 pub struct GetState {}
 

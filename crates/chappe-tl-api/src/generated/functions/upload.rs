@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `upload.getCdnFile#395f69da file_token:bytes offset:long limit:int = upload.CdnFile;`
+///
+/// <https://core.telegram.org/method/upload.getCdnFile>
 #[repr(C)]
 pub struct GetCdnFile<'a> {
     pub file_token: &'a [u8],
@@ -16,6 +18,8 @@ pub struct GetCdnFile<'a> {
 }
 
 /// `upload.getCdnFileHashes#91dc3f31 file_token:bytes offset:long = Vector<FileHash>;`
+///
+/// <https://core.telegram.org/method/upload.getCdnFileHashes>
 #[repr(C)]
 pub struct GetCdnFileHashes<'a> {
     pub file_token: &'a [u8],
@@ -23,6 +27,8 @@ pub struct GetCdnFileHashes<'a> {
 }
 
 /// `upload.getFile#be5335be flags:# precise:flags.0?true cdn_supported:flags.1?true location:InputFileLocation offset:long limit:int = upload.File;`
+///
+/// <https://core.telegram.org/method/upload.getFile>
 #[repr(C)]
 pub struct GetFile<'a> {
     pub precise: bool,
@@ -33,6 +39,8 @@ pub struct GetFile<'a> {
 }
 
 /// `upload.getFileHashes#9156982a location:InputFileLocation offset:long = Vector<FileHash>;`
+///
+/// <https://core.telegram.org/method/upload.getFileHashes>
 #[repr(C)]
 pub struct GetFileHashes<'a> {
     pub location: enums::InputFileLocation<'a>,
@@ -40,6 +48,8 @@ pub struct GetFileHashes<'a> {
 }
 
 /// `upload.getWebFile#24e6818d location:InputWebFileLocation offset:int limit:int = upload.WebFile;`
+///
+/// <https://core.telegram.org/method/upload.getWebFile>
 #[repr(C)]
 pub struct GetWebFile<'a> {
     pub location: enums::InputWebFileLocation<'a>,
@@ -48,6 +58,8 @@ pub struct GetWebFile<'a> {
 }
 
 /// `upload.reuploadCdnFile#9b2754a8 file_token:bytes request_token:bytes = Vector<FileHash>;`
+///
+/// <https://core.telegram.org/method/upload.reuploadCdnFile>
 #[repr(C)]
 pub struct ReuploadCdnFile<'a> {
     pub file_token: &'a [u8],
@@ -55,6 +67,8 @@ pub struct ReuploadCdnFile<'a> {
 }
 
 /// `upload.saveBigFilePart#de7b673d file_id:long file_part:int file_total_parts:int bytes:bytes = Bool;`
+///
+/// <https://core.telegram.org/method/upload.saveBigFilePart>
 #[repr(C)]
 pub struct SaveBigFilePart<'a> {
     pub file_id: i64,
@@ -64,6 +78,8 @@ pub struct SaveBigFilePart<'a> {
 }
 
 /// `upload.saveFilePart#b304a621 file_id:long file_part:int bytes:bytes = Bool;`
+///
+/// <https://core.telegram.org/method/upload.saveFilePart>
 #[repr(C)]
 pub struct SaveFilePart<'a> {
     pub file_id: i64,

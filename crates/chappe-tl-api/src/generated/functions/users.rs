@@ -8,18 +8,24 @@ use super::super::{enums, layout};
 
 
 /// `users.getFullUser#b60f5918 id:InputUser = users.UserFull;`
+///
+/// <https://core.telegram.org/method/users.getFullUser>
 #[repr(C)]
 pub struct GetFullUser<'a> {
     pub id: enums::InputUser<'a>,
 }
 
 /// `users.getRequirementsToContact#d89a83a3 id:Vector<InputUser> = Vector<RequirementToContact>;`
+///
+/// <https://core.telegram.org/method/users.getRequirementsToContact>
 #[repr(C)]
 pub struct GetRequirementsToContact<'a> {
     pub id: &'a [enums::InputUser<'a>],
 }
 
 /// `users.getSavedMusic#788d7fe3 id:InputUser offset:int limit:int hash:long = users.SavedMusic;`
+///
+/// <https://core.telegram.org/method/users.getSavedMusic>
 #[repr(C)]
 pub struct GetSavedMusic<'a> {
     pub id: enums::InputUser<'a>,
@@ -29,6 +35,8 @@ pub struct GetSavedMusic<'a> {
 }
 
 /// `users.getSavedMusicByID#7573a4e9 id:InputUser documents:Vector<InputDocument> = users.SavedMusic;`
+///
+/// <https://core.telegram.org/method/users.getSavedMusicByID>
 #[repr(C)]
 pub struct GetSavedMusicById<'a> {
     pub id: enums::InputUser<'a>,
@@ -36,12 +44,16 @@ pub struct GetSavedMusicById<'a> {
 }
 
 /// `users.getUsers#0d91a548 id:Vector<InputUser> = Vector<User>;`
+///
+/// <https://core.telegram.org/method/users.getUsers>
 #[repr(C)]
 pub struct GetUsers<'a> {
     pub id: &'a [enums::InputUser<'a>],
 }
 
 /// `users.setSecureValueErrors#90c894b5 id:InputUser errors:Vector<SecureValueError> = Bool;`
+///
+/// <https://core.telegram.org/method/users.setSecureValueErrors>
 #[repr(C)]
 pub struct SetSecureValueErrors<'a> {
     pub id: enums::InputUser<'a>,
@@ -49,6 +61,8 @@ pub struct SetSecureValueErrors<'a> {
 }
 
 /// `users.suggestBirthday#fc533372 id:InputUser birthday:Birthday = Updates;`
+///
+/// <https://core.telegram.org/method/users.suggestBirthday>
 #[repr(C)]
 pub struct SuggestBirthday<'a> {
     pub id: enums::InputUser<'a>,

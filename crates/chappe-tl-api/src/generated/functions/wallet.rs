@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `wallet.disableBackup#0b0bf0da flags:# password:flags.0?InputCheckPasswordSRP new_public_key:flags.1?bytes proof:flags.2?WalletOwnershipProof = WalletState;`
+///
+/// <https://core.telegram.org/method/wallet.disableBackup>
 #[repr(C)]
 pub struct DisableBackup<'a> {
     pub password: tl::Option<&'a enums::InputCheckPasswordSrp<'a>>,
@@ -16,6 +18,8 @@ pub struct DisableBackup<'a> {
 }
 
 /// `wallet.enableBackup#4500c525 flags:# parts:Vector<bytes> new_public_key:flags.1?bytes proof:flags.2?WalletOwnershipProof = WalletState;`
+///
+/// <https://core.telegram.org/method/wallet.enableBackup>
 #[repr(C)]
 pub struct EnableBackup<'a> {
     pub parts: &'a [&'a [u8]],
@@ -24,12 +28,16 @@ pub struct EnableBackup<'a> {
 }
 
 /// `wallet.exportSecretPhrase#9077c9ac flags:# password:flags.0?InputCheckPasswordSRP = wallet.SecretPhraseParts;`
+///
+/// <https://core.telegram.org/method/wallet.exportSecretPhrase>
 #[repr(C)]
 pub struct ExportSecretPhrase<'a> {
     pub password: tl::Option<&'a enums::InputCheckPasswordSrp<'a>>,
 }
 
 /// `wallet.fetchEncryptedSecretPhrasePart#f53925cf token:string public_key:bytes = wallet.EncryptedSecretPhrasePart;`
+///
+/// <https://core.telegram.org/method/wallet.fetchEncryptedSecretPhrasePart>
 #[repr(C)]
 pub struct FetchEncryptedSecretPhrasePart<'a> {
     pub token: &'a str,
@@ -37,18 +45,26 @@ pub struct FetchEncryptedSecretPhrasePart<'a> {
 }
 
 /// `wallet.getBackupHolderDcs#d179d494 = Vector<wallet.HolderDc>;`
+///
+/// <https://core.telegram.org/method/wallet.getBackupHolderDcs>
 #[repr(C)]
 pub struct GetBackupHolderDcs {}
 
 /// `wallet.getExistingWaltBalance#691f4360 = wallet.ExistingBalance;`
+///
+/// <https://core.telegram.org/method/wallet.getExistingWaltBalance>
 #[repr(C)]
 pub struct GetExistingWaltBalance {}
 
 /// `wallet.getGaslessInfo#742df0a1 = Updates;`
+///
+/// <https://core.telegram.org/method/wallet.getGaslessInfo>
 #[repr(C)]
 pub struct GetGaslessInfo {}
 
 /// `wallet.getNfts#8c12f3a4 offset:string limit:int = wallet.NftItems;`
+///
+/// <https://core.telegram.org/method/wallet.getNfts>
 #[repr(C)]
 pub struct GetNfts<'a> {
     pub offset: &'a str,
@@ -56,14 +72,20 @@ pub struct GetNfts<'a> {
 }
 
 /// `wallet.getProofChallenge#2025e697 = wallet.ProofChallenge;`
+///
+/// <https://core.telegram.org/method/wallet.getProofChallenge>
 #[repr(C)]
 pub struct GetProofChallenge {}
 
 /// `wallet.getState#ab83b33a = WalletState;`
+///
+/// <https://core.telegram.org/method/wallet.getState>
 #[repr(C)]
 pub struct GetState {}
 
 /// `wallet.getTransactions#a8830a83 flags:# inbound:flags.0?true outbound:flags.1?true offset:string limit:int = wallet.Transactions;`
+///
+/// <https://core.telegram.org/method/wallet.getTransactions>
 #[repr(C)]
 pub struct GetTransactions<'a> {
     pub inbound: bool,
@@ -73,18 +95,24 @@ pub struct GetTransactions<'a> {
 }
 
 /// `wallet.getTransactionsByIDs#811ceab6 id:Vector<string> = wallet.Transactions;`
+///
+/// <https://core.telegram.org/method/wallet.getTransactionsByIDs>
 #[repr(C)]
 pub struct GetTransactionsByIds<'a> {
     pub id: &'a [&'a str],
 }
 
 /// `wallet.getTransactionsByMsgHash#a6bb795d msg_hash:Vector<string> = wallet.Transactions;`
+///
+/// <https://core.telegram.org/method/wallet.getTransactionsByMsgHash>
 #[repr(C)]
 pub struct GetTransactionsByMsgHash<'a> {
     pub msg_hash: &'a [&'a str],
 }
 
 /// `wallet.getUserAddresses#5275dfdd flags:# force:flags.0?true id:Vector<InputUser> addresses:Vector<string> = wallet.UserAddresses;`
+///
+/// <https://core.telegram.org/method/wallet.getUserAddresses>
 #[repr(C)]
 pub struct GetUserAddresses<'a> {
     pub force: bool,
@@ -93,6 +121,8 @@ pub struct GetUserAddresses<'a> {
 }
 
 /// `wallet.replaceWallet#d8c72eec flags:# wallet:InputWalletReplacement password:flags.0?InputCheckPasswordSRP = WalletState;`
+///
+/// <https://core.telegram.org/method/wallet.replaceWallet>
 #[repr(C)]
 pub struct ReplaceWallet<'a> {
     pub wallet: enums::InputWalletReplacement<'a>,
@@ -100,6 +130,8 @@ pub struct ReplaceWallet<'a> {
 }
 
 /// `wallet.sendTransfer#d9e5d9e2 flags:# data_normal:bytes data_gasless:flags.0?bytes user_id:InputUser random_id:long = Updates;`
+///
+/// <https://core.telegram.org/method/wallet.sendTransfer>
 #[repr(C)]
 pub struct SendTransfer<'a> {
     pub data_normal: &'a [u8],
@@ -109,6 +141,8 @@ pub struct SendTransfer<'a> {
 }
 
 /// `wallet.tonConnectClaimRequest#66b57b41 flags:# declined:flags.1?true session_id:long msg_id:int app_request_id:string challenge_answer:flags.0?bytes = Bool;`
+///
+/// <https://core.telegram.org/method/wallet.tonConnectClaimRequest>
 #[repr(C)]
 pub struct TonConnectClaimRequest<'a> {
     pub declined: bool,
@@ -119,6 +153,8 @@ pub struct TonConnectClaimRequest<'a> {
 }
 
 /// `wallet.tonConnectCloseSession#d63f61ce flags:# session_id:long body:flags.0?bytes = Bool;`
+///
+/// <https://core.telegram.org/method/wallet.tonConnectCloseSession>
 #[repr(C)]
 pub struct TonConnectCloseSession<'a> {
     pub session_id: i64,
@@ -126,6 +162,8 @@ pub struct TonConnectCloseSession<'a> {
 }
 
 /// `wallet.tonConnectCreateSession#cc931046 dapp_client_id:string manifest_url:string = TonConnectSession;`
+///
+/// <https://core.telegram.org/method/wallet.tonConnectCreateSession>
 #[repr(C)]
 pub struct TonConnectCreateSession<'a> {
     pub dapp_client_id: &'a str,
@@ -133,6 +171,8 @@ pub struct TonConnectCreateSession<'a> {
 }
 
 /// `wallet.tonConnectGetPending#11aee065 flags:# dapp_client_id:flags.0?string session_id:flags.1?long = wallet.TonConnectPending;`
+///
+/// <https://core.telegram.org/method/wallet.tonConnectGetPending>
 #[repr(C)]
 pub struct TonConnectGetPending<'a> {
     pub dapp_client_id: tl::Option<&'a str>,
@@ -140,16 +180,22 @@ pub struct TonConnectGetPending<'a> {
 }
 
 /// `wallet.tonConnectGetSessions#a7ffb56e = wallet.TonConnectSessions;`
+///
+/// <https://core.telegram.org/method/wallet.tonConnectGetSessions>
 #[repr(C)]
 pub struct TonConnectGetSessions {}
 
 /// `wallet.tonConnectNextEventId#775d7244 session_id:long = TonConnectNextEventId;`
+///
+/// <https://core.telegram.org/method/wallet.tonConnectNextEventId>
 #[repr(C)]
 pub struct TonConnectNextEventId {
     pub session_id: i64,
 }
 
 /// `wallet.tonConnectRegisterKey#338bcf1c session_id:long client_id:string = wallet.TonConnectChallenge;`
+///
+/// <https://core.telegram.org/method/wallet.tonConnectRegisterKey>
 #[repr(C)]
 pub struct TonConnectRegisterKey<'a> {
     pub session_id: i64,
@@ -157,6 +203,8 @@ pub struct TonConnectRegisterKey<'a> {
 }
 
 /// `wallet.tonConnectSubmitConnectResult#c2c00779 flags:# error:flags.0?true session_id:long challenge_answer:bytes body:bytes trace_id:flags.1?string = Bool;`
+///
+/// <https://core.telegram.org/method/wallet.tonConnectSubmitConnectResult>
 #[repr(C)]
 pub struct TonConnectSubmitConnectResult<'a> {
     pub error: bool,
@@ -167,6 +215,8 @@ pub struct TonConnectSubmitConnectResult<'a> {
 }
 
 /// `wallet.tonConnectSubmitResponse#fac67d3c flags:# session_id:long msg_id:int body:bytes trace_id:flags.0?string = Bool;`
+///
+/// <https://core.telegram.org/method/wallet.tonConnectSubmitResponse>
 #[repr(C)]
 pub struct TonConnectSubmitResponse<'a> {
     pub session_id: i64,

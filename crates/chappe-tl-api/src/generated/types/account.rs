@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `account.authorizationForm#ad2e1cd8 flags:# required_types:Vector<SecureRequiredType> values:Vector<SecureValue> errors:Vector<SecureValueError> users:Vector<User> privacy_policy_url:flags.0?string = account.AuthorizationForm;`
+///
+/// <https://core.telegram.org/constructor/account.authorizationForm>
 #[repr(C)]
 pub struct AuthorizationForm<'a> {
     pub required_types: &'a [enums::SecureRequiredType<'a>],
@@ -18,6 +20,8 @@ pub struct AuthorizationForm<'a> {
 }
 
 /// `account.authorizations#4bff8ea0 authorization_ttl_days:int authorizations:Vector<Authorization> = account.Authorizations;`
+///
+/// <https://core.telegram.org/constructor/account.authorizations>
 #[repr(C)]
 pub struct Authorizations<'a> {
     pub authorization_ttl_days: i32,
@@ -25,6 +29,8 @@ pub struct Authorizations<'a> {
 }
 
 /// `account.autoDownloadSettings#63cacf26 low:AutoDownloadSettings medium:AutoDownloadSettings high:AutoDownloadSettings = account.AutoDownloadSettings;`
+///
+/// <https://core.telegram.org/constructor/account.autoDownloadSettings>
 #[repr(C)]
 pub struct AutoDownloadSettings<'a> {
     pub low: enums::AutoDownloadSettings<'a>,
@@ -33,6 +39,8 @@ pub struct AutoDownloadSettings<'a> {
 }
 
 /// `account.autoSaveSettings#4c3e069d users_settings:AutoSaveSettings chats_settings:AutoSaveSettings broadcasts_settings:AutoSaveSettings exceptions:Vector<AutoSaveException> chats:Vector<Chat> users:Vector<User> = account.AutoSaveSettings;`
+///
+/// <https://core.telegram.org/constructor/account.autoSaveSettings>
 #[repr(C)]
 pub struct AutoSaveSettings<'a> {
     pub users_settings: enums::AutoSaveSettings,
@@ -44,6 +52,8 @@ pub struct AutoSaveSettings<'a> {
 }
 
 /// `account.businessChatLinks#ec43a2d1 links:Vector<BusinessChatLink> chats:Vector<Chat> users:Vector<User> = account.BusinessChatLinks;`
+///
+/// <https://core.telegram.org/constructor/account.businessChatLinks>
 #[repr(C)]
 pub struct BusinessChatLinks<'a> {
     pub links: &'a [enums::BusinessChatLink<'a>],
@@ -52,6 +62,8 @@ pub struct BusinessChatLinks<'a> {
 }
 
 /// `account.chatThemes#be098173 flags:# hash:long themes:Vector<ChatTheme> chats:Vector<Chat> users:Vector<User> next_offset:flags.0?string = account.ChatThemes;`
+///
+/// <https://core.telegram.org/constructor/account.chatThemes>
 #[repr(C)]
 pub struct ChatThemes<'a> {
     pub hash: i64,
@@ -62,6 +74,8 @@ pub struct ChatThemes<'a> {
 }
 
 /// `account.connectedBots#17d7f87b connected_bots:Vector<ConnectedBot> users:Vector<User> = account.ConnectedBots;`
+///
+/// <https://core.telegram.org/constructor/account.connectedBots>
 #[repr(C)]
 pub struct ConnectedBots<'a> {
     pub connected_bots: &'a [enums::ConnectedBot<'a>],
@@ -69,6 +83,8 @@ pub struct ConnectedBots<'a> {
 }
 
 /// `account.contentSettings#57e28221 flags:# sensitive_enabled:flags.0?true sensitive_can_change:flags.1?true = account.ContentSettings;`
+///
+/// <https://core.telegram.org/constructor/account.contentSettings>
 #[repr(C)]
 pub struct ContentSettings {
     pub sensitive_enabled: bool,
@@ -76,12 +92,16 @@ pub struct ContentSettings {
 }
 
 /// `account.emailVerified#2b96cd1b email:string = account.EmailVerified;`
+///
+/// <https://core.telegram.org/constructor/account.emailVerified>
 #[repr(C)]
 pub struct EmailVerified<'a> {
     pub email: &'a str,
 }
 
 /// `account.emailVerifiedLogin#e1bb0d61 email:string sent_code:auth.SentCode = account.EmailVerified;`
+///
+/// <https://core.telegram.org/constructor/account.emailVerifiedLogin>
 #[repr(C)]
 pub struct EmailVerifiedLogin<'a> {
     pub email: &'a str,
@@ -89,6 +109,8 @@ pub struct EmailVerifiedLogin<'a> {
 }
 
 /// `account.emojiStatuses#90c467d1 hash:long statuses:Vector<EmojiStatus> = account.EmojiStatuses;`
+///
+/// <https://core.telegram.org/constructor/account.emojiStatuses>
 #[repr(C)]
 pub struct EmojiStatuses<'a> {
     pub hash: i64,
@@ -96,24 +118,32 @@ pub struct EmojiStatuses<'a> {
 }
 
 /// `account.paidMessagesRevenue#1e109708 stars_amount:long = account.PaidMessagesRevenue;`
+///
+/// <https://core.telegram.org/constructor/account.paidMessagesRevenue>
 #[repr(C)]
 pub struct PaidMessagesRevenue {
     pub stars_amount: i64,
 }
 
 /// `account.passkeyRegistrationOptions#e16b5ce1 options:DataJSON = account.PasskeyRegistrationOptions;`
+///
+/// <https://core.telegram.org/constructor/account.passkeyRegistrationOptions>
 #[repr(C)]
 pub struct PasskeyRegistrationOptions<'a> {
     pub options: enums::DataJson<'a>,
 }
 
 /// `account.passkeys#f8e0aa1c passkeys:Vector<Passkey> = account.Passkeys;`
+///
+/// <https://core.telegram.org/constructor/account.passkeys>
 #[repr(C)]
 pub struct Passkeys<'a> {
     pub passkeys: &'a [enums::Passkey<'a>],
 }
 
 /// `account.password#957b50fb flags:# has_recovery:flags.0?true has_secure_values:flags.1?true has_password:flags.2?true current_algo:flags.2?PasswordKdfAlgo srp_B:flags.2?bytes srp_id:flags.2?long hint:flags.3?string email_unconfirmed_pattern:flags.4?string new_algo:PasswordKdfAlgo new_secure_algo:SecurePasswordKdfAlgo secure_random:bytes pending_reset_date:flags.5?int login_email_pattern:flags.6?string = account.Password;`
+///
+/// <https://core.telegram.org/constructor/account.password>
 #[repr(C)]
 pub struct Password<'a> {
     pub has_recovery: bool,
@@ -132,6 +162,8 @@ pub struct Password<'a> {
 }
 
 /// `account.passwordInputSettings#c23727c9 flags:# new_algo:flags.0?PasswordKdfAlgo new_password_hash:flags.0?bytes hint:flags.0?string email:flags.1?string new_secure_settings:flags.2?SecureSecretSettings = account.PasswordInputSettings;`
+///
+/// <https://core.telegram.org/constructor/account.passwordInputSettings>
 #[repr(C)]
 pub struct PasswordInputSettings<'a> {
     pub new_algo: tl::Option<&'a enums::PasswordKdfAlgo<'a>>,
@@ -142,6 +174,8 @@ pub struct PasswordInputSettings<'a> {
 }
 
 /// `account.passwordSettings#9a5c33e5 flags:# email:flags.0?string secure_settings:flags.1?SecureSecretSettings = account.PasswordSettings;`
+///
+/// <https://core.telegram.org/constructor/account.passwordSettings>
 #[repr(C)]
 pub struct PasswordSettings<'a> {
     pub email: tl::Option<&'a str>,
@@ -149,6 +183,8 @@ pub struct PasswordSettings<'a> {
 }
 
 /// `account.privacyRules#50a04e45 rules:Vector<PrivacyRule> chats:Vector<Chat> users:Vector<User> = account.PrivacyRules;`
+///
+/// <https://core.telegram.org/constructor/account.privacyRules>
 #[repr(C)]
 pub struct PrivacyRules<'a> {
     pub rules: &'a [enums::PrivacyRule<'a>],
@@ -157,18 +193,24 @@ pub struct PrivacyRules<'a> {
 }
 
 /// `account.resetPasswordFailedWait#e3779861 retry_date:int = account.ResetPasswordResult;`
+///
+/// <https://core.telegram.org/constructor/account.resetPasswordFailedWait>
 #[repr(C)]
 pub struct ResetPasswordFailedWait {
     pub retry_date: i32,
 }
 
 /// `account.resetPasswordRequestedWait#e9effc7d until_date:int = account.ResetPasswordResult;`
+///
+/// <https://core.telegram.org/constructor/account.resetPasswordRequestedWait>
 #[repr(C)]
 pub struct ResetPasswordRequestedWait {
     pub until_date: i32,
 }
 
 /// `account.resolvedBusinessChatLinks#9a23af21 flags:# peer:Peer message:string entities:flags.0?Vector<MessageEntity> chats:Vector<Chat> users:Vector<User> = account.ResolvedBusinessChatLinks;`
+///
+/// <https://core.telegram.org/constructor/account.resolvedBusinessChatLinks>
 #[repr(C)]
 pub struct ResolvedBusinessChatLinks<'a> {
     pub peer: enums::Peer,
@@ -179,18 +221,24 @@ pub struct ResolvedBusinessChatLinks<'a> {
 }
 
 /// `account.savedMusicIds#998d6636 ids:Vector<long> = account.SavedMusicIds;`
+///
+/// <https://core.telegram.org/constructor/account.savedMusicIds>
 #[repr(C)]
 pub struct SavedMusicIds<'a> {
     pub ids: &'a [i64],
 }
 
 /// `account.savedRingtoneConverted#1f307eb7 document:Document = account.SavedRingtone;`
+///
+/// <https://core.telegram.org/constructor/account.savedRingtoneConverted>
 #[repr(C)]
 pub struct SavedRingtoneConverted<'a> {
     pub document: enums::Document<'a>,
 }
 
 /// `account.savedRingtones#c1e92cc5 hash:long ringtones:Vector<Document> = account.SavedRingtones;`
+///
+/// <https://core.telegram.org/constructor/account.savedRingtones>
 #[repr(C)]
 pub struct SavedRingtones<'a> {
     pub hash: i64,
@@ -198,6 +246,8 @@ pub struct SavedRingtones<'a> {
 }
 
 /// `account.sentEmailCode#811f854f email_pattern:string length:int = account.SentEmailCode;`
+///
+/// <https://core.telegram.org/constructor/account.sentEmailCode>
 #[repr(C)]
 pub struct SentEmailCode<'a> {
     pub email_pattern: &'a str,
@@ -205,12 +255,16 @@ pub struct SentEmailCode<'a> {
 }
 
 /// `account.takeout#4dba4501 id:long = account.Takeout;`
+///
+/// <https://core.telegram.org/constructor/account.takeout>
 #[repr(C)]
 pub struct Takeout {
     pub id: i64,
 }
 
 /// `account.themes#9a3d8c6d hash:long themes:Vector<Theme> = account.Themes;`
+///
+/// <https://core.telegram.org/constructor/account.themes>
 #[repr(C)]
 pub struct Themes<'a> {
     pub hash: i64,
@@ -218,6 +272,8 @@ pub struct Themes<'a> {
 }
 
 /// `account.tmpPassword#db64fd34 tmp_password:bytes valid_until:int = account.TmpPassword;`
+///
+/// <https://core.telegram.org/constructor/account.tmpPassword>
 #[repr(C)]
 pub struct TmpPassword<'a> {
     pub tmp_password: &'a [u8],
@@ -225,6 +281,8 @@ pub struct TmpPassword<'a> {
 }
 
 /// `account.wallPapers#cdc3858c hash:long wallpapers:Vector<WallPaper> = account.WallPapers;`
+///
+/// <https://core.telegram.org/constructor/account.wallPapers>
 #[repr(C)]
 pub struct WallPapers<'a> {
     pub hash: i64,
@@ -232,6 +290,8 @@ pub struct WallPapers<'a> {
 }
 
 /// `account.webAuthorizations#ed56c9fc authorizations:Vector<WebAuthorization> users:Vector<User> = account.WebAuthorizations;`
+///
+/// <https://core.telegram.org/constructor/account.webAuthorizations>
 #[repr(C)]
 pub struct WebAuthorizations<'a> {
     pub authorizations: &'a [enums::WebAuthorization<'a>],
@@ -239,6 +299,8 @@ pub struct WebAuthorizations<'a> {
 }
 
 /// `account.webBrowserSettings#79eb8cb3 flags:# open_external_browser:flags.0?true display_close_button:flags.1?true external_exceptions:Vector<WebDomainException> inapp_exceptions:Vector<WebDomainException> hash:long = account.WebBrowserSettings;`
+///
+/// <https://core.telegram.org/constructor/account.webBrowserSettings>
 #[repr(C)]
 pub struct WebBrowserSettings<'a> {
     pub open_external_browser: bool,

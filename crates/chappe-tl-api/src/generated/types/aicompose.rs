@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `aicompose.tones#6c9d0efe hash:long tones:Vector<AiComposeTone> users:Vector<User> = aicompose.Tones;`
+///
+/// <https://core.telegram.org/constructor/aicompose.tones>
 #[repr(C)]
 pub struct Tones<'a> {
     pub hash: i64,

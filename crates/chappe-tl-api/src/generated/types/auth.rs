@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `auth.authorization#2ea2c0d4 flags:# setup_password_required:flags.1?true otherwise_relogin_days:flags.1?int tmp_sessions:flags.0?int future_auth_token:flags.2?bytes user:User = auth.Authorization;`
+///
+/// <https://core.telegram.org/constructor/auth.authorization>
 #[repr(C)]
 pub struct Authorization<'a> {
     pub setup_password_required: bool,
@@ -18,12 +20,16 @@ pub struct Authorization<'a> {
 }
 
 /// `auth.authorizationSignUpRequired#44747e9a flags:# terms_of_service:flags.0?help.TermsOfService = auth.Authorization;`
+///
+/// <https://core.telegram.org/constructor/auth.authorizationSignUpRequired>
 #[repr(C)]
 pub struct AuthorizationSignUpRequired<'a> {
     pub terms_of_service: tl::Option<&'a enums::help::TermsOfService<'a>>,
 }
 
 /// `auth.exportedAuthorization#b434e2b8 id:long bytes:bytes = auth.ExportedAuthorization;`
+///
+/// <https://core.telegram.org/constructor/auth.exportedAuthorization>
 #[repr(C)]
 pub struct ExportedAuthorization<'a> {
     pub id: i64,
@@ -31,6 +37,8 @@ pub struct ExportedAuthorization<'a> {
 }
 
 /// `auth.firebasePnvIntent#df5ac00c nonce:string digital_credential_payload:string = auth.FirebasePnvIntent;`
+///
+/// <https://core.telegram.org/constructor/auth.firebasePnvIntent>
 #[repr(C)]
 pub struct FirebasePnvIntent<'a> {
     pub nonce: &'a str,
@@ -38,12 +46,16 @@ pub struct FirebasePnvIntent<'a> {
 }
 
 /// `auth.loggedOut#c3a2835f flags:# future_auth_token:flags.0?bytes = auth.LoggedOut;`
+///
+/// <https://core.telegram.org/constructor/auth.loggedOut>
 #[repr(C)]
 pub struct LoggedOut<'a> {
     pub future_auth_token: tl::Option<&'a [u8]>,
 }
 
 /// `auth.loginToken#629f1980 expires:int token:bytes = auth.LoginToken;`
+///
+/// <https://core.telegram.org/constructor/auth.loginToken>
 #[repr(C)]
 pub struct LoginToken<'a> {
     pub expires: i32,
@@ -51,6 +63,8 @@ pub struct LoginToken<'a> {
 }
 
 /// `auth.loginTokenMigrateTo#068e9916 dc_id:int token:bytes = auth.LoginToken;`
+///
+/// <https://core.telegram.org/constructor/auth.loginTokenMigrateTo>
 #[repr(C)]
 pub struct LoginTokenMigrateTo<'a> {
     pub dc_id: i32,
@@ -58,24 +72,32 @@ pub struct LoginTokenMigrateTo<'a> {
 }
 
 /// `auth.loginTokenSuccess#390d5c5e authorization:auth.Authorization = auth.LoginToken;`
+///
+/// <https://core.telegram.org/constructor/auth.loginTokenSuccess>
 #[repr(C)]
 pub struct LoginTokenSuccess<'a> {
     pub authorization: enums::auth::Authorization<'a>,
 }
 
 /// `auth.passkeyLoginOptions#e2037789 options:DataJSON = auth.PasskeyLoginOptions;`
+///
+/// <https://core.telegram.org/constructor/auth.passkeyLoginOptions>
 #[repr(C)]
 pub struct PasskeyLoginOptions<'a> {
     pub options: enums::DataJson<'a>,
 }
 
 /// `auth.passwordRecovery#137948a5 email_pattern:string = auth.PasswordRecovery;`
+///
+/// <https://core.telegram.org/constructor/auth.passwordRecovery>
 #[repr(C)]
 pub struct PasswordRecovery<'a> {
     pub email_pattern: &'a str,
 }
 
 /// `auth.sentCode#5e002502 flags:# type:auth.SentCodeType phone_code_hash:string next_type:flags.1?auth.CodeType timeout:flags.2?int = auth.SentCode;`
+///
+/// <https://core.telegram.org/constructor/auth.sentCode>
 #[repr(C)]
 pub struct SentCode<'a> {
     pub r#type: enums::auth::SentCodeType<'a>,
@@ -85,6 +107,8 @@ pub struct SentCode<'a> {
 }
 
 /// `auth.sentCodePaymentRequired#f8827ebf store_product:string phone_code_hash:string support_email_address:string support_email_subject:string premium_days:int currency:string amount:long = auth.SentCode;`
+///
+/// <https://core.telegram.org/constructor/auth.sentCodePaymentRequired>
 #[repr(C)]
 pub struct SentCodePaymentRequired<'a> {
     pub store_product: &'a str,
@@ -97,24 +121,32 @@ pub struct SentCodePaymentRequired<'a> {
 }
 
 /// `auth.sentCodeSuccess#2390fe44 authorization:auth.Authorization = auth.SentCode;`
+///
+/// <https://core.telegram.org/constructor/auth.sentCodeSuccess>
 #[repr(C)]
 pub struct SentCodeSuccess<'a> {
     pub authorization: enums::auth::Authorization<'a>,
 }
 
 /// `auth.sentCodeTypeApp#3dbb5986 length:int = auth.SentCodeType;`
+///
+/// <https://core.telegram.org/constructor/auth.sentCodeTypeApp>
 #[repr(C)]
 pub struct SentCodeTypeApp {
     pub length: i32,
 }
 
 /// `auth.sentCodeTypeCall#5353e5a7 length:int = auth.SentCodeType;`
+///
+/// <https://core.telegram.org/constructor/auth.sentCodeTypeCall>
 #[repr(C)]
 pub struct SentCodeTypeCall {
     pub length: i32,
 }
 
 /// `auth.sentCodeTypeEmailCode#f450f59b flags:# apple_signin_allowed:flags.0?true google_signin_allowed:flags.1?true email_pattern:string length:int reset_available_period:flags.3?int reset_pending_date:flags.4?int = auth.SentCodeType;`
+///
+/// <https://core.telegram.org/constructor/auth.sentCodeTypeEmailCode>
 #[repr(C)]
 pub struct SentCodeTypeEmailCode<'a> {
     pub apple_signin_allowed: bool,
@@ -126,6 +158,8 @@ pub struct SentCodeTypeEmailCode<'a> {
 }
 
 /// `auth.sentCodeTypeFirebaseSms#009fd736 flags:# nonce:flags.0?bytes play_integrity_project_id:flags.2?long play_integrity_nonce:flags.2?bytes receipt:flags.1?string push_timeout:flags.1?int length:int = auth.SentCodeType;`
+///
+/// <https://core.telegram.org/constructor/auth.sentCodeTypeFirebaseSms>
 #[repr(C)]
 pub struct SentCodeTypeFirebaseSms<'a> {
     pub nonce: tl::Option<&'a [u8]>,
@@ -137,12 +171,16 @@ pub struct SentCodeTypeFirebaseSms<'a> {
 }
 
 /// `auth.sentCodeTypeFlashCall#ab03c6d9 pattern:string = auth.SentCodeType;`
+///
+/// <https://core.telegram.org/constructor/auth.sentCodeTypeFlashCall>
 #[repr(C)]
 pub struct SentCodeTypeFlashCall<'a> {
     pub pattern: &'a str,
 }
 
 /// `auth.sentCodeTypeFragmentSms#d9565c39 url:string length:int = auth.SentCodeType;`
+///
+/// <https://core.telegram.org/constructor/auth.sentCodeTypeFragmentSms>
 #[repr(C)]
 pub struct SentCodeTypeFragmentSms<'a> {
     pub url: &'a str,
@@ -150,6 +188,8 @@ pub struct SentCodeTypeFragmentSms<'a> {
 }
 
 /// `auth.sentCodeTypeMissedCall#82006484 prefix:string length:int = auth.SentCodeType;`
+///
+/// <https://core.telegram.org/constructor/auth.sentCodeTypeMissedCall>
 #[repr(C)]
 pub struct SentCodeTypeMissedCall<'a> {
     pub prefix: &'a str,
@@ -157,6 +197,8 @@ pub struct SentCodeTypeMissedCall<'a> {
 }
 
 /// `auth.sentCodeTypeSetUpEmailRequired#a5491dea flags:# apple_signin_allowed:flags.0?true google_signin_allowed:flags.1?true = auth.SentCodeType;`
+///
+/// <https://core.telegram.org/constructor/auth.sentCodeTypeSetUpEmailRequired>
 #[repr(C)]
 pub struct SentCodeTypeSetUpEmailRequired {
     pub apple_signin_allowed: bool,
@@ -164,18 +206,24 @@ pub struct SentCodeTypeSetUpEmailRequired {
 }
 
 /// `auth.sentCodeTypeSms#c000bba2 length:int = auth.SentCodeType;`
+///
+/// <https://core.telegram.org/constructor/auth.sentCodeTypeSms>
 #[repr(C)]
 pub struct SentCodeTypeSms {
     pub length: i32,
 }
 
 /// `auth.sentCodeTypeSmsPhrase#b37794af flags:# beginning:flags.0?string = auth.SentCodeType;`
+///
+/// <https://core.telegram.org/constructor/auth.sentCodeTypeSmsPhrase>
 #[repr(C)]
 pub struct SentCodeTypeSmsPhrase<'a> {
     pub beginning: tl::Option<&'a str>,
 }
 
 /// `auth.sentCodeTypeSmsWord#a416ac81 flags:# beginning:flags.0?string = auth.SentCodeType;`
+///
+/// <https://core.telegram.org/constructor/auth.sentCodeTypeSmsWord>
 #[repr(C)]
 pub struct SentCodeTypeSmsWord<'a> {
     pub beginning: tl::Option<&'a str>,

@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `bots.accessSettings#dd1fbf93 flags:# restricted:flags.0?true add_users:flags.1?Vector<User> = bots.AccessSettings;`
+///
+/// <https://core.telegram.org/constructor/bots.accessSettings>
 #[repr(C)]
 pub struct AccessSettings<'a> {
     pub restricted: bool,
@@ -15,6 +17,8 @@ pub struct AccessSettings<'a> {
 }
 
 /// `bots.botInfo#e8a775b0 name:string about:string description:string = bots.BotInfo;`
+///
+/// <https://core.telegram.org/constructor/bots.botInfo>
 #[repr(C)]
 pub struct BotInfo<'a> {
     pub name: &'a str,
@@ -23,12 +27,16 @@ pub struct BotInfo<'a> {
 }
 
 /// `bots.exportedBotToken#3c60b621 token:string = bots.ExportedBotToken;`
+///
+/// <https://core.telegram.org/constructor/bots.exportedBotToken>
 #[repr(C)]
 pub struct ExportedBotToken<'a> {
     pub token: &'a str,
 }
 
 /// `bots.popularAppBots#1991b13b flags:# next_offset:flags.0?string users:Vector<User> = bots.PopularAppBots;`
+///
+/// <https://core.telegram.org/constructor/bots.popularAppBots>
 #[repr(C)]
 pub struct PopularAppBots<'a> {
     pub next_offset: tl::Option<&'a str>,
@@ -36,6 +44,8 @@ pub struct PopularAppBots<'a> {
 }
 
 /// `bots.previewInfo#0ca71d64 media:Vector<BotPreviewMedia> lang_codes:Vector<string> = bots.PreviewInfo;`
+///
+/// <https://core.telegram.org/constructor/bots.previewInfo>
 #[repr(C)]
 pub struct PreviewInfo<'a> {
     pub media: &'a [enums::BotPreviewMedia<'a>],
@@ -43,6 +53,8 @@ pub struct PreviewInfo<'a> {
 }
 
 /// `bots.requestedButton#f13bbcd7 webapp_req_id:string = bots.RequestedButton;`
+///
+/// <https://core.telegram.org/constructor/bots.requestedButton>
 #[repr(C)]
 pub struct RequestedButton<'a> {
     pub webapp_req_id: &'a str,

@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `channels.adminLogResults#ed8af74d events:Vector<ChannelAdminLogEvent> chats:Vector<Chat> users:Vector<User> = channels.AdminLogResults;`
+///
+/// <https://core.telegram.org/constructor/channels.adminLogResults>
 #[repr(C)]
 pub struct AdminLogResults<'a> {
     pub events: &'a [enums::ChannelAdminLogEvent<'a>],
@@ -16,6 +18,8 @@ pub struct AdminLogResults<'a> {
 }
 
 /// `channels.channelParticipant#dfb80317 participant:ChannelParticipant chats:Vector<Chat> users:Vector<User> = channels.ChannelParticipant;`
+///
+/// <https://core.telegram.org/constructor/channels.channelParticipant>
 #[repr(C)]
 pub struct ChannelParticipant<'a> {
     pub participant: enums::ChannelParticipant<'a>,
@@ -24,6 +28,8 @@ pub struct ChannelParticipant<'a> {
 }
 
 /// `channels.channelParticipants#9ab0feaf count:int participants:Vector<ChannelParticipant> chats:Vector<Chat> users:Vector<User> = channels.ChannelParticipants;`
+///
+/// <https://core.telegram.org/constructor/channels.channelParticipants>
 #[repr(C)]
 pub struct ChannelParticipants<'a> {
     pub count: i32,
@@ -33,6 +39,8 @@ pub struct ChannelParticipants<'a> {
 }
 
 /// `channels.sendAsPeers#f496b0c6 peers:Vector<SendAsPeer> chats:Vector<Chat> users:Vector<User> = channels.SendAsPeers;`
+///
+/// <https://core.telegram.org/constructor/channels.sendAsPeers>
 #[repr(C)]
 pub struct SendAsPeers<'a> {
     pub peers: &'a [enums::SendAsPeer],
@@ -41,6 +49,8 @@ pub struct SendAsPeers<'a> {
 }
 
 /// `channels.sponsoredMessageReportResultChooseOption#846f9e42 title:string options:Vector<SponsoredMessageReportOption> = channels.SponsoredMessageReportResult;`
+///
+/// <https://core.telegram.org/constructor/channels.sponsoredMessageReportResultChooseOption>
 #[repr(C)]
 pub struct SponsoredMessageReportResultChooseOption<'a> {
     pub title: &'a str,

@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `chatlists.chatlistInvite#f10ece2f flags:# title_noanimate:flags.1?true title:TextWithEntities emoticon:flags.0?string peers:Vector<Peer> chats:Vector<Chat> users:Vector<User> = chatlists.ChatlistInvite;`
+///
+/// <https://core.telegram.org/constructor/chatlists.chatlistInvite>
 #[repr(C)]
 pub struct ChatlistInvite<'a> {
     pub title_noanimate: bool,
@@ -19,6 +21,8 @@ pub struct ChatlistInvite<'a> {
 }
 
 /// `chatlists.chatlistInviteAlready#fa87f659 filter_id:int missing_peers:Vector<Peer> already_peers:Vector<Peer> chats:Vector<Chat> users:Vector<User> = chatlists.ChatlistInvite;`
+///
+/// <https://core.telegram.org/constructor/chatlists.chatlistInviteAlready>
 #[repr(C)]
 pub struct ChatlistInviteAlready<'a> {
     pub filter_id: i32,
@@ -29,6 +33,8 @@ pub struct ChatlistInviteAlready<'a> {
 }
 
 /// `chatlists.chatlistUpdates#93bd878d missing_peers:Vector<Peer> chats:Vector<Chat> users:Vector<User> = chatlists.ChatlistUpdates;`
+///
+/// <https://core.telegram.org/constructor/chatlists.chatlistUpdates>
 #[repr(C)]
 pub struct ChatlistUpdates<'a> {
     pub missing_peers: &'a [enums::Peer],
@@ -37,6 +43,8 @@ pub struct ChatlistUpdates<'a> {
 }
 
 /// `chatlists.exportedChatlistInvite#10e6e3a6 filter:DialogFilter invite:ExportedChatlistInvite = chatlists.ExportedChatlistInvite;`
+///
+/// <https://core.telegram.org/constructor/chatlists.exportedChatlistInvite>
 #[repr(C)]
 pub struct ExportedChatlistInvite<'a> {
     pub filter: enums::DialogFilter<'a>,
@@ -44,6 +52,8 @@ pub struct ExportedChatlistInvite<'a> {
 }
 
 /// `chatlists.exportedInvites#10ab6dc7 invites:Vector<ExportedChatlistInvite> chats:Vector<Chat> users:Vector<User> = chatlists.ExportedInvites;`
+///
+/// <https://core.telegram.org/constructor/chatlists.exportedInvites>
 #[repr(C)]
 pub struct ExportedInvites<'a> {
     pub invites: &'a [enums::ExportedChatlistInvite<'a>],

@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `communities.participantJoinedChats#8d78512a creator_chat_ids:Vector<long> joined_chat_ids:Vector<long> chats:Vector<Chat> users:Vector<User> = communities.ParticipantJoinedChats;`
+///
+/// <https://core.telegram.org/constructor/communities.participantJoinedChats>
 #[repr(C)]
 pub struct ParticipantJoinedChats<'a> {
     pub creator_chat_ids: &'a [i64],
@@ -17,6 +19,8 @@ pub struct ParticipantJoinedChats<'a> {
 }
 
 /// `communities.peerLinkRequests#2244afad flags:# total_count:int requests:Vector<CommunityPeerRequest> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = communities.PeerLinkRequests;`
+///
+/// <https://core.telegram.org/constructor/communities.peerLinkRequests>
 #[repr(C)]
 pub struct PeerLinkRequests<'a> {
     pub total_count: i32,

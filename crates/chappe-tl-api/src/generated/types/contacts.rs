@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `contacts.blocked#0ade1591 blocked:Vector<PeerBlocked> chats:Vector<Chat> users:Vector<User> = contacts.Blocked;`
+///
+/// <https://core.telegram.org/constructor/contacts.blocked>
 #[repr(C)]
 pub struct Blocked<'a> {
     pub blocked: &'a [enums::PeerBlocked],
@@ -16,6 +18,8 @@ pub struct Blocked<'a> {
 }
 
 /// `contacts.blockedSlice#e1664194 count:int blocked:Vector<PeerBlocked> chats:Vector<Chat> users:Vector<User> = contacts.Blocked;`
+///
+/// <https://core.telegram.org/constructor/contacts.blockedSlice>
 #[repr(C)]
 pub struct BlockedSlice<'a> {
     pub count: i32,
@@ -25,6 +29,8 @@ pub struct BlockedSlice<'a> {
 }
 
 /// `contacts.contactBirthdays#114ff30d contacts:Vector<ContactBirthday> users:Vector<User> = contacts.ContactBirthdays;`
+///
+/// <https://core.telegram.org/constructor/contacts.contactBirthdays>
 #[repr(C)]
 pub struct ContactBirthdays<'a> {
     pub contacts: &'a [enums::ContactBirthday],
@@ -32,6 +38,8 @@ pub struct ContactBirthdays<'a> {
 }
 
 /// `contacts.contacts#eae87e42 contacts:Vector<Contact> saved_count:int users:Vector<User> = contacts.Contacts;`
+///
+/// <https://core.telegram.org/constructor/contacts.contacts>
 #[repr(C)]
 pub struct Contacts<'a> {
     pub contacts: &'a [enums::Contact],
@@ -40,6 +48,8 @@ pub struct Contacts<'a> {
 }
 
 /// `contacts.found#b3134d9d my_results:Vector<Peer> results:Vector<Peer> chats:Vector<Chat> users:Vector<User> = contacts.Found;`
+///
+/// <https://core.telegram.org/constructor/contacts.found>
 #[repr(C)]
 pub struct Found<'a> {
     pub my_results: &'a [enums::Peer],
@@ -49,6 +59,8 @@ pub struct Found<'a> {
 }
 
 /// `contacts.importedContacts#77d01c3b imported:Vector<ImportedContact> popular_invites:Vector<PopularContact> retry_contacts:Vector<long> users:Vector<User> = contacts.ImportedContacts;`
+///
+/// <https://core.telegram.org/constructor/contacts.importedContacts>
 #[repr(C)]
 pub struct ImportedContacts<'a> {
     pub imported: &'a [enums::ImportedContact],
@@ -58,6 +70,8 @@ pub struct ImportedContacts<'a> {
 }
 
 /// `contacts.resolvedPeer#7f077ad9 peer:Peer chats:Vector<Chat> users:Vector<User> = contacts.ResolvedPeer;`
+///
+/// <https://core.telegram.org/constructor/contacts.resolvedPeer>
 #[repr(C)]
 pub struct ResolvedPeer<'a> {
     pub peer: enums::Peer,
@@ -66,6 +80,8 @@ pub struct ResolvedPeer<'a> {
 }
 
 /// `contacts.sponsoredPeers#eb032884 peers:Vector<SponsoredPeer> chats:Vector<Chat> users:Vector<User> = contacts.SponsoredPeers;`
+///
+/// <https://core.telegram.org/constructor/contacts.sponsoredPeers>
 #[repr(C)]
 pub struct SponsoredPeers<'a> {
     pub peers: &'a [enums::SponsoredPeer<'a>],
@@ -74,6 +90,8 @@ pub struct SponsoredPeers<'a> {
 }
 
 /// `contacts.topPeers#70b772a8 categories:Vector<TopPeerCategoryPeers> chats:Vector<Chat> users:Vector<User> = contacts.TopPeers;`
+///
+/// <https://core.telegram.org/constructor/contacts.topPeers>
 #[repr(C)]
 pub struct TopPeers<'a> {
     pub categories: &'a [enums::TopPeerCategoryPeers<'a>],

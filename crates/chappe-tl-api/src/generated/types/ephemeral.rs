@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `ephemeral.welcomeMessages#104fc872 hash:long messages:Vector<EphemeralMessage> = ephemeral.WelcomeMessages;`
+///
+/// <https://core.telegram.org/constructor/ephemeral.welcomeMessages>
 #[repr(C)]
 pub struct WelcomeMessages<'a> {
     pub hash: i64,

@@ -8,6 +8,8 @@ use super::super::{layout};
 
 
 /// `fragment.collectibleInfo#6ebdff91 purchase_date:int currency:string amount:long crypto_currency:string crypto_amount:long url:string = fragment.CollectibleInfo;`
+///
+/// <https://core.telegram.org/constructor/fragment.collectibleInfo>
 #[repr(C)]
 pub struct CollectibleInfo<'a> {
     pub purchase_date: i32,

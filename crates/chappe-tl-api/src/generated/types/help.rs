@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `help.appConfig#dd18782e hash:int config:JSONValue = help.AppConfig;`
+///
+/// <https://core.telegram.org/constructor/help.appConfig>
 #[repr(C)]
 pub struct AppConfig<'a> {
     pub hash: i32,
@@ -15,6 +17,8 @@ pub struct AppConfig<'a> {
 }
 
 /// `help.appUpdate#ccbbce30 flags:# can_not_skip:flags.0?true id:int version:string text:string entities:Vector<MessageEntity> document:flags.1?Document url:flags.2?string sticker:flags.3?Document = help.AppUpdate;`
+///
+/// <https://core.telegram.org/constructor/help.appUpdate>
 #[repr(C)]
 pub struct AppUpdate<'a> {
     pub can_not_skip: bool,
@@ -28,6 +32,8 @@ pub struct AppUpdate<'a> {
 }
 
 /// `help.countriesList#87d0759e countries:Vector<help.Country> hash:int = help.CountriesList;`
+///
+/// <https://core.telegram.org/constructor/help.countriesList>
 #[repr(C)]
 pub struct CountriesList<'a> {
     pub countries: &'a [enums::help::Country<'a>],
@@ -35,6 +41,8 @@ pub struct CountriesList<'a> {
 }
 
 /// `help.country#c3878e23 flags:# hidden:flags.0?true iso2:string default_name:string name:flags.1?string country_codes:Vector<help.CountryCode> = help.Country;`
+///
+/// <https://core.telegram.org/constructor/help.country>
 #[repr(C)]
 pub struct Country<'a> {
     pub hidden: bool,
@@ -45,6 +53,8 @@ pub struct Country<'a> {
 }
 
 /// `help.countryCode#4203c5ef flags:# country_code:string prefixes:flags.0?Vector<string> patterns:flags.1?Vector<string> = help.CountryCode;`
+///
+/// <https://core.telegram.org/constructor/help.countryCode>
 #[repr(C)]
 pub struct CountryCode<'a> {
     pub country_code: &'a str,
@@ -53,6 +63,8 @@ pub struct CountryCode<'a> {
 }
 
 /// `help.deepLinkInfo#6a4ee832 flags:# update_app:flags.0?true message:string entities:flags.1?Vector<MessageEntity> = help.DeepLinkInfo;`
+///
+/// <https://core.telegram.org/constructor/help.deepLinkInfo>
 #[repr(C)]
 pub struct DeepLinkInfo<'a> {
     pub update_app: bool,
@@ -61,12 +73,16 @@ pub struct DeepLinkInfo<'a> {
 }
 
 /// `help.inviteText#18cb9f78 message:string = help.InviteText;`
+///
+/// <https://core.telegram.org/constructor/help.inviteText>
 #[repr(C)]
 pub struct InviteText<'a> {
     pub message: &'a str,
 }
 
 /// `help.passportConfig#a098d6af hash:int countries_langs:DataJSON = help.PassportConfig;`
+///
+/// <https://core.telegram.org/constructor/help.passportConfig>
 #[repr(C)]
 pub struct PassportConfig<'a> {
     pub hash: i32,
@@ -74,6 +90,8 @@ pub struct PassportConfig<'a> {
 }
 
 /// `help.peerColorOption#adec6ebe flags:# hidden:flags.0?true color_id:int colors:flags.1?help.PeerColorSet dark_colors:flags.2?help.PeerColorSet channel_min_level:flags.3?int group_min_level:flags.4?int = help.PeerColorOption;`
+///
+/// <https://core.telegram.org/constructor/help.peerColorOption>
 #[repr(C)]
 pub struct PeerColorOption<'a> {
     pub hidden: bool,
@@ -85,6 +103,8 @@ pub struct PeerColorOption<'a> {
 }
 
 /// `help.peerColorProfileSet#767d61eb palette_colors:Vector<int> bg_colors:Vector<int> story_colors:Vector<int> = help.PeerColorSet;`
+///
+/// <https://core.telegram.org/constructor/help.peerColorProfileSet>
 #[repr(C)]
 pub struct PeerColorProfileSet<'a> {
     pub palette_colors: &'a [i32],
@@ -93,12 +113,16 @@ pub struct PeerColorProfileSet<'a> {
 }
 
 /// `help.peerColorSet#26219a58 colors:Vector<int> = help.PeerColorSet;`
+///
+/// <https://core.telegram.org/constructor/help.peerColorSet>
 #[repr(C)]
 pub struct PeerColorSet<'a> {
     pub colors: &'a [i32],
 }
 
 /// `help.peerColors#00f8ed08 hash:int colors:Vector<help.PeerColorOption> = help.PeerColors;`
+///
+/// <https://core.telegram.org/constructor/help.peerColors>
 #[repr(C)]
 pub struct PeerColors<'a> {
     pub hash: i32,
@@ -106,6 +130,8 @@ pub struct PeerColors<'a> {
 }
 
 /// `help.premiumPromo#5334759c status_text:string status_entities:Vector<MessageEntity> video_sections:Vector<string> videos:Vector<Document> period_options:Vector<PremiumSubscriptionOption> users:Vector<User> = help.PremiumPromo;`
+///
+/// <https://core.telegram.org/constructor/help.premiumPromo>
 #[repr(C)]
 pub struct PremiumPromo<'a> {
     pub status_text: &'a str,
@@ -117,6 +143,8 @@ pub struct PremiumPromo<'a> {
 }
 
 /// `help.promoData#08a4d87a flags:# proxy:flags.0?true expires:int peer:flags.3?Peer psa_type:flags.1?string psa_message:flags.2?string pending_suggestions:Vector<string> dismissed_suggestions:Vector<string> custom_pending_suggestion:flags.4?PendingSuggestion chats:Vector<Chat> users:Vector<User> = help.PromoData;`
+///
+/// <https://core.telegram.org/constructor/help.promoData>
 #[repr(C)]
 pub struct PromoData<'a> {
     pub proxy: bool,
@@ -132,12 +160,16 @@ pub struct PromoData<'a> {
 }
 
 /// `help.promoDataEmpty#98f6ac75 expires:int = help.PromoData;`
+///
+/// <https://core.telegram.org/constructor/help.promoDataEmpty>
 #[repr(C)]
 pub struct PromoDataEmpty {
     pub expires: i32,
 }
 
 /// `help.recentMeUrls#0e0310d7 urls:Vector<RecentMeUrl> chats:Vector<Chat> users:Vector<User> = help.RecentMeUrls;`
+///
+/// <https://core.telegram.org/constructor/help.recentMeUrls>
 #[repr(C)]
 pub struct RecentMeUrls<'a> {
     pub urls: &'a [enums::RecentMeUrl<'a>],
@@ -146,6 +178,8 @@ pub struct RecentMeUrls<'a> {
 }
 
 /// `help.support#17c6b5f6 phone_number:string user:User = help.Support;`
+///
+/// <https://core.telegram.org/constructor/help.support>
 #[repr(C)]
 pub struct Support<'a> {
     pub phone_number: &'a str,
@@ -153,12 +187,16 @@ pub struct Support<'a> {
 }
 
 /// `help.supportName#8c05f1c9 name:string = help.SupportName;`
+///
+/// <https://core.telegram.org/constructor/help.supportName>
 #[repr(C)]
 pub struct SupportName<'a> {
     pub name: &'a str,
 }
 
 /// `help.termsOfService#780a0310 flags:# popup:flags.0?true id:DataJSON text:string entities:Vector<MessageEntity> min_age_confirm:flags.1?int = help.TermsOfService;`
+///
+/// <https://core.telegram.org/constructor/help.termsOfService>
 #[repr(C)]
 pub struct TermsOfService<'a> {
     pub popup: bool,
@@ -169,6 +207,8 @@ pub struct TermsOfService<'a> {
 }
 
 /// `help.termsOfServiceUpdate#28ecf961 expires:int terms_of_service:help.TermsOfService = help.TermsOfServiceUpdate;`
+///
+/// <https://core.telegram.org/constructor/help.termsOfServiceUpdate>
 #[repr(C)]
 pub struct TermsOfServiceUpdate<'a> {
     pub expires: i32,
@@ -176,12 +216,16 @@ pub struct TermsOfServiceUpdate<'a> {
 }
 
 /// `help.termsOfServiceUpdateEmpty#e3309f7f expires:int = help.TermsOfServiceUpdate;`
+///
+/// <https://core.telegram.org/constructor/help.termsOfServiceUpdateEmpty>
 #[repr(C)]
 pub struct TermsOfServiceUpdateEmpty {
     pub expires: i32,
 }
 
 /// `help.timezonesList#7b74ed71 timezones:Vector<Timezone> hash:int = help.TimezonesList;`
+///
+/// <https://core.telegram.org/constructor/help.timezonesList>
 #[repr(C)]
 pub struct TimezonesList<'a> {
     pub timezones: &'a [enums::Timezone<'a>],
@@ -189,6 +233,8 @@ pub struct TimezonesList<'a> {
 }
 
 /// `help.userInfo#01eb3758 message:string entities:Vector<MessageEntity> author:string date:int = help.UserInfo;`
+///
+/// <https://core.telegram.org/constructor/help.userInfo>
 #[repr(C)]
 pub struct UserInfo<'a> {
     pub message: &'a str,

@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `messages.affectedFoundMessages#ef8d3e6c pts:int pts_count:int offset:int messages:Vector<int> = messages.AffectedFoundMessages;`
+///
+/// <https://core.telegram.org/constructor/messages.affectedFoundMessages>
 #[repr(C)]
 pub struct AffectedFoundMessages<'a> {
     pub pts: i32,
@@ -17,6 +19,8 @@ pub struct AffectedFoundMessages<'a> {
 }
 
 /// `messages.affectedHistory#b45c69d1 pts:int pts_count:int offset:int = messages.AffectedHistory;`
+///
+/// <https://core.telegram.org/constructor/messages.affectedHistory>
 #[repr(C)]
 pub struct AffectedHistory {
     pub pts: i32,
@@ -25,6 +29,8 @@ pub struct AffectedHistory {
 }
 
 /// `messages.affectedMessages#84d19185 pts:int pts_count:int = messages.AffectedMessages;`
+///
+/// <https://core.telegram.org/constructor/messages.affectedMessages>
 #[repr(C)]
 pub struct AffectedMessages {
     pub pts: i32,
@@ -32,6 +38,8 @@ pub struct AffectedMessages {
 }
 
 /// `messages.allStickers#cdbbcebb hash:long sets:Vector<StickerSet> = messages.AllStickers;`
+///
+/// <https://core.telegram.org/constructor/messages.allStickers>
 #[repr(C)]
 pub struct AllStickers<'a> {
     pub hash: i64,
@@ -39,6 +47,8 @@ pub struct AllStickers<'a> {
 }
 
 /// `messages.archivedStickers#4fcba9c8 count:int sets:Vector<StickerSetCovered> = messages.ArchivedStickers;`
+///
+/// <https://core.telegram.org/constructor/messages.archivedStickers>
 #[repr(C)]
 pub struct ArchivedStickers<'a> {
     pub count: i32,
@@ -46,6 +56,8 @@ pub struct ArchivedStickers<'a> {
 }
 
 /// `messages.availableEffects#bddb616e hash:int effects:Vector<AvailableEffect> documents:Vector<Document> = messages.AvailableEffects;`
+///
+/// <https://core.telegram.org/constructor/messages.availableEffects>
 #[repr(C)]
 pub struct AvailableEffects<'a> {
     pub hash: i32,
@@ -54,6 +66,8 @@ pub struct AvailableEffects<'a> {
 }
 
 /// `messages.availableReactions#768e3aad hash:int reactions:Vector<AvailableReaction> = messages.AvailableReactions;`
+///
+/// <https://core.telegram.org/constructor/messages.availableReactions>
 #[repr(C)]
 pub struct AvailableReactions<'a> {
     pub hash: i32,
@@ -61,6 +75,8 @@ pub struct AvailableReactions<'a> {
 }
 
 /// `messages.botApp#eb50adf5 flags:# inactive:flags.0?true request_write_access:flags.1?true has_settings:flags.2?true app:BotApp = messages.BotApp;`
+///
+/// <https://core.telegram.org/constructor/messages.botApp>
 #[repr(C)]
 pub struct BotApp<'a> {
     pub inactive: bool,
@@ -70,6 +86,8 @@ pub struct BotApp<'a> {
 }
 
 /// `messages.botCallbackAnswer#36585ea4 flags:# alert:flags.1?true has_url:flags.3?true native_ui:flags.4?true message:flags.0?string url:flags.2?string cache_time:int = messages.BotCallbackAnswer;`
+///
+/// <https://core.telegram.org/constructor/messages.botCallbackAnswer>
 #[repr(C)]
 pub struct BotCallbackAnswer<'a> {
     pub alert: bool,
@@ -81,6 +99,8 @@ pub struct BotCallbackAnswer<'a> {
 }
 
 /// `messages.botPreparedInlineMessage#8ecf0511 id:string expire_date:int = messages.BotPreparedInlineMessage;`
+///
+/// <https://core.telegram.org/constructor/messages.botPreparedInlineMessage>
 #[repr(C)]
 pub struct BotPreparedInlineMessage<'a> {
     pub id: &'a str,
@@ -88,6 +108,8 @@ pub struct BotPreparedInlineMessage<'a> {
 }
 
 /// `messages.botResults#e021f2f6 flags:# gallery:flags.0?true query_id:long next_offset:flags.1?string switch_pm:flags.2?InlineBotSwitchPM switch_webview:flags.3?InlineBotWebView results:Vector<BotInlineResult> cache_time:int users:Vector<User> = messages.BotResults;`
+///
+/// <https://core.telegram.org/constructor/messages.botResults>
 #[repr(C)]
 pub struct BotResults<'a> {
     pub gallery: bool,
@@ -101,6 +123,8 @@ pub struct BotResults<'a> {
 }
 
 /// `messages.channelMessages#c776ba4e flags:# inexact:flags.1?true pts:int count:int offset_id_offset:flags.2?int messages:Vector<Message> topics:Vector<ForumTopic> chats:Vector<Chat> users:Vector<User> = messages.Messages;`
+///
+/// <https://core.telegram.org/constructor/messages.channelMessages>
 #[repr(C)]
 pub struct ChannelMessages<'a> {
     pub inexact: bool,
@@ -114,6 +138,8 @@ pub struct ChannelMessages<'a> {
 }
 
 /// `messages.chatAdminsWithInvites#b69b72d7 admins:Vector<ChatAdminWithInvites> users:Vector<User> = messages.ChatAdminsWithInvites;`
+///
+/// <https://core.telegram.org/constructor/messages.chatAdminsWithInvites>
 #[repr(C)]
 pub struct ChatAdminsWithInvites<'a> {
     pub admins: &'a [enums::ChatAdminWithInvites],
@@ -121,6 +147,8 @@ pub struct ChatAdminsWithInvites<'a> {
 }
 
 /// `messages.chatFull#e5d7d19c full_chat:ChatFull chats:Vector<Chat> users:Vector<User> = messages.ChatFull;`
+///
+/// <https://core.telegram.org/constructor/messages.chatFull>
 #[repr(C)]
 pub struct ChatFull<'a> {
     pub full_chat: enums::ChatFull<'a>,
@@ -129,6 +157,8 @@ pub struct ChatFull<'a> {
 }
 
 /// `messages.chatInviteImporters#81b6b00a count:int importers:Vector<ChatInviteImporter> users:Vector<User> = messages.ChatInviteImporters;`
+///
+/// <https://core.telegram.org/constructor/messages.chatInviteImporters>
 #[repr(C)]
 pub struct ChatInviteImporters<'a> {
     pub count: i32,
@@ -137,12 +167,16 @@ pub struct ChatInviteImporters<'a> {
 }
 
 /// `messages.chatInviteJoinResultOk#445663a7 updates:Updates = messages.ChatInviteJoinResult;`
+///
+/// <https://core.telegram.org/constructor/messages.chatInviteJoinResultOk>
 #[repr(C)]
 pub struct ChatInviteJoinResultOk<'a> {
     pub updates: enums::Updates<'a>,
 }
 
 /// `messages.chatInviteJoinResultWebView#61ca29d3 bot_id:long query_id:long users:Vector<User> = messages.ChatInviteJoinResult;`
+///
+/// <https://core.telegram.org/constructor/messages.chatInviteJoinResultWebView>
 #[repr(C)]
 pub struct ChatInviteJoinResultWebView<'a> {
     pub bot_id: i64,
@@ -151,12 +185,16 @@ pub struct ChatInviteJoinResultWebView<'a> {
 }
 
 /// `messages.chats#64ff9fd5 chats:Vector<Chat> = messages.Chats;`
+///
+/// <https://core.telegram.org/constructor/messages.chats>
 #[repr(C)]
 pub struct Chats<'a> {
     pub chats: &'a [enums::Chat<'a>],
 }
 
 /// `messages.chatsSlice#9cd81144 count:int chats:Vector<Chat> = messages.Chats;`
+///
+/// <https://core.telegram.org/constructor/messages.chatsSlice>
 #[repr(C)]
 pub struct ChatsSlice<'a> {
     pub count: i32,
@@ -164,12 +202,16 @@ pub struct ChatsSlice<'a> {
 }
 
 /// `messages.checkedHistoryImportPeer#a24de717 confirm_text:string = messages.CheckedHistoryImportPeer;`
+///
+/// <https://core.telegram.org/constructor/messages.checkedHistoryImportPeer>
 #[repr(C)]
 pub struct CheckedHistoryImportPeer<'a> {
     pub confirm_text: &'a str,
 }
 
 /// `messages.composedMessageWithAI#90d7adfa flags:# result_text:TextWithEntities diff_text:flags.0?TextWithEntities = messages.ComposedMessageWithAI;`
+///
+/// <https://core.telegram.org/constructor/messages.composedMessageWithAI>
 #[repr(C)]
 pub struct ComposedMessageWithAi<'a> {
     pub result_text: enums::TextWithEntities<'a>,
@@ -177,12 +219,16 @@ pub struct ComposedMessageWithAi<'a> {
 }
 
 /// `messages.composedRichMessageWithAI#4c4537c8 result:RichMessage = messages.ComposedRichMessageWithAI;`
+///
+/// <https://core.telegram.org/constructor/messages.composedRichMessageWithAI>
 #[repr(C)]
 pub struct ComposedRichMessageWithAi<'a> {
     pub result: enums::RichMessage<'a>,
 }
 
 /// `messages.dhConfig#2c221edd g:int p:bytes version:int random:bytes = messages.DhConfig;`
+///
+/// <https://core.telegram.org/constructor/messages.dhConfig>
 #[repr(C)]
 pub struct DhConfig<'a> {
     pub g: i32,
@@ -192,12 +238,16 @@ pub struct DhConfig<'a> {
 }
 
 /// `messages.dhConfigNotModified#c0e24635 random:bytes = messages.DhConfig;`
+///
+/// <https://core.telegram.org/constructor/messages.dhConfigNotModified>
 #[repr(C)]
 pub struct DhConfigNotModified<'a> {
     pub random: &'a [u8],
 }
 
 /// `messages.dialogFilters#2ad93719 flags:# tags_enabled:flags.0?true filters:Vector<DialogFilter> = messages.DialogFilters;`
+///
+/// <https://core.telegram.org/constructor/messages.dialogFilters>
 #[repr(C)]
 pub struct DialogFilters<'a> {
     pub tags_enabled: bool,
@@ -205,6 +255,8 @@ pub struct DialogFilters<'a> {
 }
 
 /// `messages.dialogs#15ba6c40 dialogs:Vector<Dialog> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> = messages.Dialogs;`
+///
+/// <https://core.telegram.org/constructor/messages.dialogs>
 #[repr(C)]
 pub struct Dialogs<'a> {
     pub dialogs: &'a [enums::Dialog<'a>],
@@ -214,12 +266,16 @@ pub struct Dialogs<'a> {
 }
 
 /// `messages.dialogsNotModified#f0e3e596 count:int = messages.Dialogs;`
+///
+/// <https://core.telegram.org/constructor/messages.dialogsNotModified>
 #[repr(C)]
 pub struct DialogsNotModified {
     pub count: i32,
 }
 
 /// `messages.dialogsSlice#71e094f3 count:int dialogs:Vector<Dialog> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> = messages.Dialogs;`
+///
+/// <https://core.telegram.org/constructor/messages.dialogsSlice>
 #[repr(C)]
 pub struct DialogsSlice<'a> {
     pub count: i32,
@@ -230,6 +286,8 @@ pub struct DialogsSlice<'a> {
 }
 
 /// `messages.discussionMessage#a6341782 flags:# messages:Vector<Message> max_id:flags.0?int read_inbox_max_id:flags.1?int read_outbox_max_id:flags.2?int unread_count:int chats:Vector<Chat> users:Vector<User> = messages.DiscussionMessage;`
+///
+/// <https://core.telegram.org/constructor/messages.discussionMessage>
 #[repr(C)]
 pub struct DiscussionMessage<'a> {
     pub messages: &'a [enums::Message<'a>],
@@ -242,6 +300,8 @@ pub struct DiscussionMessage<'a> {
 }
 
 /// `messages.emojiGameDiceInfo#44e56023 flags:# game_hash:string prev_stake:long current_streak:int params:Vector<int> plays_left:flags.0?int = messages.EmojiGameInfo;`
+///
+/// <https://core.telegram.org/constructor/messages.emojiGameDiceInfo>
 #[repr(C)]
 pub struct EmojiGameDiceInfo<'a> {
     pub game_hash: &'a str,
@@ -252,6 +312,8 @@ pub struct EmojiGameDiceInfo<'a> {
 }
 
 /// `messages.emojiGameOutcome#da2ad647 seed:bytes stake_ton_amount:long ton_amount:long = messages.EmojiGameOutcome;`
+///
+/// <https://core.telegram.org/constructor/messages.emojiGameOutcome>
 #[repr(C)]
 pub struct EmojiGameOutcome<'a> {
     pub seed: &'a [u8],
@@ -260,6 +322,8 @@ pub struct EmojiGameOutcome<'a> {
 }
 
 /// `messages.emojiGroups#881fb94b hash:int groups:Vector<EmojiGroup> = messages.EmojiGroups;`
+///
+/// <https://core.telegram.org/constructor/messages.emojiGroups>
 #[repr(C)]
 pub struct EmojiGroups<'a> {
     pub hash: i32,
@@ -267,6 +331,8 @@ pub struct EmojiGroups<'a> {
 }
 
 /// `messages.exportedChatInvite#1871be50 invite:ExportedChatInvite users:Vector<User> = messages.ExportedChatInvite;`
+///
+/// <https://core.telegram.org/constructor/messages.exportedChatInvite>
 #[repr(C)]
 pub struct ExportedChatInvite<'a> {
     pub invite: enums::ExportedChatInvite<'a>,
@@ -274,6 +340,8 @@ pub struct ExportedChatInvite<'a> {
 }
 
 /// `messages.exportedChatInviteReplaced#222600ef invite:ExportedChatInvite new_invite:ExportedChatInvite users:Vector<User> = messages.ExportedChatInvite;`
+///
+/// <https://core.telegram.org/constructor/messages.exportedChatInviteReplaced>
 #[repr(C)]
 pub struct ExportedChatInviteReplaced<'a> {
     pub invite: enums::ExportedChatInvite<'a>,
@@ -282,6 +350,8 @@ pub struct ExportedChatInviteReplaced<'a> {
 }
 
 /// `messages.exportedChatInvites#bdc62dcc count:int invites:Vector<ExportedChatInvite> users:Vector<User> = messages.ExportedChatInvites;`
+///
+/// <https://core.telegram.org/constructor/messages.exportedChatInvites>
 #[repr(C)]
 pub struct ExportedChatInvites<'a> {
     pub count: i32,
@@ -290,6 +360,8 @@ pub struct ExportedChatInvites<'a> {
 }
 
 /// `messages.favedStickers#2cb51097 hash:long packs:Vector<StickerPack> stickers:Vector<Document> = messages.FavedStickers;`
+///
+/// <https://core.telegram.org/constructor/messages.favedStickers>
 #[repr(C)]
 pub struct FavedStickers<'a> {
     pub hash: i64,
@@ -298,6 +370,8 @@ pub struct FavedStickers<'a> {
 }
 
 /// `messages.featuredStickers#be382906 flags:# premium:flags.0?true hash:long count:int sets:Vector<StickerSetCovered> unread:Vector<long> = messages.FeaturedStickers;`
+///
+/// <https://core.telegram.org/constructor/messages.featuredStickers>
 #[repr(C)]
 pub struct FeaturedStickers<'a> {
     pub premium: bool,
@@ -308,12 +382,16 @@ pub struct FeaturedStickers<'a> {
 }
 
 /// `messages.featuredStickersNotModified#c6dc0c66 count:int = messages.FeaturedStickers;`
+///
+/// <https://core.telegram.org/constructor/messages.featuredStickersNotModified>
 #[repr(C)]
 pub struct FeaturedStickersNotModified {
     pub count: i32,
 }
 
 /// `messages.forumTopics#367617d3 flags:# order_by_create_date:flags.0?true count:int topics:Vector<ForumTopic> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> pts:int = messages.ForumTopics;`
+///
+/// <https://core.telegram.org/constructor/messages.forumTopics>
 #[repr(C)]
 pub struct ForumTopics<'a> {
     pub order_by_create_date: bool,
@@ -326,6 +404,8 @@ pub struct ForumTopics<'a> {
 }
 
 /// `messages.foundStickerSets#8af09dd2 hash:long sets:Vector<StickerSetCovered> = messages.FoundStickerSets;`
+///
+/// <https://core.telegram.org/constructor/messages.foundStickerSets>
 #[repr(C)]
 pub struct FoundStickerSets<'a> {
     pub hash: i64,
@@ -333,6 +413,8 @@ pub struct FoundStickerSets<'a> {
 }
 
 /// `messages.foundStickers#82c9e290 flags:# next_offset:flags.0?int hash:long stickers:Vector<Document> = messages.FoundStickers;`
+///
+/// <https://core.telegram.org/constructor/messages.foundStickers>
 #[repr(C)]
 pub struct FoundStickers<'a> {
     pub next_offset: tl::Option<i32>,
@@ -341,12 +423,16 @@ pub struct FoundStickers<'a> {
 }
 
 /// `messages.foundStickersNotModified#6010c534 flags:# next_offset:flags.0?int = messages.FoundStickers;`
+///
+/// <https://core.telegram.org/constructor/messages.foundStickersNotModified>
 #[repr(C)]
 pub struct FoundStickersNotModified {
     pub next_offset: tl::Option<i32>,
 }
 
 /// `messages.highScores#9a3bfd99 scores:Vector<HighScore> users:Vector<User> = messages.HighScores;`
+///
+/// <https://core.telegram.org/constructor/messages.highScores>
 #[repr(C)]
 pub struct HighScores<'a> {
     pub scores: &'a [enums::HighScore],
@@ -354,12 +440,16 @@ pub struct HighScores<'a> {
 }
 
 /// `messages.historyImport#1662af0b id:long = messages.HistoryImport;`
+///
+/// <https://core.telegram.org/constructor/messages.historyImport>
 #[repr(C)]
 pub struct HistoryImport {
     pub id: i64,
 }
 
 /// `messages.historyImportParsed#5e0fb7b9 flags:# pm:flags.0?true group:flags.1?true title:flags.2?string = messages.HistoryImportParsed;`
+///
+/// <https://core.telegram.org/constructor/messages.historyImportParsed>
 #[repr(C)]
 pub struct HistoryImportParsed<'a> {
     pub pm: bool,
@@ -368,6 +458,8 @@ pub struct HistoryImportParsed<'a> {
 }
 
 /// `messages.inactiveChats#a927fec5 dates:Vector<int> chats:Vector<Chat> users:Vector<User> = messages.InactiveChats;`
+///
+/// <https://core.telegram.org/constructor/messages.inactiveChats>
 #[repr(C)]
 pub struct InactiveChats<'a> {
     pub dates: &'a [i32],
@@ -376,6 +468,8 @@ pub struct InactiveChats<'a> {
 }
 
 /// `messages.invitedUsers#7f5defa6 updates:Updates missing_invitees:Vector<MissingInvitee> = messages.InvitedUsers;`
+///
+/// <https://core.telegram.org/constructor/messages.invitedUsers>
 #[repr(C)]
 pub struct InvitedUsers<'a> {
     pub updates: enums::Updates<'a>,
@@ -383,12 +477,16 @@ pub struct InvitedUsers<'a> {
 }
 
 /// `messages.messageEditData#26b5dde6 flags:# caption:flags.0?true = messages.MessageEditData;`
+///
+/// <https://core.telegram.org/constructor/messages.messageEditData>
 #[repr(C)]
 pub struct MessageEditData {
     pub caption: bool,
 }
 
 /// `messages.messageReactionsList#31bd492d flags:# count:int reactions:Vector<MessagePeerReaction> chats:Vector<Chat> users:Vector<User> next_offset:flags.0?string = messages.MessageReactionsList;`
+///
+/// <https://core.telegram.org/constructor/messages.messageReactionsList>
 #[repr(C)]
 pub struct MessageReactionsList<'a> {
     pub count: i32,
@@ -399,6 +497,8 @@ pub struct MessageReactionsList<'a> {
 }
 
 /// `messages.messageViews#b6c4f543 views:Vector<MessageViews> chats:Vector<Chat> users:Vector<User> = messages.MessageViews;`
+///
+/// <https://core.telegram.org/constructor/messages.messageViews>
 #[repr(C)]
 pub struct MessageViews<'a> {
     pub views: &'a [enums::MessageViews<'a>],
@@ -407,6 +507,8 @@ pub struct MessageViews<'a> {
 }
 
 /// `messages.messages#1d73e7ea messages:Vector<Message> topics:Vector<ForumTopic> chats:Vector<Chat> users:Vector<User> = messages.Messages;`
+///
+/// <https://core.telegram.org/constructor/messages.messages>
 #[repr(C)]
 pub struct Messages<'a> {
     pub messages: &'a [enums::Message<'a>],
@@ -416,12 +518,16 @@ pub struct Messages<'a> {
 }
 
 /// `messages.messagesNotModified#74535f21 count:int = messages.Messages;`
+///
+/// <https://core.telegram.org/constructor/messages.messagesNotModified>
 #[repr(C)]
 pub struct MessagesNotModified {
     pub count: i32,
 }
 
 /// `messages.messagesSlice#5f206716 flags:# inexact:flags.1?true count:int next_rate:flags.0?int offset_id_offset:flags.2?int search_flood:flags.3?SearchPostsFlood messages:Vector<Message> topics:Vector<ForumTopic> chats:Vector<Chat> users:Vector<User> = messages.Messages;`
+///
+/// <https://core.telegram.org/constructor/messages.messagesSlice>
 #[repr(C)]
 pub struct MessagesSlice<'a> {
     pub inexact: bool,
@@ -436,6 +542,8 @@ pub struct MessagesSlice<'a> {
 }
 
 /// `messages.myStickers#faff629d count:int sets:Vector<StickerSetCovered> = messages.MyStickers;`
+///
+/// <https://core.telegram.org/constructor/messages.myStickers>
 #[repr(C)]
 pub struct MyStickers<'a> {
     pub count: i32,
@@ -443,6 +551,8 @@ pub struct MyStickers<'a> {
 }
 
 /// `messages.peerDialogs#3371c354 dialogs:Vector<Dialog> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> state:updates.State = messages.PeerDialogs;`
+///
+/// <https://core.telegram.org/constructor/messages.peerDialogs>
 #[repr(C)]
 pub struct PeerDialogs<'a> {
     pub dialogs: &'a [enums::Dialog<'a>],
@@ -453,6 +563,8 @@ pub struct PeerDialogs<'a> {
 }
 
 /// `messages.peerSettings#6880b94d settings:PeerSettings chats:Vector<Chat> users:Vector<User> = messages.PeerSettings;`
+///
+/// <https://core.telegram.org/constructor/messages.peerSettings>
 #[repr(C)]
 pub struct PeerSettings<'a> {
     pub settings: enums::PeerSettings<'a>,
@@ -461,6 +573,8 @@ pub struct PeerSettings<'a> {
 }
 
 /// `messages.preparedInlineMessage#ff57708d query_id:long result:BotInlineResult peer_types:Vector<InlineQueryPeerType> cache_time:int users:Vector<User> = messages.PreparedInlineMessage;`
+///
+/// <https://core.telegram.org/constructor/messages.preparedInlineMessage>
 #[repr(C)]
 pub struct PreparedInlineMessage<'a> {
     pub query_id: i64,
@@ -471,6 +585,8 @@ pub struct PreparedInlineMessage<'a> {
 }
 
 /// `messages.quickReplies#c68d6695 quick_replies:Vector<QuickReply> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> = messages.QuickReplies;`
+///
+/// <https://core.telegram.org/constructor/messages.quickReplies>
 #[repr(C)]
 pub struct QuickReplies<'a> {
     pub quick_replies: &'a [enums::QuickReply<'a>],
@@ -480,6 +596,8 @@ pub struct QuickReplies<'a> {
 }
 
 /// `messages.reactions#eafdf716 hash:long reactions:Vector<Reaction> = messages.Reactions;`
+///
+/// <https://core.telegram.org/constructor/messages.reactions>
 #[repr(C)]
 pub struct Reactions<'a> {
     pub hash: i64,
@@ -487,6 +605,8 @@ pub struct Reactions<'a> {
 }
 
 /// `messages.recentStickers#88d37c56 hash:long packs:Vector<StickerPack> stickers:Vector<Document> dates:Vector<int> = messages.RecentStickers;`
+///
+/// <https://core.telegram.org/constructor/messages.recentStickers>
 #[repr(C)]
 pub struct RecentStickers<'a> {
     pub hash: i64,
@@ -496,6 +616,8 @@ pub struct RecentStickers<'a> {
 }
 
 /// `messages.savedDialogs#f83ae221 dialogs:Vector<SavedDialog> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> = messages.SavedDialogs;`
+///
+/// <https://core.telegram.org/constructor/messages.savedDialogs>
 #[repr(C)]
 pub struct SavedDialogs<'a> {
     pub dialogs: &'a [enums::SavedDialog<'a>],
@@ -505,12 +627,16 @@ pub struct SavedDialogs<'a> {
 }
 
 /// `messages.savedDialogsNotModified#c01f6fe8 count:int = messages.SavedDialogs;`
+///
+/// <https://core.telegram.org/constructor/messages.savedDialogsNotModified>
 #[repr(C)]
 pub struct SavedDialogsNotModified {
     pub count: i32,
 }
 
 /// `messages.savedDialogsSlice#44ba9dd9 count:int dialogs:Vector<SavedDialog> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> = messages.SavedDialogs;`
+///
+/// <https://core.telegram.org/constructor/messages.savedDialogsSlice>
 #[repr(C)]
 pub struct SavedDialogsSlice<'a> {
     pub count: i32,
@@ -521,6 +647,8 @@ pub struct SavedDialogsSlice<'a> {
 }
 
 /// `messages.savedGifs#84a02a0d hash:long gifs:Vector<Document> = messages.SavedGifs;`
+///
+/// <https://core.telegram.org/constructor/messages.savedGifs>
 #[repr(C)]
 pub struct SavedGifs<'a> {
     pub hash: i64,
@@ -528,6 +656,8 @@ pub struct SavedGifs<'a> {
 }
 
 /// `messages.savedReactionTags#3259950a tags:Vector<SavedReactionTag> hash:long = messages.SavedReactionTags;`
+///
+/// <https://core.telegram.org/constructor/messages.savedReactionTags>
 #[repr(C)]
 pub struct SavedReactionTags<'a> {
     pub tags: &'a [enums::SavedReactionTag<'a>],
@@ -535,6 +665,8 @@ pub struct SavedReactionTags<'a> {
 }
 
 /// `messages.searchCounter#e844ebff flags:# inexact:flags.1?true filter:MessagesFilter count:int = messages.SearchCounter;`
+///
+/// <https://core.telegram.org/constructor/messages.searchCounter>
 #[repr(C)]
 pub struct SearchCounter {
     pub inexact: bool,
@@ -543,6 +675,8 @@ pub struct SearchCounter {
 }
 
 /// `messages.searchResultsCalendar#147ee23c flags:# inexact:flags.0?true count:int min_date:int min_msg_id:int offset_id_offset:flags.1?int periods:Vector<SearchResultsCalendarPeriod> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> = messages.SearchResultsCalendar;`
+///
+/// <https://core.telegram.org/constructor/messages.searchResultsCalendar>
 #[repr(C)]
 pub struct SearchResultsCalendar<'a> {
     pub inexact: bool,
@@ -557,6 +691,8 @@ pub struct SearchResultsCalendar<'a> {
 }
 
 /// `messages.searchResultsPositions#53b22baf count:int positions:Vector<SearchResultsPosition> = messages.SearchResultsPositions;`
+///
+/// <https://core.telegram.org/constructor/messages.searchResultsPositions>
 #[repr(C)]
 pub struct SearchResultsPositions<'a> {
     pub count: i32,
@@ -564,6 +700,8 @@ pub struct SearchResultsPositions<'a> {
 }
 
 /// `messages.sentEncryptedFile#9493ff32 date:int file:EncryptedFile = messages.SentEncryptedMessage;`
+///
+/// <https://core.telegram.org/constructor/messages.sentEncryptedFile>
 #[repr(C)]
 pub struct SentEncryptedFile {
     pub date: i32,
@@ -571,12 +709,16 @@ pub struct SentEncryptedFile {
 }
 
 /// `messages.sentEncryptedMessage#560f8935 date:int = messages.SentEncryptedMessage;`
+///
+/// <https://core.telegram.org/constructor/messages.sentEncryptedMessage>
 #[repr(C)]
 pub struct SentEncryptedMessage {
     pub date: i32,
 }
 
 /// `messages.sponsoredMessages#ffda656d flags:# posts_between:flags.0?int start_delay:flags.1?int between_delay:flags.2?int messages:Vector<SponsoredMessage> chats:Vector<Chat> users:Vector<User> = messages.SponsoredMessages;`
+///
+/// <https://core.telegram.org/constructor/messages.sponsoredMessages>
 #[repr(C)]
 pub struct SponsoredMessages<'a> {
     pub posts_between: tl::Option<i32>,
@@ -588,6 +730,8 @@ pub struct SponsoredMessages<'a> {
 }
 
 /// `messages.stickerSet#6e153f16 set:StickerSet packs:Vector<StickerPack> keywords:Vector<StickerKeyword> documents:Vector<Document> = messages.StickerSet;`
+///
+/// <https://core.telegram.org/constructor/messages.stickerSet>
 #[repr(C)]
 pub struct StickerSet<'a> {
     pub set: enums::StickerSet<'a>,
@@ -597,12 +741,16 @@ pub struct StickerSet<'a> {
 }
 
 /// `messages.stickerSetInstallResultArchive#35e410a8 sets:Vector<StickerSetCovered> = messages.StickerSetInstallResult;`
+///
+/// <https://core.telegram.org/constructor/messages.stickerSetInstallResultArchive>
 #[repr(C)]
 pub struct StickerSetInstallResultArchive<'a> {
     pub sets: &'a [enums::StickerSetCovered<'a>],
 }
 
 /// `messages.stickers#30a6ec7e hash:long stickers:Vector<Document> = messages.Stickers;`
+///
+/// <https://core.telegram.org/constructor/messages.stickers>
 #[repr(C)]
 pub struct Stickers<'a> {
     pub hash: i64,
@@ -610,6 +758,8 @@ pub struct Stickers<'a> {
 }
 
 /// `messages.transcribedAudio#cfb9d957 flags:# pending:flags.0?true transcription_id:long text:string trial_remains_num:flags.1?int trial_remains_until_date:flags.1?int = messages.TranscribedAudio;`
+///
+/// <https://core.telegram.org/constructor/messages.transcribedAudio>
 #[repr(C)]
 pub struct TranscribedAudio<'a> {
     pub pending: bool,
@@ -620,18 +770,24 @@ pub struct TranscribedAudio<'a> {
 }
 
 /// `messages.translateResult#33db32f8 result:Vector<TextWithEntities> = messages.TranslatedText;`
+///
+/// <https://core.telegram.org/constructor/messages.translateResult>
 #[repr(C)]
 pub struct TranslateResult<'a> {
     pub result: &'a [enums::TextWithEntities<'a>],
 }
 
 /// `messages.translatedRichMessage#4203998f result:Vector<RichMessage> = messages.TranslatedRichMessage;`
+///
+/// <https://core.telegram.org/constructor/messages.translatedRichMessage>
 #[repr(C)]
 pub struct TranslatedRichMessage<'a> {
     pub result: &'a [enums::RichMessage<'a>],
 }
 
 /// `messages.votesList#4899484e flags:# count:int votes:Vector<MessagePeerVote> chats:Vector<Chat> users:Vector<User> next_offset:flags.0?string = messages.VotesList;`
+///
+/// <https://core.telegram.org/constructor/messages.votesList>
 #[repr(C)]
 pub struct VotesList<'a> {
     pub count: i32,
@@ -642,6 +798,8 @@ pub struct VotesList<'a> {
 }
 
 /// `messages.webPage#fd5e12bd webpage:WebPage chats:Vector<Chat> users:Vector<User> = messages.WebPage;`
+///
+/// <https://core.telegram.org/constructor/messages.webPage>
 #[repr(C)]
 pub struct WebPage<'a> {
     pub webpage: enums::WebPage<'a>,
@@ -650,6 +808,8 @@ pub struct WebPage<'a> {
 }
 
 /// `messages.webPagePreview#8c9a88ac media:MessageMedia chats:Vector<Chat> users:Vector<User> = messages.WebPagePreview;`
+///
+/// <https://core.telegram.org/constructor/messages.webPagePreview>
 #[repr(C)]
 pub struct WebPagePreview<'a> {
     pub media: enums::MessageMedia<'a>,

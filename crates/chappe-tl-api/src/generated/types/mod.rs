@@ -35,12 +35,16 @@ pub mod users;
 pub mod wallet;
 
 /// `accountDaysTTL#b8d0afdf days:int = AccountDaysTTL;`
+///
+/// <https://core.telegram.org/constructor/accountDaysTTL>
 #[repr(C)]
 pub struct AccountDaysTtl {
     pub days: i32,
 }
 
 /// `aiComposeTone#cff63ea9 flags:# creator:flags.0?true id:long access_hash:long slug:string title:string emoji_id:flags.1?long prompt:flags.4?string installs_count:flags.2?int author_id:flags.3?long example_english:flags.5?AiComposeToneExample = AiComposeTone;`
+///
+/// <https://core.telegram.org/constructor/aiComposeTone>
 #[repr(C)]
 pub struct AiComposeTone<'a> {
     pub creator: bool,
@@ -56,6 +60,8 @@ pub struct AiComposeTone<'a> {
 }
 
 /// `aiComposeToneDefault#9bad6414 tone:string emoji_id:long title:string = AiComposeTone;`
+///
+/// <https://core.telegram.org/constructor/aiComposeToneDefault>
 #[repr(C)]
 pub struct AiComposeToneDefault<'a> {
     pub tone: &'a str,
@@ -64,6 +70,8 @@ pub struct AiComposeToneDefault<'a> {
 }
 
 /// `aiComposeToneExample#f1d628ec from:TextWithEntities to:TextWithEntities = AiComposeToneExample;`
+///
+/// <https://core.telegram.org/constructor/aiComposeToneExample>
 #[repr(C)]
 pub struct AiComposeToneExample<'a> {
     pub from: enums::TextWithEntities<'a>,
@@ -71,6 +79,8 @@ pub struct AiComposeToneExample<'a> {
 }
 
 /// `attachMenuBot#d90d8dfe flags:# inactive:flags.0?true has_settings:flags.1?true request_write_access:flags.2?true show_in_attach_menu:flags.3?true show_in_side_menu:flags.4?true side_menu_disclaimer_needed:flags.5?true bot_id:long short_name:string peer_types:flags.3?Vector<AttachMenuPeerType> icons:Vector<AttachMenuBotIcon> = AttachMenuBot;`
+///
+/// <https://core.telegram.org/constructor/attachMenuBot>
 #[repr(C)]
 pub struct AttachMenuBot<'a> {
     pub inactive: bool,
@@ -86,6 +96,8 @@ pub struct AttachMenuBot<'a> {
 }
 
 /// `attachMenuBotIcon#b2a7386b flags:# name:string icon:Document colors:flags.0?Vector<AttachMenuBotIconColor> = AttachMenuBotIcon;`
+///
+/// <https://core.telegram.org/constructor/attachMenuBotIcon>
 #[repr(C)]
 pub struct AttachMenuBotIcon<'a> {
     pub name: &'a str,
@@ -94,6 +106,8 @@ pub struct AttachMenuBotIcon<'a> {
 }
 
 /// `attachMenuBotIconColor#4576f3f0 name:string color:int = AttachMenuBotIconColor;`
+///
+/// <https://core.telegram.org/constructor/attachMenuBotIconColor>
 #[repr(C)]
 pub struct AttachMenuBotIconColor<'a> {
     pub name: &'a str,
@@ -101,6 +115,8 @@ pub struct AttachMenuBotIconColor<'a> {
 }
 
 /// `attachMenuBots#3c4301c0 hash:long bots:Vector<AttachMenuBot> users:Vector<User> = AttachMenuBots;`
+///
+/// <https://core.telegram.org/constructor/attachMenuBots>
 #[repr(C)]
 pub struct AttachMenuBots<'a> {
     pub hash: i64,
@@ -109,6 +125,8 @@ pub struct AttachMenuBots<'a> {
 }
 
 /// `attachMenuBotsBot#93bf667f bot:AttachMenuBot users:Vector<User> = AttachMenuBotsBot;`
+///
+/// <https://core.telegram.org/constructor/attachMenuBotsBot>
 #[repr(C)]
 pub struct AttachMenuBotsBot<'a> {
     pub bot: enums::AttachMenuBot<'a>,
@@ -116,6 +134,8 @@ pub struct AttachMenuBotsBot<'a> {
 }
 
 /// `auctionBidLevel#310240cc pos:int amount:long date:int = AuctionBidLevel;`
+///
+/// <https://core.telegram.org/constructor/auctionBidLevel>
 #[repr(C)]
 pub struct AuctionBidLevel {
     pub pos: i32,
@@ -124,6 +144,8 @@ pub struct AuctionBidLevel {
 }
 
 /// `authorization#ad01d61d flags:# current:flags.0?true official_app:flags.1?true password_pending:flags.2?true encrypted_requests_disabled:flags.3?true call_requests_disabled:flags.4?true unconfirmed:flags.5?true hash:long device_model:string platform:string system_version:string api_id:int app_name:string app_version:string date_created:int date_active:int ip:string country:string region:string = Authorization;`
+///
+/// <https://core.telegram.org/constructor/authorization>
 #[repr(C)]
 pub struct Authorization<'a> {
     pub current: bool,
@@ -147,6 +169,8 @@ pub struct Authorization<'a> {
 }
 
 /// `autoDownloadSettings#baa57628 flags:# disabled:flags.0?true video_preload_large:flags.1?true audio_preload_next:flags.2?true phonecalls_less_data:flags.3?true stories_preload:flags.4?true photo_size_max:int video_size_max:long file_size_max:long video_upload_maxbitrate:int small_queue_active_operations_max:int large_queue_active_operations_max:int = AutoDownloadSettings;`
+///
+/// <https://core.telegram.org/constructor/autoDownloadSettings>
 #[repr(C)]
 pub struct AutoDownloadSettings {
     pub disabled: bool,
@@ -163,6 +187,8 @@ pub struct AutoDownloadSettings {
 }
 
 /// `autoSaveException#81602d47 peer:Peer settings:AutoSaveSettings = AutoSaveException;`
+///
+/// <https://core.telegram.org/constructor/autoSaveException>
 #[repr(C)]
 pub struct AutoSaveException {
     pub peer: enums::Peer,
@@ -170,6 +196,8 @@ pub struct AutoSaveException {
 }
 
 /// `autoSaveSettings#c84834ce flags:# photos:flags.0?true videos:flags.1?true video_max_size:flags.2?long = AutoSaveSettings;`
+///
+/// <https://core.telegram.org/constructor/autoSaveSettings>
 #[repr(C)]
 pub struct AutoSaveSettings {
     pub photos: bool,
@@ -178,6 +206,8 @@ pub struct AutoSaveSettings {
 }
 
 /// `availableEffect#93c3e27e flags:# premium_required:flags.2?true id:long emoticon:string static_icon_id:flags.0?long effect_sticker_id:long effect_animation_id:flags.1?long = AvailableEffect;`
+///
+/// <https://core.telegram.org/constructor/availableEffect>
 #[repr(C)]
 pub struct AvailableEffect<'a> {
     pub premium_required: bool,
@@ -189,6 +219,8 @@ pub struct AvailableEffect<'a> {
 }
 
 /// `availableReaction#c077ec01 flags:# inactive:flags.0?true premium:flags.2?true reaction:string title:string static_icon:Document appear_animation:Document select_animation:Document activate_animation:Document effect_animation:Document around_animation:flags.1?Document center_icon:flags.1?Document = AvailableReaction;`
+///
+/// <https://core.telegram.org/constructor/availableReaction>
 #[repr(C)]
 pub struct AvailableReaction<'a> {
     pub inactive: bool,
@@ -205,6 +237,8 @@ pub struct AvailableReaction<'a> {
 }
 
 /// `bankCardOpenUrl#f568028a url:string name:string = BankCardOpenUrl;`
+///
+/// <https://core.telegram.org/constructor/bankCardOpenUrl>
 #[repr(C)]
 pub struct BankCardOpenUrl<'a> {
     pub url: &'a str,
@@ -212,6 +246,8 @@ pub struct BankCardOpenUrl<'a> {
 }
 
 /// `birthday#6c8e1e06 flags:# day:int month:int year:flags.0?int = Birthday;`
+///
+/// <https://core.telegram.org/constructor/birthday>
 #[repr(C)]
 pub struct Birthday {
     pub day: i32,
@@ -220,6 +256,8 @@ pub struct Birthday {
 }
 
 /// `boost#4b3e14d6 flags:# gift:flags.1?true giveaway:flags.2?true unclaimed:flags.3?true id:string user_id:flags.0?long giveaway_msg_id:flags.2?int date:int expires:int used_gift_slug:flags.4?string multiplier:flags.5?int stars:flags.6?long = Boost;`
+///
+/// <https://core.telegram.org/constructor/boost>
 #[repr(C)]
 pub struct Boost<'a> {
     pub gift: bool,
@@ -236,6 +274,8 @@ pub struct Boost<'a> {
 }
 
 /// `botApp#95fcd1d6 flags:# id:long access_hash:long short_name:string title:string description:string photo:Photo document:flags.0?Document hash:long = BotApp;`
+///
+/// <https://core.telegram.org/constructor/botApp>
 #[repr(C)]
 pub struct BotApp<'a> {
     pub id: i64,
@@ -249,6 +289,8 @@ pub struct BotApp<'a> {
 }
 
 /// `botAppSettings#c99b1950 flags:# placeholder_path:flags.0?bytes background_color:flags.1?int background_dark_color:flags.2?int header_color:flags.3?int header_dark_color:flags.4?int = BotAppSettings;`
+///
+/// <https://core.telegram.org/constructor/botAppSettings>
 #[repr(C)]
 pub struct BotAppSettings<'a> {
     pub placeholder_path: tl::Option<&'a [u8]>,
@@ -259,6 +301,8 @@ pub struct BotAppSettings<'a> {
 }
 
 /// `botBusinessConnection#8f34b2f5 flags:# disabled:flags.1?true connection_id:string user_id:long dc_id:int date:int rights:flags.2?BusinessBotRights = BotBusinessConnection;`
+///
+/// <https://core.telegram.org/constructor/botBusinessConnection>
 #[repr(C)]
 pub struct BotBusinessConnection<'a> {
     pub disabled: bool,
@@ -270,6 +314,8 @@ pub struct BotBusinessConnection<'a> {
 }
 
 /// `botCommand#9852d6d2 flags:# ephemeral:flags.0?true command:string description:string = BotCommand;`
+///
+/// <https://core.telegram.org/constructor/botCommand>
 #[repr(C)]
 pub struct BotCommand<'a> {
     pub ephemeral: bool,
@@ -278,18 +324,24 @@ pub struct BotCommand<'a> {
 }
 
 /// `botCommandScopePeer#db9d897d peer:InputPeer = BotCommandScope;`
+///
+/// <https://core.telegram.org/constructor/botCommandScopePeer>
 #[repr(C)]
 pub struct BotCommandScopePeer<'a> {
     pub peer: enums::InputPeer<'a>,
 }
 
 /// `botCommandScopePeerAdmins#3fd863d1 peer:InputPeer = BotCommandScope;`
+///
+/// <https://core.telegram.org/constructor/botCommandScopePeerAdmins>
 #[repr(C)]
 pub struct BotCommandScopePeerAdmins<'a> {
     pub peer: enums::InputPeer<'a>,
 }
 
 /// `botCommandScopePeerUser#0a1321f3 peer:InputPeer user_id:InputUser = BotCommandScope;`
+///
+/// <https://core.telegram.org/constructor/botCommandScopePeerUser>
 #[repr(C)]
 pub struct BotCommandScopePeerUser<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -297,6 +349,8 @@ pub struct BotCommandScopePeerUser<'a> {
 }
 
 /// `botInfo#4d8a0299 flags:# has_preview_medias:flags.6?true user_id:flags.0?long description:flags.1?string description_photo:flags.4?Photo description_document:flags.5?Document commands:flags.2?Vector<BotCommand> menu_button:flags.3?BotMenuButton privacy_policy_url:flags.7?string app_settings:flags.8?BotAppSettings verifier_settings:flags.9?BotVerifierSettings = BotInfo;`
+///
+/// <https://core.telegram.org/constructor/botInfo>
 #[repr(C)]
 pub struct BotInfo<'a> {
     pub has_preview_medias: bool,
@@ -312,6 +366,8 @@ pub struct BotInfo<'a> {
 }
 
 /// `botInlineMediaResult#17db940b flags:# id:string type:string photo:flags.0?Photo document:flags.1?Document title:flags.2?string description:flags.3?string send_message:BotInlineMessage = BotInlineResult;`
+///
+/// <https://core.telegram.org/constructor/botInlineMediaResult>
 #[repr(C)]
 pub struct BotInlineMediaResult<'a> {
     pub id: &'a str,
@@ -324,6 +380,8 @@ pub struct BotInlineMediaResult<'a> {
 }
 
 /// `botInlineMessageMediaAuto#764cf810 flags:# invert_media:flags.3?true message:string entities:flags.1?Vector<MessageEntity> reply_markup:flags.2?ReplyMarkup = BotInlineMessage;`
+///
+/// <https://core.telegram.org/constructor/botInlineMessageMediaAuto>
 #[repr(C)]
 pub struct BotInlineMessageMediaAuto<'a> {
     pub invert_media: bool,
@@ -333,6 +391,8 @@ pub struct BotInlineMessageMediaAuto<'a> {
 }
 
 /// `botInlineMessageMediaContact#18d1cdc2 flags:# phone_number:string first_name:string last_name:string vcard:string reply_markup:flags.2?ReplyMarkup = BotInlineMessage;`
+///
+/// <https://core.telegram.org/constructor/botInlineMessageMediaContact>
 #[repr(C)]
 pub struct BotInlineMessageMediaContact<'a> {
     pub phone_number: &'a str,
@@ -343,6 +403,8 @@ pub struct BotInlineMessageMediaContact<'a> {
 }
 
 /// `botInlineMessageMediaGeo#051846fd flags:# geo:GeoPoint heading:flags.0?int period:flags.1?int proximity_notification_radius:flags.3?int reply_markup:flags.2?ReplyMarkup = BotInlineMessage;`
+///
+/// <https://core.telegram.org/constructor/botInlineMessageMediaGeo>
 #[repr(C)]
 pub struct BotInlineMessageMediaGeo<'a> {
     pub geo: enums::GeoPoint,
@@ -353,6 +415,8 @@ pub struct BotInlineMessageMediaGeo<'a> {
 }
 
 /// `botInlineMessageMediaInvoice#354a9b09 flags:# shipping_address_requested:flags.1?true test:flags.3?true title:string description:string photo:flags.0?WebDocument currency:string total_amount:long reply_markup:flags.2?ReplyMarkup = BotInlineMessage;`
+///
+/// <https://core.telegram.org/constructor/botInlineMessageMediaInvoice>
 #[repr(C)]
 pub struct BotInlineMessageMediaInvoice<'a> {
     pub shipping_address_requested: bool,
@@ -366,6 +430,8 @@ pub struct BotInlineMessageMediaInvoice<'a> {
 }
 
 /// `botInlineMessageMediaVenue#8a86659c flags:# geo:GeoPoint title:string address:string provider:string venue_id:string venue_type:string reply_markup:flags.2?ReplyMarkup = BotInlineMessage;`
+///
+/// <https://core.telegram.org/constructor/botInlineMessageMediaVenue>
 #[repr(C)]
 pub struct BotInlineMessageMediaVenue<'a> {
     pub geo: enums::GeoPoint,
@@ -378,6 +444,8 @@ pub struct BotInlineMessageMediaVenue<'a> {
 }
 
 /// `botInlineMessageMediaWebPage#809ad9a6 flags:# invert_media:flags.3?true force_large_media:flags.4?true force_small_media:flags.5?true manual:flags.7?true safe:flags.8?true message:string entities:flags.1?Vector<MessageEntity> url:string reply_markup:flags.2?ReplyMarkup = BotInlineMessage;`
+///
+/// <https://core.telegram.org/constructor/botInlineMessageMediaWebPage>
 #[repr(C)]
 pub struct BotInlineMessageMediaWebPage<'a> {
     pub invert_media: bool,
@@ -392,6 +460,8 @@ pub struct BotInlineMessageMediaWebPage<'a> {
 }
 
 /// `botInlineMessageRichMessage#0a617e7b flags:# reply_markup:flags.2?ReplyMarkup rich_message:RichMessage = BotInlineMessage;`
+///
+/// <https://core.telegram.org/constructor/botInlineMessageRichMessage>
 #[repr(C)]
 pub struct BotInlineMessageRichMessage<'a> {
     pub reply_markup: tl::Option<&'a enums::ReplyMarkup<'a>>,
@@ -399,6 +469,8 @@ pub struct BotInlineMessageRichMessage<'a> {
 }
 
 /// `botInlineMessageText#8c7f65e2 flags:# no_webpage:flags.0?true invert_media:flags.3?true message:string entities:flags.1?Vector<MessageEntity> reply_markup:flags.2?ReplyMarkup = BotInlineMessage;`
+///
+/// <https://core.telegram.org/constructor/botInlineMessageText>
 #[repr(C)]
 pub struct BotInlineMessageText<'a> {
     pub no_webpage: bool,
@@ -409,6 +481,8 @@ pub struct BotInlineMessageText<'a> {
 }
 
 /// `botInlineResult#11965f3a flags:# id:string type:string title:flags.1?string description:flags.2?string url:flags.3?string thumb:flags.4?WebDocument content:flags.5?WebDocument send_message:BotInlineMessage = BotInlineResult;`
+///
+/// <https://core.telegram.org/constructor/botInlineResult>
 #[repr(C)]
 pub struct BotInlineResult<'a> {
     pub id: &'a str,
@@ -422,6 +496,8 @@ pub struct BotInlineResult<'a> {
 }
 
 /// `botMenuButton#c7b57ce6 text:string url:string = BotMenuButton;`
+///
+/// <https://core.telegram.org/constructor/botMenuButton>
 #[repr(C)]
 pub struct BotMenuButton<'a> {
     pub text: &'a str,
@@ -429,6 +505,8 @@ pub struct BotMenuButton<'a> {
 }
 
 /// `botPreviewMedia#23e91ba3 date:int media:MessageMedia = BotPreviewMedia;`
+///
+/// <https://core.telegram.org/constructor/botPreviewMedia>
 #[repr(C)]
 pub struct BotPreviewMedia<'a> {
     pub date: i32,
@@ -436,6 +514,8 @@ pub struct BotPreviewMedia<'a> {
 }
 
 /// `botVerification#f72e0ed9 bot_id:long icon:long description:TextWithEntities = BotVerification;`
+///
+/// <https://core.telegram.org/constructor/botVerification>
 #[repr(C)]
 pub struct BotVerification<'a> {
     pub bot_id: i64,
@@ -444,6 +524,8 @@ pub struct BotVerification<'a> {
 }
 
 /// `botVerifierSettings#a12aefff flags:# can_modify_custom_description:flags.1?true icon:long company:string custom_description:flags.0?TextWithEntities = BotVerifierSettings;`
+///
+/// <https://core.telegram.org/constructor/botVerifierSettings>
 #[repr(C)]
 pub struct BotVerifierSettings<'a> {
     pub can_modify_custom_description: bool,
@@ -453,6 +535,8 @@ pub struct BotVerifierSettings<'a> {
 }
 
 /// `businessAwayMessage#ef156a5c flags:# offline_only:flags.0?true shortcut_id:int schedule:BusinessAwayMessageSchedule recipients:BusinessRecipients = BusinessAwayMessage;`
+///
+/// <https://core.telegram.org/constructor/businessAwayMessage>
 #[repr(C)]
 pub struct BusinessAwayMessage<'a> {
     pub offline_only: bool,
@@ -462,6 +546,8 @@ pub struct BusinessAwayMessage<'a> {
 }
 
 /// `businessAwayMessageScheduleCustom#cc4d9ecc start_date:int end_date:int = BusinessAwayMessageSchedule;`
+///
+/// <https://core.telegram.org/constructor/businessAwayMessageScheduleCustom>
 #[repr(C)]
 pub struct BusinessAwayMessageScheduleCustom {
     pub start_date: i32,
@@ -469,6 +555,8 @@ pub struct BusinessAwayMessageScheduleCustom {
 }
 
 /// `businessBotRecipients#b88cf373 flags:# existing_chats:flags.0?true new_chats:flags.1?true contacts:flags.2?true non_contacts:flags.3?true exclude_selected:flags.5?true users:flags.4?Vector<long> exclude_users:flags.6?Vector<long> = BusinessBotRecipients;`
+///
+/// <https://core.telegram.org/constructor/businessBotRecipients>
 #[repr(C)]
 pub struct BusinessBotRecipients<'a> {
     pub existing_chats: bool,
@@ -481,6 +569,8 @@ pub struct BusinessBotRecipients<'a> {
 }
 
 /// `businessBotRights#a0624cf7 flags:# reply:flags.0?true read_messages:flags.1?true delete_sent_messages:flags.2?true delete_received_messages:flags.3?true edit_name:flags.4?true edit_bio:flags.5?true edit_profile_photo:flags.6?true edit_username:flags.7?true view_gifts:flags.8?true sell_gifts:flags.9?true change_gift_settings:flags.10?true transfer_and_upgrade_gifts:flags.11?true transfer_stars:flags.12?true manage_stories:flags.13?true = BusinessBotRights;`
+///
+/// <https://core.telegram.org/constructor/businessBotRights>
 #[repr(C)]
 pub struct BusinessBotRights {
     pub reply: bool,
@@ -500,6 +590,8 @@ pub struct BusinessBotRights {
 }
 
 /// `businessChatLink#b4ae666f flags:# link:string message:string entities:flags.0?Vector<MessageEntity> title:flags.1?string views:int = BusinessChatLink;`
+///
+/// <https://core.telegram.org/constructor/businessChatLink>
 #[repr(C)]
 pub struct BusinessChatLink<'a> {
     pub link: &'a str,
@@ -510,6 +602,8 @@ pub struct BusinessChatLink<'a> {
 }
 
 /// `businessGreetingMessage#e519abab shortcut_id:int recipients:BusinessRecipients no_activity_days:int = BusinessGreetingMessage;`
+///
+/// <https://core.telegram.org/constructor/businessGreetingMessage>
 #[repr(C)]
 pub struct BusinessGreetingMessage<'a> {
     pub shortcut_id: i32,
@@ -518,6 +612,8 @@ pub struct BusinessGreetingMessage<'a> {
 }
 
 /// `businessIntro#5a0a066d flags:# title:string description:string sticker:flags.0?Document = BusinessIntro;`
+///
+/// <https://core.telegram.org/constructor/businessIntro>
 #[repr(C)]
 pub struct BusinessIntro<'a> {
     pub title: &'a str,
@@ -526,6 +622,8 @@ pub struct BusinessIntro<'a> {
 }
 
 /// `businessLocation#ac5c1af7 flags:# geo_point:flags.0?GeoPoint address:string = BusinessLocation;`
+///
+/// <https://core.telegram.org/constructor/businessLocation>
 #[repr(C)]
 pub struct BusinessLocation<'a> {
     pub geo_point: tl::Option<&'a enums::GeoPoint>,
@@ -533,6 +631,8 @@ pub struct BusinessLocation<'a> {
 }
 
 /// `businessRecipients#21108ff7 flags:# existing_chats:flags.0?true new_chats:flags.1?true contacts:flags.2?true non_contacts:flags.3?true exclude_selected:flags.5?true users:flags.4?Vector<long> = BusinessRecipients;`
+///
+/// <https://core.telegram.org/constructor/businessRecipients>
 #[repr(C)]
 pub struct BusinessRecipients<'a> {
     pub existing_chats: bool,
@@ -544,6 +644,8 @@ pub struct BusinessRecipients<'a> {
 }
 
 /// `businessWeeklyOpen#120b1ab9 start_minute:int end_minute:int = BusinessWeeklyOpen;`
+///
+/// <https://core.telegram.org/constructor/businessWeeklyOpen>
 #[repr(C)]
 pub struct BusinessWeeklyOpen {
     pub start_minute: i32,
@@ -551,6 +653,8 @@ pub struct BusinessWeeklyOpen {
 }
 
 /// `businessWorkHours#8c92b098 flags:# open_now:flags.0?true timezone_id:string weekly_open:Vector<BusinessWeeklyOpen> = BusinessWorkHours;`
+///
+/// <https://core.telegram.org/constructor/businessWorkHours>
 #[repr(C)]
 pub struct BusinessWorkHours<'a> {
     pub open_now: bool,
@@ -559,6 +663,8 @@ pub struct BusinessWorkHours<'a> {
 }
 
 /// `buttonTypeRequestPeer#4f58a237 flags:# button_id:int peer_type:RequestPeerType max_quantity:int = ButtonType;`
+///
+/// <https://core.telegram.org/constructor/buttonTypeRequestPeer>
 #[repr(C)]
 pub struct ButtonTypeRequestPeer<'a> {
     pub button_id: i32,
@@ -567,24 +673,32 @@ pub struct ButtonTypeRequestPeer<'a> {
 }
 
 /// `buttonTypeRequestPoll#aacfff84 flags:# quiz:flags.0?Bool = ButtonType;`
+///
+/// <https://core.telegram.org/constructor/buttonTypeRequestPoll>
 #[repr(C)]
 pub struct ButtonTypeRequestPoll {
     pub quiz: tl::Option<bool>,
 }
 
 /// `buttonTypeSimpleWebView#c01a597a url:string = ButtonType;`
+///
+/// <https://core.telegram.org/constructor/buttonTypeSimpleWebView>
 #[repr(C)]
 pub struct ButtonTypeSimpleWebView<'a> {
     pub url: &'a str,
 }
 
 /// `cdnConfig#5725e40a public_keys:Vector<CdnPublicKey> = CdnConfig;`
+///
+/// <https://core.telegram.org/constructor/cdnConfig>
 #[repr(C)]
 pub struct CdnConfig<'a> {
     pub public_keys: &'a [enums::CdnPublicKey<'a>],
 }
 
 /// `cdnPublicKey#c982eaba dc_id:int public_key:string = CdnPublicKey;`
+///
+/// <https://core.telegram.org/constructor/cdnPublicKey>
 #[repr(C)]
 pub struct CdnPublicKey<'a> {
     pub dc_id: i32,
@@ -592,6 +706,8 @@ pub struct CdnPublicKey<'a> {
 }
 
 /// `channel#d49f34c6 flags:# creator:flags.0?true left:flags.2?true broadcast:flags.5?true verified:flags.7?true megagroup:flags.8?true restricted:flags.9?true signatures:flags.11?true min:flags.12?true scam:flags.19?true has_link:flags.20?true has_geo:flags.21?true slowmode_enabled:flags.22?true call_active:flags.23?true call_not_empty:flags.24?true fake:flags.25?true gigagroup:flags.26?true noforwards:flags.27?true join_to_send:flags.28?true join_request:flags.29?true forum:flags.30?true flags2:# stories_hidden:flags2.1?true stories_hidden_min:flags2.2?true stories_unavailable:flags2.3?true signature_profiles:flags2.12?true autotranslation:flags2.15?true broadcast_messages_allowed:flags2.16?true monoforum:flags2.17?true forum_tabs:flags2.19?true id:long access_hash:flags.13?long title:string username:flags.6?string photo:ChatPhoto date:int restriction_reason:flags.9?Vector<RestrictionReason> admin_rights:flags.14?ChatAdminRights banned_rights:flags.15?ChatBannedRights default_banned_rights:flags.18?ChatBannedRights participants_count:flags.17?int usernames:flags2.0?Vector<Username> stories_max_id:flags2.4?RecentStory color:flags2.7?PeerColor profile_color:flags2.8?PeerColor emoji_status:flags2.9?EmojiStatus level:flags2.10?int subscription_until_date:flags2.11?int bot_verification_icon:flags2.13?long send_paid_messages_stars:flags2.14?long linked_monoforum_id:flags2.18?long linked_community_id:flags2.20?long = Chat;`
+///
+/// <https://core.telegram.org/constructor/channel>
 #[repr(C)]
 pub struct Channel<'a> {
     pub creator: bool,
@@ -647,6 +763,8 @@ pub struct Channel<'a> {
 }
 
 /// `channelAdminLogEvent#1fad68cd id:long date:int user_id:long action:ChannelAdminLogEventAction = ChannelAdminLogEvent;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEvent>
 #[repr(C)]
 pub struct ChannelAdminLogEvent<'a> {
     pub id: i64,
@@ -656,6 +774,8 @@ pub struct ChannelAdminLogEvent<'a> {
 }
 
 /// `channelAdminLogEventActionChangeAbout#55188a2e prev_value:string new_value:string = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionChangeAbout>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionChangeAbout<'a> {
     pub prev_value: &'a str,
@@ -663,6 +783,8 @@ pub struct ChannelAdminLogEventActionChangeAbout<'a> {
 }
 
 /// `channelAdminLogEventActionChangeAvailableReactions#be4e0ef8 prev_value:ChatReactions new_value:ChatReactions = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionChangeAvailableReactions>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionChangeAvailableReactions<'a> {
     pub prev_value: enums::ChatReactions<'a>,
@@ -670,6 +792,8 @@ pub struct ChannelAdminLogEventActionChangeAvailableReactions<'a> {
 }
 
 /// `channelAdminLogEventActionChangeEmojiStatus#3ea9feb1 prev_value:EmojiStatus new_value:EmojiStatus = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionChangeEmojiStatus>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionChangeEmojiStatus<'a> {
     pub prev_value: enums::EmojiStatus<'a>,
@@ -677,6 +801,8 @@ pub struct ChannelAdminLogEventActionChangeEmojiStatus<'a> {
 }
 
 /// `channelAdminLogEventActionChangeEmojiStickerSet#46d840ab prev_stickerset:InputStickerSet new_stickerset:InputStickerSet = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionChangeEmojiStickerSet>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionChangeEmojiStickerSet<'a> {
     pub prev_stickerset: enums::InputStickerSet<'a>,
@@ -684,6 +810,8 @@ pub struct ChannelAdminLogEventActionChangeEmojiStickerSet<'a> {
 }
 
 /// `channelAdminLogEventActionChangeHistoryTTL#6e941a38 prev_value:int new_value:int = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionChangeHistoryTTL>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionChangeHistoryTtl {
     pub prev_value: i32,
@@ -691,6 +819,8 @@ pub struct ChannelAdminLogEventActionChangeHistoryTtl {
 }
 
 /// `channelAdminLogEventActionChangeLinkedChat#050c7ac8 prev_value:long new_value:long = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionChangeLinkedChat>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionChangeLinkedChat {
     pub prev_value: i64,
@@ -698,6 +828,8 @@ pub struct ChannelAdminLogEventActionChangeLinkedChat {
 }
 
 /// `channelAdminLogEventActionChangeLocation#0e6b76ae prev_value:ChannelLocation new_value:ChannelLocation = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionChangeLocation>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionChangeLocation<'a> {
     pub prev_value: enums::ChannelLocation<'a>,
@@ -705,6 +837,8 @@ pub struct ChannelAdminLogEventActionChangeLocation<'a> {
 }
 
 /// `channelAdminLogEventActionChangePeerColor#5796e780 prev_value:PeerColor new_value:PeerColor = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionChangePeerColor>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionChangePeerColor<'a> {
     pub prev_value: enums::PeerColor<'a>,
@@ -712,6 +846,8 @@ pub struct ChannelAdminLogEventActionChangePeerColor<'a> {
 }
 
 /// `channelAdminLogEventActionChangePhoto#434bd2af prev_photo:Photo new_photo:Photo = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionChangePhoto>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionChangePhoto<'a> {
     pub prev_photo: enums::Photo<'a>,
@@ -719,6 +855,8 @@ pub struct ChannelAdminLogEventActionChangePhoto<'a> {
 }
 
 /// `channelAdminLogEventActionChangeProfilePeerColor#5e477b25 prev_value:PeerColor new_value:PeerColor = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionChangeProfilePeerColor>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionChangeProfilePeerColor<'a> {
     pub prev_value: enums::PeerColor<'a>,
@@ -726,6 +864,8 @@ pub struct ChannelAdminLogEventActionChangeProfilePeerColor<'a> {
 }
 
 /// `channelAdminLogEventActionChangeStickerSet#b1c3caa7 prev_stickerset:InputStickerSet new_stickerset:InputStickerSet = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionChangeStickerSet>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionChangeStickerSet<'a> {
     pub prev_stickerset: enums::InputStickerSet<'a>,
@@ -733,6 +873,8 @@ pub struct ChannelAdminLogEventActionChangeStickerSet<'a> {
 }
 
 /// `channelAdminLogEventActionChangeTitle#e6dfb825 prev_value:string new_value:string = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionChangeTitle>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionChangeTitle<'a> {
     pub prev_value: &'a str,
@@ -740,6 +882,8 @@ pub struct ChannelAdminLogEventActionChangeTitle<'a> {
 }
 
 /// `channelAdminLogEventActionChangeUsername#6a4afc38 prev_value:string new_value:string = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionChangeUsername>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionChangeUsername<'a> {
     pub prev_value: &'a str,
@@ -747,6 +891,8 @@ pub struct ChannelAdminLogEventActionChangeUsername<'a> {
 }
 
 /// `channelAdminLogEventActionChangeUsernames#f04fb3a9 prev_value:Vector<string> new_value:Vector<string> = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionChangeUsernames>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionChangeUsernames<'a> {
     pub prev_value: &'a [&'a str],
@@ -754,6 +900,8 @@ pub struct ChannelAdminLogEventActionChangeUsernames<'a> {
 }
 
 /// `channelAdminLogEventActionChangeWallpaper#31bb5d52 prev_value:WallPaper new_value:WallPaper = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionChangeWallpaper>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionChangeWallpaper<'a> {
     pub prev_value: enums::WallPaper<'a>,
@@ -761,12 +909,16 @@ pub struct ChannelAdminLogEventActionChangeWallpaper<'a> {
 }
 
 /// `channelAdminLogEventActionCreateTopic#58707d28 topic:ForumTopic = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionCreateTopic>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionCreateTopic<'a> {
     pub topic: enums::ForumTopic<'a>,
 }
 
 /// `channelAdminLogEventActionDefaultBannedRights#2df5fc0a prev_banned_rights:ChatBannedRights new_banned_rights:ChatBannedRights = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionDefaultBannedRights>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionDefaultBannedRights {
     pub prev_banned_rights: enums::ChatBannedRights,
@@ -774,24 +926,32 @@ pub struct ChannelAdminLogEventActionDefaultBannedRights {
 }
 
 /// `channelAdminLogEventActionDeleteMessage#42e047bb message:Message = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionDeleteMessage>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionDeleteMessage<'a> {
     pub message: enums::Message<'a>,
 }
 
 /// `channelAdminLogEventActionDeleteTopic#ae168909 topic:ForumTopic = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionDeleteTopic>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionDeleteTopic<'a> {
     pub topic: enums::ForumTopic<'a>,
 }
 
 /// `channelAdminLogEventActionDiscardGroupCall#db9f9140 call:InputGroupCall = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionDiscardGroupCall>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionDiscardGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
 }
 
 /// `channelAdminLogEventActionEditMessage#709b2405 prev_message:Message new_message:Message = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionEditMessage>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionEditMessage<'a> {
     pub prev_message: enums::Message<'a>,
@@ -799,6 +959,8 @@ pub struct ChannelAdminLogEventActionEditMessage<'a> {
 }
 
 /// `channelAdminLogEventActionEditTopic#f06fe208 prev_topic:ForumTopic new_topic:ForumTopic = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionEditTopic>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionEditTopic<'a> {
     pub prev_topic: enums::ForumTopic<'a>,
@@ -806,12 +968,16 @@ pub struct ChannelAdminLogEventActionEditTopic<'a> {
 }
 
 /// `channelAdminLogEventActionExportedInviteDelete#5a50fca4 invite:ExportedChatInvite = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionExportedInviteDelete>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionExportedInviteDelete<'a> {
     pub invite: enums::ExportedChatInvite<'a>,
 }
 
 /// `channelAdminLogEventActionExportedInviteEdit#e90ebb59 prev_invite:ExportedChatInvite new_invite:ExportedChatInvite = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionExportedInviteEdit>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionExportedInviteEdit<'a> {
     pub prev_invite: enums::ExportedChatInvite<'a>,
@@ -819,12 +985,16 @@ pub struct ChannelAdminLogEventActionExportedInviteEdit<'a> {
 }
 
 /// `channelAdminLogEventActionExportedInviteRevoke#410a134e invite:ExportedChatInvite = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionExportedInviteRevoke>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionExportedInviteRevoke<'a> {
     pub invite: enums::ExportedChatInvite<'a>,
 }
 
 /// `channelAdminLogEventActionParticipantEditRank#5806b4ec user_id:long prev_rank:string new_rank:string = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionParticipantEditRank>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionParticipantEditRank<'a> {
     pub user_id: i64,
@@ -833,12 +1003,16 @@ pub struct ChannelAdminLogEventActionParticipantEditRank<'a> {
 }
 
 /// `channelAdminLogEventActionParticipantInvite#e31c34d8 participant:ChannelParticipant = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionParticipantInvite>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionParticipantInvite<'a> {
     pub participant: enums::ChannelParticipant<'a>,
 }
 
 /// `channelAdminLogEventActionParticipantJoinByInvite#fe9fc158 flags:# via_chatlist:flags.0?true invite:ExportedChatInvite = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionParticipantJoinByInvite>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionParticipantJoinByInvite<'a> {
     pub via_chatlist: bool,
@@ -846,6 +1020,8 @@ pub struct ChannelAdminLogEventActionParticipantJoinByInvite<'a> {
 }
 
 /// `channelAdminLogEventActionParticipantJoinByRequest#afb6144a invite:ExportedChatInvite approved_by:long = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionParticipantJoinByRequest>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionParticipantJoinByRequest<'a> {
     pub invite: enums::ExportedChatInvite<'a>,
@@ -853,12 +1029,16 @@ pub struct ChannelAdminLogEventActionParticipantJoinByRequest<'a> {
 }
 
 /// `channelAdminLogEventActionParticipantMute#f92424d2 participant:GroupCallParticipant = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionParticipantMute>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionParticipantMute<'a> {
     pub participant: enums::GroupCallParticipant<'a>,
 }
 
 /// `channelAdminLogEventActionParticipantSubExtend#64642db3 prev_participant:ChannelParticipant new_participant:ChannelParticipant = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionParticipantSubExtend>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionParticipantSubExtend<'a> {
     pub prev_participant: enums::ChannelParticipant<'a>,
@@ -866,6 +1046,8 @@ pub struct ChannelAdminLogEventActionParticipantSubExtend<'a> {
 }
 
 /// `channelAdminLogEventActionParticipantToggleAdmin#d5676710 prev_participant:ChannelParticipant new_participant:ChannelParticipant = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionParticipantToggleAdmin>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionParticipantToggleAdmin<'a> {
     pub prev_participant: enums::ChannelParticipant<'a>,
@@ -873,6 +1055,8 @@ pub struct ChannelAdminLogEventActionParticipantToggleAdmin<'a> {
 }
 
 /// `channelAdminLogEventActionParticipantToggleBan#e6d83d7e prev_participant:ChannelParticipant new_participant:ChannelParticipant = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionParticipantToggleBan>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionParticipantToggleBan<'a> {
     pub prev_participant: enums::ChannelParticipant<'a>,
@@ -880,18 +1064,24 @@ pub struct ChannelAdminLogEventActionParticipantToggleBan<'a> {
 }
 
 /// `channelAdminLogEventActionParticipantUnmute#e64429c0 participant:GroupCallParticipant = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionParticipantUnmute>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionParticipantUnmute<'a> {
     pub participant: enums::GroupCallParticipant<'a>,
 }
 
 /// `channelAdminLogEventActionParticipantVolume#3e7f6847 participant:GroupCallParticipant = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionParticipantVolume>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionParticipantVolume<'a> {
     pub participant: enums::GroupCallParticipant<'a>,
 }
 
 /// `channelAdminLogEventActionPinTopic#5d8d353b flags:# prev_topic:flags.0?ForumTopic new_topic:flags.1?ForumTopic = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionPinTopic>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionPinTopic<'a> {
     pub prev_topic: tl::Option<&'a enums::ForumTopic<'a>>,
@@ -899,78 +1089,104 @@ pub struct ChannelAdminLogEventActionPinTopic<'a> {
 }
 
 /// `channelAdminLogEventActionSendMessage#278f2868 message:Message = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionSendMessage>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionSendMessage<'a> {
     pub message: enums::Message<'a>,
 }
 
 /// `channelAdminLogEventActionStartGroupCall#23209745 call:InputGroupCall = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionStartGroupCall>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionStartGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
 }
 
 /// `channelAdminLogEventActionStopPoll#8f079643 message:Message = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionStopPoll>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionStopPoll<'a> {
     pub message: enums::Message<'a>,
 }
 
 /// `channelAdminLogEventActionToggleAntiSpam#64f36dfc new_value:Bool = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionToggleAntiSpam>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionToggleAntiSpam {
     pub new_value: bool,
 }
 
 /// `channelAdminLogEventActionToggleAutotranslation#c517f77e new_value:Bool = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionToggleAutotranslation>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionToggleAutotranslation {
     pub new_value: bool,
 }
 
 /// `channelAdminLogEventActionToggleForum#02cc6383 new_value:Bool = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionToggleForum>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionToggleForum {
     pub new_value: bool,
 }
 
 /// `channelAdminLogEventActionToggleGroupCallSetting#56d6a247 join_muted:Bool = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionToggleGroupCallSetting>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionToggleGroupCallSetting {
     pub join_muted: bool,
 }
 
 /// `channelAdminLogEventActionToggleInvites#1b7907ae new_value:Bool = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionToggleInvites>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionToggleInvites {
     pub new_value: bool,
 }
 
 /// `channelAdminLogEventActionToggleNoForwards#cb2ac766 new_value:Bool = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionToggleNoForwards>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionToggleNoForwards {
     pub new_value: bool,
 }
 
 /// `channelAdminLogEventActionTogglePreHistoryHidden#5f5c95f1 new_value:Bool = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionTogglePreHistoryHidden>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionTogglePreHistoryHidden {
     pub new_value: bool,
 }
 
 /// `channelAdminLogEventActionToggleSignatureProfiles#60a79c79 new_value:Bool = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionToggleSignatureProfiles>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionToggleSignatureProfiles {
     pub new_value: bool,
 }
 
 /// `channelAdminLogEventActionToggleSignatures#26ae0971 new_value:Bool = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionToggleSignatures>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionToggleSignatures {
     pub new_value: bool,
 }
 
 /// `channelAdminLogEventActionToggleSlowMode#53909779 prev_value:int new_value:int = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionToggleSlowMode>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionToggleSlowMode {
     pub prev_value: i32,
@@ -978,12 +1194,16 @@ pub struct ChannelAdminLogEventActionToggleSlowMode {
 }
 
 /// `channelAdminLogEventActionUpdatePinned#e9e82c18 message:Message = ChannelAdminLogEventAction;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventActionUpdatePinned>
 #[repr(C)]
 pub struct ChannelAdminLogEventActionUpdatePinned<'a> {
     pub message: enums::Message<'a>,
 }
 
 /// `channelAdminLogEventsFilter#ea107ae4 flags:# join:flags.0?true leave:flags.1?true invite:flags.2?true ban:flags.3?true unban:flags.4?true kick:flags.5?true unkick:flags.6?true promote:flags.7?true demote:flags.8?true info:flags.9?true settings:flags.10?true pinned:flags.11?true edit:flags.12?true delete:flags.13?true group_call:flags.14?true invites:flags.15?true send:flags.16?true forums:flags.17?true sub_extend:flags.18?true edit_rank:flags.19?true = ChannelAdminLogEventsFilter;`
+///
+/// <https://core.telegram.org/constructor/channelAdminLogEventsFilter>
 #[repr(C)]
 pub struct ChannelAdminLogEventsFilter {
     pub join: bool,
@@ -1009,6 +1229,8 @@ pub struct ChannelAdminLogEventsFilter {
 }
 
 /// `channelForbidden#17d493d5 flags:# broadcast:flags.5?true megagroup:flags.8?true monoforum:flags.10?true id:long access_hash:long title:string until_date:flags.16?int = Chat;`
+///
+/// <https://core.telegram.org/constructor/channelForbidden>
 #[repr(C)]
 pub struct ChannelForbidden<'a> {
     pub broadcast: bool,
@@ -1021,6 +1243,8 @@ pub struct ChannelForbidden<'a> {
 }
 
 /// `channelFull#a04e8d3a flags:# can_view_participants:flags.3?true can_set_username:flags.6?true can_set_stickers:flags.7?true hidden_prehistory:flags.10?true can_set_location:flags.16?true has_scheduled:flags.19?true can_view_stats:flags.20?true blocked:flags.22?true flags2:# can_delete_channel:flags2.0?true antispam:flags2.1?true participants_hidden:flags2.2?true translations_disabled:flags2.3?true stories_pinned_available:flags2.5?true view_forum_as_messages:flags2.6?true restricted_sponsored:flags2.11?true can_view_revenue:flags2.12?true paid_media_allowed:flags2.14?true can_view_stars_revenue:flags2.15?true paid_reactions_available:flags2.16?true stargifts_available:flags2.19?true paid_messages_available:flags2.20?true has_welcome_messages:flags2.24?true id:long about:string participants_count:flags.0?int admins_count:flags.1?int kicked_count:flags.2?int banned_count:flags.2?int online_count:flags.13?int read_inbox_max_id:int read_outbox_max_id:int unread_count:int chat_photo:Photo notify_settings:PeerNotifySettings exported_invite:flags.23?ExportedChatInvite bot_info:Vector<BotInfo> migrated_from_chat_id:flags.4?long migrated_from_max_id:flags.4?int pinned_msg_id:flags.5?int stickerset:flags.8?StickerSet available_min_id:flags.9?int folder_id:flags.11?int linked_chat_id:flags.14?long location:flags.15?ChannelLocation slowmode_seconds:flags.17?int slowmode_next_send_date:flags.18?int stats_dc:flags.12?int pts:int call:flags.21?InputGroupCall ttl_period:flags.24?int pending_suggestions:flags.25?Vector<string> groupcall_default_join_as:flags.26?Peer theme_emoticon:flags.27?string requests_pending:flags.28?int recent_requesters:flags.28?Vector<long> default_send_as:flags.29?Peer available_reactions:flags.30?ChatReactions reactions_limit:flags2.13?int stories:flags2.4?PeerStories wallpaper:flags2.7?WallPaper boosts_applied:flags2.8?int boosts_unrestrict:flags2.9?int emojiset:flags2.10?StickerSet bot_verification:flags2.17?BotVerification stargifts_count:flags2.18?int send_paid_messages_stars:flags2.21?long main_tab:flags2.22?ProfileTab guard_bot_id:flags2.23?long = ChatFull;`
+///
+/// <https://core.telegram.org/constructor/channelFull>
 #[repr(C)]
 pub struct ChannelFull<'a> {
     pub can_view_participants: bool,
@@ -1094,6 +1318,8 @@ pub struct ChannelFull<'a> {
 }
 
 /// `channelLocation#209b82db geo_point:GeoPoint address:string = ChannelLocation;`
+///
+/// <https://core.telegram.org/constructor/channelLocation>
 #[repr(C)]
 pub struct ChannelLocation<'a> {
     pub geo_point: enums::GeoPoint,
@@ -1101,6 +1327,8 @@ pub struct ChannelLocation<'a> {
 }
 
 /// `channelMessagesFilter#cd77d957 flags:# exclude_new_messages:flags.1?true ranges:Vector<MessageRange> = ChannelMessagesFilter;`
+///
+/// <https://core.telegram.org/constructor/channelMessagesFilter>
 #[repr(C)]
 pub struct ChannelMessagesFilter<'a> {
     pub exclude_new_messages: bool,
@@ -1108,6 +1336,8 @@ pub struct ChannelMessagesFilter<'a> {
 }
 
 /// `channelParticipant#1bd54456 flags:# user_id:long date:int subscription_until_date:flags.0?int rank:flags.2?string = ChannelParticipant;`
+///
+/// <https://core.telegram.org/constructor/channelParticipant>
 #[repr(C)]
 pub struct ChannelParticipant<'a> {
     pub user_id: i64,
@@ -1117,6 +1347,8 @@ pub struct ChannelParticipant<'a> {
 }
 
 /// `channelParticipantAdmin#34c3bb53 flags:# can_edit:flags.0?true self:flags.1?true user_id:long inviter_id:flags.1?long promoted_by:long date:int admin_rights:ChatAdminRights rank:flags.2?string = ChannelParticipant;`
+///
+/// <https://core.telegram.org/constructor/channelParticipantAdmin>
 #[repr(C)]
 pub struct ChannelParticipantAdmin<'a> {
     pub can_edit: bool,
@@ -1130,6 +1362,8 @@ pub struct ChannelParticipantAdmin<'a> {
 }
 
 /// `channelParticipantBanned#d5f0ad91 flags:# left:flags.0?true peer:Peer kicked_by:long date:int banned_rights:ChatBannedRights rank:flags.2?string = ChannelParticipant;`
+///
+/// <https://core.telegram.org/constructor/channelParticipantBanned>
 #[repr(C)]
 pub struct ChannelParticipantBanned<'a> {
     pub left: bool,
@@ -1141,6 +1375,8 @@ pub struct ChannelParticipantBanned<'a> {
 }
 
 /// `channelParticipantCreator#2fe601d3 flags:# user_id:long admin_rights:ChatAdminRights rank:flags.0?string = ChannelParticipant;`
+///
+/// <https://core.telegram.org/constructor/channelParticipantCreator>
 #[repr(C)]
 pub struct ChannelParticipantCreator<'a> {
     pub user_id: i64,
@@ -1149,12 +1385,16 @@ pub struct ChannelParticipantCreator<'a> {
 }
 
 /// `channelParticipantLeft#1b03f006 peer:Peer = ChannelParticipant;`
+///
+/// <https://core.telegram.org/constructor/channelParticipantLeft>
 #[repr(C)]
 pub struct ChannelParticipantLeft {
     pub peer: enums::Peer,
 }
 
 /// `channelParticipantSelf#a9478a1a flags:# via_request:flags.0?true user_id:long inviter_id:long date:int subscription_until_date:flags.1?int rank:flags.2?string = ChannelParticipant;`
+///
+/// <https://core.telegram.org/constructor/channelParticipantSelf>
 #[repr(C)]
 pub struct ChannelParticipantSelf<'a> {
     pub via_request: bool,
@@ -1166,24 +1406,32 @@ pub struct ChannelParticipantSelf<'a> {
 }
 
 /// `channelParticipantsBanned#1427a5e1 q:string = ChannelParticipantsFilter;`
+///
+/// <https://core.telegram.org/constructor/channelParticipantsBanned>
 #[repr(C)]
 pub struct ChannelParticipantsBanned<'a> {
     pub q: &'a str,
 }
 
 /// `channelParticipantsContacts#bb6ae88d q:string = ChannelParticipantsFilter;`
+///
+/// <https://core.telegram.org/constructor/channelParticipantsContacts>
 #[repr(C)]
 pub struct ChannelParticipantsContacts<'a> {
     pub q: &'a str,
 }
 
 /// `channelParticipantsKicked#a3b54985 q:string = ChannelParticipantsFilter;`
+///
+/// <https://core.telegram.org/constructor/channelParticipantsKicked>
 #[repr(C)]
 pub struct ChannelParticipantsKicked<'a> {
     pub q: &'a str,
 }
 
 /// `channelParticipantsMentions#e04b5ceb flags:# q:flags.0?string top_msg_id:flags.1?int = ChannelParticipantsFilter;`
+///
+/// <https://core.telegram.org/constructor/channelParticipantsMentions>
 #[repr(C)]
 pub struct ChannelParticipantsMentions<'a> {
     pub q: tl::Option<&'a str>,
@@ -1191,12 +1439,16 @@ pub struct ChannelParticipantsMentions<'a> {
 }
 
 /// `channelParticipantsSearch#0656ac4b q:string = ChannelParticipantsFilter;`
+///
+/// <https://core.telegram.org/constructor/channelParticipantsSearch>
 #[repr(C)]
 pub struct ChannelParticipantsSearch<'a> {
     pub q: &'a str,
 }
 
 /// `chat#41cbf256 flags:# creator:flags.0?true left:flags.2?true deactivated:flags.5?true call_active:flags.23?true call_not_empty:flags.24?true noforwards:flags.25?true id:long title:string photo:ChatPhoto participants_count:int date:int version:int migrated_to:flags.6?InputChannel admin_rights:flags.14?ChatAdminRights default_banned_rights:flags.18?ChatBannedRights = Chat;`
+///
+/// <https://core.telegram.org/constructor/chat>
 #[repr(C)]
 pub struct Chat<'a> {
     pub creator: bool,
@@ -1217,6 +1469,8 @@ pub struct Chat<'a> {
 }
 
 /// `chatAdminRights#5fb224d5 flags:# change_info:flags.0?true post_messages:flags.1?true edit_messages:flags.2?true delete_messages:flags.3?true ban_users:flags.4?true invite_users:flags.5?true pin_messages:flags.7?true add_admins:flags.9?true anonymous:flags.10?true manage_call:flags.11?true other:flags.12?true manage_topics:flags.13?true post_stories:flags.14?true edit_stories:flags.15?true delete_stories:flags.16?true manage_direct_messages:flags.17?true manage_ranks:flags.18?true manage_linked_peers:flags.19?true manage_welcome_messages:flags.20?true = ChatAdminRights;`
+///
+/// <https://core.telegram.org/constructor/chatAdminRights>
 #[repr(C)]
 pub struct ChatAdminRights {
     pub change_info: bool,
@@ -1241,6 +1495,8 @@ pub struct ChatAdminRights {
 }
 
 /// `chatAdminWithInvites#f2ecef23 admin_id:long invites_count:int revoked_invites_count:int = ChatAdminWithInvites;`
+///
+/// <https://core.telegram.org/constructor/chatAdminWithInvites>
 #[repr(C)]
 pub struct ChatAdminWithInvites {
     pub admin_id: i64,
@@ -1249,6 +1505,8 @@ pub struct ChatAdminWithInvites {
 }
 
 /// `chatBannedRights#9f120418 flags:# view_messages:flags.0?true send_messages:flags.1?true send_media:flags.2?true send_stickers:flags.3?true send_gifs:flags.4?true send_games:flags.5?true send_inline:flags.6?true embed_links:flags.7?true send_polls:flags.8?true change_info:flags.10?true invite_users:flags.15?true pin_messages:flags.17?true manage_topics:flags.18?true send_photos:flags.19?true send_videos:flags.20?true send_roundvideos:flags.21?true send_audios:flags.22?true send_voices:flags.23?true send_docs:flags.24?true send_plain:flags.25?true edit_rank:flags.26?true send_reactions:flags.27?true manage_linked_peers:flags.28?true until_date:int = ChatBannedRights;`
+///
+/// <https://core.telegram.org/constructor/chatBannedRights>
 #[repr(C)]
 pub struct ChatBannedRights {
     pub view_messages: bool,
@@ -1278,12 +1536,16 @@ pub struct ChatBannedRights {
 }
 
 /// `chatEmpty#29562865 id:long = Chat;`
+///
+/// <https://core.telegram.org/constructor/chatEmpty>
 #[repr(C)]
 pub struct ChatEmpty {
     pub id: i64,
 }
 
 /// `chatForbidden#6592a1a7 id:long title:string = Chat;`
+///
+/// <https://core.telegram.org/constructor/chatForbidden>
 #[repr(C)]
 pub struct ChatForbidden<'a> {
     pub id: i64,
@@ -1291,6 +1553,8 @@ pub struct ChatForbidden<'a> {
 }
 
 /// `chatFull#2633421b flags:# can_set_username:flags.7?true has_scheduled:flags.8?true translations_disabled:flags.19?true has_welcome_messages:flags.21?true id:long about:string participants:ChatParticipants chat_photo:flags.2?Photo notify_settings:PeerNotifySettings exported_invite:flags.13?ExportedChatInvite bot_info:flags.3?Vector<BotInfo> pinned_msg_id:flags.6?int folder_id:flags.11?int call:flags.12?InputGroupCall ttl_period:flags.14?int groupcall_default_join_as:flags.15?Peer theme_emoticon:flags.16?string requests_pending:flags.17?int recent_requesters:flags.17?Vector<long> available_reactions:flags.18?ChatReactions reactions_limit:flags.20?int = ChatFull;`
+///
+/// <https://core.telegram.org/constructor/chatFull>
 #[repr(C)]
 pub struct ChatFull<'a> {
     pub can_set_username: bool,
@@ -1317,6 +1581,8 @@ pub struct ChatFull<'a> {
 }
 
 /// `chatInvite#5c9d3702 flags:# channel:flags.0?true broadcast:flags.1?true public:flags.2?true megagroup:flags.3?true request_needed:flags.6?true verified:flags.7?true scam:flags.8?true fake:flags.9?true can_refulfill_subscription:flags.11?true title:string about:flags.5?string photo:Photo participants_count:int participants:flags.4?Vector<User> color:int subscription_pricing:flags.10?StarsSubscriptionPricing subscription_form_id:flags.12?long bot_verification:flags.13?BotVerification = ChatInvite;`
+///
+/// <https://core.telegram.org/constructor/chatInvite>
 #[repr(C)]
 pub struct ChatInvite<'a> {
     pub channel: bool,
@@ -1340,12 +1606,16 @@ pub struct ChatInvite<'a> {
 }
 
 /// `chatInviteAlready#5a686d7c chat:Chat = ChatInvite;`
+///
+/// <https://core.telegram.org/constructor/chatInviteAlready>
 #[repr(C)]
 pub struct ChatInviteAlready<'a> {
     pub chat: enums::Chat<'a>,
 }
 
 /// `chatInviteExported#a22cbd96 flags:# revoked:flags.0?true permanent:flags.5?true request_needed:flags.6?true link:string admin_id:long date:int start_date:flags.4?int expire_date:flags.1?int usage_limit:flags.2?int usage:flags.3?int requested:flags.7?int subscription_expired:flags.10?int title:flags.8?string subscription_pricing:flags.9?StarsSubscriptionPricing = ExportedChatInvite;`
+///
+/// <https://core.telegram.org/constructor/chatInviteExported>
 #[repr(C)]
 pub struct ChatInviteExported<'a> {
     pub revoked: bool,
@@ -1365,6 +1635,8 @@ pub struct ChatInviteExported<'a> {
 }
 
 /// `chatInviteImporter#8c5adfd9 flags:# requested:flags.0?true via_chatlist:flags.3?true user_id:long date:int about:flags.2?string approved_by:flags.1?long = ChatInviteImporter;`
+///
+/// <https://core.telegram.org/constructor/chatInviteImporter>
 #[repr(C)]
 pub struct ChatInviteImporter<'a> {
     pub requested: bool,
@@ -1376,6 +1648,8 @@ pub struct ChatInviteImporter<'a> {
 }
 
 /// `chatInvitePeek#61695cb0 chat:Chat expires:int = ChatInvite;`
+///
+/// <https://core.telegram.org/constructor/chatInvitePeek>
 #[repr(C)]
 pub struct ChatInvitePeek<'a> {
     pub chat: enums::Chat<'a>,
@@ -1383,12 +1657,16 @@ pub struct ChatInvitePeek<'a> {
 }
 
 /// `chatOnlines#f041e250 onlines:int = ChatOnlines;`
+///
+/// <https://core.telegram.org/constructor/chatOnlines>
 #[repr(C)]
 pub struct ChatOnlines {
     pub onlines: i32,
 }
 
 /// `chatParticipant#38e79fde flags:# user_id:long inviter_id:long date:int rank:flags.0?string = ChatParticipant;`
+///
+/// <https://core.telegram.org/constructor/chatParticipant>
 #[repr(C)]
 pub struct ChatParticipant<'a> {
     pub user_id: i64,
@@ -1398,6 +1676,8 @@ pub struct ChatParticipant<'a> {
 }
 
 /// `chatParticipantAdmin#0360d5d2 flags:# user_id:long inviter_id:long date:int rank:flags.0?string = ChatParticipant;`
+///
+/// <https://core.telegram.org/constructor/chatParticipantAdmin>
 #[repr(C)]
 pub struct ChatParticipantAdmin<'a> {
     pub user_id: i64,
@@ -1407,6 +1687,8 @@ pub struct ChatParticipantAdmin<'a> {
 }
 
 /// `chatParticipantCreator#e1f867b8 flags:# user_id:long rank:flags.0?string = ChatParticipant;`
+///
+/// <https://core.telegram.org/constructor/chatParticipantCreator>
 #[repr(C)]
 pub struct ChatParticipantCreator<'a> {
     pub user_id: i64,
@@ -1414,6 +1696,8 @@ pub struct ChatParticipantCreator<'a> {
 }
 
 /// `chatParticipants#3cbc93f8 chat_id:long participants:Vector<ChatParticipant> version:int = ChatParticipants;`
+///
+/// <https://core.telegram.org/constructor/chatParticipants>
 #[repr(C)]
 pub struct ChatParticipants<'a> {
     pub chat_id: i64,
@@ -1422,6 +1706,8 @@ pub struct ChatParticipants<'a> {
 }
 
 /// `chatParticipantsForbidden#8763d3e1 flags:# chat_id:long self_participant:flags.0?ChatParticipant = ChatParticipants;`
+///
+/// <https://core.telegram.org/constructor/chatParticipantsForbidden>
 #[repr(C)]
 pub struct ChatParticipantsForbidden<'a> {
     pub chat_id: i64,
@@ -1429,6 +1715,8 @@ pub struct ChatParticipantsForbidden<'a> {
 }
 
 /// `chatPhoto#1c6e1c11 flags:# has_video:flags.0?true photo_id:long stripped_thumb:flags.1?bytes dc_id:int = ChatPhoto;`
+///
+/// <https://core.telegram.org/constructor/chatPhoto>
 #[repr(C)]
 pub struct ChatPhoto<'a> {
     pub has_video: bool,
@@ -1438,24 +1726,32 @@ pub struct ChatPhoto<'a> {
 }
 
 /// `chatReactionsAll#52928bca flags:# allow_custom:flags.0?true = ChatReactions;`
+///
+/// <https://core.telegram.org/constructor/chatReactionsAll>
 #[repr(C)]
 pub struct ChatReactionsAll {
     pub allow_custom: bool,
 }
 
 /// `chatReactionsSome#661d4037 reactions:Vector<Reaction> = ChatReactions;`
+///
+/// <https://core.telegram.org/constructor/chatReactionsSome>
 #[repr(C)]
 pub struct ChatReactionsSome<'a> {
     pub reactions: &'a [enums::Reaction<'a>],
 }
 
 /// `chatTheme#c3dffc04 emoticon:string = ChatTheme;`
+///
+/// <https://core.telegram.org/constructor/chatTheme>
 #[repr(C)]
 pub struct ChatTheme<'a> {
     pub emoticon: &'a str,
 }
 
 /// `chatThemeUniqueGift#3458f9c8 gift:StarGift theme_settings:Vector<ThemeSettings> = ChatTheme;`
+///
+/// <https://core.telegram.org/constructor/chatThemeUniqueGift>
 #[repr(C)]
 pub struct ChatThemeUniqueGift<'a> {
     pub gift: enums::StarGift<'a>,
@@ -1463,6 +1759,8 @@ pub struct ChatThemeUniqueGift<'a> {
 }
 
 /// `codeSettings#ad253d78 flags:# allow_flashcall:flags.0?true current_number:flags.1?true allow_app_hash:flags.4?true allow_missed_call:flags.5?true allow_firebase:flags.7?true unknown_number:flags.9?true logout_tokens:flags.6?Vector<bytes> token:flags.8?string app_sandbox:flags.8?Bool = CodeSettings;`
+///
+/// <https://core.telegram.org/constructor/codeSettings>
 #[repr(C)]
 pub struct CodeSettings<'a> {
     pub allow_flashcall: bool,
@@ -1477,6 +1775,8 @@ pub struct CodeSettings<'a> {
 }
 
 /// `community#65efe954 flags:# creator:flags.0?true left:flags.2?true min:flags.12?true flags2:# collapsed_in_dialogs:flags2.20?true id:long access_hash:flags.13?long title:string photo:ChatPhoto date:int admin_rights:flags.14?ChatAdminRights default_banned_rights:flags.18?ChatBannedRights = Chat;`
+///
+/// <https://core.telegram.org/constructor/community>
 #[repr(C)]
 pub struct Community<'a> {
     pub creator: bool,
@@ -1493,6 +1793,8 @@ pub struct Community<'a> {
 }
 
 /// `communityForbidden#fd3cdab8 flags:# id:long access_hash:flags.13?long title:string = Chat;`
+///
+/// <https://core.telegram.org/constructor/communityForbidden>
 #[repr(C)]
 pub struct CommunityForbidden<'a> {
     pub id: i64,
@@ -1501,6 +1803,8 @@ pub struct CommunityForbidden<'a> {
 }
 
 /// `communityFull#cbb7a507 flags:# id:long about:string chat_photo:Photo linked_peers:Vector<CommunityPeer> admins_count:flags.1?int kicked_count:flags.2?int peer_link_requests_pending:flags.0?int = ChatFull;`
+///
+/// <https://core.telegram.org/constructor/communityFull>
 #[repr(C)]
 pub struct CommunityFull<'a> {
     pub id: i64,
@@ -1513,6 +1817,8 @@ pub struct CommunityFull<'a> {
 }
 
 /// `communityPeer#76141ebd flags:# can_view_history:flags.2?true visible:flags.0?Bool peer:Peer = CommunityPeer;`
+///
+/// <https://core.telegram.org/constructor/communityPeer>
 #[repr(C)]
 pub struct CommunityPeer {
     pub can_view_history: bool,
@@ -1521,6 +1827,8 @@ pub struct CommunityPeer {
 }
 
 /// `communityPeerRequest#7beafa85 flags:# visible:flags.0?true peer:Peer requested_by:long date:int = CommunityPeerRequest;`
+///
+/// <https://core.telegram.org/constructor/communityPeerRequest>
 #[repr(C)]
 pub struct CommunityPeerRequest {
     pub visible: bool,
@@ -1530,6 +1838,8 @@ pub struct CommunityPeerRequest {
 }
 
 /// `config#cc1a241e flags:# default_p2p_contacts:flags.3?true preload_featured_stickers:flags.4?true revoke_pm_inbox:flags.6?true blocked_mode:flags.8?true force_try_ipv6:flags.14?true date:int expires:int test_mode:Bool this_dc:int dc_options:Vector<DcOption> dc_txt_domain_name:string chat_size_max:int megagroup_size_max:int forwarded_count_max:int online_update_period_ms:int offline_blur_timeout_ms:int offline_idle_timeout_ms:int online_cloud_timeout_ms:int notify_cloud_delay_ms:int notify_default_delay_ms:int push_chat_period_ms:int push_chat_limit:int edit_time_limit:int revoke_time_limit:int revoke_pm_time_limit:int rating_e_decay:int stickers_recent_limit:int channels_read_media_period:int tmp_sessions:flags.0?int call_receive_timeout_ms:int call_ring_timeout_ms:int call_connect_timeout_ms:int call_packet_timeout_ms:int me_url_prefix:string autoupdate_url_prefix:flags.7?string gif_search_username:flags.9?string venue_search_username:flags.10?string img_search_username:flags.11?string static_maps_provider:flags.12?string caption_length_max:int message_length_max:int webfile_dc_id:int suggested_lang_code:flags.2?string lang_pack_version:flags.2?int base_lang_pack_version:flags.2?int reactions_default:flags.15?Reaction autologin_token:flags.16?string = Config;`
+///
+/// <https://core.telegram.org/constructor/config>
 #[repr(C)]
 pub struct Config<'a> {
     pub default_p2p_contacts: bool,
@@ -1582,6 +1892,8 @@ pub struct Config<'a> {
 }
 
 /// `connectedBot#033ed001 flags:# bot_id:long recipients:BusinessBotRecipients rights:BusinessBotRights device:flags.0?string date:flags.1?int location:flags.2?string = ConnectedBot;`
+///
+/// <https://core.telegram.org/constructor/connectedBot>
 #[repr(C)]
 pub struct ConnectedBot<'a> {
     pub bot_id: i64,
@@ -1593,6 +1905,8 @@ pub struct ConnectedBot<'a> {
 }
 
 /// `connectedBotStarRef#19a13f71 flags:# revoked:flags.1?true url:string date:int bot_id:long commission_permille:int duration_months:flags.0?int participants:long revenue:long = ConnectedBotStarRef;`
+///
+/// <https://core.telegram.org/constructor/connectedBotStarRef>
 #[repr(C)]
 pub struct ConnectedBotStarRef<'a> {
     pub revoked: bool,
@@ -1606,6 +1920,8 @@ pub struct ConnectedBotStarRef<'a> {
 }
 
 /// `contact#145ade0b user_id:long mutual:Bool = Contact;`
+///
+/// <https://core.telegram.org/constructor/contact>
 #[repr(C)]
 pub struct Contact {
     pub user_id: i64,
@@ -1613,6 +1929,8 @@ pub struct Contact {
 }
 
 /// `contactBirthday#1d998733 contact_id:long birthday:Birthday = ContactBirthday;`
+///
+/// <https://core.telegram.org/constructor/contactBirthday>
 #[repr(C)]
 pub struct ContactBirthday {
     pub contact_id: i64,
@@ -1620,6 +1938,8 @@ pub struct ContactBirthday {
 }
 
 /// `contactStatus#16d9703b user_id:long status:UserStatus = ContactStatus;`
+///
+/// <https://core.telegram.org/constructor/contactStatus>
 #[repr(C)]
 pub struct ContactStatus {
     pub user_id: i64,
@@ -1627,6 +1947,8 @@ pub struct ContactStatus {
 }
 
 /// `currencyRate#30d9743c currency:string rate:double = CurrencyRate;`
+///
+/// <https://core.telegram.org/constructor/currencyRate>
 #[repr(C)]
 pub struct CurrencyRate<'a> {
     pub currency: &'a str,
@@ -1634,12 +1956,16 @@ pub struct CurrencyRate<'a> {
 }
 
 /// `dataJSON#7d748d04 data:string = DataJSON;`
+///
+/// <https://core.telegram.org/constructor/dataJSON>
 #[repr(C)]
 pub struct DataJson<'a> {
     pub data: &'a str,
 }
 
 /// `dcOption#18b7a10d flags:# ipv6:flags.0?true media_only:flags.1?true tcpo_only:flags.2?true cdn:flags.3?true static:flags.4?true this_port_only:flags.5?true id:int ip_address:string port:int secret:flags.10?bytes = DcOption;`
+///
+/// <https://core.telegram.org/constructor/dcOption>
 #[repr(C)]
 pub struct DcOption<'a> {
     pub ipv6: bool,
@@ -1655,12 +1981,16 @@ pub struct DcOption<'a> {
 }
 
 /// `defaultHistoryTTL#43b46b20 period:int = DefaultHistoryTTL;`
+///
+/// <https://core.telegram.org/constructor/defaultHistoryTTL>
 #[repr(C)]
 pub struct DefaultHistoryTtl {
     pub period: i32,
 }
 
 /// `dialog#fc89f7f3 flags:# pinned:flags.2?true unread_mark:flags.3?true view_forum_as_messages:flags.6?true peer:Peer top_message:int read_inbox_max_id:int read_outbox_max_id:int unread_count:int unread_mentions_count:int unread_reactions_count:int unread_poll_votes_count:int notify_settings:PeerNotifySettings pts:flags.0?int draft:flags.1?DraftMessage folder_id:flags.4?int ttl_period:flags.5?int = Dialog;`
+///
+/// <https://core.telegram.org/constructor/dialog>
 #[repr(C)]
 pub struct Dialog<'a> {
     pub pinned: bool,
@@ -1682,6 +2012,8 @@ pub struct Dialog<'a> {
 }
 
 /// `dialogCommunity#f78a0973 flags:# pinned:flags.2?true community_id:long notify_settings:PeerNotifySettings = Dialog;`
+///
+/// <https://core.telegram.org/constructor/dialogCommunity>
 #[repr(C)]
 pub struct DialogCommunity<'a> {
     pub pinned: bool,
@@ -1690,6 +2022,8 @@ pub struct DialogCommunity<'a> {
 }
 
 /// `dialogFilter#aa472651 flags:# contacts:flags.0?true non_contacts:flags.1?true groups:flags.2?true broadcasts:flags.3?true bots:flags.4?true exclude_muted:flags.11?true exclude_read:flags.12?true exclude_archived:flags.13?true title_noanimate:flags.28?true id:int title:TextWithEntities emoticon:flags.25?string color:flags.27?int pinned_peers:Vector<InputPeer> include_peers:Vector<InputPeer> exclude_peers:Vector<InputPeer> = DialogFilter;`
+///
+/// <https://core.telegram.org/constructor/dialogFilter>
 #[repr(C)]
 pub struct DialogFilter<'a> {
     pub contacts: bool,
@@ -1711,6 +2045,8 @@ pub struct DialogFilter<'a> {
 }
 
 /// `dialogFilterChatlist#96537bd7 flags:# has_my_invites:flags.26?true title_noanimate:flags.28?true id:int title:TextWithEntities emoticon:flags.25?string color:flags.27?int pinned_peers:Vector<InputPeer> include_peers:Vector<InputPeer> = DialogFilter;`
+///
+/// <https://core.telegram.org/constructor/dialogFilterChatlist>
 #[repr(C)]
 pub struct DialogFilterChatlist<'a> {
     pub has_my_invites: bool,
@@ -1724,6 +2060,8 @@ pub struct DialogFilterChatlist<'a> {
 }
 
 /// `dialogFilterSuggested#77744d4a filter:DialogFilter description:string = DialogFilterSuggested;`
+///
+/// <https://core.telegram.org/constructor/dialogFilterSuggested>
 #[repr(C)]
 pub struct DialogFilterSuggested<'a> {
     pub filter: enums::DialogFilter<'a>,
@@ -1731,6 +2069,8 @@ pub struct DialogFilterSuggested<'a> {
 }
 
 /// `dialogFolder#71bd134c flags:# pinned:flags.2?true folder:Folder peer:Peer top_message:int unread_muted_peers_count:int unread_unmuted_peers_count:int unread_muted_messages_count:int unread_unmuted_messages_count:int = Dialog;`
+///
+/// <https://core.telegram.org/constructor/dialogFolder>
 #[repr(C)]
 pub struct DialogFolder<'a> {
     pub pinned: bool,
@@ -1744,24 +2084,32 @@ pub struct DialogFolder<'a> {
 }
 
 /// `dialogPeer#e56dbf05 peer:Peer = DialogPeer;`
+///
+/// <https://core.telegram.org/constructor/dialogPeer>
 #[repr(C)]
 pub struct DialogPeer {
     pub peer: enums::Peer,
 }
 
 /// `dialogPeerCommunity#2f65c8e4 community_id:long = DialogPeer;`
+///
+/// <https://core.telegram.org/constructor/dialogPeerCommunity>
 #[repr(C)]
 pub struct DialogPeerCommunity {
     pub community_id: i64,
 }
 
 /// `dialogPeerFolder#514519e2 folder_id:int = DialogPeer;`
+///
+/// <https://core.telegram.org/constructor/dialogPeerFolder>
 #[repr(C)]
 pub struct DialogPeerFolder {
     pub folder_id: i32,
 }
 
 /// `disallowedGiftsSettings#71f276c4 flags:# disallow_unlimited_stargifts:flags.0?true disallow_limited_stargifts:flags.1?true disallow_unique_stargifts:flags.2?true disallow_premium_gifts:flags.3?true disallow_stargifts_from_channels:flags.4?true = DisallowedGiftsSettings;`
+///
+/// <https://core.telegram.org/constructor/disallowedGiftsSettings>
 #[repr(C)]
 pub struct DisallowedGiftsSettings {
     pub disallow_unlimited_stargifts: bool,
@@ -1772,6 +2120,8 @@ pub struct DisallowedGiftsSettings {
 }
 
 /// `document#8fd4c4d8 flags:# id:long access_hash:long file_reference:bytes date:int mime_type:string size:long thumbs:flags.0?Vector<PhotoSize> video_thumbs:flags.1?Vector<VideoSize> dc_id:int attributes:Vector<DocumentAttribute> = Document;`
+///
+/// <https://core.telegram.org/constructor/document>
 #[repr(C)]
 pub struct Document<'a> {
     pub id: i64,
@@ -1787,6 +2137,8 @@ pub struct Document<'a> {
 }
 
 /// `documentAttributeAudio#9852f9c6 flags:# voice:flags.10?true duration:int title:flags.0?string performer:flags.1?string waveform:flags.2?bytes = DocumentAttribute;`
+///
+/// <https://core.telegram.org/constructor/documentAttributeAudio>
 #[repr(C)]
 pub struct DocumentAttributeAudio<'a> {
     pub voice: bool,
@@ -1797,6 +2149,8 @@ pub struct DocumentAttributeAudio<'a> {
 }
 
 /// `documentAttributeCustomEmoji#fd149899 flags:# free:flags.0?true text_color:flags.1?true alt:string stickerset:InputStickerSet = DocumentAttribute;`
+///
+/// <https://core.telegram.org/constructor/documentAttributeCustomEmoji>
 #[repr(C)]
 pub struct DocumentAttributeCustomEmoji<'a> {
     pub free: bool,
@@ -1806,12 +2160,16 @@ pub struct DocumentAttributeCustomEmoji<'a> {
 }
 
 /// `documentAttributeFilename#15590068 file_name:string = DocumentAttribute;`
+///
+/// <https://core.telegram.org/constructor/documentAttributeFilename>
 #[repr(C)]
 pub struct DocumentAttributeFilename<'a> {
     pub file_name: &'a str,
 }
 
 /// `documentAttributeImageSize#6c37c15c w:int h:int = DocumentAttribute;`
+///
+/// <https://core.telegram.org/constructor/documentAttributeImageSize>
 #[repr(C)]
 pub struct DocumentAttributeImageSize {
     pub w: i32,
@@ -1819,6 +2177,8 @@ pub struct DocumentAttributeImageSize {
 }
 
 /// `documentAttributeSticker#6319d612 flags:# mask:flags.1?true alt:string stickerset:InputStickerSet mask_coords:flags.0?MaskCoords = DocumentAttribute;`
+///
+/// <https://core.telegram.org/constructor/documentAttributeSticker>
 #[repr(C)]
 pub struct DocumentAttributeSticker<'a> {
     pub mask: bool,
@@ -1828,6 +2188,8 @@ pub struct DocumentAttributeSticker<'a> {
 }
 
 /// `documentAttributeVideo#43c57c48 flags:# round_message:flags.0?true supports_streaming:flags.1?true nosound:flags.3?true duration:double w:int h:int preload_prefix_size:flags.2?int video_start_ts:flags.4?double video_codec:flags.5?string = DocumentAttribute;`
+///
+/// <https://core.telegram.org/constructor/documentAttributeVideo>
 #[repr(C)]
 pub struct DocumentAttributeVideo<'a> {
     pub round_message: bool,
@@ -1842,12 +2204,16 @@ pub struct DocumentAttributeVideo<'a> {
 }
 
 /// `documentEmpty#36f8c871 id:long = Document;`
+///
+/// <https://core.telegram.org/constructor/documentEmpty>
 #[repr(C)]
 pub struct DocumentEmpty {
     pub id: i64,
 }
 
 /// `draftMessage#60fe3294 flags:# no_webpage:flags.1?true invert_media:flags.6?true reply_to:flags.4?InputReplyTo message:string entities:flags.3?Vector<MessageEntity> media:flags.5?InputMedia date:int effect:flags.7?long suggested_post:flags.8?SuggestedPost rich_message:flags.9?RichMessage = DraftMessage;`
+///
+/// <https://core.telegram.org/constructor/draftMessage>
 #[repr(C)]
 pub struct DraftMessage<'a> {
     pub no_webpage: bool,
@@ -1863,30 +2229,40 @@ pub struct DraftMessage<'a> {
 }
 
 /// `draftMessageEmpty#1b0c841a flags:# date:flags.0?int = DraftMessage;`
+///
+/// <https://core.telegram.org/constructor/draftMessageEmpty>
 #[repr(C)]
 pub struct DraftMessageEmpty {
     pub date: tl::Option<i32>,
 }
 
 /// `emailVerificationApple#96d074fd token:string = EmailVerification;`
+///
+/// <https://core.telegram.org/constructor/emailVerificationApple>
 #[repr(C)]
 pub struct EmailVerificationApple<'a> {
     pub token: &'a str,
 }
 
 /// `emailVerificationCode#922e55a9 code:string = EmailVerification;`
+///
+/// <https://core.telegram.org/constructor/emailVerificationCode>
 #[repr(C)]
 pub struct EmailVerificationCode<'a> {
     pub code: &'a str,
 }
 
 /// `emailVerificationGoogle#db909ec2 token:string = EmailVerification;`
+///
+/// <https://core.telegram.org/constructor/emailVerificationGoogle>
 #[repr(C)]
 pub struct EmailVerificationGoogle<'a> {
     pub token: &'a str,
 }
 
 /// `emailVerifyPurposeLoginSetup#4345be73 phone_number:string phone_code_hash:string = EmailVerifyPurpose;`
+///
+/// <https://core.telegram.org/constructor/emailVerifyPurposeLoginSetup>
 #[repr(C)]
 pub struct EmailVerifyPurposeLoginSetup<'a> {
     pub phone_number: &'a str,
@@ -1894,6 +2270,8 @@ pub struct EmailVerifyPurposeLoginSetup<'a> {
 }
 
 /// `emojiGroup#7a9abda9 title:string icon_emoji_id:long emoticons:Vector<string> = EmojiGroup;`
+///
+/// <https://core.telegram.org/constructor/emojiGroup>
 #[repr(C)]
 pub struct EmojiGroup<'a> {
     pub title: &'a str,
@@ -1902,6 +2280,8 @@ pub struct EmojiGroup<'a> {
 }
 
 /// `emojiGroupGreeting#80d26cc7 title:string icon_emoji_id:long emoticons:Vector<string> = EmojiGroup;`
+///
+/// <https://core.telegram.org/constructor/emojiGroupGreeting>
 #[repr(C)]
 pub struct EmojiGroupGreeting<'a> {
     pub title: &'a str,
@@ -1910,6 +2290,8 @@ pub struct EmojiGroupGreeting<'a> {
 }
 
 /// `emojiGroupPremium#093bcf34 title:string icon_emoji_id:long = EmojiGroup;`
+///
+/// <https://core.telegram.org/constructor/emojiGroupPremium>
 #[repr(C)]
 pub struct EmojiGroupPremium<'a> {
     pub title: &'a str,
@@ -1917,6 +2299,8 @@ pub struct EmojiGroupPremium<'a> {
 }
 
 /// `emojiKeyword#d5b3b9f9 keyword:string emoticons:Vector<string> = EmojiKeyword;`
+///
+/// <https://core.telegram.org/constructor/emojiKeyword>
 #[repr(C)]
 pub struct EmojiKeyword<'a> {
     pub keyword: &'a str,
@@ -1924,6 +2308,8 @@ pub struct EmojiKeyword<'a> {
 }
 
 /// `emojiKeywordDeleted#236df622 keyword:string emoticons:Vector<string> = EmojiKeyword;`
+///
+/// <https://core.telegram.org/constructor/emojiKeywordDeleted>
 #[repr(C)]
 pub struct EmojiKeywordDeleted<'a> {
     pub keyword: &'a str,
@@ -1931,6 +2317,8 @@ pub struct EmojiKeywordDeleted<'a> {
 }
 
 /// `emojiKeywordsDifference#5cc761bd lang_code:string from_version:int version:int keywords:Vector<EmojiKeyword> = EmojiKeywordsDifference;`
+///
+/// <https://core.telegram.org/constructor/emojiKeywordsDifference>
 #[repr(C)]
 pub struct EmojiKeywordsDifference<'a> {
     pub lang_code: &'a str,
@@ -1940,12 +2328,16 @@ pub struct EmojiKeywordsDifference<'a> {
 }
 
 /// `emojiLanguage#b3fb5361 lang_code:string = EmojiLanguage;`
+///
+/// <https://core.telegram.org/constructor/emojiLanguage>
 #[repr(C)]
 pub struct EmojiLanguage<'a> {
     pub lang_code: &'a str,
 }
 
 /// `emojiList#7a1e11d1 hash:long document_id:Vector<long> = EmojiList;`
+///
+/// <https://core.telegram.org/constructor/emojiList>
 #[repr(C)]
 pub struct EmojiList<'a> {
     pub hash: i64,
@@ -1953,6 +2345,8 @@ pub struct EmojiList<'a> {
 }
 
 /// `emojiStatus#e7ff068a flags:# document_id:long until:flags.0?int = EmojiStatus;`
+///
+/// <https://core.telegram.org/constructor/emojiStatus>
 #[repr(C)]
 pub struct EmojiStatus {
     pub document_id: i64,
@@ -1960,6 +2354,8 @@ pub struct EmojiStatus {
 }
 
 /// `emojiStatusCollectible#7184603b flags:# collectible_id:long document_id:long title:string slug:string pattern_document_id:long center_color:int edge_color:int pattern_color:int text_color:int until:flags.0?int = EmojiStatus;`
+///
+/// <https://core.telegram.org/constructor/emojiStatusCollectible>
 #[repr(C)]
 pub struct EmojiStatusCollectible<'a> {
     pub collectible_id: i64,
@@ -1975,12 +2371,16 @@ pub struct EmojiStatusCollectible<'a> {
 }
 
 /// `emojiURL#a575739d url:string = EmojiURL;`
+///
+/// <https://core.telegram.org/constructor/emojiURL>
 #[repr(C)]
 pub struct EmojiUrl<'a> {
     pub url: &'a str,
 }
 
 /// `encryptedChat#61f0d4c7 id:int access_hash:long date:int admin_id:long participant_id:long g_a_or_b:bytes key_fingerprint:long = EncryptedChat;`
+///
+/// <https://core.telegram.org/constructor/encryptedChat>
 #[repr(C)]
 pub struct EncryptedChat<'a> {
     pub id: i32,
@@ -1993,6 +2393,8 @@ pub struct EncryptedChat<'a> {
 }
 
 /// `encryptedChatDiscarded#1e1c7c45 flags:# history_deleted:flags.0?true id:int = EncryptedChat;`
+///
+/// <https://core.telegram.org/constructor/encryptedChatDiscarded>
 #[repr(C)]
 pub struct EncryptedChatDiscarded {
     pub history_deleted: bool,
@@ -2000,12 +2402,16 @@ pub struct EncryptedChatDiscarded {
 }
 
 /// `encryptedChatEmpty#ab7ec0a0 id:int = EncryptedChat;`
+///
+/// <https://core.telegram.org/constructor/encryptedChatEmpty>
 #[repr(C)]
 pub struct EncryptedChatEmpty {
     pub id: i32,
 }
 
 /// `encryptedChatRequested#48f1d94c flags:# folder_id:flags.0?int id:int access_hash:long date:int admin_id:long participant_id:long g_a:bytes = EncryptedChat;`
+///
+/// <https://core.telegram.org/constructor/encryptedChatRequested>
 #[repr(C)]
 pub struct EncryptedChatRequested<'a> {
     pub folder_id: tl::Option<i32>,
@@ -2018,6 +2424,8 @@ pub struct EncryptedChatRequested<'a> {
 }
 
 /// `encryptedChatWaiting#66b25953 id:int access_hash:long date:int admin_id:long participant_id:long = EncryptedChat;`
+///
+/// <https://core.telegram.org/constructor/encryptedChatWaiting>
 #[repr(C)]
 pub struct EncryptedChatWaiting {
     pub id: i32,
@@ -2028,6 +2436,8 @@ pub struct EncryptedChatWaiting {
 }
 
 /// `encryptedFile#a8008cd8 id:long access_hash:long size:long dc_id:int key_fingerprint:int = EncryptedFile;`
+///
+/// <https://core.telegram.org/constructor/encryptedFile>
 #[repr(C)]
 pub struct EncryptedFile {
     pub id: i64,
@@ -2038,6 +2448,8 @@ pub struct EncryptedFile {
 }
 
 /// `encryptedMessage#ed18c118 random_id:long chat_id:int date:int bytes:bytes file:EncryptedFile = EncryptedMessage;`
+///
+/// <https://core.telegram.org/constructor/encryptedMessage>
 #[repr(C)]
 pub struct EncryptedMessage<'a> {
     pub random_id: i64,
@@ -2048,6 +2460,8 @@ pub struct EncryptedMessage<'a> {
 }
 
 /// `encryptedMessageService#23734b06 random_id:long chat_id:int date:int bytes:bytes = EncryptedMessage;`
+///
+/// <https://core.telegram.org/constructor/encryptedMessageService>
 #[repr(C)]
 pub struct EncryptedMessageService<'a> {
     pub random_id: i64,
@@ -2057,6 +2471,8 @@ pub struct EncryptedMessageService<'a> {
 }
 
 /// `ephemeralMessage#dd27bee9 flags:# out:flags.0?true welcome_template:flags.5?true invert_media:flags.7?true noforwards:flags.12?true id:int from_id:Peer peer_id:flags.9?Peer receiver_id:long top_msg_id:flags.1?int date:int message:string entities:flags.2?Vector<MessageEntity> media:flags.3?MessageMedia reply_markup:flags.4?ReplyMarkup reply_to:flags.6?MessageReplyHeader rich_message:flags.8?RichMessage chat_instance:flags.10?long anchor_msg_id:flags.11?int = EphemeralMessage;`
+///
+/// <https://core.telegram.org/constructor/ephemeralMessage>
 #[repr(C)]
 pub struct EphemeralMessage<'a> {
     pub out: bool,
@@ -2080,6 +2496,8 @@ pub struct EphemeralMessage<'a> {
 }
 
 /// `error#c4b9f9bb code:int text:string = Error;`
+///
+/// <https://core.telegram.org/constructor/error>
 #[repr(C)]
 pub struct Error<'a> {
     pub code: i32,
@@ -2087,6 +2505,8 @@ pub struct Error<'a> {
 }
 
 /// `exportedChatlistInvite#0c5181ac flags:# title:string url:string peers:Vector<Peer> = ExportedChatlistInvite;`
+///
+/// <https://core.telegram.org/constructor/exportedChatlistInvite>
 #[repr(C)]
 pub struct ExportedChatlistInvite<'a> {
     pub title: &'a str,
@@ -2095,6 +2515,8 @@ pub struct ExportedChatlistInvite<'a> {
 }
 
 /// `exportedContactToken#41bf109b url:string expires:int = ExportedContactToken;`
+///
+/// <https://core.telegram.org/constructor/exportedContactToken>
 #[repr(C)]
 pub struct ExportedContactToken<'a> {
     pub url: &'a str,
@@ -2102,6 +2524,8 @@ pub struct ExportedContactToken<'a> {
 }
 
 /// `exportedMessageLink#5dab1af4 link:string html:string = ExportedMessageLink;`
+///
+/// <https://core.telegram.org/constructor/exportedMessageLink>
 #[repr(C)]
 pub struct ExportedMessageLink<'a> {
     pub link: &'a str,
@@ -2109,12 +2533,16 @@ pub struct ExportedMessageLink<'a> {
 }
 
 /// `exportedStoryLink#3fc9053b link:string = ExportedStoryLink;`
+///
+/// <https://core.telegram.org/constructor/exportedStoryLink>
 #[repr(C)]
 pub struct ExportedStoryLink<'a> {
     pub link: &'a str,
 }
 
 /// `factCheck#b89bfccf flags:# need_check:flags.0?true country:flags.1?string text:flags.1?TextWithEntities hash:long = FactCheck;`
+///
+/// <https://core.telegram.org/constructor/factCheck>
 #[repr(C)]
 pub struct FactCheck<'a> {
     pub need_check: bool,
@@ -2124,6 +2552,8 @@ pub struct FactCheck<'a> {
 }
 
 /// `fileHash#f39b035c offset:long limit:int hash:bytes = FileHash;`
+///
+/// <https://core.telegram.org/constructor/fileHash>
 #[repr(C)]
 pub struct FileHash<'a> {
     pub offset: i64,
@@ -2132,6 +2562,8 @@ pub struct FileHash<'a> {
 }
 
 /// `folder#ff544e65 flags:# autofill_new_broadcasts:flags.0?true autofill_public_groups:flags.1?true autofill_new_correspondents:flags.2?true id:int title:string photo:flags.3?ChatPhoto = Folder;`
+///
+/// <https://core.telegram.org/constructor/folder>
 #[repr(C)]
 pub struct Folder<'a> {
     pub autofill_new_broadcasts: bool,
@@ -2143,6 +2575,8 @@ pub struct Folder<'a> {
 }
 
 /// `folderPeer#e9baa668 peer:Peer folder_id:int = FolderPeer;`
+///
+/// <https://core.telegram.org/constructor/folderPeer>
 #[repr(C)]
 pub struct FolderPeer {
     pub peer: enums::Peer,
@@ -2150,6 +2584,8 @@ pub struct FolderPeer {
 }
 
 /// `forumTopic#fcdad815 flags:# my:flags.1?true closed:flags.2?true pinned:flags.3?true short:flags.5?true hidden:flags.6?true title_missing:flags.7?true id:int date:int peer:Peer title:string icon_color:int icon_emoji_id:flags.0?long top_message:int read_inbox_max_id:int read_outbox_max_id:int unread_count:int unread_mentions_count:int unread_reactions_count:int unread_poll_votes_count:int from_id:Peer notify_settings:PeerNotifySettings draft:flags.4?DraftMessage = ForumTopic;`
+///
+/// <https://core.telegram.org/constructor/forumTopic>
 #[repr(C)]
 pub struct ForumTopic<'a> {
     pub my: bool,
@@ -2177,12 +2613,16 @@ pub struct ForumTopic<'a> {
 }
 
 /// `forumTopicDeleted#023f109b id:int = ForumTopic;`
+///
+/// <https://core.telegram.org/constructor/forumTopicDeleted>
 #[repr(C)]
 pub struct ForumTopicDeleted {
     pub id: i32,
 }
 
 /// `foundStory#e87acbc0 peer:Peer story:StoryItem = FoundStory;`
+///
+/// <https://core.telegram.org/constructor/foundStory>
 #[repr(C)]
 pub struct FoundStory<'a> {
     pub peer: enums::Peer,
@@ -2190,6 +2630,8 @@ pub struct FoundStory<'a> {
 }
 
 /// `game#bdf9653b flags:# id:long access_hash:long short_name:string title:string description:string photo:Photo document:flags.0?Document = Game;`
+///
+/// <https://core.telegram.org/constructor/game>
 #[repr(C)]
 pub struct Game<'a> {
     pub id: i64,
@@ -2202,6 +2644,8 @@ pub struct Game<'a> {
 }
 
 /// `geoPoint#b2a2f663 flags:# long:double lat:double access_hash:long accuracy_radius:flags.0?int = GeoPoint;`
+///
+/// <https://core.telegram.org/constructor/geoPoint>
 #[repr(C)]
 pub struct GeoPoint {
     pub long: f64,
@@ -2211,6 +2655,8 @@ pub struct GeoPoint {
 }
 
 /// `geoPointAddress#de4c5d93 flags:# country_iso2:string state:flags.0?string city:flags.1?string street:flags.2?string = GeoPointAddress;`
+///
+/// <https://core.telegram.org/constructor/geoPointAddress>
 #[repr(C)]
 pub struct GeoPointAddress<'a> {
     pub country_iso2: &'a str,
@@ -2220,6 +2666,8 @@ pub struct GeoPointAddress<'a> {
 }
 
 /// `globalPrivacySettings#fe41b34f flags:# archive_and_mute_new_noncontact_peers:flags.0?true keep_archived_unmuted:flags.1?true keep_archived_folders:flags.2?true hide_read_marks:flags.3?true new_noncontact_peers_require_premium:flags.4?true display_gifts_button:flags.7?true noncontact_peers_paid_stars:flags.5?long disallowed_gifts:flags.6?DisallowedGiftsSettings = GlobalPrivacySettings;`
+///
+/// <https://core.telegram.org/constructor/globalPrivacySettings>
 #[repr(C)]
 pub struct GlobalPrivacySettings<'a> {
     pub archive_and_mute_new_noncontact_peers: bool,
@@ -2233,6 +2681,8 @@ pub struct GlobalPrivacySettings<'a> {
 }
 
 /// `groupCall#efb2b617 flags:# join_muted:flags.1?true can_change_join_muted:flags.2?true join_date_asc:flags.6?true schedule_start_subscribed:flags.8?true can_start_video:flags.9?true record_video_active:flags.11?true rtmp_stream:flags.12?true listeners_hidden:flags.13?true conference:flags.14?true creator:flags.15?true messages_enabled:flags.17?true can_change_messages_enabled:flags.18?true min:flags.19?true id:long access_hash:long participants_count:int title:flags.3?string stream_dc_id:flags.4?int record_start_date:flags.5?int schedule_date:flags.7?int unmuted_video_count:flags.10?int unmuted_video_limit:int version:int invite_link:flags.16?string send_paid_messages_stars:flags.20?long default_send_as:flags.21?Peer = GroupCall;`
+///
+/// <https://core.telegram.org/constructor/groupCall>
 #[repr(C)]
 pub struct GroupCall<'a> {
     pub join_muted: bool,
@@ -2264,6 +2714,8 @@ pub struct GroupCall<'a> {
 }
 
 /// `groupCallDiscarded#7780bcb4 id:long access_hash:long duration:int = GroupCall;`
+///
+/// <https://core.telegram.org/constructor/groupCallDiscarded>
 #[repr(C)]
 pub struct GroupCallDiscarded {
     pub id: i64,
@@ -2272,6 +2724,8 @@ pub struct GroupCallDiscarded {
 }
 
 /// `groupCallDonor#ee430c85 flags:# top:flags.0?true my:flags.1?true peer_id:flags.3?Peer stars:long = GroupCallDonor;`
+///
+/// <https://core.telegram.org/constructor/groupCallDonor>
 #[repr(C)]
 pub struct GroupCallDonor<'a> {
     pub top: bool,
@@ -2281,6 +2735,8 @@ pub struct GroupCallDonor<'a> {
 }
 
 /// `groupCallMessage#1a8afc7e flags:# from_admin:flags.1?true id:int from_id:Peer date:int message:TextWithEntities paid_message_stars:flags.0?long = GroupCallMessage;`
+///
+/// <https://core.telegram.org/constructor/groupCallMessage>
 #[repr(C)]
 pub struct GroupCallMessage<'a> {
     pub from_admin: bool,
@@ -2292,6 +2748,8 @@ pub struct GroupCallMessage<'a> {
 }
 
 /// `groupCallParticipant#2a3dc7ac flags:# muted:flags.0?true left:flags.1?true can_self_unmute:flags.2?true just_joined:flags.4?true versioned:flags.5?true min:flags.8?true muted_by_you:flags.9?true volume_by_admin:flags.10?true self:flags.12?true video_joined:flags.15?true peer:Peer date:int active_date:flags.3?int source:int volume:flags.7?int about:flags.11?string raise_hand_rating:flags.13?long video:flags.6?GroupCallParticipantVideo presentation:flags.14?GroupCallParticipantVideo paid_stars_total:flags.16?long = GroupCallParticipant;`
+///
+/// <https://core.telegram.org/constructor/groupCallParticipant>
 #[repr(C)]
 pub struct GroupCallParticipant<'a> {
     pub muted: bool,
@@ -2317,6 +2775,8 @@ pub struct GroupCallParticipant<'a> {
 }
 
 /// `groupCallParticipantVideo#67753ac8 flags:# paused:flags.0?true endpoint:string source_groups:Vector<GroupCallParticipantVideoSourceGroup> audio_source:flags.1?int = GroupCallParticipantVideo;`
+///
+/// <https://core.telegram.org/constructor/groupCallParticipantVideo>
 #[repr(C)]
 pub struct GroupCallParticipantVideo<'a> {
     pub paused: bool,
@@ -2326,6 +2786,8 @@ pub struct GroupCallParticipantVideo<'a> {
 }
 
 /// `groupCallParticipantVideoSourceGroup#dcb118b7 semantics:string sources:Vector<int> = GroupCallParticipantVideoSourceGroup;`
+///
+/// <https://core.telegram.org/constructor/groupCallParticipantVideoSourceGroup>
 #[repr(C)]
 pub struct GroupCallParticipantVideoSourceGroup<'a> {
     pub semantics: &'a str,
@@ -2333,6 +2795,8 @@ pub struct GroupCallParticipantVideoSourceGroup<'a> {
 }
 
 /// `groupCallStreamChannel#80eb48af channel:int scale:int last_timestamp_ms:long = GroupCallStreamChannel;`
+///
+/// <https://core.telegram.org/constructor/groupCallStreamChannel>
 #[repr(C)]
 pub struct GroupCallStreamChannel {
     pub channel: i32,
@@ -2341,6 +2805,8 @@ pub struct GroupCallStreamChannel {
 }
 
 /// `highScore#73a379eb pos:int user_id:long score:int = HighScore;`
+///
+/// <https://core.telegram.org/constructor/highScore>
 #[repr(C)]
 pub struct HighScore {
     pub pos: i32,
@@ -2349,6 +2815,8 @@ pub struct HighScore {
 }
 
 /// `importedContact#c13e3c50 user_id:long client_id:long = ImportedContact;`
+///
+/// <https://core.telegram.org/constructor/importedContact>
 #[repr(C)]
 pub struct ImportedContact {
     pub user_id: i64,
@@ -2356,6 +2824,8 @@ pub struct ImportedContact {
 }
 
 /// `inlineBotSwitchPM#3c20629f text:string start_param:string = InlineBotSwitchPM;`
+///
+/// <https://core.telegram.org/constructor/inlineBotSwitchPM>
 #[repr(C)]
 pub struct InlineBotSwitchPm<'a> {
     pub text: &'a str,
@@ -2363,6 +2833,8 @@ pub struct InlineBotSwitchPm<'a> {
 }
 
 /// `inlineBotWebView#b57295d5 text:string url:string = InlineBotWebView;`
+///
+/// <https://core.telegram.org/constructor/inlineBotWebView>
 #[repr(C)]
 pub struct InlineBotWebView<'a> {
     pub text: &'a str,
@@ -2370,6 +2842,8 @@ pub struct InlineBotWebView<'a> {
 }
 
 /// `inlineButtonTypeCallback#2955bc38 flags:# requires_password:flags.0?true data:bytes = InlineButtonType;`
+///
+/// <https://core.telegram.org/constructor/inlineButtonTypeCallback>
 #[repr(C)]
 pub struct InlineButtonTypeCallback<'a> {
     pub requires_password: bool,
@@ -2377,12 +2851,16 @@ pub struct InlineButtonTypeCallback<'a> {
 }
 
 /// `inlineButtonTypeCopy#b41d3272 copy_text:string = InlineButtonType;`
+///
+/// <https://core.telegram.org/constructor/inlineButtonTypeCopy>
 #[repr(C)]
 pub struct InlineButtonTypeCopy<'a> {
     pub copy_text: &'a str,
 }
 
 /// `inlineButtonTypeSwitchInline#93773ff5 flags:# same_peer:flags.0?true query:string peer_types:flags.1?Vector<InlineQueryPeerType> = InlineButtonType;`
+///
+/// <https://core.telegram.org/constructor/inlineButtonTypeSwitchInline>
 #[repr(C)]
 pub struct InlineButtonTypeSwitchInline<'a> {
     pub same_peer: bool,
@@ -2391,12 +2869,16 @@ pub struct InlineButtonTypeSwitchInline<'a> {
 }
 
 /// `inlineButtonTypeUrl#eca4f8d4 url:string = InlineButtonType;`
+///
+/// <https://core.telegram.org/constructor/inlineButtonTypeUrl>
 #[repr(C)]
 pub struct InlineButtonTypeUrl<'a> {
     pub url: &'a str,
 }
 
 /// `inlineButtonTypeUrlAuth#bfd02da2 flags:# fwd_text:flags.0?string url:string button_id:int = InlineButtonType;`
+///
+/// <https://core.telegram.org/constructor/inlineButtonTypeUrlAuth>
 #[repr(C)]
 pub struct InlineButtonTypeUrlAuth<'a> {
     pub fwd_text: tl::Option<&'a str>,
@@ -2405,24 +2887,32 @@ pub struct InlineButtonTypeUrlAuth<'a> {
 }
 
 /// `inlineButtonTypeUserProfile#3fa33fcf user_id:long = InlineButtonType;`
+///
+/// <https://core.telegram.org/constructor/inlineButtonTypeUserProfile>
 #[repr(C)]
 pub struct InlineButtonTypeUserProfile {
     pub user_id: i64,
 }
 
 /// `inlineButtonTypeWebView#3bcab5b4 url:string = InlineButtonType;`
+///
+/// <https://core.telegram.org/constructor/inlineButtonTypeWebView>
 #[repr(C)]
 pub struct InlineButtonTypeWebView<'a> {
     pub url: &'a str,
 }
 
 /// `inputAiComposeToneDefault#1fe9a9bf tone:string = InputAiComposeTone;`
+///
+/// <https://core.telegram.org/constructor/inputAiComposeToneDefault>
 #[repr(C)]
 pub struct InputAiComposeToneDefault<'a> {
     pub tone: &'a str,
 }
 
 /// `inputAiComposeToneID#0773c080 id:long access_hash:long = InputAiComposeTone;`
+///
+/// <https://core.telegram.org/constructor/inputAiComposeToneID>
 #[repr(C)]
 pub struct InputAiComposeToneId {
     pub id: i64,
@@ -2430,18 +2920,24 @@ pub struct InputAiComposeToneId {
 }
 
 /// `inputAiComposeToneSingleUse#0e0c35af custom_prompt:string = InputAiComposeTone;`
+///
+/// <https://core.telegram.org/constructor/inputAiComposeToneSingleUse>
 #[repr(C)]
 pub struct InputAiComposeToneSingleUse<'a> {
     pub custom_prompt: &'a str,
 }
 
 /// `inputAiComposeToneSlug#1fa01357 slug:string = InputAiComposeTone;`
+///
+/// <https://core.telegram.org/constructor/inputAiComposeToneSlug>
 #[repr(C)]
 pub struct InputAiComposeToneSlug<'a> {
     pub slug: &'a str,
 }
 
 /// `inputAppEvent#1d1b1245 time:double type:string peer:long data:JSONValue = InputAppEvent;`
+///
+/// <https://core.telegram.org/constructor/inputAppEvent>
 #[repr(C)]
 pub struct InputAppEvent<'a> {
     pub time: f64,
@@ -2451,6 +2947,8 @@ pub struct InputAppEvent<'a> {
 }
 
 /// `inputBotAppID#a920bd7a id:long access_hash:long = InputBotApp;`
+///
+/// <https://core.telegram.org/constructor/inputBotAppID>
 #[repr(C)]
 pub struct InputBotAppId {
     pub id: i64,
@@ -2458,6 +2956,8 @@ pub struct InputBotAppId {
 }
 
 /// `inputBotAppShortName#908c0407 bot_id:InputUser short_name:string = InputBotApp;`
+///
+/// <https://core.telegram.org/constructor/inputBotAppShortName>
 #[repr(C)]
 pub struct InputBotAppShortName<'a> {
     pub bot_id: enums::InputUser<'a>,
@@ -2465,12 +2965,16 @@ pub struct InputBotAppShortName<'a> {
 }
 
 /// `inputBotInlineMessageGame#4b425864 flags:# reply_markup:flags.2?ReplyMarkup = InputBotInlineMessage;`
+///
+/// <https://core.telegram.org/constructor/inputBotInlineMessageGame>
 #[repr(C)]
 pub struct InputBotInlineMessageGame<'a> {
     pub reply_markup: tl::Option<&'a enums::ReplyMarkup<'a>>,
 }
 
 /// `inputBotInlineMessageID#890c3d89 dc_id:int id:long access_hash:long = InputBotInlineMessageID;`
+///
+/// <https://core.telegram.org/constructor/inputBotInlineMessageID>
 #[repr(C)]
 pub struct InputBotInlineMessageId {
     pub dc_id: i32,
@@ -2479,6 +2983,8 @@ pub struct InputBotInlineMessageId {
 }
 
 /// `inputBotInlineMessageID64#b6d915d7 dc_id:int owner_id:long id:int access_hash:long = InputBotInlineMessageID;`
+///
+/// <https://core.telegram.org/constructor/inputBotInlineMessageID64>
 #[repr(C)]
 pub struct InputBotInlineMessageId64 {
     pub dc_id: i32,
@@ -2488,6 +2994,8 @@ pub struct InputBotInlineMessageId64 {
 }
 
 /// `inputBotInlineMessageMediaAuto#3380c786 flags:# invert_media:flags.3?true message:string entities:flags.1?Vector<MessageEntity> reply_markup:flags.2?ReplyMarkup = InputBotInlineMessage;`
+///
+/// <https://core.telegram.org/constructor/inputBotInlineMessageMediaAuto>
 #[repr(C)]
 pub struct InputBotInlineMessageMediaAuto<'a> {
     pub invert_media: bool,
@@ -2497,6 +3005,8 @@ pub struct InputBotInlineMessageMediaAuto<'a> {
 }
 
 /// `inputBotInlineMessageMediaContact#a6edbffd flags:# phone_number:string first_name:string last_name:string vcard:string reply_markup:flags.2?ReplyMarkup = InputBotInlineMessage;`
+///
+/// <https://core.telegram.org/constructor/inputBotInlineMessageMediaContact>
 #[repr(C)]
 pub struct InputBotInlineMessageMediaContact<'a> {
     pub phone_number: &'a str,
@@ -2507,6 +3017,8 @@ pub struct InputBotInlineMessageMediaContact<'a> {
 }
 
 /// `inputBotInlineMessageMediaGeo#96929a85 flags:# geo_point:InputGeoPoint heading:flags.0?int period:flags.1?int proximity_notification_radius:flags.3?int reply_markup:flags.2?ReplyMarkup = InputBotInlineMessage;`
+///
+/// <https://core.telegram.org/constructor/inputBotInlineMessageMediaGeo>
 #[repr(C)]
 pub struct InputBotInlineMessageMediaGeo<'a> {
     pub geo_point: enums::InputGeoPoint,
@@ -2517,6 +3029,8 @@ pub struct InputBotInlineMessageMediaGeo<'a> {
 }
 
 /// `inputBotInlineMessageMediaInvoice#d7e78225 flags:# title:string description:string photo:flags.0?InputWebDocument invoice:Invoice payload:bytes provider:string provider_data:DataJSON reply_markup:flags.2?ReplyMarkup = InputBotInlineMessage;`
+///
+/// <https://core.telegram.org/constructor/inputBotInlineMessageMediaInvoice>
 #[repr(C)]
 pub struct InputBotInlineMessageMediaInvoice<'a> {
     pub title: &'a str,
@@ -2530,6 +3044,8 @@ pub struct InputBotInlineMessageMediaInvoice<'a> {
 }
 
 /// `inputBotInlineMessageMediaVenue#417bbf11 flags:# geo_point:InputGeoPoint title:string address:string provider:string venue_id:string venue_type:string reply_markup:flags.2?ReplyMarkup = InputBotInlineMessage;`
+///
+/// <https://core.telegram.org/constructor/inputBotInlineMessageMediaVenue>
 #[repr(C)]
 pub struct InputBotInlineMessageMediaVenue<'a> {
     pub geo_point: enums::InputGeoPoint,
@@ -2542,6 +3058,8 @@ pub struct InputBotInlineMessageMediaVenue<'a> {
 }
 
 /// `inputBotInlineMessageMediaWebPage#bddcc510 flags:# invert_media:flags.3?true force_large_media:flags.4?true force_small_media:flags.5?true optional:flags.6?true message:string entities:flags.1?Vector<MessageEntity> url:string reply_markup:flags.2?ReplyMarkup = InputBotInlineMessage;`
+///
+/// <https://core.telegram.org/constructor/inputBotInlineMessageMediaWebPage>
 #[repr(C)]
 pub struct InputBotInlineMessageMediaWebPage<'a> {
     pub invert_media: bool,
@@ -2555,6 +3073,8 @@ pub struct InputBotInlineMessageMediaWebPage<'a> {
 }
 
 /// `inputBotInlineMessageRichMessage#b43df56c flags:# reply_markup:flags.2?ReplyMarkup rich_message:InputRichMessage = InputBotInlineMessage;`
+///
+/// <https://core.telegram.org/constructor/inputBotInlineMessageRichMessage>
 #[repr(C)]
 pub struct InputBotInlineMessageRichMessage<'a> {
     pub reply_markup: tl::Option<&'a enums::ReplyMarkup<'a>>,
@@ -2562,6 +3082,8 @@ pub struct InputBotInlineMessageRichMessage<'a> {
 }
 
 /// `inputBotInlineMessageText#3dcd7a87 flags:# no_webpage:flags.0?true invert_media:flags.3?true message:string entities:flags.1?Vector<MessageEntity> reply_markup:flags.2?ReplyMarkup = InputBotInlineMessage;`
+///
+/// <https://core.telegram.org/constructor/inputBotInlineMessageText>
 #[repr(C)]
 pub struct InputBotInlineMessageText<'a> {
     pub no_webpage: bool,
@@ -2572,6 +3094,8 @@ pub struct InputBotInlineMessageText<'a> {
 }
 
 /// `inputBotInlineResult#88bf9319 flags:# id:string type:string title:flags.1?string description:flags.2?string url:flags.3?string thumb:flags.4?InputWebDocument content:flags.5?InputWebDocument send_message:InputBotInlineMessage = InputBotInlineResult;`
+///
+/// <https://core.telegram.org/constructor/inputBotInlineResult>
 #[repr(C)]
 pub struct InputBotInlineResult<'a> {
     pub id: &'a str,
@@ -2585,6 +3109,8 @@ pub struct InputBotInlineResult<'a> {
 }
 
 /// `inputBotInlineResultDocument#fff8fdc4 flags:# id:string type:string title:flags.1?string description:flags.2?string document:InputDocument send_message:InputBotInlineMessage = InputBotInlineResult;`
+///
+/// <https://core.telegram.org/constructor/inputBotInlineResultDocument>
 #[repr(C)]
 pub struct InputBotInlineResultDocument<'a> {
     pub id: &'a str,
@@ -2596,6 +3122,8 @@ pub struct InputBotInlineResultDocument<'a> {
 }
 
 /// `inputBotInlineResultGame#4fa417f2 id:string short_name:string send_message:InputBotInlineMessage = InputBotInlineResult;`
+///
+/// <https://core.telegram.org/constructor/inputBotInlineResultGame>
 #[repr(C)]
 pub struct InputBotInlineResultGame<'a> {
     pub id: &'a str,
@@ -2604,6 +3132,8 @@ pub struct InputBotInlineResultGame<'a> {
 }
 
 /// `inputBotInlineResultPhoto#a8d864a7 id:string type:string photo:InputPhoto send_message:InputBotInlineMessage = InputBotInlineResult;`
+///
+/// <https://core.telegram.org/constructor/inputBotInlineResultPhoto>
 #[repr(C)]
 pub struct InputBotInlineResultPhoto<'a> {
     pub id: &'a str,
@@ -2613,6 +3143,8 @@ pub struct InputBotInlineResultPhoto<'a> {
 }
 
 /// `inputBusinessAwayMessage#832175e0 flags:# offline_only:flags.0?true shortcut_id:int schedule:BusinessAwayMessageSchedule recipients:InputBusinessRecipients = InputBusinessAwayMessage;`
+///
+/// <https://core.telegram.org/constructor/inputBusinessAwayMessage>
 #[repr(C)]
 pub struct InputBusinessAwayMessage<'a> {
     pub offline_only: bool,
@@ -2622,6 +3154,8 @@ pub struct InputBusinessAwayMessage<'a> {
 }
 
 /// `inputBusinessBotRecipients#c4e5921e flags:# existing_chats:flags.0?true new_chats:flags.1?true contacts:flags.2?true non_contacts:flags.3?true exclude_selected:flags.5?true users:flags.4?Vector<InputUser> exclude_users:flags.6?Vector<InputUser> = InputBusinessBotRecipients;`
+///
+/// <https://core.telegram.org/constructor/inputBusinessBotRecipients>
 #[repr(C)]
 pub struct InputBusinessBotRecipients<'a> {
     pub existing_chats: bool,
@@ -2634,6 +3168,8 @@ pub struct InputBusinessBotRecipients<'a> {
 }
 
 /// `inputBusinessChatLink#11679fa7 flags:# message:string entities:flags.0?Vector<MessageEntity> title:flags.1?string = InputBusinessChatLink;`
+///
+/// <https://core.telegram.org/constructor/inputBusinessChatLink>
 #[repr(C)]
 pub struct InputBusinessChatLink<'a> {
     pub message: &'a str,
@@ -2642,6 +3178,8 @@ pub struct InputBusinessChatLink<'a> {
 }
 
 /// `inputBusinessGreetingMessage#0194cb3b shortcut_id:int recipients:InputBusinessRecipients no_activity_days:int = InputBusinessGreetingMessage;`
+///
+/// <https://core.telegram.org/constructor/inputBusinessGreetingMessage>
 #[repr(C)]
 pub struct InputBusinessGreetingMessage<'a> {
     pub shortcut_id: i32,
@@ -2650,6 +3188,8 @@ pub struct InputBusinessGreetingMessage<'a> {
 }
 
 /// `inputBusinessIntro#09c469cd flags:# title:string description:string sticker:flags.0?InputDocument = InputBusinessIntro;`
+///
+/// <https://core.telegram.org/constructor/inputBusinessIntro>
 #[repr(C)]
 pub struct InputBusinessIntro<'a> {
     pub title: &'a str,
@@ -2658,6 +3198,8 @@ pub struct InputBusinessIntro<'a> {
 }
 
 /// `inputBusinessRecipients#6f8b32aa flags:# existing_chats:flags.0?true new_chats:flags.1?true contacts:flags.2?true non_contacts:flags.3?true exclude_selected:flags.5?true users:flags.4?Vector<InputUser> = InputBusinessRecipients;`
+///
+/// <https://core.telegram.org/constructor/inputBusinessRecipients>
 #[repr(C)]
 pub struct InputBusinessRecipients<'a> {
     pub existing_chats: bool,
@@ -2669,6 +3211,8 @@ pub struct InputBusinessRecipients<'a> {
 }
 
 /// `inputButtonTypeRequestPeer#3fe268fe flags:# name_requested:flags.0?true username_requested:flags.1?true photo_requested:flags.2?true button_id:int peer_type:RequestPeerType max_quantity:int = ButtonType;`
+///
+/// <https://core.telegram.org/constructor/inputButtonTypeRequestPeer>
 #[repr(C)]
 pub struct InputButtonTypeRequestPeer<'a> {
     pub name_requested: bool,
@@ -2680,6 +3224,8 @@ pub struct InputButtonTypeRequestPeer<'a> {
 }
 
 /// `inputChannel#f35aec28 channel_id:long access_hash:long = InputChannel;`
+///
+/// <https://core.telegram.org/constructor/inputChannel>
 #[repr(C)]
 pub struct InputChannel {
     pub channel_id: i64,
@@ -2687,6 +3233,8 @@ pub struct InputChannel {
 }
 
 /// `inputChannelFromMessage#5b934f9d peer:InputPeer msg_id:int channel_id:long = InputChannel;`
+///
+/// <https://core.telegram.org/constructor/inputChannelFromMessage>
 #[repr(C)]
 pub struct InputChannelFromMessage<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -2695,24 +3243,32 @@ pub struct InputChannelFromMessage<'a> {
 }
 
 /// `inputChatPhoto#8953ad37 id:InputPhoto = InputChatPhoto;`
+///
+/// <https://core.telegram.org/constructor/inputChatPhoto>
 #[repr(C)]
 pub struct InputChatPhoto<'a> {
     pub id: enums::InputPhoto<'a>,
 }
 
 /// `inputChatTheme#c93de95c emoticon:string = InputChatTheme;`
+///
+/// <https://core.telegram.org/constructor/inputChatTheme>
 #[repr(C)]
 pub struct InputChatTheme<'a> {
     pub emoticon: &'a str,
 }
 
 /// `inputChatThemeUniqueGift#87e5dfe4 slug:string = InputChatTheme;`
+///
+/// <https://core.telegram.org/constructor/inputChatThemeUniqueGift>
 #[repr(C)]
 pub struct InputChatThemeUniqueGift<'a> {
     pub slug: &'a str,
 }
 
 /// `inputChatUploadedPhoto#bdcdaec0 flags:# file:flags.0?InputFile video:flags.1?InputFile video_start_ts:flags.2?double video_emoji_markup:flags.3?VideoSize = InputChatPhoto;`
+///
+/// <https://core.telegram.org/constructor/inputChatUploadedPhoto>
 #[repr(C)]
 pub struct InputChatUploadedPhoto<'a> {
     pub file: tl::Option<&'a enums::InputFile<'a>>,
@@ -2722,12 +3278,16 @@ pub struct InputChatUploadedPhoto<'a> {
 }
 
 /// `inputChatlistDialogFilter#f3e0da33 filter_id:int = InputChatlist;`
+///
+/// <https://core.telegram.org/constructor/inputChatlistDialogFilter>
 #[repr(C)]
 pub struct InputChatlistDialogFilter {
     pub filter_id: i32,
 }
 
 /// `inputCheckPasswordSRP#d27ff082 srp_id:long A:bytes M1:bytes = InputCheckPasswordSRP;`
+///
+/// <https://core.telegram.org/constructor/inputCheckPasswordSRP>
 #[repr(C)]
 pub struct InputCheckPasswordSrp<'a> {
     pub srp_id: i64,
@@ -2736,6 +3296,8 @@ pub struct InputCheckPasswordSrp<'a> {
 }
 
 /// `inputClientProxy#75588b3f address:string port:int = InputClientProxy;`
+///
+/// <https://core.telegram.org/constructor/inputClientProxy>
 #[repr(C)]
 pub struct InputClientProxy<'a> {
     pub address: &'a str,
@@ -2743,36 +3305,48 @@ pub struct InputClientProxy<'a> {
 }
 
 /// `inputCollectiblePhone#a2e214a4 phone:string = InputCollectible;`
+///
+/// <https://core.telegram.org/constructor/inputCollectiblePhone>
 #[repr(C)]
 pub struct InputCollectiblePhone<'a> {
     pub phone: &'a str,
 }
 
 /// `inputCollectibleUsername#e39460a9 username:string = InputCollectible;`
+///
+/// <https://core.telegram.org/constructor/inputCollectibleUsername>
 #[repr(C)]
 pub struct InputCollectibleUsername<'a> {
     pub username: &'a str,
 }
 
 /// `inputDialogPeer#fcaafeb7 peer:InputPeer = InputDialogPeer;`
+///
+/// <https://core.telegram.org/constructor/inputDialogPeer>
 #[repr(C)]
 pub struct InputDialogPeer<'a> {
     pub peer: enums::InputPeer<'a>,
 }
 
 /// `inputDialogPeerCommunity#69ef72c4 community:InputChannel = InputDialogPeer;`
+///
+/// <https://core.telegram.org/constructor/inputDialogPeerCommunity>
 #[repr(C)]
 pub struct InputDialogPeerCommunity<'a> {
     pub community: enums::InputChannel<'a>,
 }
 
 /// `inputDialogPeerFolder#64600527 folder_id:int = InputDialogPeer;`
+///
+/// <https://core.telegram.org/constructor/inputDialogPeerFolder>
 #[repr(C)]
 pub struct InputDialogPeerFolder {
     pub folder_id: i32,
 }
 
 /// `inputDocument#1abfb575 id:long access_hash:long file_reference:bytes = InputDocument;`
+///
+/// <https://core.telegram.org/constructor/inputDocument>
 #[repr(C)]
 pub struct InputDocument<'a> {
     pub id: i64,
@@ -2781,6 +3355,8 @@ pub struct InputDocument<'a> {
 }
 
 /// `inputDocumentFileLocation#bad07584 id:long access_hash:long file_reference:bytes thumb_size:string = InputFileLocation;`
+///
+/// <https://core.telegram.org/constructor/inputDocumentFileLocation>
 #[repr(C)]
 pub struct InputDocumentFileLocation<'a> {
     pub id: i64,
@@ -2790,6 +3366,8 @@ pub struct InputDocumentFileLocation<'a> {
 }
 
 /// `inputEmojiStatusCollectible#07141dbf flags:# collectible_id:long until:flags.0?int = EmojiStatus;`
+///
+/// <https://core.telegram.org/constructor/inputEmojiStatusCollectible>
 #[repr(C)]
 pub struct InputEmojiStatusCollectible {
     pub collectible_id: i64,
@@ -2797,6 +3375,8 @@ pub struct InputEmojiStatusCollectible {
 }
 
 /// `inputEncryptedChat#f141b5e1 chat_id:int access_hash:long = InputEncryptedChat;`
+///
+/// <https://core.telegram.org/constructor/inputEncryptedChat>
 #[repr(C)]
 pub struct InputEncryptedChat {
     pub chat_id: i32,
@@ -2804,6 +3384,8 @@ pub struct InputEncryptedChat {
 }
 
 /// `inputEncryptedFile#5a17b5e5 id:long access_hash:long = InputEncryptedFile;`
+///
+/// <https://core.telegram.org/constructor/inputEncryptedFile>
 #[repr(C)]
 pub struct InputEncryptedFile {
     pub id: i64,
@@ -2811,6 +3393,8 @@ pub struct InputEncryptedFile {
 }
 
 /// `inputEncryptedFileBigUploaded#2dc173c8 id:long parts:int key_fingerprint:int = InputEncryptedFile;`
+///
+/// <https://core.telegram.org/constructor/inputEncryptedFileBigUploaded>
 #[repr(C)]
 pub struct InputEncryptedFileBigUploaded {
     pub id: i64,
@@ -2819,6 +3403,8 @@ pub struct InputEncryptedFileBigUploaded {
 }
 
 /// `inputEncryptedFileLocation#f5235d55 id:long access_hash:long = InputFileLocation;`
+///
+/// <https://core.telegram.org/constructor/inputEncryptedFileLocation>
 #[repr(C)]
 pub struct InputEncryptedFileLocation {
     pub id: i64,
@@ -2826,6 +3412,8 @@ pub struct InputEncryptedFileLocation {
 }
 
 /// `inputEncryptedFileUploaded#64bd0306 id:long parts:int md5_checksum:string key_fingerprint:int = InputEncryptedFile;`
+///
+/// <https://core.telegram.org/constructor/inputEncryptedFileUploaded>
 #[repr(C)]
 pub struct InputEncryptedFileUploaded<'a> {
     pub id: i64,
@@ -2835,6 +3423,8 @@ pub struct InputEncryptedFileUploaded<'a> {
 }
 
 /// `inputFile#f52ff27f id:long parts:int name:string md5_checksum:string = InputFile;`
+///
+/// <https://core.telegram.org/constructor/inputFile>
 #[repr(C)]
 pub struct InputFile<'a> {
     pub id: i64,
@@ -2844,6 +3434,8 @@ pub struct InputFile<'a> {
 }
 
 /// `inputFileBig#fa4f0bb5 id:long parts:int name:string = InputFile;`
+///
+/// <https://core.telegram.org/constructor/inputFileBig>
 #[repr(C)]
 pub struct InputFileBig<'a> {
     pub id: i64,
@@ -2852,6 +3444,8 @@ pub struct InputFileBig<'a> {
 }
 
 /// `inputFileLocation#dfdaabe1 volume_id:long local_id:int secret:long file_reference:bytes = InputFileLocation;`
+///
+/// <https://core.telegram.org/constructor/inputFileLocation>
 #[repr(C)]
 pub struct InputFileLocation<'a> {
     pub volume_id: i64,
@@ -2861,12 +3455,16 @@ pub struct InputFileLocation<'a> {
 }
 
 /// `inputFileStoryDocument#62dc8b48 id:InputDocument = InputFile;`
+///
+/// <https://core.telegram.org/constructor/inputFileStoryDocument>
 #[repr(C)]
 pub struct InputFileStoryDocument<'a> {
     pub id: enums::InputDocument<'a>,
 }
 
 /// `inputFolderPeer#fbd2c296 peer:InputPeer folder_id:int = InputFolderPeer;`
+///
+/// <https://core.telegram.org/constructor/inputFolderPeer>
 #[repr(C)]
 pub struct InputFolderPeer<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -2874,6 +3472,8 @@ pub struct InputFolderPeer<'a> {
 }
 
 /// `inputGameID#032c3e77 id:long access_hash:long = InputGame;`
+///
+/// <https://core.telegram.org/constructor/inputGameID>
 #[repr(C)]
 pub struct InputGameId {
     pub id: i64,
@@ -2881,6 +3481,8 @@ pub struct InputGameId {
 }
 
 /// `inputGameShortName#c331e80a bot_id:InputUser short_name:string = InputGame;`
+///
+/// <https://core.telegram.org/constructor/inputGameShortName>
 #[repr(C)]
 pub struct InputGameShortName<'a> {
     pub bot_id: enums::InputUser<'a>,
@@ -2888,6 +3490,8 @@ pub struct InputGameShortName<'a> {
 }
 
 /// `inputGeoPoint#48222faf flags:# lat:double long:double accuracy_radius:flags.0?int = InputGeoPoint;`
+///
+/// <https://core.telegram.org/constructor/inputGeoPoint>
 #[repr(C)]
 pub struct InputGeoPoint {
     pub lat: f64,
@@ -2896,6 +3500,8 @@ pub struct InputGeoPoint {
 }
 
 /// `inputGroupCall#d8aa840f id:long access_hash:long = InputGroupCall;`
+///
+/// <https://core.telegram.org/constructor/inputGroupCall>
 #[repr(C)]
 pub struct InputGroupCall {
     pub id: i64,
@@ -2903,18 +3509,24 @@ pub struct InputGroupCall {
 }
 
 /// `inputGroupCallInviteMessage#8c10603f msg_id:int = InputGroupCall;`
+///
+/// <https://core.telegram.org/constructor/inputGroupCallInviteMessage>
 #[repr(C)]
 pub struct InputGroupCallInviteMessage {
     pub msg_id: i32,
 }
 
 /// `inputGroupCallSlug#fe06823f slug:string = InputGroupCall;`
+///
+/// <https://core.telegram.org/constructor/inputGroupCallSlug>
 #[repr(C)]
 pub struct InputGroupCallSlug<'a> {
     pub slug: &'a str,
 }
 
 /// `inputGroupCallStream#0598a92a flags:# call:InputGroupCall time_ms:long scale:int video_channel:flags.0?int video_quality:flags.0?int = InputFileLocation;`
+///
+/// <https://core.telegram.org/constructor/inputGroupCallStream>
 #[repr(C)]
 pub struct InputGroupCallStream<'a> {
     pub call: enums::InputGroupCall<'a>,
@@ -2925,6 +3537,8 @@ pub struct InputGroupCallStream<'a> {
 }
 
 /// `inputInlineButtonTypeUrlAuth#9961bcb4 flags:# request_write_access:flags.0?true fwd_text:flags.1?string url:string bot:flags.2?InputUser = InlineButtonType;`
+///
+/// <https://core.telegram.org/constructor/inputInlineButtonTypeUrlAuth>
 #[repr(C)]
 pub struct InputInlineButtonTypeUrlAuth<'a> {
     pub request_write_access: bool,
@@ -2934,12 +3548,16 @@ pub struct InputInlineButtonTypeUrlAuth<'a> {
 }
 
 /// `inputInlineButtonTypeUserProfile#53f3ce5a user_id:InputUser = InlineButtonType;`
+///
+/// <https://core.telegram.org/constructor/inputInlineButtonTypeUserProfile>
 #[repr(C)]
 pub struct InputInlineButtonTypeUserProfile<'a> {
     pub user_id: enums::InputUser<'a>,
 }
 
 /// `inputInvoiceBusinessBotTransferStars#f4997e42 bot:InputUser stars:long = InputInvoice;`
+///
+/// <https://core.telegram.org/constructor/inputInvoiceBusinessBotTransferStars>
 #[repr(C)]
 pub struct InputInvoiceBusinessBotTransferStars<'a> {
     pub bot: enums::InputUser<'a>,
@@ -2947,12 +3565,16 @@ pub struct InputInvoiceBusinessBotTransferStars<'a> {
 }
 
 /// `inputInvoiceChatInviteSubscription#34e793f1 hash:string = InputInvoice;`
+///
+/// <https://core.telegram.org/constructor/inputInvoiceChatInviteSubscription>
 #[repr(C)]
 pub struct InputInvoiceChatInviteSubscription<'a> {
     pub hash: &'a str,
 }
 
 /// `inputInvoiceMessage#c5b56859 peer:InputPeer msg_id:int = InputInvoice;`
+///
+/// <https://core.telegram.org/constructor/inputInvoiceMessage>
 #[repr(C)]
 pub struct InputInvoiceMessage<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -2960,12 +3582,16 @@ pub struct InputInvoiceMessage<'a> {
 }
 
 /// `inputInvoicePremiumAuthCode#3e77f614 purpose:InputStorePaymentPurpose = InputInvoice;`
+///
+/// <https://core.telegram.org/constructor/inputInvoicePremiumAuthCode>
 #[repr(C)]
 pub struct InputInvoicePremiumAuthCode<'a> {
     pub purpose: enums::InputStorePaymentPurpose<'a>,
 }
 
 /// `inputInvoicePremiumGiftCode#98986c0d purpose:InputStorePaymentPurpose option:PremiumGiftCodeOption = InputInvoice;`
+///
+/// <https://core.telegram.org/constructor/inputInvoicePremiumGiftCode>
 #[repr(C)]
 pub struct InputInvoicePremiumGiftCode<'a> {
     pub purpose: enums::InputStorePaymentPurpose<'a>,
@@ -2973,6 +3599,8 @@ pub struct InputInvoicePremiumGiftCode<'a> {
 }
 
 /// `inputInvoicePremiumGiftStars#dabab2ef flags:# user_id:InputUser months:int message:flags.0?TextWithEntities = InputInvoice;`
+///
+/// <https://core.telegram.org/constructor/inputInvoicePremiumGiftStars>
 #[repr(C)]
 pub struct InputInvoicePremiumGiftStars<'a> {
     pub user_id: enums::InputUser<'a>,
@@ -2981,12 +3609,16 @@ pub struct InputInvoicePremiumGiftStars<'a> {
 }
 
 /// `inputInvoiceSlug#c326caef slug:string = InputInvoice;`
+///
+/// <https://core.telegram.org/constructor/inputInvoiceSlug>
 #[repr(C)]
 pub struct InputInvoiceSlug<'a> {
     pub slug: &'a str,
 }
 
 /// `inputInvoiceStarGift#e8625e92 flags:# hide_name:flags.0?true include_upgrade:flags.2?true peer:InputPeer gift_id:long message:flags.1?TextWithEntities = InputInvoice;`
+///
+/// <https://core.telegram.org/constructor/inputInvoiceStarGift>
 #[repr(C)]
 pub struct InputInvoiceStarGift<'a> {
     pub hide_name: bool,
@@ -2997,6 +3629,8 @@ pub struct InputInvoiceStarGift<'a> {
 }
 
 /// `inputInvoiceStarGiftAuctionBid#1ecafa10 flags:# hide_name:flags.0?true update_bid:flags.2?true peer:flags.3?InputPeer gift_id:long bid_amount:long message:flags.1?TextWithEntities = InputInvoice;`
+///
+/// <https://core.telegram.org/constructor/inputInvoiceStarGiftAuctionBid>
 #[repr(C)]
 pub struct InputInvoiceStarGiftAuctionBid<'a> {
     pub hide_name: bool,
@@ -3008,12 +3642,16 @@ pub struct InputInvoiceStarGiftAuctionBid<'a> {
 }
 
 /// `inputInvoiceStarGiftDropOriginalDetails#0923d8d1 stargift:InputSavedStarGift = InputInvoice;`
+///
+/// <https://core.telegram.org/constructor/inputInvoiceStarGiftDropOriginalDetails>
 #[repr(C)]
 pub struct InputInvoiceStarGiftDropOriginalDetails<'a> {
     pub stargift: enums::InputSavedStarGift<'a>,
 }
 
 /// `inputInvoiceStarGiftPrepaidUpgrade#9a0b48b8 peer:InputPeer hash:string = InputInvoice;`
+///
+/// <https://core.telegram.org/constructor/inputInvoiceStarGiftPrepaidUpgrade>
 #[repr(C)]
 pub struct InputInvoiceStarGiftPrepaidUpgrade<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -3021,6 +3659,8 @@ pub struct InputInvoiceStarGiftPrepaidUpgrade<'a> {
 }
 
 /// `inputInvoiceStarGiftResale#e9b0c658 flags:# ton:flags.0?true show_name:flags.2?true slug:string to_id:InputPeer message:flags.1?TextWithEntities = InputInvoice;`
+///
+/// <https://core.telegram.org/constructor/inputInvoiceStarGiftResale>
 #[repr(C)]
 pub struct InputInvoiceStarGiftResale<'a> {
     pub ton: bool,
@@ -3031,6 +3671,8 @@ pub struct InputInvoiceStarGiftResale<'a> {
 }
 
 /// `inputInvoiceStarGiftTransfer#4a5f5bd9 stargift:InputSavedStarGift to_id:InputPeer = InputInvoice;`
+///
+/// <https://core.telegram.org/constructor/inputInvoiceStarGiftTransfer>
 #[repr(C)]
 pub struct InputInvoiceStarGiftTransfer<'a> {
     pub stargift: enums::InputSavedStarGift<'a>,
@@ -3038,6 +3680,8 @@ pub struct InputInvoiceStarGiftTransfer<'a> {
 }
 
 /// `inputInvoiceStarGiftUpgrade#4d818d5d flags:# keep_original_details:flags.0?true stargift:InputSavedStarGift = InputInvoice;`
+///
+/// <https://core.telegram.org/constructor/inputInvoiceStarGiftUpgrade>
 #[repr(C)]
 pub struct InputInvoiceStarGiftUpgrade<'a> {
     pub keep_original_details: bool,
@@ -3045,12 +3689,16 @@ pub struct InputInvoiceStarGiftUpgrade<'a> {
 }
 
 /// `inputInvoiceStars#65f00ce3 purpose:InputStorePaymentPurpose = InputInvoice;`
+///
+/// <https://core.telegram.org/constructor/inputInvoiceStars>
 #[repr(C)]
 pub struct InputInvoiceStars<'a> {
     pub purpose: enums::InputStorePaymentPurpose<'a>,
 }
 
 /// `inputMediaAreaChannelPost#2271f2bf coordinates:MediaAreaCoordinates channel:InputChannel msg_id:int = MediaArea;`
+///
+/// <https://core.telegram.org/constructor/inputMediaAreaChannelPost>
 #[repr(C)]
 pub struct InputMediaAreaChannelPost<'a> {
     pub coordinates: enums::MediaAreaCoordinates<'a>,
@@ -3059,6 +3707,8 @@ pub struct InputMediaAreaChannelPost<'a> {
 }
 
 /// `inputMediaAreaVenue#b282217f coordinates:MediaAreaCoordinates query_id:long result_id:string = MediaArea;`
+///
+/// <https://core.telegram.org/constructor/inputMediaAreaVenue>
 #[repr(C)]
 pub struct InputMediaAreaVenue<'a> {
     pub coordinates: enums::MediaAreaCoordinates<'a>,
@@ -3067,6 +3717,8 @@ pub struct InputMediaAreaVenue<'a> {
 }
 
 /// `inputMediaContact#f8ab7dfb phone_number:string first_name:string last_name:string vcard:string = InputMedia;`
+///
+/// <https://core.telegram.org/constructor/inputMediaContact>
 #[repr(C)]
 pub struct InputMediaContact<'a> {
     pub phone_number: &'a str,
@@ -3076,12 +3728,16 @@ pub struct InputMediaContact<'a> {
 }
 
 /// `inputMediaDice#e66fbf7b emoticon:string = InputMedia;`
+///
+/// <https://core.telegram.org/constructor/inputMediaDice>
 #[repr(C)]
 pub struct InputMediaDice<'a> {
     pub emoticon: &'a str,
 }
 
 /// `inputMediaDocument#a8763ab5 flags:# spoiler:flags.2?true id:InputDocument video_cover:flags.3?InputPhoto video_timestamp:flags.4?int ttl_seconds:flags.0?int query:flags.1?string = InputMedia;`
+///
+/// <https://core.telegram.org/constructor/inputMediaDocument>
 #[repr(C)]
 pub struct InputMediaDocument<'a> {
     pub spoiler: bool,
@@ -3093,6 +3749,8 @@ pub struct InputMediaDocument<'a> {
 }
 
 /// `inputMediaDocumentExternal#779600f9 flags:# spoiler:flags.1?true url:string ttl_seconds:flags.0?int video_cover:flags.2?InputPhoto video_timestamp:flags.3?int = InputMedia;`
+///
+/// <https://core.telegram.org/constructor/inputMediaDocumentExternal>
 #[repr(C)]
 pub struct InputMediaDocumentExternal<'a> {
     pub spoiler: bool,
@@ -3103,12 +3761,16 @@ pub struct InputMediaDocumentExternal<'a> {
 }
 
 /// `inputMediaGame#d33f43f3 id:InputGame = InputMedia;`
+///
+/// <https://core.telegram.org/constructor/inputMediaGame>
 #[repr(C)]
 pub struct InputMediaGame<'a> {
     pub id: enums::InputGame<'a>,
 }
 
 /// `inputMediaGeoLive#971fa843 flags:# stopped:flags.0?true geo_point:InputGeoPoint heading:flags.2?int period:flags.1?int proximity_notification_radius:flags.3?int = InputMedia;`
+///
+/// <https://core.telegram.org/constructor/inputMediaGeoLive>
 #[repr(C)]
 pub struct InputMediaGeoLive {
     pub stopped: bool,
@@ -3119,12 +3781,16 @@ pub struct InputMediaGeoLive {
 }
 
 /// `inputMediaGeoPoint#f9c44144 geo_point:InputGeoPoint = InputMedia;`
+///
+/// <https://core.telegram.org/constructor/inputMediaGeoPoint>
 #[repr(C)]
 pub struct InputMediaGeoPoint {
     pub geo_point: enums::InputGeoPoint,
 }
 
 /// `inputMediaInvoice#405fef0d flags:# title:string description:string photo:flags.0?InputWebDocument invoice:Invoice payload:bytes provider:flags.3?string provider_data:DataJSON start_param:flags.1?string extended_media:flags.2?InputMedia = InputMedia;`
+///
+/// <https://core.telegram.org/constructor/inputMediaInvoice>
 #[repr(C)]
 pub struct InputMediaInvoice<'a> {
     pub title: &'a str,
@@ -3139,6 +3805,8 @@ pub struct InputMediaInvoice<'a> {
 }
 
 /// `inputMediaPaidMedia#c4103386 flags:# stars_amount:long extended_media:Vector<InputMedia> payload:flags.0?string = InputMedia;`
+///
+/// <https://core.telegram.org/constructor/inputMediaPaidMedia>
 #[repr(C)]
 pub struct InputMediaPaidMedia<'a> {
     pub stars_amount: i64,
@@ -3147,6 +3815,8 @@ pub struct InputMediaPaidMedia<'a> {
 }
 
 /// `inputMediaPhoto#e3af4434 flags:# spoiler:flags.1?true live_photo:flags.2?true id:InputPhoto ttl_seconds:flags.0?int video:flags.2?InputDocument = InputMedia;`
+///
+/// <https://core.telegram.org/constructor/inputMediaPhoto>
 #[repr(C)]
 pub struct InputMediaPhoto<'a> {
     pub spoiler: bool,
@@ -3157,6 +3827,8 @@ pub struct InputMediaPhoto<'a> {
 }
 
 /// `inputMediaPhotoExternal#e5bbfe1a flags:# spoiler:flags.1?true url:string ttl_seconds:flags.0?int = InputMedia;`
+///
+/// <https://core.telegram.org/constructor/inputMediaPhotoExternal>
 #[repr(C)]
 pub struct InputMediaPhotoExternal<'a> {
     pub spoiler: bool,
@@ -3165,6 +3837,8 @@ pub struct InputMediaPhotoExternal<'a> {
 }
 
 /// `inputMediaPoll#883a4108 flags:# poll:Poll correct_answers:flags.0?Vector<int> attached_media:flags.3?InputMedia solution:flags.1?string solution_entities:flags.1?Vector<MessageEntity> solution_media:flags.2?InputMedia = InputMedia;`
+///
+/// <https://core.telegram.org/constructor/inputMediaPoll>
 #[repr(C)]
 pub struct InputMediaPoll<'a> {
     pub poll: enums::Poll<'a>,
@@ -3176,6 +3850,8 @@ pub struct InputMediaPoll<'a> {
 }
 
 /// `inputMediaStakeDice#f3a9244a game_hash:string ton_amount:long client_seed:bytes = InputMedia;`
+///
+/// <https://core.telegram.org/constructor/inputMediaStakeDice>
 #[repr(C)]
 pub struct InputMediaStakeDice<'a> {
     pub game_hash: &'a str,
@@ -3184,6 +3860,8 @@ pub struct InputMediaStakeDice<'a> {
 }
 
 /// `inputMediaStory#89fdd778 peer:InputPeer id:int = InputMedia;`
+///
+/// <https://core.telegram.org/constructor/inputMediaStory>
 #[repr(C)]
 pub struct InputMediaStory<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -3191,12 +3869,16 @@ pub struct InputMediaStory<'a> {
 }
 
 /// `inputMediaTodo#9fc55fde todo:TodoList = InputMedia;`
+///
+/// <https://core.telegram.org/constructor/inputMediaTodo>
 #[repr(C)]
 pub struct InputMediaTodo<'a> {
     pub todo: enums::TodoList<'a>,
 }
 
 /// `inputMediaUploadedDocument#037c9330 flags:# nosound_video:flags.3?true force_file:flags.4?true spoiler:flags.5?true file:InputFile thumb:flags.2?InputFile mime_type:string attributes:Vector<DocumentAttribute> stickers:flags.0?Vector<InputDocument> video_cover:flags.6?InputPhoto video_timestamp:flags.7?int ttl_seconds:flags.1?int = InputMedia;`
+///
+/// <https://core.telegram.org/constructor/inputMediaUploadedDocument>
 #[repr(C)]
 pub struct InputMediaUploadedDocument<'a> {
     pub nosound_video: bool,
@@ -3213,6 +3895,8 @@ pub struct InputMediaUploadedDocument<'a> {
 }
 
 /// `inputMediaUploadedPhoto#7d8375da flags:# spoiler:flags.2?true live_photo:flags.3?true file:InputFile stickers:flags.0?Vector<InputDocument> ttl_seconds:flags.1?int video:flags.3?InputDocument = InputMedia;`
+///
+/// <https://core.telegram.org/constructor/inputMediaUploadedPhoto>
 #[repr(C)]
 pub struct InputMediaUploadedPhoto<'a> {
     pub spoiler: bool,
@@ -3224,6 +3908,8 @@ pub struct InputMediaUploadedPhoto<'a> {
 }
 
 /// `inputMediaVenue#c13d1c11 geo_point:InputGeoPoint title:string address:string provider:string venue_id:string venue_type:string = InputMedia;`
+///
+/// <https://core.telegram.org/constructor/inputMediaVenue>
 #[repr(C)]
 pub struct InputMediaVenue<'a> {
     pub geo_point: enums::InputGeoPoint,
@@ -3235,6 +3921,8 @@ pub struct InputMediaVenue<'a> {
 }
 
 /// `inputMediaWebPage#c21b8849 flags:# force_large_media:flags.0?true force_small_media:flags.1?true optional:flags.2?true url:string = InputMedia;`
+///
+/// <https://core.telegram.org/constructor/inputMediaWebPage>
 #[repr(C)]
 pub struct InputMediaWebPage<'a> {
     pub force_large_media: bool,
@@ -3244,6 +3932,8 @@ pub struct InputMediaWebPage<'a> {
 }
 
 /// `inputMessageCallbackQuery#acfa1a7e id:int query_id:long = InputMessage;`
+///
+/// <https://core.telegram.org/constructor/inputMessageCallbackQuery>
 #[repr(C)]
 pub struct InputMessageCallbackQuery {
     pub id: i32,
@@ -3251,6 +3941,8 @@ pub struct InputMessageCallbackQuery {
 }
 
 /// `inputMessageEntityMentionName#208e68c9 offset:int length:int user_id:InputUser = MessageEntity;`
+///
+/// <https://core.telegram.org/constructor/inputMessageEntityMentionName>
 #[repr(C)]
 pub struct InputMessageEntityMentionName<'a> {
     pub offset: i32,
@@ -3259,12 +3951,16 @@ pub struct InputMessageEntityMentionName<'a> {
 }
 
 /// `inputMessageID#a676a322 id:int = InputMessage;`
+///
+/// <https://core.telegram.org/constructor/inputMessageID>
 #[repr(C)]
 pub struct InputMessageId {
     pub id: i32,
 }
 
 /// `inputMessageReadMetric#402b4495 msg_id:int view_id:long time_in_view_ms:int active_time_in_view_ms:int height_to_viewport_ratio_permille:int seen_range_ratio_permille:int = InputMessageReadMetric;`
+///
+/// <https://core.telegram.org/constructor/inputMessageReadMetric>
 #[repr(C)]
 pub struct InputMessageReadMetric {
     pub msg_id: i32,
@@ -3276,24 +3972,32 @@ pub struct InputMessageReadMetric {
 }
 
 /// `inputMessageReplyTo#bad88395 id:int = InputMessage;`
+///
+/// <https://core.telegram.org/constructor/inputMessageReplyTo>
 #[repr(C)]
 pub struct InputMessageReplyTo {
     pub id: i32,
 }
 
 /// `inputMessagesFilterPhoneCalls#80c99768 flags:# missed:flags.0?true = MessagesFilter;`
+///
+/// <https://core.telegram.org/constructor/inputMessagesFilterPhoneCalls>
 #[repr(C)]
 pub struct InputMessagesFilterPhoneCalls {
     pub missed: bool,
 }
 
 /// `inputNotifyCommunity#27bb1adc community:InputChannel = InputNotifyPeer;`
+///
+/// <https://core.telegram.org/constructor/inputNotifyCommunity>
 #[repr(C)]
 pub struct InputNotifyCommunity<'a> {
     pub community: enums::InputChannel<'a>,
 }
 
 /// `inputNotifyForumTopic#5c467992 peer:InputPeer top_msg_id:int = InputNotifyPeer;`
+///
+/// <https://core.telegram.org/constructor/inputNotifyForumTopic>
 #[repr(C)]
 pub struct InputNotifyForumTopic<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -3301,12 +4005,16 @@ pub struct InputNotifyForumTopic<'a> {
 }
 
 /// `inputNotifyPeer#b8bc5b0c peer:InputPeer = InputNotifyPeer;`
+///
+/// <https://core.telegram.org/constructor/inputNotifyPeer>
 #[repr(C)]
 pub struct InputNotifyPeer<'a> {
     pub peer: enums::InputPeer<'a>,
 }
 
 /// `inputPageBlockMap#574b617f geo:InputGeoPoint zoom:int w:int h:int caption:PageCaption = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/inputPageBlockMap>
 #[repr(C)]
 pub struct InputPageBlockMap<'a> {
     pub geo: enums::InputGeoPoint,
@@ -3317,6 +4025,8 @@ pub struct InputPageBlockMap<'a> {
 }
 
 /// `inputPasskeyCredentialPublicKey#3c27b78f id:string raw_id:string response:InputPasskeyResponse = InputPasskeyCredential;`
+///
+/// <https://core.telegram.org/constructor/inputPasskeyCredentialPublicKey>
 #[repr(C)]
 pub struct InputPasskeyCredentialPublicKey<'a> {
     pub id: &'a str,
@@ -3325,6 +4035,8 @@ pub struct InputPasskeyCredentialPublicKey<'a> {
 }
 
 /// `inputPasskeyResponseLogin#c31fc14a client_data:DataJSON authenticator_data:bytes signature:bytes user_handle:string = InputPasskeyResponse;`
+///
+/// <https://core.telegram.org/constructor/inputPasskeyResponseLogin>
 #[repr(C)]
 pub struct InputPasskeyResponseLogin<'a> {
     pub client_data: enums::DataJson<'a>,
@@ -3334,6 +4046,8 @@ pub struct InputPasskeyResponseLogin<'a> {
 }
 
 /// `inputPasskeyResponseRegister#3e63935c client_data:DataJSON attestation_data:bytes = InputPasskeyResponse;`
+///
+/// <https://core.telegram.org/constructor/inputPasskeyResponseRegister>
 #[repr(C)]
 pub struct InputPasskeyResponseRegister<'a> {
     pub client_data: enums::DataJson<'a>,
@@ -3341,6 +4055,8 @@ pub struct InputPasskeyResponseRegister<'a> {
 }
 
 /// `inputPaymentCredentials#3417d728 flags:# save:flags.0?true data:DataJSON = InputPaymentCredentials;`
+///
+/// <https://core.telegram.org/constructor/inputPaymentCredentials>
 #[repr(C)]
 pub struct InputPaymentCredentials<'a> {
     pub save: bool,
@@ -3348,18 +4064,24 @@ pub struct InputPaymentCredentials<'a> {
 }
 
 /// `inputPaymentCredentialsApplePay#0aa1c39f payment_data:DataJSON = InputPaymentCredentials;`
+///
+/// <https://core.telegram.org/constructor/inputPaymentCredentialsApplePay>
 #[repr(C)]
 pub struct InputPaymentCredentialsApplePay<'a> {
     pub payment_data: enums::DataJson<'a>,
 }
 
 /// `inputPaymentCredentialsGooglePay#8ac32801 payment_token:DataJSON = InputPaymentCredentials;`
+///
+/// <https://core.telegram.org/constructor/inputPaymentCredentialsGooglePay>
 #[repr(C)]
 pub struct InputPaymentCredentialsGooglePay<'a> {
     pub payment_token: enums::DataJson<'a>,
 }
 
 /// `inputPaymentCredentialsSaved#c10eb2cf id:string tmp_password:bytes = InputPaymentCredentials;`
+///
+/// <https://core.telegram.org/constructor/inputPaymentCredentialsSaved>
 #[repr(C)]
 pub struct InputPaymentCredentialsSaved<'a> {
     pub id: &'a str,
@@ -3367,6 +4089,8 @@ pub struct InputPaymentCredentialsSaved<'a> {
 }
 
 /// `inputPeerChannel#27bcbbfc channel_id:long access_hash:long = InputPeer;`
+///
+/// <https://core.telegram.org/constructor/inputPeerChannel>
 #[repr(C)]
 pub struct InputPeerChannel {
     pub channel_id: i64,
@@ -3374,6 +4098,8 @@ pub struct InputPeerChannel {
 }
 
 /// `inputPeerChannelFromMessage#bd2a0840 peer:InputPeer msg_id:int channel_id:long = InputPeer;`
+///
+/// <https://core.telegram.org/constructor/inputPeerChannelFromMessage>
 #[repr(C)]
 pub struct InputPeerChannelFromMessage<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -3382,18 +4108,24 @@ pub struct InputPeerChannelFromMessage<'a> {
 }
 
 /// `inputPeerChat#35a95cb9 chat_id:long = InputPeer;`
+///
+/// <https://core.telegram.org/constructor/inputPeerChat>
 #[repr(C)]
 pub struct InputPeerChat {
     pub chat_id: i64,
 }
 
 /// `inputPeerColorCollectible#b8ea86a9 collectible_id:long = PeerColor;`
+///
+/// <https://core.telegram.org/constructor/inputPeerColorCollectible>
 #[repr(C)]
 pub struct InputPeerColorCollectible {
     pub collectible_id: i64,
 }
 
 /// `inputPeerNotifySettings#cacb6ae2 flags:# show_previews:flags.0?Bool silent:flags.1?Bool mute_until:flags.2?int sound:flags.3?NotificationSound stories_muted:flags.6?Bool stories_hide_sender:flags.7?Bool stories_sound:flags.8?NotificationSound = InputPeerNotifySettings;`
+///
+/// <https://core.telegram.org/constructor/inputPeerNotifySettings>
 #[repr(C)]
 pub struct InputPeerNotifySettings<'a> {
     pub show_previews: tl::Option<bool>,
@@ -3406,6 +4138,8 @@ pub struct InputPeerNotifySettings<'a> {
 }
 
 /// `inputPeerPhotoFileLocation#37257e99 flags:# big:flags.0?true peer:InputPeer photo_id:long = InputFileLocation;`
+///
+/// <https://core.telegram.org/constructor/inputPeerPhotoFileLocation>
 #[repr(C)]
 pub struct InputPeerPhotoFileLocation<'a> {
     pub big: bool,
@@ -3414,6 +4148,8 @@ pub struct InputPeerPhotoFileLocation<'a> {
 }
 
 /// `inputPeerUser#dde8a54c user_id:long access_hash:long = InputPeer;`
+///
+/// <https://core.telegram.org/constructor/inputPeerUser>
 #[repr(C)]
 pub struct InputPeerUser {
     pub user_id: i64,
@@ -3421,6 +4157,8 @@ pub struct InputPeerUser {
 }
 
 /// `inputPeerUserFromMessage#a87b0a1c peer:InputPeer msg_id:int user_id:long = InputPeer;`
+///
+/// <https://core.telegram.org/constructor/inputPeerUserFromMessage>
 #[repr(C)]
 pub struct InputPeerUserFromMessage<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -3429,6 +4167,8 @@ pub struct InputPeerUserFromMessage<'a> {
 }
 
 /// `inputPhoneCall#1e36fded id:long access_hash:long = InputPhoneCall;`
+///
+/// <https://core.telegram.org/constructor/inputPhoneCall>
 #[repr(C)]
 pub struct InputPhoneCall {
     pub id: i64,
@@ -3436,6 +4176,8 @@ pub struct InputPhoneCall {
 }
 
 /// `inputPhoneContact#6a1dc4be flags:# client_id:long phone:string first_name:string last_name:string note:flags.0?TextWithEntities = InputContact;`
+///
+/// <https://core.telegram.org/constructor/inputPhoneContact>
 #[repr(C)]
 pub struct InputPhoneContact<'a> {
     pub client_id: i64,
@@ -3446,6 +4188,8 @@ pub struct InputPhoneContact<'a> {
 }
 
 /// `inputPhoto#3bb3b94a id:long access_hash:long file_reference:bytes = InputPhoto;`
+///
+/// <https://core.telegram.org/constructor/inputPhoto>
 #[repr(C)]
 pub struct InputPhoto<'a> {
     pub id: i64,
@@ -3454,6 +4198,8 @@ pub struct InputPhoto<'a> {
 }
 
 /// `inputPhotoFileLocation#40181ffe id:long access_hash:long file_reference:bytes thumb_size:string = InputFileLocation;`
+///
+/// <https://core.telegram.org/constructor/inputPhotoFileLocation>
 #[repr(C)]
 pub struct InputPhotoFileLocation<'a> {
     pub id: i64,
@@ -3463,6 +4209,8 @@ pub struct InputPhotoFileLocation<'a> {
 }
 
 /// `inputPhotoLegacyFileLocation#d83466f3 id:long access_hash:long file_reference:bytes volume_id:long local_id:int secret:long = InputFileLocation;`
+///
+/// <https://core.telegram.org/constructor/inputPhotoLegacyFileLocation>
 #[repr(C)]
 pub struct InputPhotoLegacyFileLocation<'a> {
     pub id: i64,
@@ -3474,6 +4222,8 @@ pub struct InputPhotoLegacyFileLocation<'a> {
 }
 
 /// `inputPollAnswer#199fed96 flags:# text:TextWithEntities media:flags.0?InputMedia = PollAnswer;`
+///
+/// <https://core.telegram.org/constructor/inputPollAnswer>
 #[repr(C)]
 pub struct InputPollAnswer<'a> {
     pub text: enums::TextWithEntities<'a>,
@@ -3481,48 +4231,64 @@ pub struct InputPollAnswer<'a> {
 }
 
 /// `inputPrivacyValueAllowChatParticipants#840649cf chats:Vector<long> = InputPrivacyRule;`
+///
+/// <https://core.telegram.org/constructor/inputPrivacyValueAllowChatParticipants>
 #[repr(C)]
 pub struct InputPrivacyValueAllowChatParticipants<'a> {
     pub chats: &'a [i64],
 }
 
 /// `inputPrivacyValueAllowUsers#131cc67f users:Vector<InputUser> = InputPrivacyRule;`
+///
+/// <https://core.telegram.org/constructor/inputPrivacyValueAllowUsers>
 #[repr(C)]
 pub struct InputPrivacyValueAllowUsers<'a> {
     pub users: &'a [enums::InputUser<'a>],
 }
 
 /// `inputPrivacyValueDisallowChatParticipants#e94f0f86 chats:Vector<long> = InputPrivacyRule;`
+///
+/// <https://core.telegram.org/constructor/inputPrivacyValueDisallowChatParticipants>
 #[repr(C)]
 pub struct InputPrivacyValueDisallowChatParticipants<'a> {
     pub chats: &'a [i64],
 }
 
 /// `inputPrivacyValueDisallowUsers#90110467 users:Vector<InputUser> = InputPrivacyRule;`
+///
+/// <https://core.telegram.org/constructor/inputPrivacyValueDisallowUsers>
 #[repr(C)]
 pub struct InputPrivacyValueDisallowUsers<'a> {
     pub users: &'a [enums::InputUser<'a>],
 }
 
 /// `inputQuickReplyShortcut#24596d41 shortcut:string = InputQuickReplyShortcut;`
+///
+/// <https://core.telegram.org/constructor/inputQuickReplyShortcut>
 #[repr(C)]
 pub struct InputQuickReplyShortcut<'a> {
     pub shortcut: &'a str,
 }
 
 /// `inputQuickReplyShortcutId#01190cf1 shortcut_id:int = InputQuickReplyShortcut;`
+///
+/// <https://core.telegram.org/constructor/inputQuickReplyShortcutId>
 #[repr(C)]
 pub struct InputQuickReplyShortcutId {
     pub shortcut_id: i32,
 }
 
 /// `inputReplyToEphemeralMessage#4119b95e id:int = InputReplyTo;`
+///
+/// <https://core.telegram.org/constructor/inputReplyToEphemeralMessage>
 #[repr(C)]
 pub struct InputReplyToEphemeralMessage {
     pub id: i32,
 }
 
 /// `inputReplyToMessage#3bd4b7c2 flags:# reply_to_msg_id:int top_msg_id:flags.0?int reply_to_peer_id:flags.1?InputPeer quote_text:flags.2?string quote_entities:flags.3?Vector<MessageEntity> quote_offset:flags.4?int monoforum_peer_id:flags.5?InputPeer todo_item_id:flags.6?int poll_option:flags.7?bytes = InputReplyTo;`
+///
+/// <https://core.telegram.org/constructor/inputReplyToMessage>
 #[repr(C)]
 pub struct InputReplyToMessage<'a> {
     pub reply_to_msg_id: i32,
@@ -3537,12 +4303,16 @@ pub struct InputReplyToMessage<'a> {
 }
 
 /// `inputReplyToMonoForum#69d66c45 monoforum_peer_id:InputPeer = InputReplyTo;`
+///
+/// <https://core.telegram.org/constructor/inputReplyToMonoForum>
 #[repr(C)]
 pub struct InputReplyToMonoForum<'a> {
     pub monoforum_peer_id: enums::InputPeer<'a>,
 }
 
 /// `inputReplyToStory#5881323a peer:InputPeer story_id:int = InputReplyTo;`
+///
+/// <https://core.telegram.org/constructor/inputReplyToStory>
 #[repr(C)]
 pub struct InputReplyToStory<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -3550,6 +4320,8 @@ pub struct InputReplyToStory<'a> {
 }
 
 /// `inputRichFileDocument#83281dbd id:string document:InputDocument = InputRichFile;`
+///
+/// <https://core.telegram.org/constructor/inputRichFileDocument>
 #[repr(C)]
 pub struct InputRichFileDocument<'a> {
     pub id: &'a str,
@@ -3557,6 +4329,8 @@ pub struct InputRichFileDocument<'a> {
 }
 
 /// `inputRichFilePhoto#9b00622b id:string photo:InputPhoto = InputRichFile;`
+///
+/// <https://core.telegram.org/constructor/inputRichFilePhoto>
 #[repr(C)]
 pub struct InputRichFilePhoto<'a> {
     pub id: &'a str,
@@ -3564,6 +4338,8 @@ pub struct InputRichFilePhoto<'a> {
 }
 
 /// `inputRichMessage#e4c449fc flags:# rtl:flags.0?true noautolink:flags.1?true blocks:Vector<PageBlock> photos:flags.2?Vector<InputPhoto> documents:flags.3?Vector<InputDocument> users:flags.4?Vector<InputUser> = InputRichMessage;`
+///
+/// <https://core.telegram.org/constructor/inputRichMessage>
 #[repr(C)]
 pub struct InputRichMessage<'a> {
     pub rtl: bool,
@@ -3575,6 +4351,8 @@ pub struct InputRichMessage<'a> {
 }
 
 /// `inputRichMessageHTML#dacb836a flags:# rtl:flags.0?true noautolink:flags.1?true html:string files:flags.2?Vector<InputRichFile> = InputRichMessage;`
+///
+/// <https://core.telegram.org/constructor/inputRichMessageHTML>
 #[repr(C)]
 pub struct InputRichMessageHtml<'a> {
     pub rtl: bool,
@@ -3584,6 +4362,8 @@ pub struct InputRichMessageHtml<'a> {
 }
 
 /// `inputRichMessageMarkdown#004b572c flags:# rtl:flags.0?true noautolink:flags.1?true markdown:string files:flags.2?Vector<InputRichFile> = InputRichMessage;`
+///
+/// <https://core.telegram.org/constructor/inputRichMessageMarkdown>
 #[repr(C)]
 pub struct InputRichMessageMarkdown<'a> {
     pub rtl: bool,
@@ -3593,6 +4373,8 @@ pub struct InputRichMessageMarkdown<'a> {
 }
 
 /// `inputSavedStarGiftChat#f101aa7f peer:InputPeer saved_id:long = InputSavedStarGift;`
+///
+/// <https://core.telegram.org/constructor/inputSavedStarGiftChat>
 #[repr(C)]
 pub struct InputSavedStarGiftChat<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -3600,18 +4382,24 @@ pub struct InputSavedStarGiftChat<'a> {
 }
 
 /// `inputSavedStarGiftSlug#2085c238 slug:string = InputSavedStarGift;`
+///
+/// <https://core.telegram.org/constructor/inputSavedStarGiftSlug>
 #[repr(C)]
 pub struct InputSavedStarGiftSlug<'a> {
     pub slug: &'a str,
 }
 
 /// `inputSavedStarGiftUser#69279795 msg_id:int = InputSavedStarGift;`
+///
+/// <https://core.telegram.org/constructor/inputSavedStarGiftUser>
 #[repr(C)]
 pub struct InputSavedStarGiftUser {
     pub msg_id: i32,
 }
 
 /// `inputSecureFile#5367e5be id:long access_hash:long = InputSecureFile;`
+///
+/// <https://core.telegram.org/constructor/inputSecureFile>
 #[repr(C)]
 pub struct InputSecureFile {
     pub id: i64,
@@ -3619,6 +4407,8 @@ pub struct InputSecureFile {
 }
 
 /// `inputSecureFileLocation#cbc7ee28 id:long access_hash:long = InputFileLocation;`
+///
+/// <https://core.telegram.org/constructor/inputSecureFileLocation>
 #[repr(C)]
 pub struct InputSecureFileLocation {
     pub id: i64,
@@ -3626,6 +4416,8 @@ pub struct InputSecureFileLocation {
 }
 
 /// `inputSecureFileUploaded#3334b0f0 id:long parts:int md5_checksum:string file_hash:bytes secret:bytes = InputSecureFile;`
+///
+/// <https://core.telegram.org/constructor/inputSecureFileUploaded>
 #[repr(C)]
 pub struct InputSecureFileUploaded<'a> {
     pub id: i64,
@@ -3636,6 +4428,8 @@ pub struct InputSecureFileUploaded<'a> {
 }
 
 /// `inputSecureValue#db21d0a7 flags:# type:SecureValueType data:flags.0?SecureData front_side:flags.1?InputSecureFile reverse_side:flags.2?InputSecureFile selfie:flags.3?InputSecureFile translation:flags.6?Vector<InputSecureFile> files:flags.4?Vector<InputSecureFile> plain_data:flags.5?SecurePlainData = InputSecureValue;`
+///
+/// <https://core.telegram.org/constructor/inputSecureValue>
 #[repr(C)]
 pub struct InputSecureValue<'a> {
     pub r#type: enums::SecureValueType,
@@ -3649,6 +4443,8 @@ pub struct InputSecureValue<'a> {
 }
 
 /// `inputSendMessageRichMessageDraftAction#a937c7be flags:# can_stop:flags.0?true keep_on_stop:flags.1?true random_id:long rich_message:InputRichMessage = SendMessageAction;`
+///
+/// <https://core.telegram.org/constructor/inputSendMessageRichMessageDraftAction>
 #[repr(C)]
 pub struct InputSendMessageRichMessageDraftAction<'a> {
     pub can_stop: bool,
@@ -3658,6 +4454,8 @@ pub struct InputSendMessageRichMessageDraftAction<'a> {
 }
 
 /// `inputSingleMedia#1cc6e91f flags:# media:InputMedia random_id:long message:string entities:flags.0?Vector<MessageEntity> = InputSingleMedia;`
+///
+/// <https://core.telegram.org/constructor/inputSingleMedia>
 #[repr(C)]
 pub struct InputSingleMedia<'a> {
     pub media: enums::InputMedia<'a>,
@@ -3667,18 +4465,24 @@ pub struct InputSingleMedia<'a> {
 }
 
 /// `inputStarGiftAuction#02e16c98 gift_id:long = InputStarGiftAuction;`
+///
+/// <https://core.telegram.org/constructor/inputStarGiftAuction>
 #[repr(C)]
 pub struct InputStarGiftAuction {
     pub gift_id: i64,
 }
 
 /// `inputStarGiftAuctionSlug#7ab58308 slug:string = InputStarGiftAuction;`
+///
+/// <https://core.telegram.org/constructor/inputStarGiftAuctionSlug>
 #[repr(C)]
 pub struct InputStarGiftAuctionSlug<'a> {
     pub slug: &'a str,
 }
 
 /// `inputStarsTransaction#206ae6d1 flags:# refund:flags.0?true id:string = InputStarsTransaction;`
+///
+/// <https://core.telegram.org/constructor/inputStarsTransaction>
 #[repr(C)]
 pub struct InputStarsTransaction<'a> {
     pub refund: bool,
@@ -3686,12 +4490,16 @@ pub struct InputStarsTransaction<'a> {
 }
 
 /// `inputStickerSetDice#e67f520e emoticon:string = InputStickerSet;`
+///
+/// <https://core.telegram.org/constructor/inputStickerSetDice>
 #[repr(C)]
 pub struct InputStickerSetDice<'a> {
     pub emoticon: &'a str,
 }
 
 /// `inputStickerSetID#9de7a269 id:long access_hash:long = InputStickerSet;`
+///
+/// <https://core.telegram.org/constructor/inputStickerSetID>
 #[repr(C)]
 pub struct InputStickerSetId {
     pub id: i64,
@@ -3699,6 +4507,8 @@ pub struct InputStickerSetId {
 }
 
 /// `inputStickerSetItem#32da9e9c flags:# document:InputDocument emoji:string mask_coords:flags.0?MaskCoords keywords:flags.1?string = InputStickerSetItem;`
+///
+/// <https://core.telegram.org/constructor/inputStickerSetItem>
 #[repr(C)]
 pub struct InputStickerSetItem<'a> {
     pub document: enums::InputDocument<'a>,
@@ -3708,12 +4518,16 @@ pub struct InputStickerSetItem<'a> {
 }
 
 /// `inputStickerSetShortName#861cc8a0 short_name:string = InputStickerSet;`
+///
+/// <https://core.telegram.org/constructor/inputStickerSetShortName>
 #[repr(C)]
 pub struct InputStickerSetShortName<'a> {
     pub short_name: &'a str,
 }
 
 /// `inputStickerSetThumb#9d84f3db stickerset:InputStickerSet thumb_version:int = InputFileLocation;`
+///
+/// <https://core.telegram.org/constructor/inputStickerSetThumb>
 #[repr(C)]
 pub struct InputStickerSetThumb<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
@@ -3721,18 +4535,24 @@ pub struct InputStickerSetThumb<'a> {
 }
 
 /// `inputStickeredMediaDocument#0438865b id:InputDocument = InputStickeredMedia;`
+///
+/// <https://core.telegram.org/constructor/inputStickeredMediaDocument>
 #[repr(C)]
 pub struct InputStickeredMediaDocument<'a> {
     pub id: enums::InputDocument<'a>,
 }
 
 /// `inputStickeredMediaPhoto#4a992157 id:InputPhoto = InputStickeredMedia;`
+///
+/// <https://core.telegram.org/constructor/inputStickeredMediaPhoto>
 #[repr(C)]
 pub struct InputStickeredMediaPhoto<'a> {
     pub id: enums::InputPhoto<'a>,
 }
 
 /// `inputStorePaymentAuthCode#3fc18057 flags:# restore:flags.0?true phone_number:string phone_code_hash:string premium_days:int currency:string amount:long = InputStorePaymentPurpose;`
+///
+/// <https://core.telegram.org/constructor/inputStorePaymentAuthCode>
 #[repr(C)]
 pub struct InputStorePaymentAuthCode<'a> {
     pub restore: bool,
@@ -3744,6 +4564,8 @@ pub struct InputStorePaymentAuthCode<'a> {
 }
 
 /// `inputStorePaymentGiftPremium#616f7fe8 user_id:InputUser currency:string amount:long = InputStorePaymentPurpose;`
+///
+/// <https://core.telegram.org/constructor/inputStorePaymentGiftPremium>
 #[repr(C)]
 pub struct InputStorePaymentGiftPremium<'a> {
     pub user_id: enums::InputUser<'a>,
@@ -3752,6 +4574,8 @@ pub struct InputStorePaymentGiftPremium<'a> {
 }
 
 /// `inputStorePaymentPremiumGiftCode#fb790393 flags:# users:Vector<InputUser> boost_peer:flags.0?InputPeer currency:string amount:long message:flags.1?TextWithEntities = InputStorePaymentPurpose;`
+///
+/// <https://core.telegram.org/constructor/inputStorePaymentPremiumGiftCode>
 #[repr(C)]
 pub struct InputStorePaymentPremiumGiftCode<'a> {
     pub users: &'a [enums::InputUser<'a>],
@@ -3762,6 +4586,8 @@ pub struct InputStorePaymentPremiumGiftCode<'a> {
 }
 
 /// `inputStorePaymentPremiumGiveaway#160544ca flags:# only_new_subscribers:flags.0?true winners_are_visible:flags.3?true boost_peer:InputPeer additional_peers:flags.1?Vector<InputPeer> countries_iso2:flags.2?Vector<string> prize_description:flags.4?string random_id:long until_date:int currency:string amount:long = InputStorePaymentPurpose;`
+///
+/// <https://core.telegram.org/constructor/inputStorePaymentPremiumGiveaway>
 #[repr(C)]
 pub struct InputStorePaymentPremiumGiveaway<'a> {
     pub only_new_subscribers: bool,
@@ -3777,6 +4603,8 @@ pub struct InputStorePaymentPremiumGiveaway<'a> {
 }
 
 /// `inputStorePaymentPremiumSubscription#a6751e66 flags:# restore:flags.0?true upgrade:flags.1?true = InputStorePaymentPurpose;`
+///
+/// <https://core.telegram.org/constructor/inputStorePaymentPremiumSubscription>
 #[repr(C)]
 pub struct InputStorePaymentPremiumSubscription {
     pub restore: bool,
@@ -3784,6 +4612,8 @@ pub struct InputStorePaymentPremiumSubscription {
 }
 
 /// `inputStorePaymentStarsGift#1d741ef7 user_id:InputUser stars:long currency:string amount:long = InputStorePaymentPurpose;`
+///
+/// <https://core.telegram.org/constructor/inputStorePaymentStarsGift>
 #[repr(C)]
 pub struct InputStorePaymentStarsGift<'a> {
     pub user_id: enums::InputUser<'a>,
@@ -3793,6 +4623,8 @@ pub struct InputStorePaymentStarsGift<'a> {
 }
 
 /// `inputStorePaymentStarsGiveaway#751f08fa flags:# only_new_subscribers:flags.0?true winners_are_visible:flags.3?true stars:long boost_peer:InputPeer additional_peers:flags.1?Vector<InputPeer> countries_iso2:flags.2?Vector<string> prize_description:flags.4?string random_id:long until_date:int currency:string amount:long users:int = InputStorePaymentPurpose;`
+///
+/// <https://core.telegram.org/constructor/inputStorePaymentStarsGiveaway>
 #[repr(C)]
 pub struct InputStorePaymentStarsGiveaway<'a> {
     pub only_new_subscribers: bool,
@@ -3810,6 +4642,8 @@ pub struct InputStorePaymentStarsGiveaway<'a> {
 }
 
 /// `inputStorePaymentStarsTopup#f9a2a6cb flags:# stars:long currency:string amount:long spend_purpose_peer:flags.0?InputPeer = InputStorePaymentPurpose;`
+///
+/// <https://core.telegram.org/constructor/inputStorePaymentStarsTopup>
 #[repr(C)]
 pub struct InputStorePaymentStarsTopup<'a> {
     pub stars: i64,
@@ -3819,6 +4653,8 @@ pub struct InputStorePaymentStarsTopup<'a> {
 }
 
 /// `inputTheme#3c5693e9 id:long access_hash:long = InputTheme;`
+///
+/// <https://core.telegram.org/constructor/inputTheme>
 #[repr(C)]
 pub struct InputTheme {
     pub id: i64,
@@ -3826,6 +4662,8 @@ pub struct InputTheme {
 }
 
 /// `inputThemeSettings#8fde504f flags:# message_colors_animated:flags.2?true base_theme:BaseTheme accent_color:int outbox_accent_color:flags.3?int message_colors:flags.0?Vector<int> wallpaper:flags.1?InputWallPaper wallpaper_settings:flags.1?WallPaperSettings = InputThemeSettings;`
+///
+/// <https://core.telegram.org/constructor/inputThemeSettings>
 #[repr(C)]
 pub struct InputThemeSettings<'a> {
     pub message_colors_animated: bool,
@@ -3838,12 +4676,16 @@ pub struct InputThemeSettings<'a> {
 }
 
 /// `inputThemeSlug#f5890df1 slug:string = InputTheme;`
+///
+/// <https://core.telegram.org/constructor/inputThemeSlug>
 #[repr(C)]
 pub struct InputThemeSlug<'a> {
     pub slug: &'a str,
 }
 
 /// `inputUser#f21158c6 user_id:long access_hash:long = InputUser;`
+///
+/// <https://core.telegram.org/constructor/inputUser>
 #[repr(C)]
 pub struct InputUser {
     pub user_id: i64,
@@ -3851,6 +4693,8 @@ pub struct InputUser {
 }
 
 /// `inputUserFromMessage#1da448e2 peer:InputPeer msg_id:int user_id:long = InputUser;`
+///
+/// <https://core.telegram.org/constructor/inputUserFromMessage>
 #[repr(C)]
 pub struct InputUserFromMessage<'a> {
     pub peer: enums::InputPeer<'a>,
@@ -3859,6 +4703,8 @@ pub struct InputUserFromMessage<'a> {
 }
 
 /// `inputWallPaper#e630b979 id:long access_hash:long = InputWallPaper;`
+///
+/// <https://core.telegram.org/constructor/inputWallPaper>
 #[repr(C)]
 pub struct InputWallPaper {
     pub id: i64,
@@ -3866,18 +4712,24 @@ pub struct InputWallPaper {
 }
 
 /// `inputWallPaperNoFile#967a462e id:long = InputWallPaper;`
+///
+/// <https://core.telegram.org/constructor/inputWallPaperNoFile>
 #[repr(C)]
 pub struct InputWallPaperNoFile {
     pub id: i64,
 }
 
 /// `inputWallPaperSlug#72091c80 slug:string = InputWallPaper;`
+///
+/// <https://core.telegram.org/constructor/inputWallPaperSlug>
 #[repr(C)]
 pub struct InputWallPaperSlug<'a> {
     pub slug: &'a str,
 }
 
 /// `inputWalletImported#66a66a3b flags:# public_key:bytes anchor_public_key:flags.0?bytes proof:WalletOwnershipProof = InputWalletReplacement;`
+///
+/// <https://core.telegram.org/constructor/inputWalletImported>
 #[repr(C)]
 pub struct InputWalletImported<'a> {
     pub public_key: &'a [u8],
@@ -3886,6 +4738,8 @@ pub struct InputWalletImported<'a> {
 }
 
 /// `inputWebDocument#9bed434d url:string size:int mime_type:string attributes:Vector<DocumentAttribute> = InputWebDocument;`
+///
+/// <https://core.telegram.org/constructor/inputWebDocument>
 #[repr(C)]
 pub struct InputWebDocument<'a> {
     pub url: &'a str,
@@ -3895,6 +4749,8 @@ pub struct InputWebDocument<'a> {
 }
 
 /// `inputWebFileAudioAlbumThumbLocation#f46fe924 flags:# small:flags.2?true document:flags.0?InputDocument title:flags.1?string performer:flags.1?string = InputWebFileLocation;`
+///
+/// <https://core.telegram.org/constructor/inputWebFileAudioAlbumThumbLocation>
 #[repr(C)]
 pub struct InputWebFileAudioAlbumThumbLocation<'a> {
     pub small: bool,
@@ -3904,6 +4760,8 @@ pub struct InputWebFileAudioAlbumThumbLocation<'a> {
 }
 
 /// `inputWebFileGeoPointLocation#9f2221c9 geo_point:InputGeoPoint access_hash:long w:int h:int zoom:int scale:int = InputWebFileLocation;`
+///
+/// <https://core.telegram.org/constructor/inputWebFileGeoPointLocation>
 #[repr(C)]
 pub struct InputWebFileGeoPointLocation {
     pub geo_point: enums::InputGeoPoint,
@@ -3915,6 +4773,8 @@ pub struct InputWebFileGeoPointLocation {
 }
 
 /// `inputWebFileLocation#c239d686 url:string access_hash:long = InputWebFileLocation;`
+///
+/// <https://core.telegram.org/constructor/inputWebFileLocation>
 #[repr(C)]
 pub struct InputWebFileLocation<'a> {
     pub url: &'a str,
@@ -3922,6 +4782,8 @@ pub struct InputWebFileLocation<'a> {
 }
 
 /// `invoice#049ee584 flags:# test:flags.0?true name_requested:flags.1?true phone_requested:flags.2?true email_requested:flags.3?true shipping_address_requested:flags.4?true flexible:flags.5?true phone_to_provider:flags.6?true email_to_provider:flags.7?true recurring:flags.9?true currency:string prices:Vector<LabeledPrice> max_tip_amount:flags.8?long suggested_tip_amounts:flags.8?Vector<long> terms_url:flags.10?string subscription_period:flags.11?int = Invoice;`
+///
+/// <https://core.telegram.org/constructor/invoice>
 #[repr(C)]
 pub struct Invoice<'a> {
     pub test: bool,
@@ -3942,36 +4804,48 @@ pub struct Invoice<'a> {
 }
 
 /// `joinChatBotResultWebView#d6e3b813 url:string = JoinChatBotResult;`
+///
+/// <https://core.telegram.org/constructor/joinChatBotResultWebView>
 #[repr(C)]
 pub struct JoinChatBotResultWebView<'a> {
     pub url: &'a str,
 }
 
 /// `jsonArray#f7444763 value:Vector<JSONValue> = JSONValue;`
+///
+/// <https://core.telegram.org/constructor/jsonArray>
 #[repr(C)]
 pub struct JsonArray<'a> {
     pub value: &'a [enums::Jsonvalue<'a>],
 }
 
 /// `jsonBool#c7345e6a value:Bool = JSONValue;`
+///
+/// <https://core.telegram.org/constructor/jsonBool>
 #[repr(C)]
 pub struct JsonBool {
     pub value: bool,
 }
 
 /// `jsonNumber#2be0dfa4 value:double = JSONValue;`
+///
+/// <https://core.telegram.org/constructor/jsonNumber>
 #[repr(C)]
 pub struct JsonNumber {
     pub value: f64,
 }
 
 /// `jsonObject#99c1d49d value:Vector<JSONObjectValue> = JSONValue;`
+///
+/// <https://core.telegram.org/constructor/jsonObject>
 #[repr(C)]
 pub struct JsonObject<'a> {
     pub value: &'a [enums::JsonobjectValue<'a>],
 }
 
 /// `jsonObjectValue#c0de1bd9 key:string value:JSONValue = JSONObjectValue;`
+///
+/// <https://core.telegram.org/constructor/jsonObjectValue>
 #[repr(C)]
 pub struct JsonObjectValue<'a> {
     pub key: &'a str,
@@ -3979,12 +4853,16 @@ pub struct JsonObjectValue<'a> {
 }
 
 /// `jsonString#b71e767a value:string = JSONValue;`
+///
+/// <https://core.telegram.org/constructor/jsonString>
 #[repr(C)]
 pub struct JsonString<'a> {
     pub value: &'a str,
 }
 
 /// `keyboardButton#2f67a72f flags:# style:flags.10?KeyboardButtonStyle text:string type:ButtonType = KeyboardButton;`
+///
+/// <https://core.telegram.org/constructor/keyboardButton>
 #[repr(C)]
 pub struct KeyboardButton<'a> {
     pub style: tl::Option<&'a enums::KeyboardButtonStyle>,
@@ -3993,12 +4871,16 @@ pub struct KeyboardButton<'a> {
 }
 
 /// `keyboardButtonRow#77608b83 buttons:Vector<KeyboardButton> = KeyboardButtonRow;`
+///
+/// <https://core.telegram.org/constructor/keyboardButtonRow>
 #[repr(C)]
 pub struct KeyboardButtonRow<'a> {
     pub buttons: &'a [enums::KeyboardButton<'a>],
 }
 
 /// `keyboardButtonStyle#4fdd3430 flags:# bg_primary:flags.0?true bg_danger:flags.1?true bg_success:flags.2?true icon:flags.3?long = KeyboardButtonStyle;`
+///
+/// <https://core.telegram.org/constructor/keyboardButtonStyle>
 #[repr(C)]
 pub struct KeyboardButtonStyle {
     pub bg_primary: bool,
@@ -4008,6 +4890,8 @@ pub struct KeyboardButtonStyle {
 }
 
 /// `keyboardInlineButton#11c1a322 flags:# style:flags.10?KeyboardButtonStyle text:string type:InlineButtonType = KeyboardInlineButton;`
+///
+/// <https://core.telegram.org/constructor/keyboardInlineButton>
 #[repr(C)]
 pub struct KeyboardInlineButton<'a> {
     pub style: tl::Option<&'a enums::KeyboardButtonStyle>,
@@ -4016,12 +4900,16 @@ pub struct KeyboardInlineButton<'a> {
 }
 
 /// `keyboardInlineButtonRow#19420af6 buttons:Vector<KeyboardInlineButton> = KeyboardInlineButtonRow;`
+///
+/// <https://core.telegram.org/constructor/keyboardInlineButtonRow>
 #[repr(C)]
 pub struct KeyboardInlineButtonRow<'a> {
     pub buttons: &'a [enums::KeyboardInlineButton<'a>],
 }
 
 /// `labeledPrice#cb296bf8 label:string amount:long = LabeledPrice;`
+///
+/// <https://core.telegram.org/constructor/labeledPrice>
 #[repr(C)]
 pub struct LabeledPrice<'a> {
     pub label: &'a str,
@@ -4029,6 +4917,8 @@ pub struct LabeledPrice<'a> {
 }
 
 /// `langPackDifference#f385c1f6 lang_code:string from_version:int version:int strings:Vector<LangPackString> = LangPackDifference;`
+///
+/// <https://core.telegram.org/constructor/langPackDifference>
 #[repr(C)]
 pub struct LangPackDifference<'a> {
     pub lang_code: &'a str,
@@ -4038,6 +4928,8 @@ pub struct LangPackDifference<'a> {
 }
 
 /// `langPackLanguage#eeca5ce3 flags:# official:flags.0?true rtl:flags.2?true beta:flags.3?true name:string native_name:string lang_code:string base_lang_code:flags.1?string plural_code:string strings_count:int translated_count:int translations_url:string = LangPackLanguage;`
+///
+/// <https://core.telegram.org/constructor/langPackLanguage>
 #[repr(C)]
 pub struct LangPackLanguage<'a> {
     pub official: bool,
@@ -4054,6 +4946,8 @@ pub struct LangPackLanguage<'a> {
 }
 
 /// `langPackString#cad181f6 key:string value:string = LangPackString;`
+///
+/// <https://core.telegram.org/constructor/langPackString>
 #[repr(C)]
 pub struct LangPackString<'a> {
     pub key: &'a str,
@@ -4061,12 +4955,16 @@ pub struct LangPackString<'a> {
 }
 
 /// `langPackStringDeleted#2979eeb2 key:string = LangPackString;`
+///
+/// <https://core.telegram.org/constructor/langPackStringDeleted>
 #[repr(C)]
 pub struct LangPackStringDeleted<'a> {
     pub key: &'a str,
 }
 
 /// `langPackStringPluralized#6c47ac9f flags:# key:string zero_value:flags.0?string one_value:flags.1?string two_value:flags.2?string few_value:flags.3?string many_value:flags.4?string other_value:string = LangPackString;`
+///
+/// <https://core.telegram.org/constructor/langPackStringPluralized>
 #[repr(C)]
 pub struct LangPackStringPluralized<'a> {
     pub key: &'a str,
@@ -4079,6 +4977,8 @@ pub struct LangPackStringPluralized<'a> {
 }
 
 /// `maskCoords#aed6dbb2 n:int x:double y:double zoom:double = MaskCoords;`
+///
+/// <https://core.telegram.org/constructor/maskCoords>
 #[repr(C)]
 pub struct MaskCoords {
     pub n: i32,
@@ -4088,6 +4988,8 @@ pub struct MaskCoords {
 }
 
 /// `mediaAreaChannelPost#770416af coordinates:MediaAreaCoordinates channel_id:long msg_id:int = MediaArea;`
+///
+/// <https://core.telegram.org/constructor/mediaAreaChannelPost>
 #[repr(C)]
 pub struct MediaAreaChannelPost<'a> {
     pub coordinates: enums::MediaAreaCoordinates<'a>,
@@ -4096,6 +4998,8 @@ pub struct MediaAreaChannelPost<'a> {
 }
 
 /// `mediaAreaCoordinates#cfc9e002 flags:# x:double y:double w:double h:double rotation:double radius:flags.0?double = MediaAreaCoordinates;`
+///
+/// <https://core.telegram.org/constructor/mediaAreaCoordinates>
 #[repr(C)]
 pub struct MediaAreaCoordinates {
     pub x: f64,
@@ -4107,6 +5011,8 @@ pub struct MediaAreaCoordinates {
 }
 
 /// `mediaAreaGeoPoint#cad5452d flags:# coordinates:MediaAreaCoordinates geo:GeoPoint address:flags.0?GeoPointAddress = MediaArea;`
+///
+/// <https://core.telegram.org/constructor/mediaAreaGeoPoint>
 #[repr(C)]
 pub struct MediaAreaGeoPoint<'a> {
     pub coordinates: enums::MediaAreaCoordinates<'a>,
@@ -4115,6 +5021,8 @@ pub struct MediaAreaGeoPoint<'a> {
 }
 
 /// `mediaAreaStarGift#5787686d coordinates:MediaAreaCoordinates slug:string = MediaArea;`
+///
+/// <https://core.telegram.org/constructor/mediaAreaStarGift>
 #[repr(C)]
 pub struct MediaAreaStarGift<'a> {
     pub coordinates: enums::MediaAreaCoordinates<'a>,
@@ -4122,6 +5030,8 @@ pub struct MediaAreaStarGift<'a> {
 }
 
 /// `mediaAreaSuggestedReaction#14455871 flags:# dark:flags.0?true flipped:flags.1?true coordinates:MediaAreaCoordinates reaction:Reaction = MediaArea;`
+///
+/// <https://core.telegram.org/constructor/mediaAreaSuggestedReaction>
 #[repr(C)]
 pub struct MediaAreaSuggestedReaction<'a> {
     pub dark: bool,
@@ -4131,6 +5041,8 @@ pub struct MediaAreaSuggestedReaction<'a> {
 }
 
 /// `mediaAreaUrl#37381085 coordinates:MediaAreaCoordinates url:string = MediaArea;`
+///
+/// <https://core.telegram.org/constructor/mediaAreaUrl>
 #[repr(C)]
 pub struct MediaAreaUrl<'a> {
     pub coordinates: enums::MediaAreaCoordinates<'a>,
@@ -4138,6 +5050,8 @@ pub struct MediaAreaUrl<'a> {
 }
 
 /// `mediaAreaVenue#be82db9c coordinates:MediaAreaCoordinates geo:GeoPoint title:string address:string provider:string venue_id:string venue_type:string = MediaArea;`
+///
+/// <https://core.telegram.org/constructor/mediaAreaVenue>
 #[repr(C)]
 pub struct MediaAreaVenue<'a> {
     pub coordinates: enums::MediaAreaCoordinates<'a>,
@@ -4150,6 +5064,8 @@ pub struct MediaAreaVenue<'a> {
 }
 
 /// `mediaAreaWeather#49a6549c coordinates:MediaAreaCoordinates emoji:string temperature_c:double color:int = MediaArea;`
+///
+/// <https://core.telegram.org/constructor/mediaAreaWeather>
 #[repr(C)]
 pub struct MediaAreaWeather<'a> {
     pub coordinates: enums::MediaAreaCoordinates<'a>,
@@ -4159,6 +5075,8 @@ pub struct MediaAreaWeather<'a> {
 }
 
 /// `message#7600b9d3 flags:# out:flags.1?true mentioned:flags.4?true media_unread:flags.5?true silent:flags.13?true post:flags.14?true from_scheduled:flags.18?true legacy:flags.19?true edit_hide:flags.21?true pinned:flags.24?true noforwards:flags.26?true invert_media:flags.27?true flags2:# offline:flags2.1?true video_processing_pending:flags2.4?true paid_suggested_post_stars:flags2.8?true paid_suggested_post_ton:flags2.9?true id:int from_id:flags.8?Peer from_boosts_applied:flags.29?int from_rank:flags2.12?string peer_id:Peer saved_peer_id:flags.28?Peer fwd_from:flags.2?MessageFwdHeader via_bot_id:flags.11?long via_business_bot_id:flags2.0?long guestchat_via_from:flags2.19?Peer reply_to:flags.3?MessageReplyHeader date:int message:string media:flags.9?MessageMedia reply_markup:flags.6?ReplyMarkup entities:flags.7?Vector<MessageEntity> views:flags.10?int forwards:flags.10?int replies:flags.23?MessageReplies edit_date:flags.15?int post_author:flags.16?string grouped_id:flags.17?long reactions:flags.20?MessageReactions restriction_reason:flags.22?Vector<RestrictionReason> ttl_period:flags.25?int quick_reply_shortcut_id:flags.30?int effect:flags2.2?long factcheck:flags2.3?FactCheck report_delivery_until_date:flags2.5?int paid_message_stars:flags2.6?long suggested_post:flags2.7?SuggestedPost schedule_repeat_period:flags2.10?int summary_from_language:flags2.11?string rich_message:flags2.13?RichMessage = Message;`
+///
+/// <https://core.telegram.org/constructor/message>
 #[repr(C)]
 pub struct Message<'a> {
     pub out: bool,
@@ -4213,12 +5131,16 @@ pub struct Message<'a> {
 }
 
 /// `messageActionBoostApply#cc02aa6d boosts:int = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionBoostApply>
 #[repr(C)]
 pub struct MessageActionBoostApply {
     pub boosts: i32,
 }
 
 /// `messageActionBotAllowed#c516d679 flags:# attach_menu:flags.1?true from_request:flags.3?true domain:flags.0?string app:flags.2?BotApp = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionBotAllowed>
 #[repr(C)]
 pub struct MessageActionBotAllowed<'a> {
     pub attach_menu: bool,
@@ -4228,24 +5150,32 @@ pub struct MessageActionBotAllowed<'a> {
 }
 
 /// `messageActionChangeCommunity#5d20bae8 flags:# community_id:flags.0?long = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionChangeCommunity>
 #[repr(C)]
 pub struct MessageActionChangeCommunity {
     pub community_id: tl::Option<i64>,
 }
 
 /// `messageActionChangeCreator#e188503b new_creator_id:long = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionChangeCreator>
 #[repr(C)]
 pub struct MessageActionChangeCreator {
     pub new_creator_id: i64,
 }
 
 /// `messageActionChannelCreate#95d2ac92 title:string = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionChannelCreate>
 #[repr(C)]
 pub struct MessageActionChannelCreate<'a> {
     pub title: &'a str,
 }
 
 /// `messageActionChannelMigrateFrom#ea3948e9 title:string chat_id:long = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionChannelMigrateFrom>
 #[repr(C)]
 pub struct MessageActionChannelMigrateFrom<'a> {
     pub title: &'a str,
@@ -4253,12 +5183,16 @@ pub struct MessageActionChannelMigrateFrom<'a> {
 }
 
 /// `messageActionChatAddUser#15cefd00 users:Vector<long> = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionChatAddUser>
 #[repr(C)]
 pub struct MessageActionChatAddUser<'a> {
     pub users: &'a [i64],
 }
 
 /// `messageActionChatCreate#bd47cbad title:string users:Vector<long> = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionChatCreate>
 #[repr(C)]
 pub struct MessageActionChatCreate<'a> {
     pub title: &'a str,
@@ -4266,42 +5200,56 @@ pub struct MessageActionChatCreate<'a> {
 }
 
 /// `messageActionChatDeleteUser#a43f30cc user_id:long = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionChatDeleteUser>
 #[repr(C)]
 pub struct MessageActionChatDeleteUser {
     pub user_id: i64,
 }
 
 /// `messageActionChatEditPhoto#7fcb13a8 photo:Photo = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionChatEditPhoto>
 #[repr(C)]
 pub struct MessageActionChatEditPhoto<'a> {
     pub photo: enums::Photo<'a>,
 }
 
 /// `messageActionChatEditTitle#b5a1ce5a title:string = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionChatEditTitle>
 #[repr(C)]
 pub struct MessageActionChatEditTitle<'a> {
     pub title: &'a str,
 }
 
 /// `messageActionChatJoinedByLink#031224c3 inviter_id:long = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionChatJoinedByLink>
 #[repr(C)]
 pub struct MessageActionChatJoinedByLink {
     pub inviter_id: i64,
 }
 
 /// `messageActionChatJoinedViaCommunity#4a8bfe80 community_id:long = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionChatJoinedViaCommunity>
 #[repr(C)]
 pub struct MessageActionChatJoinedViaCommunity {
     pub community_id: i64,
 }
 
 /// `messageActionChatMigrateTo#e1037f92 channel_id:long = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionChatMigrateTo>
 #[repr(C)]
 pub struct MessageActionChatMigrateTo {
     pub channel_id: i64,
 }
 
 /// `messageActionConferenceCall#2ffe2f7a flags:# missed:flags.0?true active:flags.1?true video:flags.4?true call_id:long duration:flags.2?int other_participants:flags.3?Vector<Peer> = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionConferenceCall>
 #[repr(C)]
 pub struct MessageActionConferenceCall<'a> {
     pub missed: bool,
@@ -4313,12 +5261,16 @@ pub struct MessageActionConferenceCall<'a> {
 }
 
 /// `messageActionCustomAction#fae69f56 message:string = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionCustomAction>
 #[repr(C)]
 pub struct MessageActionCustomAction<'a> {
     pub message: &'a str,
 }
 
 /// `messageActionGameScore#92a72876 game_id:long score:int = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionGameScore>
 #[repr(C)]
 pub struct MessageActionGameScore {
     pub game_id: i64,
@@ -4326,6 +5278,8 @@ pub struct MessageActionGameScore {
 }
 
 /// `messageActionGeoProximityReached#98e0d697 from_id:Peer to_id:Peer distance:int = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionGeoProximityReached>
 #[repr(C)]
 pub struct MessageActionGeoProximityReached {
     pub from_id: enums::Peer,
@@ -4334,6 +5288,8 @@ pub struct MessageActionGeoProximityReached {
 }
 
 /// `messageActionGiftCode#31c48347 flags:# via_giveaway:flags.0?true unclaimed:flags.5?true boost_peer:flags.1?Peer days:int slug:string currency:flags.2?string amount:flags.2?long crypto_currency:flags.3?string crypto_amount:flags.3?long message:flags.4?TextWithEntities = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionGiftCode>
 #[repr(C)]
 pub struct MessageActionGiftCode<'a> {
     pub via_giveaway: bool,
@@ -4349,6 +5305,8 @@ pub struct MessageActionGiftCode<'a> {
 }
 
 /// `messageActionGiftPremium#48e91302 flags:# currency:string amount:long days:int crypto_currency:flags.0?string crypto_amount:flags.0?long message:flags.1?TextWithEntities = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionGiftPremium>
 #[repr(C)]
 pub struct MessageActionGiftPremium<'a> {
     pub currency: &'a str,
@@ -4360,6 +5318,8 @@ pub struct MessageActionGiftPremium<'a> {
 }
 
 /// `messageActionGiftStars#45d5b021 flags:# currency:string amount:long stars:long crypto_currency:flags.0?string crypto_amount:flags.0?long transaction_id:flags.1?string = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionGiftStars>
 #[repr(C)]
 pub struct MessageActionGiftStars<'a> {
     pub currency: &'a str,
@@ -4371,6 +5331,8 @@ pub struct MessageActionGiftStars<'a> {
 }
 
 /// `messageActionGiftTon#a8a3c699 flags:# currency:string amount:long crypto_currency:string crypto_amount:long transaction_id:flags.0?string = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionGiftTon>
 #[repr(C)]
 pub struct MessageActionGiftTon<'a> {
     pub currency: &'a str,
@@ -4381,12 +5343,16 @@ pub struct MessageActionGiftTon<'a> {
 }
 
 /// `messageActionGiveawayLaunch#a80f51e4 flags:# stars:flags.0?long = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionGiveawayLaunch>
 #[repr(C)]
 pub struct MessageActionGiveawayLaunch {
     pub stars: tl::Option<i64>,
 }
 
 /// `messageActionGiveawayResults#87e2f155 flags:# stars:flags.0?true winners_count:int unclaimed_count:int = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionGiveawayResults>
 #[repr(C)]
 pub struct MessageActionGiveawayResults {
     pub stars: bool,
@@ -4395,6 +5361,8 @@ pub struct MessageActionGiveawayResults {
 }
 
 /// `messageActionGramTransfer#9329ea33 flags:# comment_encrypted:flags.1?true amount:long peer_address:string transaction_id:string comment:flags.0?string = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionGramTransfer>
 #[repr(C)]
 pub struct MessageActionGramTransfer<'a> {
     pub comment_encrypted: bool,
@@ -4405,6 +5373,8 @@ pub struct MessageActionGramTransfer<'a> {
 }
 
 /// `messageActionGroupCall#7a0d7f42 flags:# call:InputGroupCall duration:flags.0?int = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionGroupCall>
 #[repr(C)]
 pub struct MessageActionGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
@@ -4412,6 +5382,8 @@ pub struct MessageActionGroupCall<'a> {
 }
 
 /// `messageActionGroupCallScheduled#b3a07661 call:InputGroupCall schedule_date:int = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionGroupCallScheduled>
 #[repr(C)]
 pub struct MessageActionGroupCallScheduled<'a> {
     pub call: enums::InputGroupCall<'a>,
@@ -4419,6 +5391,8 @@ pub struct MessageActionGroupCallScheduled<'a> {
 }
 
 /// `messageActionInviteToGroupCall#502f92f7 call:InputGroupCall users:Vector<long> = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionInviteToGroupCall>
 #[repr(C)]
 pub struct MessageActionInviteToGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
@@ -4426,18 +5400,24 @@ pub struct MessageActionInviteToGroupCall<'a> {
 }
 
 /// `messageActionManagedBotCreated#16605e3e bot_id:long = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionManagedBotCreated>
 #[repr(C)]
 pub struct MessageActionManagedBotCreated {
     pub bot_id: i64,
 }
 
 /// `messageActionNewCreatorPending#b07ed085 new_creator_id:long = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionNewCreatorPending>
 #[repr(C)]
 pub struct MessageActionNewCreatorPending {
     pub new_creator_id: i64,
 }
 
 /// `messageActionNoForwardsRequest#3e2793ba flags:# expired:flags.0?true prev_value:Bool new_value:Bool = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionNoForwardsRequest>
 #[repr(C)]
 pub struct MessageActionNoForwardsRequest {
     pub expired: bool,
@@ -4446,6 +5426,8 @@ pub struct MessageActionNoForwardsRequest {
 }
 
 /// `messageActionNoForwardsToggle#bf7d6572 prev_value:Bool new_value:Bool = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionNoForwardsToggle>
 #[repr(C)]
 pub struct MessageActionNoForwardsToggle {
     pub prev_value: bool,
@@ -4453,6 +5435,8 @@ pub struct MessageActionNoForwardsToggle {
 }
 
 /// `messageActionPaidMessagesPrice#84b88578 flags:# broadcast_messages_allowed:flags.0?true stars:long = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionPaidMessagesPrice>
 #[repr(C)]
 pub struct MessageActionPaidMessagesPrice {
     pub broadcast_messages_allowed: bool,
@@ -4460,6 +5444,8 @@ pub struct MessageActionPaidMessagesPrice {
 }
 
 /// `messageActionPaidMessagesRefunded#ac1f1fcd count:int stars:long = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionPaidMessagesRefunded>
 #[repr(C)]
 pub struct MessageActionPaidMessagesRefunded {
     pub count: i32,
@@ -4467,6 +5453,8 @@ pub struct MessageActionPaidMessagesRefunded {
 }
 
 /// `messageActionPaymentRefunded#41b3e202 flags:# peer:Peer currency:string total_amount:long payload:flags.0?bytes charge:PaymentCharge = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionPaymentRefunded>
 #[repr(C)]
 pub struct MessageActionPaymentRefunded<'a> {
     pub peer: enums::Peer,
@@ -4477,6 +5465,8 @@ pub struct MessageActionPaymentRefunded<'a> {
 }
 
 /// `messageActionPaymentSent#c624b16e flags:# recurring_init:flags.2?true recurring_used:flags.3?true currency:string total_amount:long invoice_slug:flags.0?string subscription_until_date:flags.4?int = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionPaymentSent>
 #[repr(C)]
 pub struct MessageActionPaymentSent<'a> {
     pub recurring_init: bool,
@@ -4488,6 +5478,8 @@ pub struct MessageActionPaymentSent<'a> {
 }
 
 /// `messageActionPaymentSentMe#ffa00ccc flags:# recurring_init:flags.2?true recurring_used:flags.3?true currency:string total_amount:long payload:bytes info:flags.0?PaymentRequestedInfo shipping_option_id:flags.1?string charge:PaymentCharge subscription_until_date:flags.4?int = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionPaymentSentMe>
 #[repr(C)]
 pub struct MessageActionPaymentSentMe<'a> {
     pub recurring_init: bool,
@@ -4502,6 +5494,8 @@ pub struct MessageActionPaymentSentMe<'a> {
 }
 
 /// `messageActionPhoneCall#80e11a7f flags:# video:flags.2?true call_id:long reason:flags.0?PhoneCallDiscardReason duration:flags.1?int = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionPhoneCall>
 #[repr(C)]
 pub struct MessageActionPhoneCall<'a> {
     pub video: bool,
@@ -4511,18 +5505,24 @@ pub struct MessageActionPhoneCall<'a> {
 }
 
 /// `messageActionPollAppendAnswer#9da1cd6c answer:PollAnswer = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionPollAppendAnswer>
 #[repr(C)]
 pub struct MessageActionPollAppendAnswer<'a> {
     pub answer: enums::PollAnswer<'a>,
 }
 
 /// `messageActionPollDeleteAnswer#399674dc answer:PollAnswer = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionPollDeleteAnswer>
 #[repr(C)]
 pub struct MessageActionPollDeleteAnswer<'a> {
     pub answer: enums::PollAnswer<'a>,
 }
 
 /// `messageActionPrizeStars#b00c47a2 flags:# unclaimed:flags.0?true stars:long transaction_id:string boost_peer:Peer giveaway_msg_id:int = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionPrizeStars>
 #[repr(C)]
 pub struct MessageActionPrizeStars<'a> {
     pub unclaimed: bool,
@@ -4533,6 +5533,8 @@ pub struct MessageActionPrizeStars<'a> {
 }
 
 /// `messageActionRequestedPeer#31518e9b button_id:int peers:Vector<Peer> = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionRequestedPeer>
 #[repr(C)]
 pub struct MessageActionRequestedPeer<'a> {
     pub button_id: i32,
@@ -4540,6 +5542,8 @@ pub struct MessageActionRequestedPeer<'a> {
 }
 
 /// `messageActionRequestedPeerSentMe#93b31848 button_id:int peers:Vector<RequestedPeer> = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionRequestedPeerSentMe>
 #[repr(C)]
 pub struct MessageActionRequestedPeerSentMe<'a> {
     pub button_id: i32,
@@ -4547,12 +5551,16 @@ pub struct MessageActionRequestedPeerSentMe<'a> {
 }
 
 /// `messageActionSecureValuesSent#d95c6154 types:Vector<SecureValueType> = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionSecureValuesSent>
 #[repr(C)]
 pub struct MessageActionSecureValuesSent<'a> {
     pub types: &'a [enums::SecureValueType],
 }
 
 /// `messageActionSecureValuesSentMe#1b287353 values:Vector<SecureValue> credentials:SecureCredentialsEncrypted = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionSecureValuesSentMe>
 #[repr(C)]
 pub struct MessageActionSecureValuesSentMe<'a> {
     pub values: &'a [enums::SecureValue<'a>],
@@ -4560,12 +5568,16 @@ pub struct MessageActionSecureValuesSentMe<'a> {
 }
 
 /// `messageActionSetChatTheme#b91bbd3a theme:ChatTheme = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionSetChatTheme>
 #[repr(C)]
 pub struct MessageActionSetChatTheme<'a> {
     pub theme: enums::ChatTheme<'a>,
 }
 
 /// `messageActionSetChatWallPaper#5060a3f4 flags:# same:flags.0?true for_both:flags.1?true wallpaper:WallPaper = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionSetChatWallPaper>
 #[repr(C)]
 pub struct MessageActionSetChatWallPaper<'a> {
     pub same: bool,
@@ -4574,6 +5586,8 @@ pub struct MessageActionSetChatWallPaper<'a> {
 }
 
 /// `messageActionSetMessagesTTL#3c134d7b flags:# period:int auto_setting_from:flags.0?long = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionSetMessagesTTL>
 #[repr(C)]
 pub struct MessageActionSetMessagesTtl {
     pub period: i32,
@@ -4581,6 +5595,8 @@ pub struct MessageActionSetMessagesTtl {
 }
 
 /// `messageActionStarGift#ea2c31d3 flags:# name_hidden:flags.0?true saved:flags.2?true converted:flags.3?true upgraded:flags.5?true refunded:flags.9?true can_upgrade:flags.10?true prepaid_upgrade:flags.13?true upgrade_separate:flags.16?true auction_acquired:flags.17?true gift:StarGift message:flags.1?TextWithEntities convert_stars:flags.4?long upgrade_msg_id:flags.5?int upgrade_stars:flags.8?long from_id:flags.11?Peer peer:flags.12?Peer saved_id:flags.12?long prepaid_upgrade_hash:flags.14?string gift_msg_id:flags.15?int to_id:flags.18?Peer gift_num:flags.19?int = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionStarGift>
 #[repr(C)]
 pub struct MessageActionStarGift<'a> {
     pub name_hidden: bool,
@@ -4607,6 +5623,8 @@ pub struct MessageActionStarGift<'a> {
 }
 
 /// `messageActionStarGiftPurchaseOffer#774278d4 flags:# accepted:flags.0?true declined:flags.1?true gift:StarGift price:StarsAmount expires_at:int = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionStarGiftPurchaseOffer>
 #[repr(C)]
 pub struct MessageActionStarGiftPurchaseOffer<'a> {
     pub accepted: bool,
@@ -4617,6 +5635,8 @@ pub struct MessageActionStarGiftPurchaseOffer<'a> {
 }
 
 /// `messageActionStarGiftPurchaseOfferDeclined#73ada76b flags:# expired:flags.0?true gift:StarGift price:StarsAmount = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionStarGiftPurchaseOfferDeclined>
 #[repr(C)]
 pub struct MessageActionStarGiftPurchaseOfferDeclined<'a> {
     pub expired: bool,
@@ -4625,6 +5645,8 @@ pub struct MessageActionStarGiftPurchaseOfferDeclined<'a> {
 }
 
 /// `messageActionStarGiftUnique#7e1c1187 flags:# upgrade:flags.0?true transferred:flags.1?true saved:flags.2?true refunded:flags.5?true prepaid_upgrade:flags.11?true assigned:flags.13?true from_offer:flags.14?true craft:flags.16?true name_hidden:flags.17?true gift:StarGift can_export_at:flags.3?int transfer_stars:flags.4?long from_id:flags.6?Peer peer:flags.7?Peer saved_id:flags.7?long resale_amount:flags.8?StarsAmount can_transfer_at:flags.9?int can_resell_at:flags.10?int drop_original_details_stars:flags.12?long can_craft_at:flags.15?int message:flags.18?TextWithEntities = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionStarGiftUnique>
 #[repr(C)]
 pub struct MessageActionStarGiftUnique<'a> {
     pub upgrade: bool,
@@ -4651,18 +5673,24 @@ pub struct MessageActionStarGiftUnique<'a> {
 }
 
 /// `messageActionSuggestBirthday#2c8f2a25 birthday:Birthday = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionSuggestBirthday>
 #[repr(C)]
 pub struct MessageActionSuggestBirthday {
     pub birthday: enums::Birthday,
 }
 
 /// `messageActionSuggestProfilePhoto#57de635e photo:Photo = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionSuggestProfilePhoto>
 #[repr(C)]
 pub struct MessageActionSuggestProfilePhoto<'a> {
     pub photo: enums::Photo<'a>,
 }
 
 /// `messageActionSuggestedPostApproval#ee7a1596 flags:# rejected:flags.0?true balance_too_low:flags.1?true reject_comment:flags.2?string schedule_date:flags.3?int price:flags.4?StarsAmount = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionSuggestedPostApproval>
 #[repr(C)]
 pub struct MessageActionSuggestedPostApproval<'a> {
     pub rejected: bool,
@@ -4673,24 +5701,32 @@ pub struct MessageActionSuggestedPostApproval<'a> {
 }
 
 /// `messageActionSuggestedPostRefund#69f916f8 flags:# payer_initiated:flags.0?true = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionSuggestedPostRefund>
 #[repr(C)]
 pub struct MessageActionSuggestedPostRefund {
     pub payer_initiated: bool,
 }
 
 /// `messageActionSuggestedPostSuccess#95ddcf69 price:StarsAmount = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionSuggestedPostSuccess>
 #[repr(C)]
 pub struct MessageActionSuggestedPostSuccess {
     pub price: enums::StarsAmount,
 }
 
 /// `messageActionTodoAppendTasks#c7edbc83 list:Vector<TodoItem> = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionTodoAppendTasks>
 #[repr(C)]
 pub struct MessageActionTodoAppendTasks<'a> {
     pub list: &'a [enums::TodoItem<'a>],
 }
 
 /// `messageActionTodoCompletions#cc7c5c89 completed:Vector<int> incompleted:Vector<int> = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionTodoCompletions>
 #[repr(C)]
 pub struct MessageActionTodoCompletions<'a> {
     pub completed: &'a [i32],
@@ -4698,6 +5734,8 @@ pub struct MessageActionTodoCompletions<'a> {
 }
 
 /// `messageActionTopicCreate#0d999256 flags:# title_missing:flags.1?true title:string icon_color:int icon_emoji_id:flags.0?long = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionTopicCreate>
 #[repr(C)]
 pub struct MessageActionTopicCreate<'a> {
     pub title_missing: bool,
@@ -4707,6 +5745,8 @@ pub struct MessageActionTopicCreate<'a> {
 }
 
 /// `messageActionTopicEdit#c0944820 flags:# title:flags.0?string icon_emoji_id:flags.1?long closed:flags.2?Bool hidden:flags.3?Bool = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionTopicEdit>
 #[repr(C)]
 pub struct MessageActionTopicEdit<'a> {
     pub title: tl::Option<&'a str>,
@@ -4716,6 +5756,8 @@ pub struct MessageActionTopicEdit<'a> {
 }
 
 /// `messageActionWalletTonConnectRequest#69b8c4bf flags:# accepted:flags.2?true declined:flags.3?true session_id:long expires:int topic:flags.0?string trace_id:flags.1?string dapp_name:flags.4?string = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionWalletTonConnectRequest>
 #[repr(C)]
 pub struct MessageActionWalletTonConnectRequest<'a> {
     pub accepted: bool,
@@ -4728,12 +5770,16 @@ pub struct MessageActionWalletTonConnectRequest<'a> {
 }
 
 /// `messageActionWebViewDataSent#b4c38cb5 text:string = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionWebViewDataSent>
 #[repr(C)]
 pub struct MessageActionWebViewDataSent<'a> {
     pub text: &'a str,
 }
 
 /// `messageActionWebViewDataSentMe#47dd8079 text:string data:string = MessageAction;`
+///
+/// <https://core.telegram.org/constructor/messageActionWebViewDataSentMe>
 #[repr(C)]
 pub struct MessageActionWebViewDataSentMe<'a> {
     pub text: &'a str,
@@ -4741,6 +5787,8 @@ pub struct MessageActionWebViewDataSentMe<'a> {
 }
 
 /// `messageEmpty#90a6ca84 flags:# id:int peer_id:flags.0?Peer = Message;`
+///
+/// <https://core.telegram.org/constructor/messageEmpty>
 #[repr(C)]
 pub struct MessageEmpty<'a> {
     pub id: i32,
@@ -4748,6 +5796,8 @@ pub struct MessageEmpty<'a> {
 }
 
 /// `messageEntityBankCard#761e6af4 offset:int length:int = MessageEntity;`
+///
+/// <https://core.telegram.org/constructor/messageEntityBankCard>
 #[repr(C)]
 pub struct MessageEntityBankCard {
     pub offset: i32,
@@ -4755,6 +5805,8 @@ pub struct MessageEntityBankCard {
 }
 
 /// `messageEntityBlockquote#f1ccaaac flags:# collapsed:flags.0?true offset:int length:int = MessageEntity;`
+///
+/// <https://core.telegram.org/constructor/messageEntityBlockquote>
 #[repr(C)]
 pub struct MessageEntityBlockquote {
     pub collapsed: bool,
@@ -4763,6 +5815,8 @@ pub struct MessageEntityBlockquote {
 }
 
 /// `messageEntityBold#bd610bc9 offset:int length:int = MessageEntity;`
+///
+/// <https://core.telegram.org/constructor/messageEntityBold>
 #[repr(C)]
 pub struct MessageEntityBold {
     pub offset: i32,
@@ -4770,6 +5824,8 @@ pub struct MessageEntityBold {
 }
 
 /// `messageEntityBotCommand#6cef8ac7 offset:int length:int = MessageEntity;`
+///
+/// <https://core.telegram.org/constructor/messageEntityBotCommand>
 #[repr(C)]
 pub struct MessageEntityBotCommand {
     pub offset: i32,
@@ -4777,6 +5833,8 @@ pub struct MessageEntityBotCommand {
 }
 
 /// `messageEntityCashtag#4c4e743f offset:int length:int = MessageEntity;`
+///
+/// <https://core.telegram.org/constructor/messageEntityCashtag>
 #[repr(C)]
 pub struct MessageEntityCashtag {
     pub offset: i32,
@@ -4784,6 +5842,8 @@ pub struct MessageEntityCashtag {
 }
 
 /// `messageEntityCode#28a20571 offset:int length:int = MessageEntity;`
+///
+/// <https://core.telegram.org/constructor/messageEntityCode>
 #[repr(C)]
 pub struct MessageEntityCode {
     pub offset: i32,
@@ -4791,6 +5851,8 @@ pub struct MessageEntityCode {
 }
 
 /// `messageEntityCustomEmoji#c8cf05f8 offset:int length:int document_id:long = MessageEntity;`
+///
+/// <https://core.telegram.org/constructor/messageEntityCustomEmoji>
 #[repr(C)]
 pub struct MessageEntityCustomEmoji {
     pub offset: i32,
@@ -4799,6 +5861,8 @@ pub struct MessageEntityCustomEmoji {
 }
 
 /// `messageEntityDiffDelete#0652c1c5 offset:int length:int = MessageEntity;`
+///
+/// <https://core.telegram.org/constructor/messageEntityDiffDelete>
 #[repr(C)]
 pub struct MessageEntityDiffDelete {
     pub offset: i32,
@@ -4806,6 +5870,8 @@ pub struct MessageEntityDiffDelete {
 }
 
 /// `messageEntityDiffInsert#71777116 offset:int length:int = MessageEntity;`
+///
+/// <https://core.telegram.org/constructor/messageEntityDiffInsert>
 #[repr(C)]
 pub struct MessageEntityDiffInsert {
     pub offset: i32,
@@ -4813,6 +5879,8 @@ pub struct MessageEntityDiffInsert {
 }
 
 /// `messageEntityDiffReplace#c6c1e5a7 offset:int length:int old_text:string = MessageEntity;`
+///
+/// <https://core.telegram.org/constructor/messageEntityDiffReplace>
 #[repr(C)]
 pub struct MessageEntityDiffReplace<'a> {
     pub offset: i32,
@@ -4821,6 +5889,8 @@ pub struct MessageEntityDiffReplace<'a> {
 }
 
 /// `messageEntityEmail#64e475c2 offset:int length:int = MessageEntity;`
+///
+/// <https://core.telegram.org/constructor/messageEntityEmail>
 #[repr(C)]
 pub struct MessageEntityEmail {
     pub offset: i32,
@@ -4828,6 +5898,8 @@ pub struct MessageEntityEmail {
 }
 
 /// `messageEntityFormattedDate#904ac7c7 flags:# relative:flags.0?true short_time:flags.1?true long_time:flags.2?true short_date:flags.3?true long_date:flags.4?true day_of_week:flags.5?true offset:int length:int date:int = MessageEntity;`
+///
+/// <https://core.telegram.org/constructor/messageEntityFormattedDate>
 #[repr(C)]
 pub struct MessageEntityFormattedDate {
     pub relative: bool,
@@ -4842,6 +5914,8 @@ pub struct MessageEntityFormattedDate {
 }
 
 /// `messageEntityHashtag#6f635b0d offset:int length:int = MessageEntity;`
+///
+/// <https://core.telegram.org/constructor/messageEntityHashtag>
 #[repr(C)]
 pub struct MessageEntityHashtag {
     pub offset: i32,
@@ -4849,6 +5923,8 @@ pub struct MessageEntityHashtag {
 }
 
 /// `messageEntityItalic#826f8b60 offset:int length:int = MessageEntity;`
+///
+/// <https://core.telegram.org/constructor/messageEntityItalic>
 #[repr(C)]
 pub struct MessageEntityItalic {
     pub offset: i32,
@@ -4856,6 +5932,8 @@ pub struct MessageEntityItalic {
 }
 
 /// `messageEntityMention#fa04579d offset:int length:int = MessageEntity;`
+///
+/// <https://core.telegram.org/constructor/messageEntityMention>
 #[repr(C)]
 pub struct MessageEntityMention {
     pub offset: i32,
@@ -4863,6 +5941,8 @@ pub struct MessageEntityMention {
 }
 
 /// `messageEntityMentionName#dc7b1140 offset:int length:int user_id:long = MessageEntity;`
+///
+/// <https://core.telegram.org/constructor/messageEntityMentionName>
 #[repr(C)]
 pub struct MessageEntityMentionName {
     pub offset: i32,
@@ -4871,6 +5951,8 @@ pub struct MessageEntityMentionName {
 }
 
 /// `messageEntityPhone#9b69e34b offset:int length:int = MessageEntity;`
+///
+/// <https://core.telegram.org/constructor/messageEntityPhone>
 #[repr(C)]
 pub struct MessageEntityPhone {
     pub offset: i32,
@@ -4878,6 +5960,8 @@ pub struct MessageEntityPhone {
 }
 
 /// `messageEntityPre#73924be0 offset:int length:int language:string = MessageEntity;`
+///
+/// <https://core.telegram.org/constructor/messageEntityPre>
 #[repr(C)]
 pub struct MessageEntityPre<'a> {
     pub offset: i32,
@@ -4886,6 +5970,8 @@ pub struct MessageEntityPre<'a> {
 }
 
 /// `messageEntitySpoiler#32ca960f offset:int length:int = MessageEntity;`
+///
+/// <https://core.telegram.org/constructor/messageEntitySpoiler>
 #[repr(C)]
 pub struct MessageEntitySpoiler {
     pub offset: i32,
@@ -4893,6 +5979,8 @@ pub struct MessageEntitySpoiler {
 }
 
 /// `messageEntityStrike#bf0693d4 offset:int length:int = MessageEntity;`
+///
+/// <https://core.telegram.org/constructor/messageEntityStrike>
 #[repr(C)]
 pub struct MessageEntityStrike {
     pub offset: i32,
@@ -4900,6 +5988,8 @@ pub struct MessageEntityStrike {
 }
 
 /// `messageEntityTextUrl#76a6d327 offset:int length:int url:string = MessageEntity;`
+///
+/// <https://core.telegram.org/constructor/messageEntityTextUrl>
 #[repr(C)]
 pub struct MessageEntityTextUrl<'a> {
     pub offset: i32,
@@ -4908,6 +5998,8 @@ pub struct MessageEntityTextUrl<'a> {
 }
 
 /// `messageEntityTonAddress#fdabbfcd offset:int length:int = MessageEntity;`
+///
+/// <https://core.telegram.org/constructor/messageEntityTonAddress>
 #[repr(C)]
 pub struct MessageEntityTonAddress {
     pub offset: i32,
@@ -4915,6 +6007,8 @@ pub struct MessageEntityTonAddress {
 }
 
 /// `messageEntityUnderline#9c4e7e8b offset:int length:int = MessageEntity;`
+///
+/// <https://core.telegram.org/constructor/messageEntityUnderline>
 #[repr(C)]
 pub struct MessageEntityUnderline {
     pub offset: i32,
@@ -4922,6 +6016,8 @@ pub struct MessageEntityUnderline {
 }
 
 /// `messageEntityUnknown#bb92ba95 offset:int length:int = MessageEntity;`
+///
+/// <https://core.telegram.org/constructor/messageEntityUnknown>
 #[repr(C)]
 pub struct MessageEntityUnknown {
     pub offset: i32,
@@ -4929,6 +6025,8 @@ pub struct MessageEntityUnknown {
 }
 
 /// `messageEntityUrl#6ed02538 offset:int length:int = MessageEntity;`
+///
+/// <https://core.telegram.org/constructor/messageEntityUrl>
 #[repr(C)]
 pub struct MessageEntityUrl {
     pub offset: i32,
@@ -4936,12 +6034,16 @@ pub struct MessageEntityUrl {
 }
 
 /// `messageExtendedMedia#ee479c64 media:MessageMedia = MessageExtendedMedia;`
+///
+/// <https://core.telegram.org/constructor/messageExtendedMedia>
 #[repr(C)]
 pub struct MessageExtendedMedia<'a> {
     pub media: enums::MessageMedia<'a>,
 }
 
 /// `messageExtendedMediaPreview#ad628cc8 flags:# w:flags.0?int h:flags.0?int thumb:flags.1?PhotoSize video_duration:flags.2?int = MessageExtendedMedia;`
+///
+/// <https://core.telegram.org/constructor/messageExtendedMediaPreview>
 #[repr(C)]
 pub struct MessageExtendedMediaPreview<'a> {
     pub w: tl::Option<i32>,
@@ -4951,6 +6053,8 @@ pub struct MessageExtendedMediaPreview<'a> {
 }
 
 /// `messageFwdHeader#4e4df4bb flags:# imported:flags.7?true saved_out:flags.11?true from_id:flags.0?Peer from_name:flags.5?string date:int channel_post:flags.2?int post_author:flags.3?string saved_from_peer:flags.4?Peer saved_from_msg_id:flags.4?int saved_from_id:flags.8?Peer saved_from_name:flags.9?string saved_date:flags.10?int psa_type:flags.6?string = MessageFwdHeader;`
+///
+/// <https://core.telegram.org/constructor/messageFwdHeader>
 #[repr(C)]
 pub struct MessageFwdHeader<'a> {
     pub imported: bool,
@@ -4969,6 +6073,8 @@ pub struct MessageFwdHeader<'a> {
 }
 
 /// `messageMediaContact#70322949 phone_number:string first_name:string last_name:string vcard:string user_id:long = MessageMedia;`
+///
+/// <https://core.telegram.org/constructor/messageMediaContact>
 #[repr(C)]
 pub struct MessageMediaContact<'a> {
     pub phone_number: &'a str,
@@ -4979,6 +6085,8 @@ pub struct MessageMediaContact<'a> {
 }
 
 /// `messageMediaDice#08cbec07 flags:# value:int emoticon:string game_outcome:flags.0?messages.EmojiGameOutcome = MessageMedia;`
+///
+/// <https://core.telegram.org/constructor/messageMediaDice>
 #[repr(C)]
 pub struct MessageMediaDice<'a> {
     pub value: i32,
@@ -4987,6 +6095,8 @@ pub struct MessageMediaDice<'a> {
 }
 
 /// `messageMediaDocument#52d8ccd9 flags:# nopremium:flags.3?true spoiler:flags.4?true video:flags.6?true round:flags.7?true voice:flags.8?true document:flags.0?Document alt_documents:flags.5?Vector<Document> video_cover:flags.9?Photo video_timestamp:flags.10?int ttl_seconds:flags.2?int = MessageMedia;`
+///
+/// <https://core.telegram.org/constructor/messageMediaDocument>
 #[repr(C)]
 pub struct MessageMediaDocument<'a> {
     pub nopremium: bool,
@@ -5002,18 +6112,24 @@ pub struct MessageMediaDocument<'a> {
 }
 
 /// `messageMediaGame#fdb19008 game:Game = MessageMedia;`
+///
+/// <https://core.telegram.org/constructor/messageMediaGame>
 #[repr(C)]
 pub struct MessageMediaGame<'a> {
     pub game: enums::Game<'a>,
 }
 
 /// `messageMediaGeo#56e0d474 geo:GeoPoint = MessageMedia;`
+///
+/// <https://core.telegram.org/constructor/messageMediaGeo>
 #[repr(C)]
 pub struct MessageMediaGeo {
     pub geo: enums::GeoPoint,
 }
 
 /// `messageMediaGeoLive#b940c666 flags:# geo:GeoPoint heading:flags.0?int period:int proximity_notification_radius:flags.1?int = MessageMedia;`
+///
+/// <https://core.telegram.org/constructor/messageMediaGeoLive>
 #[repr(C)]
 pub struct MessageMediaGeoLive {
     pub geo: enums::GeoPoint,
@@ -5023,6 +6139,8 @@ pub struct MessageMediaGeoLive {
 }
 
 /// `messageMediaGiveaway#aa073beb flags:# only_new_subscribers:flags.0?true winners_are_visible:flags.2?true channels:Vector<long> countries_iso2:flags.1?Vector<string> prize_description:flags.3?string quantity:int months:flags.4?int stars:flags.5?long until_date:int = MessageMedia;`
+///
+/// <https://core.telegram.org/constructor/messageMediaGiveaway>
 #[repr(C)]
 pub struct MessageMediaGiveaway<'a> {
     pub only_new_subscribers: bool,
@@ -5037,6 +6155,8 @@ pub struct MessageMediaGiveaway<'a> {
 }
 
 /// `messageMediaGiveawayResults#ceaa3ea1 flags:# only_new_subscribers:flags.0?true refunded:flags.2?true channel_id:long additional_peers_count:flags.3?int launch_msg_id:int winners_count:int unclaimed_count:int winners:Vector<long> months:flags.4?int stars:flags.5?long prize_description:flags.1?string until_date:int = MessageMedia;`
+///
+/// <https://core.telegram.org/constructor/messageMediaGiveawayResults>
 #[repr(C)]
 pub struct MessageMediaGiveawayResults<'a> {
     pub only_new_subscribers: bool,
@@ -5054,6 +6174,8 @@ pub struct MessageMediaGiveawayResults<'a> {
 }
 
 /// `messageMediaInvoice#f6a548d3 flags:# shipping_address_requested:flags.1?true test:flags.3?true title:string description:string photo:flags.0?WebDocument receipt_msg_id:flags.2?int currency:string total_amount:long start_param:string extended_media:flags.4?MessageExtendedMedia = MessageMedia;`
+///
+/// <https://core.telegram.org/constructor/messageMediaInvoice>
 #[repr(C)]
 pub struct MessageMediaInvoice<'a> {
     pub shipping_address_requested: bool,
@@ -5069,6 +6191,8 @@ pub struct MessageMediaInvoice<'a> {
 }
 
 /// `messageMediaPaidMedia#a8852491 stars_amount:long extended_media:Vector<MessageExtendedMedia> = MessageMedia;`
+///
+/// <https://core.telegram.org/constructor/messageMediaPaidMedia>
 #[repr(C)]
 pub struct MessageMediaPaidMedia<'a> {
     pub stars_amount: i64,
@@ -5076,6 +6200,8 @@ pub struct MessageMediaPaidMedia<'a> {
 }
 
 /// `messageMediaPhoto#e216eb63 flags:# spoiler:flags.3?true live_photo:flags.4?true photo:flags.0?Photo ttl_seconds:flags.2?int video:flags.4?Document = MessageMedia;`
+///
+/// <https://core.telegram.org/constructor/messageMediaPhoto>
 #[repr(C)]
 pub struct MessageMediaPhoto<'a> {
     pub spoiler: bool,
@@ -5086,6 +6212,8 @@ pub struct MessageMediaPhoto<'a> {
 }
 
 /// `messageMediaPoll#773f4e66 flags:# poll:Poll results:PollResults attached_media:flags.0?MessageMedia = MessageMedia;`
+///
+/// <https://core.telegram.org/constructor/messageMediaPoll>
 #[repr(C)]
 pub struct MessageMediaPoll<'a> {
     pub poll: enums::Poll<'a>,
@@ -5094,6 +6222,8 @@ pub struct MessageMediaPoll<'a> {
 }
 
 /// `messageMediaStory#68cb6283 flags:# via_mention:flags.1?true peer:Peer id:int story:flags.0?StoryItem = MessageMedia;`
+///
+/// <https://core.telegram.org/constructor/messageMediaStory>
 #[repr(C)]
 pub struct MessageMediaStory<'a> {
     pub via_mention: bool,
@@ -5103,6 +6233,8 @@ pub struct MessageMediaStory<'a> {
 }
 
 /// `messageMediaToDo#8a53b014 flags:# todo:TodoList completions:flags.0?Vector<TodoCompletion> = MessageMedia;`
+///
+/// <https://core.telegram.org/constructor/messageMediaToDo>
 #[repr(C)]
 pub struct MessageMediaToDo<'a> {
     pub todo: enums::TodoList<'a>,
@@ -5110,6 +6242,8 @@ pub struct MessageMediaToDo<'a> {
 }
 
 /// `messageMediaVenue#2ec0533f geo:GeoPoint title:string address:string provider:string venue_id:string venue_type:string = MessageMedia;`
+///
+/// <https://core.telegram.org/constructor/messageMediaVenue>
 #[repr(C)]
 pub struct MessageMediaVenue<'a> {
     pub geo: enums::GeoPoint,
@@ -5121,6 +6255,8 @@ pub struct MessageMediaVenue<'a> {
 }
 
 /// `messageMediaVideoStream#ca5cab89 flags:# rtmp_stream:flags.0?true call:InputGroupCall = MessageMedia;`
+///
+/// <https://core.telegram.org/constructor/messageMediaVideoStream>
 #[repr(C)]
 pub struct MessageMediaVideoStream<'a> {
     pub rtmp_stream: bool,
@@ -5128,6 +6264,8 @@ pub struct MessageMediaVideoStream<'a> {
 }
 
 /// `messageMediaWebPage#ddf10c3b flags:# force_large_media:flags.0?true force_small_media:flags.1?true manual:flags.3?true safe:flags.4?true webpage:WebPage = MessageMedia;`
+///
+/// <https://core.telegram.org/constructor/messageMediaWebPage>
 #[repr(C)]
 pub struct MessageMediaWebPage<'a> {
     pub force_large_media: bool,
@@ -5138,6 +6276,8 @@ pub struct MessageMediaWebPage<'a> {
 }
 
 /// `messagePeerReaction#8c79b63c flags:# big:flags.0?true unread:flags.1?true my:flags.2?true peer_id:Peer date:int reaction:Reaction = MessagePeerReaction;`
+///
+/// <https://core.telegram.org/constructor/messagePeerReaction>
 #[repr(C)]
 pub struct MessagePeerReaction<'a> {
     pub big: bool,
@@ -5149,6 +6289,8 @@ pub struct MessagePeerReaction<'a> {
 }
 
 /// `messagePeerVote#b6cc2d5c peer:Peer option:bytes date:int = MessagePeerVote;`
+///
+/// <https://core.telegram.org/constructor/messagePeerVote>
 #[repr(C)]
 pub struct MessagePeerVote<'a> {
     pub peer: enums::Peer,
@@ -5157,6 +6299,8 @@ pub struct MessagePeerVote<'a> {
 }
 
 /// `messagePeerVoteInputOption#74cda504 peer:Peer date:int = MessagePeerVote;`
+///
+/// <https://core.telegram.org/constructor/messagePeerVoteInputOption>
 #[repr(C)]
 pub struct MessagePeerVoteInputOption {
     pub peer: enums::Peer,
@@ -5164,6 +6308,8 @@ pub struct MessagePeerVoteInputOption {
 }
 
 /// `messagePeerVoteMultiple#4628f6e6 peer:Peer options:Vector<bytes> date:int = MessagePeerVote;`
+///
+/// <https://core.telegram.org/constructor/messagePeerVoteMultiple>
 #[repr(C)]
 pub struct MessagePeerVoteMultiple<'a> {
     pub peer: enums::Peer,
@@ -5172,6 +6318,8 @@ pub struct MessagePeerVoteMultiple<'a> {
 }
 
 /// `messageRange#0ae30253 min_id:int max_id:int = MessageRange;`
+///
+/// <https://core.telegram.org/constructor/messageRange>
 #[repr(C)]
 pub struct MessageRange {
     pub min_id: i32,
@@ -5179,6 +6327,8 @@ pub struct MessageRange {
 }
 
 /// `messageReactions#0a339f0b flags:# min:flags.0?true can_see_list:flags.2?true reactions_as_tags:flags.3?true results:Vector<ReactionCount> recent_reactions:flags.1?Vector<MessagePeerReaction> top_reactors:flags.4?Vector<MessageReactor> = MessageReactions;`
+///
+/// <https://core.telegram.org/constructor/messageReactions>
 #[repr(C)]
 pub struct MessageReactions<'a> {
     pub min: bool,
@@ -5190,6 +6340,8 @@ pub struct MessageReactions<'a> {
 }
 
 /// `messageReactor#4ba3a95a flags:# top:flags.0?true my:flags.1?true anonymous:flags.2?true peer_id:flags.3?Peer count:int = MessageReactor;`
+///
+/// <https://core.telegram.org/constructor/messageReactor>
 #[repr(C)]
 pub struct MessageReactor<'a> {
     pub top: bool,
@@ -5200,6 +6352,8 @@ pub struct MessageReactor<'a> {
 }
 
 /// `messageReplies#83d60fc2 flags:# comments:flags.0?true replies:int replies_pts:int recent_repliers:flags.1?Vector<Peer> channel_id:flags.0?long max_id:flags.2?int read_max_id:flags.3?int = MessageReplies;`
+///
+/// <https://core.telegram.org/constructor/messageReplies>
 #[repr(C)]
 pub struct MessageReplies<'a> {
     pub comments: bool,
@@ -5212,6 +6366,8 @@ pub struct MessageReplies<'a> {
 }
 
 /// `messageReplyHeader#1b97dd66 flags:# reply_to_scheduled:flags.2?true forum_topic:flags.3?true quote:flags.9?true reply_to_ephemeral:flags.13?true reply_to_msg_id:flags.4?int reply_to_peer_id:flags.0?Peer reply_from:flags.5?MessageFwdHeader reply_media:flags.8?MessageMedia reply_to_top_id:flags.1?int quote_text:flags.6?string quote_entities:flags.7?Vector<MessageEntity> quote_offset:flags.10?int todo_item_id:flags.11?int poll_option:flags.12?bytes = MessageReplyHeader;`
+///
+/// <https://core.telegram.org/constructor/messageReplyHeader>
 #[repr(C)]
 pub struct MessageReplyHeader<'a> {
     pub reply_to_scheduled: bool,
@@ -5231,6 +6387,8 @@ pub struct MessageReplyHeader<'a> {
 }
 
 /// `messageReplyStoryHeader#0e5af939 peer:Peer story_id:int = MessageReplyHeader;`
+///
+/// <https://core.telegram.org/constructor/messageReplyStoryHeader>
 #[repr(C)]
 pub struct MessageReplyStoryHeader {
     pub peer: enums::Peer,
@@ -5238,6 +6396,8 @@ pub struct MessageReplyStoryHeader {
 }
 
 /// `messageReportOption#7903e3d9 text:string option:bytes = MessageReportOption;`
+///
+/// <https://core.telegram.org/constructor/messageReportOption>
 #[repr(C)]
 pub struct MessageReportOption<'a> {
     pub text: &'a str,
@@ -5245,6 +6405,8 @@ pub struct MessageReportOption<'a> {
 }
 
 /// `messageService#7a800e0a flags:# out:flags.1?true mentioned:flags.4?true media_unread:flags.5?true reactions_are_possible:flags.9?true silent:flags.13?true post:flags.14?true legacy:flags.19?true id:int from_id:flags.8?Peer peer_id:Peer saved_peer_id:flags.28?Peer reply_to:flags.3?MessageReplyHeader date:int action:MessageAction reactions:flags.20?MessageReactions ttl_period:flags.25?int = Message;`
+///
+/// <https://core.telegram.org/constructor/messageService>
 #[repr(C)]
 pub struct MessageService<'a> {
     pub out: bool,
@@ -5266,6 +6428,8 @@ pub struct MessageService<'a> {
 }
 
 /// `messageViews#455b853d flags:# views:flags.0?int forwards:flags.1?int replies:flags.2?MessageReplies = MessageViews;`
+///
+/// <https://core.telegram.org/constructor/messageViews>
 #[repr(C)]
 pub struct MessageViews<'a> {
     pub views: tl::Option<i32>,
@@ -5274,6 +6438,8 @@ pub struct MessageViews<'a> {
 }
 
 /// `missingInvitee#628c9224 flags:# premium_would_allow_invite:flags.0?true premium_required_for_pm:flags.1?true user_id:long = MissingInvitee;`
+///
+/// <https://core.telegram.org/constructor/missingInvitee>
 #[repr(C)]
 pub struct MissingInvitee {
     pub premium_would_allow_invite: bool,
@@ -5282,6 +6448,8 @@ pub struct MissingInvitee {
 }
 
 /// `monoForumDialog#64407ea7 flags:# unread_mark:flags.3?true nopaid_messages_exception:flags.4?true peer:Peer top_message:int read_inbox_max_id:int read_outbox_max_id:int unread_count:int unread_reactions_count:int draft:flags.1?DraftMessage = SavedDialog;`
+///
+/// <https://core.telegram.org/constructor/monoForumDialog>
 #[repr(C)]
 pub struct MonoForumDialog<'a> {
     pub unread_mark: bool,
@@ -5296,6 +6464,8 @@ pub struct MonoForumDialog<'a> {
 }
 
 /// `myBoost#c448415c flags:# slot:int peer:flags.0?Peer date:int expires:int cooldown_until_date:flags.1?int = MyBoost;`
+///
+/// <https://core.telegram.org/constructor/myBoost>
 #[repr(C)]
 pub struct MyBoost<'a> {
     pub slot: i32,
@@ -5306,6 +6476,8 @@ pub struct MyBoost<'a> {
 }
 
 /// `nearestDc#8e1a1775 country:string this_dc:int nearest_dc:int = NearestDc;`
+///
+/// <https://core.telegram.org/constructor/nearestDc>
 #[repr(C)]
 pub struct NearestDc<'a> {
     pub country: &'a str,
@@ -5314,6 +6486,8 @@ pub struct NearestDc<'a> {
 }
 
 /// `notificationSoundLocal#830b9ae4 title:string data:string = NotificationSound;`
+///
+/// <https://core.telegram.org/constructor/notificationSoundLocal>
 #[repr(C)]
 pub struct NotificationSoundLocal<'a> {
     pub title: &'a str,
@@ -5321,18 +6495,24 @@ pub struct NotificationSoundLocal<'a> {
 }
 
 /// `notificationSoundRingtone#ff6c8049 id:long = NotificationSound;`
+///
+/// <https://core.telegram.org/constructor/notificationSoundRingtone>
 #[repr(C)]
 pub struct NotificationSoundRingtone {
     pub id: i64,
 }
 
 /// `notifyCommunity#be376999 community_id:long = NotifyPeer;`
+///
+/// <https://core.telegram.org/constructor/notifyCommunity>
 #[repr(C)]
 pub struct NotifyCommunity {
     pub community_id: i64,
 }
 
 /// `notifyForumTopic#226e6308 peer:Peer top_msg_id:int = NotifyPeer;`
+///
+/// <https://core.telegram.org/constructor/notifyForumTopic>
 #[repr(C)]
 pub struct NotifyForumTopic {
     pub peer: enums::Peer,
@@ -5340,12 +6520,16 @@ pub struct NotifyForumTopic {
 }
 
 /// `notifyPeer#9fd40bd8 peer:Peer = NotifyPeer;`
+///
+/// <https://core.telegram.org/constructor/notifyPeer>
 #[repr(C)]
 pub struct NotifyPeer {
     pub peer: enums::Peer,
 }
 
 /// `onrampAvailability#f9c84973 flags:# allowed:flags.0?true buy_allowed:flags.1?true country_code:string state:flags.2?string methods:Vector<OnrampMethodAvailability> = OnrampAvailability;`
+///
+/// <https://core.telegram.org/constructor/onrampAvailability>
 #[repr(C)]
 pub struct OnrampAvailability<'a> {
     pub allowed: bool,
@@ -5356,6 +6540,8 @@ pub struct OnrampAvailability<'a> {
 }
 
 /// `onrampLimits#7be2677e base_currency:string base_min_amount:string base_max_amount:string crypto_min_amount:string crypto_max_amount:string payment_method:string = OnrampLimits;`
+///
+/// <https://core.telegram.org/constructor/onrampLimits>
 #[repr(C)]
 pub struct OnrampLimits<'a> {
     pub base_currency: &'a str,
@@ -5367,6 +6553,8 @@ pub struct OnrampLimits<'a> {
 }
 
 /// `onrampMethodAvailability#9ec8c6a8 flags:# available:flags.0?true payment_method:string = OnrampMethodAvailability;`
+///
+/// <https://core.telegram.org/constructor/onrampMethodAvailability>
 #[repr(C)]
 pub struct OnrampMethodAvailability<'a> {
     pub available: bool,
@@ -5374,6 +6562,8 @@ pub struct OnrampMethodAvailability<'a> {
 }
 
 /// `onrampProviderInfo#0dc27582 flags:# supports_base_currencies:flags.0?true supports_limits:flags.1?true supports_quote:flags.2?true id:string name:string crypto_currencies:Vector<string> = OnrampProviderInfo;`
+///
+/// <https://core.telegram.org/constructor/onrampProviderInfo>
 #[repr(C)]
 pub struct OnrampProviderInfo<'a> {
     pub supports_base_currencies: bool,
@@ -5385,6 +6575,8 @@ pub struct OnrampProviderInfo<'a> {
 }
 
 /// `onrampQuote#7a8011e9 base_currency:string base_amount:string crypto_currency:string crypto_amount:string crypto_price:string fee_amount:string extra_fee_amount:string network_fee_amount:string total_amount:string payment_method:string expires_date:int = OnrampQuote;`
+///
+/// <https://core.telegram.org/constructor/onrampQuote>
 #[repr(C)]
 pub struct OnrampQuote<'a> {
     pub base_currency: &'a str,
@@ -5401,6 +6593,8 @@ pub struct OnrampQuote<'a> {
 }
 
 /// `onrampSession#d1e42e24 provider:string session_id:string url:string expires_date:int = OnrampSession;`
+///
+/// <https://core.telegram.org/constructor/onrampSession>
 #[repr(C)]
 pub struct OnrampSession<'a> {
     pub provider: &'a str,
@@ -5410,12 +6604,16 @@ pub struct OnrampSession<'a> {
 }
 
 /// `outboxReadDate#3bb842ac date:int = OutboxReadDate;`
+///
+/// <https://core.telegram.org/constructor/outboxReadDate>
 #[repr(C)]
 pub struct OutboxReadDate {
     pub date: i32,
 }
 
 /// `page#98657f0d flags:# part:flags.0?true rtl:flags.1?true v2:flags.2?true url:string blocks:Vector<PageBlock> photos:Vector<Photo> documents:Vector<Document> views:flags.3?int = Page;`
+///
+/// <https://core.telegram.org/constructor/page>
 #[repr(C)]
 pub struct Page<'a> {
     pub part: bool,
@@ -5429,12 +6627,16 @@ pub struct Page<'a> {
 }
 
 /// `pageBlockAnchor#ce0d37b0 name:string = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockAnchor>
 #[repr(C)]
 pub struct PageBlockAnchor<'a> {
     pub name: &'a str,
 }
 
 /// `pageBlockAudio#804361ea audio_id:long caption:PageCaption = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockAudio>
 #[repr(C)]
 pub struct PageBlockAudio<'a> {
     pub audio_id: i64,
@@ -5442,6 +6644,8 @@ pub struct PageBlockAudio<'a> {
 }
 
 /// `pageBlockAuthorDate#baafe5e0 author:RichText published_date:int = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockAuthorDate>
 #[repr(C)]
 pub struct PageBlockAuthorDate<'a> {
     pub author: enums::RichText<'a>,
@@ -5449,6 +6653,8 @@ pub struct PageBlockAuthorDate<'a> {
 }
 
 /// `pageBlockBlockquote#66d1670b flags:# collapsed:flags.0?true text:RichText caption:RichText = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockBlockquote>
 #[repr(C)]
 pub struct PageBlockBlockquote<'a> {
     pub collapsed: bool,
@@ -5457,6 +6663,8 @@ pub struct PageBlockBlockquote<'a> {
 }
 
 /// `pageBlockBlockquoteBlocks#0e6e47c4 blocks:Vector<PageBlock> caption:RichText = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockBlockquoteBlocks>
 #[repr(C)]
 pub struct PageBlockBlockquoteBlocks<'a> {
     pub blocks: &'a [enums::PageBlock<'a>],
@@ -5464,6 +6672,8 @@ pub struct PageBlockBlockquoteBlocks<'a> {
 }
 
 /// `pageBlockButtonRow#6d640318 flags:# align_left:flags.0?true align_center:flags.1?true align_right:flags.2?true buttons:Vector<PageButton> = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockButtonRow>
 #[repr(C)]
 pub struct PageBlockButtonRow<'a> {
     pub align_left: bool,
@@ -5473,12 +6683,16 @@ pub struct PageBlockButtonRow<'a> {
 }
 
 /// `pageBlockChannel#ef1751b5 channel:Chat = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockChannel>
 #[repr(C)]
 pub struct PageBlockChannel<'a> {
     pub channel: enums::Chat<'a>,
 }
 
 /// `pageBlockCollage#65a0fa4d items:Vector<PageBlock> caption:PageCaption = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockCollage>
 #[repr(C)]
 pub struct PageBlockCollage<'a> {
     pub items: &'a [enums::PageBlock<'a>],
@@ -5486,12 +6700,16 @@ pub struct PageBlockCollage<'a> {
 }
 
 /// `pageBlockCover#39f23300 cover:PageBlock = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockCover>
 #[repr(C)]
 pub struct PageBlockCover<'a> {
     pub cover: enums::PageBlock<'a>,
 }
 
 /// `pageBlockDetails#76768bed flags:# open:flags.0?true blocks:Vector<PageBlock> title:RichText = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockDetails>
 #[repr(C)]
 pub struct PageBlockDetails<'a> {
     pub open: bool,
@@ -5500,6 +6718,8 @@ pub struct PageBlockDetails<'a> {
 }
 
 /// `pageBlockDocument#38fa3ba3 document_id:long caption:PageCaption = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockDocument>
 #[repr(C)]
 pub struct PageBlockDocument<'a> {
     pub document_id: i64,
@@ -5507,6 +6727,8 @@ pub struct PageBlockDocument<'a> {
 }
 
 /// `pageBlockEmbed#a8718dc5 flags:# full_width:flags.0?true allow_scrolling:flags.3?true url:flags.1?string html:flags.2?string poster_photo_id:flags.4?long w:flags.5?int h:flags.5?int caption:PageCaption = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockEmbed>
 #[repr(C)]
 pub struct PageBlockEmbed<'a> {
     pub full_width: bool,
@@ -5520,6 +6742,8 @@ pub struct PageBlockEmbed<'a> {
 }
 
 /// `pageBlockEmbedPost#f259a80b url:string webpage_id:long author_photo_id:long author:string date:int blocks:Vector<PageBlock> caption:PageCaption = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockEmbedPost>
 #[repr(C)]
 pub struct PageBlockEmbedPost<'a> {
     pub url: &'a str,
@@ -5532,66 +6756,88 @@ pub struct PageBlockEmbedPost<'a> {
 }
 
 /// `pageBlockFooter#48870999 text:RichText = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockFooter>
 #[repr(C)]
 pub struct PageBlockFooter<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `pageBlockHeader#bfd064ec text:RichText = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockHeader>
 #[repr(C)]
 pub struct PageBlockHeader<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `pageBlockHeading1#baff072f text:RichText = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockHeading1>
 #[repr(C)]
 pub struct PageBlockHeading1<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `pageBlockHeading2#096b2aec text:RichText = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockHeading2>
 #[repr(C)]
 pub struct PageBlockHeading2<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `pageBlockHeading3#67e731ad text:RichText = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockHeading3>
 #[repr(C)]
 pub struct PageBlockHeading3<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `pageBlockHeading4#b532772b text:RichText = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockHeading4>
 #[repr(C)]
 pub struct PageBlockHeading4<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `pageBlockHeading5#dbbe6c6a text:RichText = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockHeading5>
 #[repr(C)]
 pub struct PageBlockHeading5<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `pageBlockHeading6#682a41a9 text:RichText = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockHeading6>
 #[repr(C)]
 pub struct PageBlockHeading6<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `pageBlockKicker#1e148390 text:RichText = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockKicker>
 #[repr(C)]
 pub struct PageBlockKicker<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `pageBlockList#e4e88011 items:Vector<PageListItem> = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockList>
 #[repr(C)]
 pub struct PageBlockList<'a> {
     pub items: &'a [enums::PageListItem<'a>],
 }
 
 /// `pageBlockMap#a44f3ef6 geo:GeoPoint zoom:int w:int h:int caption:PageCaption = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockMap>
 #[repr(C)]
 pub struct PageBlockMap<'a> {
     pub geo: enums::GeoPoint,
@@ -5602,12 +6848,16 @@ pub struct PageBlockMap<'a> {
 }
 
 /// `pageBlockMath#59080c20 source:string = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockMath>
 #[repr(C)]
 pub struct PageBlockMath<'a> {
     pub source: &'a str,
 }
 
 /// `pageBlockOrderedList#1fd6f6c1 flags:# reversed:flags.2?true items:Vector<PageListOrderedItem> start:flags.0?int type:flags.1?string = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockOrderedList>
 #[repr(C)]
 pub struct PageBlockOrderedList<'a> {
     pub reversed: bool,
@@ -5617,12 +6867,16 @@ pub struct PageBlockOrderedList<'a> {
 }
 
 /// `pageBlockParagraph#467a0766 text:RichText = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockParagraph>
 #[repr(C)]
 pub struct PageBlockParagraph<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `pageBlockPhoto#1759c560 flags:# spoiler:flags.1?true photo_id:long caption:PageCaption url:flags.0?string webpage_id:flags.0?long = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockPhoto>
 #[repr(C)]
 pub struct PageBlockPhoto<'a> {
     pub spoiler: bool,
@@ -5633,6 +6887,8 @@ pub struct PageBlockPhoto<'a> {
 }
 
 /// `pageBlockPreformatted#c070d93e text:RichText language:string = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockPreformatted>
 #[repr(C)]
 pub struct PageBlockPreformatted<'a> {
     pub text: enums::RichText<'a>,
@@ -5640,6 +6896,8 @@ pub struct PageBlockPreformatted<'a> {
 }
 
 /// `pageBlockPullquote#4f4456d3 text:RichText caption:RichText = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockPullquote>
 #[repr(C)]
 pub struct PageBlockPullquote<'a> {
     pub text: enums::RichText<'a>,
@@ -5647,6 +6905,8 @@ pub struct PageBlockPullquote<'a> {
 }
 
 /// `pageBlockRelatedArticles#16115a96 title:RichText articles:Vector<PageRelatedArticle> = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockRelatedArticles>
 #[repr(C)]
 pub struct PageBlockRelatedArticles<'a> {
     pub title: enums::RichText<'a>,
@@ -5654,6 +6914,8 @@ pub struct PageBlockRelatedArticles<'a> {
 }
 
 /// `pageBlockSlideshow#031f9590 items:Vector<PageBlock> caption:PageCaption = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockSlideshow>
 #[repr(C)]
 pub struct PageBlockSlideshow<'a> {
     pub items: &'a [enums::PageBlock<'a>],
@@ -5661,18 +6923,24 @@ pub struct PageBlockSlideshow<'a> {
 }
 
 /// `pageBlockSubheader#f12bb6e1 text:RichText = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockSubheader>
 #[repr(C)]
 pub struct PageBlockSubheader<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `pageBlockSubtitle#8ffa9a1f text:RichText = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockSubtitle>
 #[repr(C)]
 pub struct PageBlockSubtitle<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `pageBlockTable#bf4dea82 flags:# bordered:flags.0?true striped:flags.1?true compact:flags.2?true title:RichText rows:Vector<PageTableRow> = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockTable>
 #[repr(C)]
 pub struct PageBlockTable<'a> {
     pub bordered: bool,
@@ -5683,18 +6951,24 @@ pub struct PageBlockTable<'a> {
 }
 
 /// `pageBlockThinking#3c29a3e2 text:RichText = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockThinking>
 #[repr(C)]
 pub struct PageBlockThinking<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `pageBlockTitle#70abc3fd text:RichText = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockTitle>
 #[repr(C)]
 pub struct PageBlockTitle<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `pageBlockVideo#7c8fe7b6 flags:# autoplay:flags.0?true loop:flags.1?true spoiler:flags.2?true video_id:long caption:PageCaption = PageBlock;`
+///
+/// <https://core.telegram.org/constructor/pageBlockVideo>
 #[repr(C)]
 pub struct PageBlockVideo<'a> {
     pub autoplay: bool,
@@ -5705,6 +6979,8 @@ pub struct PageBlockVideo<'a> {
 }
 
 /// `pageButton#692a5488 flags:# text:RichText type:InlineButtonType style:flags.0?RichButtonStyle = PageButton;`
+///
+/// <https://core.telegram.org/constructor/pageButton>
 #[repr(C)]
 pub struct PageButton<'a> {
     pub text: enums::RichText<'a>,
@@ -5713,6 +6989,8 @@ pub struct PageButton<'a> {
 }
 
 /// `pageCaption#6f747657 text:RichText credit:RichText = PageCaption;`
+///
+/// <https://core.telegram.org/constructor/pageCaption>
 #[repr(C)]
 pub struct PageCaption<'a> {
     pub text: enums::RichText<'a>,
@@ -5720,6 +6998,8 @@ pub struct PageCaption<'a> {
 }
 
 /// `pageListItemBlocks#63ca67aa flags:# checkbox:flags.0?true checked:flags.1?true blocks:Vector<PageBlock> = PageListItem;`
+///
+/// <https://core.telegram.org/constructor/pageListItemBlocks>
 #[repr(C)]
 pub struct PageListItemBlocks<'a> {
     pub checkbox: bool,
@@ -5728,6 +7008,8 @@ pub struct PageListItemBlocks<'a> {
 }
 
 /// `pageListItemText#2f58683c flags:# checkbox:flags.0?true checked:flags.1?true text:RichText = PageListItem;`
+///
+/// <https://core.telegram.org/constructor/pageListItemText>
 #[repr(C)]
 pub struct PageListItemText<'a> {
     pub checkbox: bool,
@@ -5736,6 +7018,8 @@ pub struct PageListItemText<'a> {
 }
 
 /// `pageListOrderedItemBlocks#8ff2d5f0 flags:# checkbox:flags.0?true checked:flags.1?true num:flags.2?string blocks:Vector<PageBlock> value:flags.3?int type:flags.4?string = PageListOrderedItem;`
+///
+/// <https://core.telegram.org/constructor/pageListOrderedItemBlocks>
 #[repr(C)]
 pub struct PageListOrderedItemBlocks<'a> {
     pub checkbox: bool,
@@ -5747,6 +7031,8 @@ pub struct PageListOrderedItemBlocks<'a> {
 }
 
 /// `pageListOrderedItemText#15031189 flags:# checkbox:flags.0?true checked:flags.1?true num:flags.2?string text:RichText value:flags.3?int type:flags.4?string = PageListOrderedItem;`
+///
+/// <https://core.telegram.org/constructor/pageListOrderedItemText>
 #[repr(C)]
 pub struct PageListOrderedItemText<'a> {
     pub checkbox: bool,
@@ -5758,6 +7044,8 @@ pub struct PageListOrderedItemText<'a> {
 }
 
 /// `pageRelatedArticle#b390dc08 flags:# url:string webpage_id:long title:flags.0?string description:flags.1?string photo_id:flags.2?long author:flags.3?string published_date:flags.4?int = PageRelatedArticle;`
+///
+/// <https://core.telegram.org/constructor/pageRelatedArticle>
 #[repr(C)]
 pub struct PageRelatedArticle<'a> {
     pub url: &'a str,
@@ -5770,6 +7058,8 @@ pub struct PageRelatedArticle<'a> {
 }
 
 /// `pageTableCell#34566b6a flags:# header:flags.0?true align_center:flags.3?true align_right:flags.4?true valign_middle:flags.5?true valign_bottom:flags.6?true text:flags.7?RichText colspan:flags.1?int rowspan:flags.2?int = PageTableCell;`
+///
+/// <https://core.telegram.org/constructor/pageTableCell>
 #[repr(C)]
 pub struct PageTableCell<'a> {
     pub header: bool,
@@ -5783,18 +7073,24 @@ pub struct PageTableCell<'a> {
 }
 
 /// `pageTableRow#e0c0c5e5 cells:Vector<PageTableCell> = PageTableRow;`
+///
+/// <https://core.telegram.org/constructor/pageTableRow>
 #[repr(C)]
 pub struct PageTableRow<'a> {
     pub cells: &'a [enums::PageTableCell<'a>],
 }
 
 /// `paidReactionPrivacyPeer#dc6cfcf0 peer:InputPeer = PaidReactionPrivacy;`
+///
+/// <https://core.telegram.org/constructor/paidReactionPrivacyPeer>
 #[repr(C)]
 pub struct PaidReactionPrivacyPeer<'a> {
     pub peer: enums::InputPeer<'a>,
 }
 
 /// `passkey#98613ebf flags:# id:string name:string date:int software_emoji_id:flags.0?long last_usage_date:flags.1?int = Passkey;`
+///
+/// <https://core.telegram.org/constructor/passkey>
 #[repr(C)]
 pub struct Passkey<'a> {
     pub id: &'a str,
@@ -5805,6 +7101,8 @@ pub struct Passkey<'a> {
 }
 
 /// `passwordKdfAlgoSHA256SHA256PBKDF2HMACSHA512iter100000SHA256ModPow#3a912d4a salt1:bytes salt2:bytes g:int p:bytes = PasswordKdfAlgo;`
+///
+/// <https://core.telegram.org/constructor/passwordKdfAlgoSHA256SHA256PBKDF2HMACSHA512iter100000SHA256ModPow>
 #[repr(C)]
 pub struct PasswordKdfAlgoSha256Sha256Pbkdf2Hmacsha512iter100000Sha256ModPow<'a> {
     pub salt1: &'a [u8],
@@ -5814,6 +7112,8 @@ pub struct PasswordKdfAlgoSha256Sha256Pbkdf2Hmacsha512iter100000Sha256ModPow<'a>
 }
 
 /// `paymentCharge#ea02c27e id:string provider_charge_id:string = PaymentCharge;`
+///
+/// <https://core.telegram.org/constructor/paymentCharge>
 #[repr(C)]
 pub struct PaymentCharge<'a> {
     pub id: &'a str,
@@ -5821,6 +7121,8 @@ pub struct PaymentCharge<'a> {
 }
 
 /// `paymentFormMethod#88f8f21b url:string title:string = PaymentFormMethod;`
+///
+/// <https://core.telegram.org/constructor/paymentFormMethod>
 #[repr(C)]
 pub struct PaymentFormMethod<'a> {
     pub url: &'a str,
@@ -5828,6 +7130,8 @@ pub struct PaymentFormMethod<'a> {
 }
 
 /// `paymentRequestedInfo#909c3f94 flags:# name:flags.0?string phone:flags.1?string email:flags.2?string shipping_address:flags.3?PostAddress = PaymentRequestedInfo;`
+///
+/// <https://core.telegram.org/constructor/paymentRequestedInfo>
 #[repr(C)]
 pub struct PaymentRequestedInfo<'a> {
     pub name: tl::Option<&'a str>,
@@ -5837,6 +7141,8 @@ pub struct PaymentRequestedInfo<'a> {
 }
 
 /// `paymentSavedCredentialsCard#cdc27a1f id:string title:string = PaymentSavedCredentials;`
+///
+/// <https://core.telegram.org/constructor/paymentSavedCredentialsCard>
 #[repr(C)]
 pub struct PaymentSavedCredentialsCard<'a> {
     pub id: &'a str,
@@ -5844,6 +7150,8 @@ pub struct PaymentSavedCredentialsCard<'a> {
 }
 
 /// `peerBlocked#e8fd8014 peer_id:Peer date:int = PeerBlocked;`
+///
+/// <https://core.telegram.org/constructor/peerBlocked>
 #[repr(C)]
 pub struct PeerBlocked {
     pub peer_id: enums::Peer,
@@ -5851,18 +7159,24 @@ pub struct PeerBlocked {
 }
 
 /// `peerChannel#a2a5371e channel_id:long = Peer;`
+///
+/// <https://core.telegram.org/constructor/peerChannel>
 #[repr(C)]
 pub struct PeerChannel {
     pub channel_id: i64,
 }
 
 /// `peerChat#36c6019a chat_id:long = Peer;`
+///
+/// <https://core.telegram.org/constructor/peerChat>
 #[repr(C)]
 pub struct PeerChat {
     pub chat_id: i64,
 }
 
 /// `peerColor#b54b5acf flags:# color:flags.0?int background_emoji_id:flags.1?long = PeerColor;`
+///
+/// <https://core.telegram.org/constructor/peerColor>
 #[repr(C)]
 pub struct PeerColor {
     pub color: tl::Option<i32>,
@@ -5870,6 +7184,8 @@ pub struct PeerColor {
 }
 
 /// `peerColorCollectible#b9c0639a flags:# collectible_id:long gift_emoji_id:long background_emoji_id:long accent_color:int colors:Vector<int> dark_accent_color:flags.0?int dark_colors:flags.1?Vector<int> = PeerColor;`
+///
+/// <https://core.telegram.org/constructor/peerColorCollectible>
 #[repr(C)]
 pub struct PeerColorCollectible<'a> {
     pub collectible_id: i64,
@@ -5882,6 +7198,8 @@ pub struct PeerColorCollectible<'a> {
 }
 
 /// `peerLocated#ca461b5d peer:Peer expires:int distance:int = PeerLocated;`
+///
+/// <https://core.telegram.org/constructor/peerLocated>
 #[repr(C)]
 pub struct PeerLocated {
     pub peer: enums::Peer,
@@ -5890,6 +7208,8 @@ pub struct PeerLocated {
 }
 
 /// `peerNotifySettings#99622c0c flags:# show_previews:flags.0?Bool silent:flags.1?Bool mute_until:flags.2?int ios_sound:flags.3?NotificationSound android_sound:flags.4?NotificationSound other_sound:flags.5?NotificationSound stories_muted:flags.6?Bool stories_hide_sender:flags.7?Bool stories_ios_sound:flags.8?NotificationSound stories_android_sound:flags.9?NotificationSound stories_other_sound:flags.10?NotificationSound = PeerNotifySettings;`
+///
+/// <https://core.telegram.org/constructor/peerNotifySettings>
 #[repr(C)]
 pub struct PeerNotifySettings<'a> {
     pub show_previews: tl::Option<bool>,
@@ -5906,12 +7226,16 @@ pub struct PeerNotifySettings<'a> {
 }
 
 /// `peerSelfLocated#f8ec284b expires:int = PeerLocated;`
+///
+/// <https://core.telegram.org/constructor/peerSelfLocated>
 #[repr(C)]
 pub struct PeerSelfLocated {
     pub expires: i32,
 }
 
 /// `peerSettings#f47741f7 flags:# report_spam:flags.0?true add_contact:flags.1?true block_contact:flags.2?true share_contact:flags.3?true need_contacts_exception:flags.4?true report_geo:flags.5?true autoarchived:flags.7?true invite_members:flags.8?true request_chat_broadcast:flags.10?true business_bot_paused:flags.11?true business_bot_can_reply:flags.12?true geo_distance:flags.6?int request_chat_title:flags.9?string request_chat_date:flags.9?int business_bot_id:flags.13?long business_bot_manage_url:flags.13?string charge_paid_message_stars:flags.14?long registration_month:flags.15?string phone_country:flags.16?string name_change_date:flags.17?int photo_change_date:flags.18?int = PeerSettings;`
+///
+/// <https://core.telegram.org/constructor/peerSettings>
 #[repr(C)]
 pub struct PeerSettings<'a> {
     pub report_spam: bool,
@@ -5938,6 +7262,8 @@ pub struct PeerSettings<'a> {
 }
 
 /// `peerStories#9a35e999 flags:# peer:Peer max_read_id:flags.0?int stories:Vector<StoryItem> = PeerStories;`
+///
+/// <https://core.telegram.org/constructor/peerStories>
 #[repr(C)]
 pub struct PeerStories<'a> {
     pub peer: enums::Peer,
@@ -5946,12 +7272,16 @@ pub struct PeerStories<'a> {
 }
 
 /// `peerUser#59511722 user_id:long = Peer;`
+///
+/// <https://core.telegram.org/constructor/peerUser>
 #[repr(C)]
 pub struct PeerUser {
     pub user_id: i64,
 }
 
 /// `pendingSuggestion#e7e82e12 suggestion:string title:TextWithEntities description:TextWithEntities url:string = PendingSuggestion;`
+///
+/// <https://core.telegram.org/constructor/pendingSuggestion>
 #[repr(C)]
 pub struct PendingSuggestion<'a> {
     pub suggestion: &'a str,
@@ -5961,6 +7291,8 @@ pub struct PendingSuggestion<'a> {
 }
 
 /// `phoneCall#30535af5 flags:# p2p_allowed:flags.5?true video:flags.6?true conference_supported:flags.8?true id:long access_hash:long date:int admin_id:long participant_id:long g_a_or_b:bytes key_fingerprint:long protocol:PhoneCallProtocol connections:Vector<PhoneConnection> start_date:int custom_parameters:flags.7?DataJSON = PhoneCall;`
+///
+/// <https://core.telegram.org/constructor/phoneCall>
 #[repr(C)]
 pub struct PhoneCall<'a> {
     pub p2p_allowed: bool,
@@ -5980,6 +7312,8 @@ pub struct PhoneCall<'a> {
 }
 
 /// `phoneCallAccepted#3660c311 flags:# video:flags.6?true id:long access_hash:long date:int admin_id:long participant_id:long g_b:bytes protocol:PhoneCallProtocol = PhoneCall;`
+///
+/// <https://core.telegram.org/constructor/phoneCallAccepted>
 #[repr(C)]
 pub struct PhoneCallAccepted<'a> {
     pub video: bool,
@@ -5993,12 +7327,16 @@ pub struct PhoneCallAccepted<'a> {
 }
 
 /// `phoneCallDiscardReasonMigrateConferenceCall#9fbbf1f7 slug:string = PhoneCallDiscardReason;`
+///
+/// <https://core.telegram.org/constructor/phoneCallDiscardReasonMigrateConferenceCall>
 #[repr(C)]
 pub struct PhoneCallDiscardReasonMigrateConferenceCall<'a> {
     pub slug: &'a str,
 }
 
 /// `phoneCallDiscarded#50ca4de1 flags:# need_rating:flags.2?true need_debug:flags.3?true video:flags.6?true id:long reason:flags.0?PhoneCallDiscardReason duration:flags.1?int = PhoneCall;`
+///
+/// <https://core.telegram.org/constructor/phoneCallDiscarded>
 #[repr(C)]
 pub struct PhoneCallDiscarded<'a> {
     pub need_rating: bool,
@@ -6010,12 +7348,16 @@ pub struct PhoneCallDiscarded<'a> {
 }
 
 /// `phoneCallEmpty#5366c915 id:long = PhoneCall;`
+///
+/// <https://core.telegram.org/constructor/phoneCallEmpty>
 #[repr(C)]
 pub struct PhoneCallEmpty {
     pub id: i64,
 }
 
 /// `phoneCallProtocol#fc878fc8 flags:# udp_p2p:flags.0?true udp_reflector:flags.1?true min_layer:int max_layer:int library_versions:Vector<string> = PhoneCallProtocol;`
+///
+/// <https://core.telegram.org/constructor/phoneCallProtocol>
 #[repr(C)]
 pub struct PhoneCallProtocol<'a> {
     pub udp_p2p: bool,
@@ -6026,6 +7368,8 @@ pub struct PhoneCallProtocol<'a> {
 }
 
 /// `phoneCallRequested#14b0ed0c flags:# video:flags.6?true id:long access_hash:long date:int admin_id:long participant_id:long g_a_hash:bytes protocol:PhoneCallProtocol = PhoneCall;`
+///
+/// <https://core.telegram.org/constructor/phoneCallRequested>
 #[repr(C)]
 pub struct PhoneCallRequested<'a> {
     pub video: bool,
@@ -6039,6 +7383,8 @@ pub struct PhoneCallRequested<'a> {
 }
 
 /// `phoneCallWaiting#c5226f17 flags:# video:flags.6?true id:long access_hash:long date:int admin_id:long participant_id:long protocol:PhoneCallProtocol receive_date:flags.0?int = PhoneCall;`
+///
+/// <https://core.telegram.org/constructor/phoneCallWaiting>
 #[repr(C)]
 pub struct PhoneCallWaiting<'a> {
     pub video: bool,
@@ -6052,6 +7398,8 @@ pub struct PhoneCallWaiting<'a> {
 }
 
 /// `phoneConnection#9cc123c7 flags:# tcp:flags.0?true id:long ip:string ipv6:string port:int peer_tag:bytes = PhoneConnection;`
+///
+/// <https://core.telegram.org/constructor/phoneConnection>
 #[repr(C)]
 pub struct PhoneConnection<'a> {
     pub tcp: bool,
@@ -6063,6 +7411,8 @@ pub struct PhoneConnection<'a> {
 }
 
 /// `phoneConnectionWebrtc#635fe375 flags:# turn:flags.0?true stun:flags.1?true id:long ip:string ipv6:string port:int username:string password:string = PhoneConnection;`
+///
+/// <https://core.telegram.org/constructor/phoneConnectionWebrtc>
 #[repr(C)]
 pub struct PhoneConnectionWebrtc<'a> {
     pub turn: bool,
@@ -6076,6 +7426,8 @@ pub struct PhoneConnectionWebrtc<'a> {
 }
 
 /// `photo#fb197a65 flags:# has_stickers:flags.0?true id:long access_hash:long file_reference:bytes date:int sizes:Vector<PhotoSize> video_sizes:flags.1?Vector<VideoSize> dc_id:int = Photo;`
+///
+/// <https://core.telegram.org/constructor/photo>
 #[repr(C)]
 pub struct Photo<'a> {
     pub has_stickers: bool,
@@ -6089,6 +7441,8 @@ pub struct Photo<'a> {
 }
 
 /// `photoCachedSize#021e1ad6 type:string w:int h:int bytes:bytes = PhotoSize;`
+///
+/// <https://core.telegram.org/constructor/photoCachedSize>
 #[repr(C)]
 pub struct PhotoCachedSize<'a> {
     pub r#type: &'a str,
@@ -6098,12 +7452,16 @@ pub struct PhotoCachedSize<'a> {
 }
 
 /// `photoEmpty#2331b22d id:long = Photo;`
+///
+/// <https://core.telegram.org/constructor/photoEmpty>
 #[repr(C)]
 pub struct PhotoEmpty {
     pub id: i64,
 }
 
 /// `photoPathSize#d8214d41 type:string bytes:bytes = PhotoSize;`
+///
+/// <https://core.telegram.org/constructor/photoPathSize>
 #[repr(C)]
 pub struct PhotoPathSize<'a> {
     pub r#type: &'a str,
@@ -6111,6 +7469,8 @@ pub struct PhotoPathSize<'a> {
 }
 
 /// `photoSize#75c78e60 type:string w:int h:int size:int = PhotoSize;`
+///
+/// <https://core.telegram.org/constructor/photoSize>
 #[repr(C)]
 pub struct PhotoSize<'a> {
     pub r#type: &'a str,
@@ -6120,12 +7480,16 @@ pub struct PhotoSize<'a> {
 }
 
 /// `photoSizeEmpty#0e17e23c type:string = PhotoSize;`
+///
+/// <https://core.telegram.org/constructor/photoSizeEmpty>
 #[repr(C)]
 pub struct PhotoSizeEmpty<'a> {
     pub r#type: &'a str,
 }
 
 /// `photoSizeProgressive#fa3efb95 type:string w:int h:int sizes:Vector<int> = PhotoSize;`
+///
+/// <https://core.telegram.org/constructor/photoSizeProgressive>
 #[repr(C)]
 pub struct PhotoSizeProgressive<'a> {
     pub r#type: &'a str,
@@ -6135,6 +7499,8 @@ pub struct PhotoSizeProgressive<'a> {
 }
 
 /// `photoStrippedSize#e0b0bc2e type:string bytes:bytes = PhotoSize;`
+///
+/// <https://core.telegram.org/constructor/photoStrippedSize>
 #[repr(C)]
 pub struct PhotoStrippedSize<'a> {
     pub r#type: &'a str,
@@ -6142,6 +7508,8 @@ pub struct PhotoStrippedSize<'a> {
 }
 
 /// `poll#966e2dbf id:long flags:# closed:flags.0?true public_voters:flags.1?true multiple_choice:flags.2?true quiz:flags.3?true open_answers:flags.6?true revoting_disabled:flags.7?true shuffle_answers:flags.8?true hide_results_until_close:flags.9?true creator:flags.10?true subscribers_only:flags.11?true question:TextWithEntities answers:Vector<PollAnswer> close_period:flags.4?int close_date:flags.5?int countries_iso2:flags.12?Vector<string> hash:long = Poll;`
+///
+/// <https://core.telegram.org/constructor/poll>
 #[repr(C)]
 pub struct Poll<'a> {
     pub id: i64,
@@ -6164,6 +7532,8 @@ pub struct Poll<'a> {
 }
 
 /// `pollAnswer#4b7d786a flags:# text:TextWithEntities option:bytes media:flags.0?MessageMedia added_by:flags.1?Peer date:flags.1?int = PollAnswer;`
+///
+/// <https://core.telegram.org/constructor/pollAnswer>
 #[repr(C)]
 pub struct PollAnswer<'a> {
     pub text: enums::TextWithEntities<'a>,
@@ -6174,6 +7544,8 @@ pub struct PollAnswer<'a> {
 }
 
 /// `pollAnswerVoters#3645230a flags:# chosen:flags.0?true correct:flags.1?true option:bytes voters:flags.2?int recent_voters:flags.2?Vector<Peer> = PollAnswerVoters;`
+///
+/// <https://core.telegram.org/constructor/pollAnswerVoters>
 #[repr(C)]
 pub struct PollAnswerVoters<'a> {
     pub chosen: bool,
@@ -6184,6 +7556,8 @@ pub struct PollAnswerVoters<'a> {
 }
 
 /// `pollResults#ba7bb15e flags:# min:flags.0?true has_unread_votes:flags.6?true can_view_stats:flags.7?true results:flags.1?Vector<PollAnswerVoters> total_voters:flags.2?int recent_voters:flags.3?Vector<Peer> solution:flags.4?string solution_entities:flags.4?Vector<MessageEntity> solution_media:flags.5?MessageMedia = PollResults;`
+///
+/// <https://core.telegram.org/constructor/pollResults>
 #[repr(C)]
 pub struct PollResults<'a> {
     pub min: bool,
@@ -6198,6 +7572,8 @@ pub struct PollResults<'a> {
 }
 
 /// `popularContact#5ce14175 client_id:long importers:int = PopularContact;`
+///
+/// <https://core.telegram.org/constructor/popularContact>
 #[repr(C)]
 pub struct PopularContact {
     pub client_id: i64,
@@ -6205,6 +7581,8 @@ pub struct PopularContact {
 }
 
 /// `postAddress#1e8caaeb street_line1:string street_line2:string city:string state:string country_iso2:string post_code:string = PostAddress;`
+///
+/// <https://core.telegram.org/constructor/postAddress>
 #[repr(C)]
 pub struct PostAddress<'a> {
     pub street_line1: &'a str,
@@ -6216,6 +7594,8 @@ pub struct PostAddress<'a> {
 }
 
 /// `postInteractionCountersMessage#e7058e7f msg_id:int views:int forwards:int reactions:int = PostInteractionCounters;`
+///
+/// <https://core.telegram.org/constructor/postInteractionCountersMessage>
 #[repr(C)]
 pub struct PostInteractionCountersMessage {
     pub msg_id: i32,
@@ -6225,6 +7605,8 @@ pub struct PostInteractionCountersMessage {
 }
 
 /// `postInteractionCountersStory#8a480e27 story_id:int views:int forwards:int reactions:int = PostInteractionCounters;`
+///
+/// <https://core.telegram.org/constructor/postInteractionCountersStory>
 #[repr(C)]
 pub struct PostInteractionCountersStory {
     pub story_id: i32,
@@ -6234,6 +7616,8 @@ pub struct PostInteractionCountersStory {
 }
 
 /// `premiumGiftCodeOption#257e962b flags:# users:int months:int store_product:flags.0?string store_quantity:flags.1?int currency:string amount:long = PremiumGiftCodeOption;`
+///
+/// <https://core.telegram.org/constructor/premiumGiftCodeOption>
 #[repr(C)]
 pub struct PremiumGiftCodeOption<'a> {
     pub users: i32,
@@ -6245,6 +7629,8 @@ pub struct PremiumGiftCodeOption<'a> {
 }
 
 /// `premiumSubscriptionOption#5f2d1df2 flags:# current:flags.1?true can_purchase_upgrade:flags.2?true transaction:flags.3?string months:int currency:string amount:long bot_url:string store_product:flags.0?string = PremiumSubscriptionOption;`
+///
+/// <https://core.telegram.org/constructor/premiumSubscriptionOption>
 #[repr(C)]
 pub struct PremiumSubscriptionOption<'a> {
     pub current: bool,
@@ -6258,6 +7644,8 @@ pub struct PremiumSubscriptionOption<'a> {
 }
 
 /// `prepaidGiveaway#b2539d54 id:long months:int quantity:int date:int = PrepaidGiveaway;`
+///
+/// <https://core.telegram.org/constructor/prepaidGiveaway>
 #[repr(C)]
 pub struct PrepaidGiveaway {
     pub id: i64,
@@ -6267,6 +7655,8 @@ pub struct PrepaidGiveaway {
 }
 
 /// `prepaidStarsGiveaway#9a9d77e0 id:long stars:long quantity:int boosts:int date:int = PrepaidGiveaway;`
+///
+/// <https://core.telegram.org/constructor/prepaidStarsGiveaway>
 #[repr(C)]
 pub struct PrepaidStarsGiveaway {
     pub id: i64,
@@ -6277,36 +7667,48 @@ pub struct PrepaidStarsGiveaway {
 }
 
 /// `privacyValueAllowChatParticipants#6b134e8e chats:Vector<long> = PrivacyRule;`
+///
+/// <https://core.telegram.org/constructor/privacyValueAllowChatParticipants>
 #[repr(C)]
 pub struct PrivacyValueAllowChatParticipants<'a> {
     pub chats: &'a [i64],
 }
 
 /// `privacyValueAllowUsers#b8905fb2 users:Vector<long> = PrivacyRule;`
+///
+/// <https://core.telegram.org/constructor/privacyValueAllowUsers>
 #[repr(C)]
 pub struct PrivacyValueAllowUsers<'a> {
     pub users: &'a [i64],
 }
 
 /// `privacyValueDisallowChatParticipants#41c87565 chats:Vector<long> = PrivacyRule;`
+///
+/// <https://core.telegram.org/constructor/privacyValueDisallowChatParticipants>
 #[repr(C)]
 pub struct PrivacyValueDisallowChatParticipants<'a> {
     pub chats: &'a [i64],
 }
 
 /// `privacyValueDisallowUsers#e4621141 users:Vector<long> = PrivacyRule;`
+///
+/// <https://core.telegram.org/constructor/privacyValueDisallowUsers>
 #[repr(C)]
 pub struct PrivacyValueDisallowUsers<'a> {
     pub users: &'a [i64],
 }
 
 /// `publicForwardMessage#01f2bf4a message:Message = PublicForward;`
+///
+/// <https://core.telegram.org/constructor/publicForwardMessage>
 #[repr(C)]
 pub struct PublicForwardMessage<'a> {
     pub message: enums::Message<'a>,
 }
 
 /// `publicForwardStory#edf3add0 peer:Peer story:StoryItem = PublicForward;`
+///
+/// <https://core.telegram.org/constructor/publicForwardStory>
 #[repr(C)]
 pub struct PublicForwardStory<'a> {
     pub peer: enums::Peer,
@@ -6314,6 +7716,8 @@ pub struct PublicForwardStory<'a> {
 }
 
 /// `quickReply#0697102b shortcut_id:int shortcut:string top_message:int count:int = QuickReply;`
+///
+/// <https://core.telegram.org/constructor/quickReply>
 #[repr(C)]
 pub struct QuickReply<'a> {
     pub shortcut_id: i32,
@@ -6323,6 +7727,8 @@ pub struct QuickReply<'a> {
 }
 
 /// `reactionCount#a3d1cb80 flags:# chosen_order:flags.0?int reaction:Reaction count:int = ReactionCount;`
+///
+/// <https://core.telegram.org/constructor/reactionCount>
 #[repr(C)]
 pub struct ReactionCount<'a> {
     pub chosen_order: tl::Option<i32>,
@@ -6331,18 +7737,24 @@ pub struct ReactionCount<'a> {
 }
 
 /// `reactionCustomEmoji#8935fc73 document_id:long = Reaction;`
+///
+/// <https://core.telegram.org/constructor/reactionCustomEmoji>
 #[repr(C)]
 pub struct ReactionCustomEmoji {
     pub document_id: i64,
 }
 
 /// `reactionEmoji#1b2286b8 emoticon:string = Reaction;`
+///
+/// <https://core.telegram.org/constructor/reactionEmoji>
 #[repr(C)]
 pub struct ReactionEmoji<'a> {
     pub emoticon: &'a str,
 }
 
 /// `reactionsNotifySettings#71e4ea58 flags:# messages_notify_from:flags.0?ReactionNotificationsFrom stories_notify_from:flags.1?ReactionNotificationsFrom poll_votes_notify_from:flags.2?ReactionNotificationsFrom sound:NotificationSound show_previews:Bool = ReactionsNotifySettings;`
+///
+/// <https://core.telegram.org/constructor/reactionsNotifySettings>
 #[repr(C)]
 pub struct ReactionsNotifySettings<'a> {
     pub messages_notify_from: tl::Option<&'a enums::ReactionNotificationsFrom>,
@@ -6353,6 +7765,8 @@ pub struct ReactionsNotifySettings<'a> {
 }
 
 /// `readParticipantDate#4a4ff172 user_id:long date:int = ReadParticipantDate;`
+///
+/// <https://core.telegram.org/constructor/readParticipantDate>
 #[repr(C)]
 pub struct ReadParticipantDate {
     pub user_id: i64,
@@ -6360,6 +7774,8 @@ pub struct ReadParticipantDate {
 }
 
 /// `receivedNotifyMessage#a384b779 id:int flags:int = ReceivedNotifyMessage;`
+///
+/// <https://core.telegram.org/constructor/receivedNotifyMessage>
 #[repr(C)]
 pub struct ReceivedNotifyMessage {
     pub id: i32,
@@ -6367,6 +7783,8 @@ pub struct ReceivedNotifyMessage {
 }
 
 /// `recentMeUrlChat#b2da71d2 url:string chat_id:long = RecentMeUrl;`
+///
+/// <https://core.telegram.org/constructor/recentMeUrlChat>
 #[repr(C)]
 pub struct RecentMeUrlChat<'a> {
     pub url: &'a str,
@@ -6374,6 +7792,8 @@ pub struct RecentMeUrlChat<'a> {
 }
 
 /// `recentMeUrlChatInvite#eb49081d url:string chat_invite:ChatInvite = RecentMeUrl;`
+///
+/// <https://core.telegram.org/constructor/recentMeUrlChatInvite>
 #[repr(C)]
 pub struct RecentMeUrlChatInvite<'a> {
     pub url: &'a str,
@@ -6381,6 +7801,8 @@ pub struct RecentMeUrlChatInvite<'a> {
 }
 
 /// `recentMeUrlStickerSet#bc0a57dc url:string set:StickerSetCovered = RecentMeUrl;`
+///
+/// <https://core.telegram.org/constructor/recentMeUrlStickerSet>
 #[repr(C)]
 pub struct RecentMeUrlStickerSet<'a> {
     pub url: &'a str,
@@ -6388,12 +7810,16 @@ pub struct RecentMeUrlStickerSet<'a> {
 }
 
 /// `recentMeUrlUnknown#46e1d13d url:string = RecentMeUrl;`
+///
+/// <https://core.telegram.org/constructor/recentMeUrlUnknown>
 #[repr(C)]
 pub struct RecentMeUrlUnknown<'a> {
     pub url: &'a str,
 }
 
 /// `recentMeUrlUser#b92c09e2 url:string user_id:long = RecentMeUrl;`
+///
+/// <https://core.telegram.org/constructor/recentMeUrlUser>
 #[repr(C)]
 pub struct RecentMeUrlUser<'a> {
     pub url: &'a str,
@@ -6401,6 +7827,8 @@ pub struct RecentMeUrlUser<'a> {
 }
 
 /// `recentStory#711d692d flags:# live:flags.0?true max_id:flags.1?int = RecentStory;`
+///
+/// <https://core.telegram.org/constructor/recentStory>
 #[repr(C)]
 pub struct RecentStory {
     pub live: bool,
@@ -6408,6 +7836,8 @@ pub struct RecentStory {
 }
 
 /// `replyInlineMarkup#b2b15770 flags:# force_reply:flags.5?true rows:Vector<KeyboardInlineButtonRow> = ReplyMarkup;`
+///
+/// <https://core.telegram.org/constructor/replyInlineMarkup>
 #[repr(C)]
 pub struct ReplyInlineMarkup<'a> {
     pub force_reply: bool,
@@ -6415,6 +7845,8 @@ pub struct ReplyInlineMarkup<'a> {
 }
 
 /// `replyKeyboardForceReply#86b40b08 flags:# single_use:flags.1?true selective:flags.2?true placeholder:flags.3?string = ReplyMarkup;`
+///
+/// <https://core.telegram.org/constructor/replyKeyboardForceReply>
 #[repr(C)]
 pub struct ReplyKeyboardForceReply<'a> {
     pub single_use: bool,
@@ -6423,12 +7855,16 @@ pub struct ReplyKeyboardForceReply<'a> {
 }
 
 /// `replyKeyboardHide#a03e5b85 flags:# selective:flags.2?true = ReplyMarkup;`
+///
+/// <https://core.telegram.org/constructor/replyKeyboardHide>
 #[repr(C)]
 pub struct ReplyKeyboardHide {
     pub selective: bool,
 }
 
 /// `replyKeyboardMarkup#85dd99d1 flags:# resize:flags.0?true single_use:flags.1?true selective:flags.2?true persistent:flags.4?true force_reply:flags.5?true rows:Vector<KeyboardButtonRow> placeholder:flags.3?string = ReplyMarkup;`
+///
+/// <https://core.telegram.org/constructor/replyKeyboardMarkup>
 #[repr(C)]
 pub struct ReplyKeyboardMarkup<'a> {
     pub resize: bool,
@@ -6441,6 +7877,8 @@ pub struct ReplyKeyboardMarkup<'a> {
 }
 
 /// `reportResultAddComment#6f09ac31 flags:# optional:flags.0?true option:bytes = ReportResult;`
+///
+/// <https://core.telegram.org/constructor/reportResultAddComment>
 #[repr(C)]
 pub struct ReportResultAddComment<'a> {
     pub optional: bool,
@@ -6448,6 +7886,8 @@ pub struct ReportResultAddComment<'a> {
 }
 
 /// `reportResultChooseOption#f0e4e0b6 title:string options:Vector<MessageReportOption> = ReportResult;`
+///
+/// <https://core.telegram.org/constructor/reportResultChooseOption>
 #[repr(C)]
 pub struct ReportResultChooseOption<'a> {
     pub title: &'a str,
@@ -6455,6 +7895,8 @@ pub struct ReportResultChooseOption<'a> {
 }
 
 /// `requestPeerTypeBroadcast#339bef6c flags:# creator:flags.0?true has_username:flags.3?Bool user_admin_rights:flags.1?ChatAdminRights bot_admin_rights:flags.2?ChatAdminRights = RequestPeerType;`
+///
+/// <https://core.telegram.org/constructor/requestPeerTypeBroadcast>
 #[repr(C)]
 pub struct RequestPeerTypeBroadcast<'a> {
     pub creator: bool,
@@ -6464,6 +7906,8 @@ pub struct RequestPeerTypeBroadcast<'a> {
 }
 
 /// `requestPeerTypeChat#c9f06e1b flags:# creator:flags.0?true bot_participant:flags.5?true has_username:flags.3?Bool forum:flags.4?Bool user_admin_rights:flags.1?ChatAdminRights bot_admin_rights:flags.2?ChatAdminRights = RequestPeerType;`
+///
+/// <https://core.telegram.org/constructor/requestPeerTypeChat>
 #[repr(C)]
 pub struct RequestPeerTypeChat<'a> {
     pub creator: bool,
@@ -6475,6 +7919,8 @@ pub struct RequestPeerTypeChat<'a> {
 }
 
 /// `requestPeerTypeCreateBot#3e81e078 flags:# bot_managed:flags.0?true suggested_name:flags.1?string suggested_username:flags.2?string = RequestPeerType;`
+///
+/// <https://core.telegram.org/constructor/requestPeerTypeCreateBot>
 #[repr(C)]
 pub struct RequestPeerTypeCreateBot<'a> {
     pub bot_managed: bool,
@@ -6483,6 +7929,8 @@ pub struct RequestPeerTypeCreateBot<'a> {
 }
 
 /// `requestPeerTypeUser#5f3b8a00 flags:# bot:flags.0?Bool premium:flags.1?Bool = RequestPeerType;`
+///
+/// <https://core.telegram.org/constructor/requestPeerTypeUser>
 #[repr(C)]
 pub struct RequestPeerTypeUser {
     pub bot: tl::Option<bool>,
@@ -6490,6 +7938,8 @@ pub struct RequestPeerTypeUser {
 }
 
 /// `requestedPeerChannel#8ba403e4 flags:# channel_id:long title:flags.0?string username:flags.1?string photo:flags.2?Photo = RequestedPeer;`
+///
+/// <https://core.telegram.org/constructor/requestedPeerChannel>
 #[repr(C)]
 pub struct RequestedPeerChannel<'a> {
     pub channel_id: i64,
@@ -6499,6 +7949,8 @@ pub struct RequestedPeerChannel<'a> {
 }
 
 /// `requestedPeerChat#7307544f flags:# chat_id:long title:flags.0?string photo:flags.2?Photo = RequestedPeer;`
+///
+/// <https://core.telegram.org/constructor/requestedPeerChat>
 #[repr(C)]
 pub struct RequestedPeerChat<'a> {
     pub chat_id: i64,
@@ -6507,6 +7959,8 @@ pub struct RequestedPeerChat<'a> {
 }
 
 /// `requestedPeerUser#d62ff46a flags:# user_id:long first_name:flags.0?string last_name:flags.0?string username:flags.1?string photo:flags.2?Photo = RequestedPeer;`
+///
+/// <https://core.telegram.org/constructor/requestedPeerUser>
 #[repr(C)]
 pub struct RequestedPeerUser<'a> {
     pub user_id: i64,
@@ -6517,12 +7971,16 @@ pub struct RequestedPeerUser<'a> {
 }
 
 /// `requirementToContactPaidMessages#b4f67e93 stars_amount:long = RequirementToContact;`
+///
+/// <https://core.telegram.org/constructor/requirementToContactPaidMessages>
 #[repr(C)]
 pub struct RequirementToContactPaidMessages {
     pub stars_amount: i64,
 }
 
 /// `restrictionReason#d072acb4 platform:string reason:string text:string = RestrictionReason;`
+///
+/// <https://core.telegram.org/constructor/restrictionReason>
 #[repr(C)]
 pub struct RestrictionReason<'a> {
     pub platform: &'a str,
@@ -6531,6 +7989,8 @@ pub struct RestrictionReason<'a> {
 }
 
 /// `richButtonStyle#03c610bd flags:# bg_primary:flags.0?true bg_danger:flags.1?true bg_success:flags.2?true link:flags.3?true = RichButtonStyle;`
+///
+/// <https://core.telegram.org/constructor/richButtonStyle>
 #[repr(C)]
 pub struct RichButtonStyle {
     pub bg_primary: bool,
@@ -6540,6 +8000,8 @@ pub struct RichButtonStyle {
 }
 
 /// `richMessage#baf39d8b flags:# rtl:flags.0?true part:flags.1?true blocks:Vector<PageBlock> photos:Vector<Photo> documents:Vector<Document> = RichMessage;`
+///
+/// <https://core.telegram.org/constructor/richMessage>
 #[repr(C)]
 pub struct RichMessage<'a> {
     pub rtl: bool,
@@ -6550,6 +8012,8 @@ pub struct RichMessage<'a> {
 }
 
 /// `savedDialog#bd87cb6c flags:# pinned:flags.2?true peer:Peer top_message:int = SavedDialog;`
+///
+/// <https://core.telegram.org/constructor/savedDialog>
 #[repr(C)]
 pub struct SavedDialog {
     pub pinned: bool,
@@ -6558,6 +8022,8 @@ pub struct SavedDialog {
 }
 
 /// `savedPhoneContact#1142bd56 phone:string first_name:string last_name:string date:int = SavedContact;`
+///
+/// <https://core.telegram.org/constructor/savedPhoneContact>
 #[repr(C)]
 pub struct SavedPhoneContact<'a> {
     pub phone: &'a str,
@@ -6567,6 +8033,8 @@ pub struct SavedPhoneContact<'a> {
 }
 
 /// `savedReactionTag#cb6ff828 flags:# reaction:Reaction title:flags.0?string count:int = SavedReactionTag;`
+///
+/// <https://core.telegram.org/constructor/savedReactionTag>
 #[repr(C)]
 pub struct SavedReactionTag<'a> {
     pub reaction: enums::Reaction<'a>,
@@ -6575,6 +8043,8 @@ pub struct SavedReactionTag<'a> {
 }
 
 /// `savedStarGift#41df43fc flags:# name_hidden:flags.0?true unsaved:flags.5?true refunded:flags.9?true can_upgrade:flags.10?true pinned_to_top:flags.12?true upgrade_separate:flags.17?true from_id:flags.1?Peer date:int gift:StarGift message:flags.2?TextWithEntities msg_id:flags.3?int saved_id:flags.11?long convert_stars:flags.4?long upgrade_stars:flags.6?long can_export_at:flags.7?int transfer_stars:flags.8?long can_transfer_at:flags.13?int can_resell_at:flags.14?int collection_id:flags.15?Vector<int> prepaid_upgrade_hash:flags.16?string drop_original_details_stars:flags.18?long gift_num:flags.19?int can_craft_at:flags.20?int = SavedStarGift;`
+///
+/// <https://core.telegram.org/constructor/savedStarGift>
 #[repr(C)]
 pub struct SavedStarGift<'a> {
     pub name_hidden: bool,
@@ -6603,6 +8073,8 @@ pub struct SavedStarGift<'a> {
 }
 
 /// `searchPostsFlood#3e0b5b6a flags:# query_is_free:flags.0?true total_daily:int remains:int wait_till:flags.1?int stars_amount:long = SearchPostsFlood;`
+///
+/// <https://core.telegram.org/constructor/searchPostsFlood>
 #[repr(C)]
 pub struct SearchPostsFlood {
     pub query_is_free: bool,
@@ -6613,6 +8085,8 @@ pub struct SearchPostsFlood {
 }
 
 /// `searchResultPosition#7f648b67 msg_id:int date:int offset:int = SearchResultsPosition;`
+///
+/// <https://core.telegram.org/constructor/searchResultPosition>
 #[repr(C)]
 pub struct SearchResultPosition {
     pub msg_id: i32,
@@ -6621,6 +8095,8 @@ pub struct SearchResultPosition {
 }
 
 /// `searchResultsCalendarPeriod#c9b0539f date:int min_msg_id:int max_msg_id:int count:int = SearchResultsCalendarPeriod;`
+///
+/// <https://core.telegram.org/constructor/searchResultsCalendarPeriod>
 #[repr(C)]
 pub struct SearchResultsCalendarPeriod {
     pub date: i32,
@@ -6630,6 +8106,8 @@ pub struct SearchResultsCalendarPeriod {
 }
 
 /// `secureCredentialsEncrypted#33f0ea47 data:bytes hash:bytes secret:bytes = SecureCredentialsEncrypted;`
+///
+/// <https://core.telegram.org/constructor/secureCredentialsEncrypted>
 #[repr(C)]
 pub struct SecureCredentialsEncrypted<'a> {
     pub data: &'a [u8],
@@ -6638,6 +8116,8 @@ pub struct SecureCredentialsEncrypted<'a> {
 }
 
 /// `secureData#8aeabec3 data:bytes data_hash:bytes secret:bytes = SecureData;`
+///
+/// <https://core.telegram.org/constructor/secureData>
 #[repr(C)]
 pub struct SecureData<'a> {
     pub data: &'a [u8],
@@ -6646,6 +8126,8 @@ pub struct SecureData<'a> {
 }
 
 /// `secureFile#7d09c27e id:long access_hash:long size:long dc_id:int date:int file_hash:bytes secret:bytes = SecureFile;`
+///
+/// <https://core.telegram.org/constructor/secureFile>
 #[repr(C)]
 pub struct SecureFile<'a> {
     pub id: i64,
@@ -6658,30 +8140,40 @@ pub struct SecureFile<'a> {
 }
 
 /// `securePasswordKdfAlgoPBKDF2HMACSHA512iter100000#bbf2dda0 salt:bytes = SecurePasswordKdfAlgo;`
+///
+/// <https://core.telegram.org/constructor/securePasswordKdfAlgoPBKDF2HMACSHA512iter100000>
 #[repr(C)]
 pub struct SecurePasswordKdfAlgoPbkdf2Hmacsha512iter100000<'a> {
     pub salt: &'a [u8],
 }
 
 /// `securePasswordKdfAlgoSHA512#86471d92 salt:bytes = SecurePasswordKdfAlgo;`
+///
+/// <https://core.telegram.org/constructor/securePasswordKdfAlgoSHA512>
 #[repr(C)]
 pub struct SecurePasswordKdfAlgoSha512<'a> {
     pub salt: &'a [u8],
 }
 
 /// `securePlainEmail#21ec5a5f email:string = SecurePlainData;`
+///
+/// <https://core.telegram.org/constructor/securePlainEmail>
 #[repr(C)]
 pub struct SecurePlainEmail<'a> {
     pub email: &'a str,
 }
 
 /// `securePlainPhone#7d6099dd phone:string = SecurePlainData;`
+///
+/// <https://core.telegram.org/constructor/securePlainPhone>
 #[repr(C)]
 pub struct SecurePlainPhone<'a> {
     pub phone: &'a str,
 }
 
 /// `secureRequiredType#829d99da flags:# native_names:flags.0?true selfie_required:flags.1?true translation_required:flags.2?true type:SecureValueType = SecureRequiredType;`
+///
+/// <https://core.telegram.org/constructor/secureRequiredType>
 #[repr(C)]
 pub struct SecureRequiredType {
     pub native_names: bool,
@@ -6691,12 +8183,16 @@ pub struct SecureRequiredType {
 }
 
 /// `secureRequiredTypeOneOf#027477b4 types:Vector<SecureRequiredType> = SecureRequiredType;`
+///
+/// <https://core.telegram.org/constructor/secureRequiredTypeOneOf>
 #[repr(C)]
 pub struct SecureRequiredTypeOneOf<'a> {
     pub types: &'a [enums::SecureRequiredType<'a>],
 }
 
 /// `secureSecretSettings#1527bcac secure_algo:SecurePasswordKdfAlgo secure_secret:bytes secure_secret_id:long = SecureSecretSettings;`
+///
+/// <https://core.telegram.org/constructor/secureSecretSettings>
 #[repr(C)]
 pub struct SecureSecretSettings<'a> {
     pub secure_algo: enums::SecurePasswordKdfAlgo<'a>,
@@ -6705,6 +8201,8 @@ pub struct SecureSecretSettings<'a> {
 }
 
 /// `secureValue#187fa0ca flags:# type:SecureValueType data:flags.0?SecureData front_side:flags.1?SecureFile reverse_side:flags.2?SecureFile selfie:flags.3?SecureFile translation:flags.6?Vector<SecureFile> files:flags.4?Vector<SecureFile> plain_data:flags.5?SecurePlainData hash:bytes = SecureValue;`
+///
+/// <https://core.telegram.org/constructor/secureValue>
 #[repr(C)]
 pub struct SecureValue<'a> {
     pub r#type: enums::SecureValueType,
@@ -6719,6 +8217,8 @@ pub struct SecureValue<'a> {
 }
 
 /// `secureValueError#869d758f type:SecureValueType hash:bytes text:string = SecureValueError;`
+///
+/// <https://core.telegram.org/constructor/secureValueError>
 #[repr(C)]
 pub struct SecureValueError<'a> {
     pub r#type: enums::SecureValueType,
@@ -6727,6 +8227,8 @@ pub struct SecureValueError<'a> {
 }
 
 /// `secureValueErrorData#e8a40bd9 type:SecureValueType data_hash:bytes field:string text:string = SecureValueError;`
+///
+/// <https://core.telegram.org/constructor/secureValueErrorData>
 #[repr(C)]
 pub struct SecureValueErrorData<'a> {
     pub r#type: enums::SecureValueType,
@@ -6736,6 +8238,8 @@ pub struct SecureValueErrorData<'a> {
 }
 
 /// `secureValueErrorFile#7a700873 type:SecureValueType file_hash:bytes text:string = SecureValueError;`
+///
+/// <https://core.telegram.org/constructor/secureValueErrorFile>
 #[repr(C)]
 pub struct SecureValueErrorFile<'a> {
     pub r#type: enums::SecureValueType,
@@ -6744,6 +8248,8 @@ pub struct SecureValueErrorFile<'a> {
 }
 
 /// `secureValueErrorFiles#666220e9 type:SecureValueType file_hash:Vector<bytes> text:string = SecureValueError;`
+///
+/// <https://core.telegram.org/constructor/secureValueErrorFiles>
 #[repr(C)]
 pub struct SecureValueErrorFiles<'a> {
     pub r#type: enums::SecureValueType,
@@ -6752,6 +8258,8 @@ pub struct SecureValueErrorFiles<'a> {
 }
 
 /// `secureValueErrorFrontSide#00be3dfa type:SecureValueType file_hash:bytes text:string = SecureValueError;`
+///
+/// <https://core.telegram.org/constructor/secureValueErrorFrontSide>
 #[repr(C)]
 pub struct SecureValueErrorFrontSide<'a> {
     pub r#type: enums::SecureValueType,
@@ -6760,6 +8268,8 @@ pub struct SecureValueErrorFrontSide<'a> {
 }
 
 /// `secureValueErrorReverseSide#868a2aa5 type:SecureValueType file_hash:bytes text:string = SecureValueError;`
+///
+/// <https://core.telegram.org/constructor/secureValueErrorReverseSide>
 #[repr(C)]
 pub struct SecureValueErrorReverseSide<'a> {
     pub r#type: enums::SecureValueType,
@@ -6768,6 +8278,8 @@ pub struct SecureValueErrorReverseSide<'a> {
 }
 
 /// `secureValueErrorSelfie#e537ced6 type:SecureValueType file_hash:bytes text:string = SecureValueError;`
+///
+/// <https://core.telegram.org/constructor/secureValueErrorSelfie>
 #[repr(C)]
 pub struct SecureValueErrorSelfie<'a> {
     pub r#type: enums::SecureValueType,
@@ -6776,6 +8288,8 @@ pub struct SecureValueErrorSelfie<'a> {
 }
 
 /// `secureValueErrorTranslationFile#a1144770 type:SecureValueType file_hash:bytes text:string = SecureValueError;`
+///
+/// <https://core.telegram.org/constructor/secureValueErrorTranslationFile>
 #[repr(C)]
 pub struct SecureValueErrorTranslationFile<'a> {
     pub r#type: enums::SecureValueType,
@@ -6784,6 +8298,8 @@ pub struct SecureValueErrorTranslationFile<'a> {
 }
 
 /// `secureValueErrorTranslationFiles#34636dd8 type:SecureValueType file_hash:Vector<bytes> text:string = SecureValueError;`
+///
+/// <https://core.telegram.org/constructor/secureValueErrorTranslationFiles>
 #[repr(C)]
 pub struct SecureValueErrorTranslationFiles<'a> {
     pub r#type: enums::SecureValueType,
@@ -6792,6 +8308,8 @@ pub struct SecureValueErrorTranslationFiles<'a> {
 }
 
 /// `secureValueHash#ed1ecdb0 type:SecureValueType hash:bytes = SecureValueHash;`
+///
+/// <https://core.telegram.org/constructor/secureValueHash>
 #[repr(C)]
 pub struct SecureValueHash<'a> {
     pub r#type: enums::SecureValueType,
@@ -6799,6 +8317,8 @@ pub struct SecureValueHash<'a> {
 }
 
 /// `sendAsPeer#b81c7034 flags:# premium_required:flags.0?true peer:Peer = SendAsPeer;`
+///
+/// <https://core.telegram.org/constructor/sendAsPeer>
 #[repr(C)]
 pub struct SendAsPeer {
     pub premium_required: bool,
@@ -6806,6 +8326,8 @@ pub struct SendAsPeer {
 }
 
 /// `sendMessageEmojiInteraction#25972bcb emoticon:string msg_id:int interaction:DataJSON = SendMessageAction;`
+///
+/// <https://core.telegram.org/constructor/sendMessageEmojiInteraction>
 #[repr(C)]
 pub struct SendMessageEmojiInteraction<'a> {
     pub emoticon: &'a str,
@@ -6814,18 +8336,24 @@ pub struct SendMessageEmojiInteraction<'a> {
 }
 
 /// `sendMessageEmojiInteractionSeen#b665902e emoticon:string = SendMessageAction;`
+///
+/// <https://core.telegram.org/constructor/sendMessageEmojiInteractionSeen>
 #[repr(C)]
 pub struct SendMessageEmojiInteractionSeen<'a> {
     pub emoticon: &'a str,
 }
 
 /// `sendMessageHistoryImportAction#dbda9246 progress:int = SendMessageAction;`
+///
+/// <https://core.telegram.org/constructor/sendMessageHistoryImportAction>
 #[repr(C)]
 pub struct SendMessageHistoryImportAction {
     pub progress: i32,
 }
 
 /// `sendMessageRichMessageDraftAction#52564893 flags:# can_stop:flags.0?true keep_on_stop:flags.1?true random_id:long rich_message:RichMessage = SendMessageAction;`
+///
+/// <https://core.telegram.org/constructor/sendMessageRichMessageDraftAction>
 #[repr(C)]
 pub struct SendMessageRichMessageDraftAction<'a> {
     pub can_stop: bool,
@@ -6835,12 +8363,16 @@ pub struct SendMessageRichMessageDraftAction<'a> {
 }
 
 /// `sendMessageStopDraftAction#fbf902b0 random_id:long = SendMessageAction;`
+///
+/// <https://core.telegram.org/constructor/sendMessageStopDraftAction>
 #[repr(C)]
 pub struct SendMessageStopDraftAction {
     pub random_id: i64,
 }
 
 /// `sendMessageTextDraftAction#3630b85a flags:# can_stop:flags.0?true keep_on_stop:flags.1?true random_id:long text:TextWithEntities = SendMessageAction;`
+///
+/// <https://core.telegram.org/constructor/sendMessageTextDraftAction>
 #[repr(C)]
 pub struct SendMessageTextDraftAction<'a> {
     pub can_stop: bool,
@@ -6850,36 +8382,48 @@ pub struct SendMessageTextDraftAction<'a> {
 }
 
 /// `sendMessageUploadAudioAction#f351d7ab progress:int = SendMessageAction;`
+///
+/// <https://core.telegram.org/constructor/sendMessageUploadAudioAction>
 #[repr(C)]
 pub struct SendMessageUploadAudioAction {
     pub progress: i32,
 }
 
 /// `sendMessageUploadDocumentAction#aa0cd9e4 progress:int = SendMessageAction;`
+///
+/// <https://core.telegram.org/constructor/sendMessageUploadDocumentAction>
 #[repr(C)]
 pub struct SendMessageUploadDocumentAction {
     pub progress: i32,
 }
 
 /// `sendMessageUploadPhotoAction#d1d34a26 progress:int = SendMessageAction;`
+///
+/// <https://core.telegram.org/constructor/sendMessageUploadPhotoAction>
 #[repr(C)]
 pub struct SendMessageUploadPhotoAction {
     pub progress: i32,
 }
 
 /// `sendMessageUploadRoundAction#243e1c66 progress:int = SendMessageAction;`
+///
+/// <https://core.telegram.org/constructor/sendMessageUploadRoundAction>
 #[repr(C)]
 pub struct SendMessageUploadRoundAction {
     pub progress: i32,
 }
 
 /// `sendMessageUploadVideoAction#e9763aec progress:int = SendMessageAction;`
+///
+/// <https://core.telegram.org/constructor/sendMessageUploadVideoAction>
 #[repr(C)]
 pub struct SendMessageUploadVideoAction {
     pub progress: i32,
 }
 
 /// `shippingOption#b6213cdf id:string title:string prices:Vector<LabeledPrice> = ShippingOption;`
+///
+/// <https://core.telegram.org/constructor/shippingOption>
 #[repr(C)]
 pub struct ShippingOption<'a> {
     pub id: &'a str,
@@ -6888,6 +8432,8 @@ pub struct ShippingOption<'a> {
 }
 
 /// `smsJob#e6a1eeb8 job_id:string phone_number:string text:string = SmsJob;`
+///
+/// <https://core.telegram.org/constructor/smsJob>
 #[repr(C)]
 pub struct SmsJob<'a> {
     pub job_id: &'a str,
@@ -6896,6 +8442,8 @@ pub struct SmsJob<'a> {
 }
 
 /// `sponsoredMessage#7dbf8673 flags:# recommended:flags.5?true can_report:flags.12?true random_id:bytes url:string title:string message:string entities:flags.1?Vector<MessageEntity> photo:flags.6?Photo media:flags.14?MessageMedia color:flags.13?PeerColor button_text:string sponsor_info:flags.7?string additional_info:flags.8?string min_display_duration:flags.15?int max_display_duration:flags.15?int = SponsoredMessage;`
+///
+/// <https://core.telegram.org/constructor/sponsoredMessage>
 #[repr(C)]
 pub struct SponsoredMessage<'a> {
     pub recommended: bool,
@@ -6916,6 +8464,8 @@ pub struct SponsoredMessage<'a> {
 }
 
 /// `sponsoredMessageReportOption#430d3150 text:string option:bytes = SponsoredMessageReportOption;`
+///
+/// <https://core.telegram.org/constructor/sponsoredMessageReportOption>
 #[repr(C)]
 pub struct SponsoredMessageReportOption<'a> {
     pub text: &'a str,
@@ -6923,6 +8473,8 @@ pub struct SponsoredMessageReportOption<'a> {
 }
 
 /// `sponsoredPeer#c69708d3 flags:# random_id:bytes peer:Peer sponsor_info:flags.0?string additional_info:flags.1?string = SponsoredPeer;`
+///
+/// <https://core.telegram.org/constructor/sponsoredPeer>
 #[repr(C)]
 pub struct SponsoredPeer<'a> {
     pub random_id: &'a [u8],
@@ -6932,6 +8484,8 @@ pub struct SponsoredPeer<'a> {
 }
 
 /// `starGift#313a9547 flags:# limited:flags.0?true sold_out:flags.1?true birthday:flags.2?true require_premium:flags.7?true limited_per_user:flags.8?true peer_color_available:flags.10?true auction:flags.11?true id:long sticker:Document stars:long availability_remains:flags.0?int availability_total:flags.0?int availability_resale:flags.4?long convert_stars:long first_sale_date:flags.1?int last_sale_date:flags.1?int upgrade_stars:flags.3?long resell_min_stars:flags.4?long title:flags.5?string released_by:flags.6?Peer per_user_total:flags.8?int per_user_remains:flags.8?int locked_until_date:flags.9?int auction_slug:flags.11?string gifts_per_round:flags.11?int auction_start_date:flags.11?int upgrade_variants:flags.12?int background:flags.13?StarGiftBackground = StarGift;`
+///
+/// <https://core.telegram.org/constructor/starGift>
 #[repr(C)]
 pub struct StarGift<'a> {
     pub limited: bool,
@@ -6965,6 +8519,8 @@ pub struct StarGift<'a> {
 }
 
 /// `starGiftActiveAuctionState#d31bc45d gift:StarGift state:StarGiftAuctionState user_state:StarGiftAuctionUserState = StarGiftActiveAuctionState;`
+///
+/// <https://core.telegram.org/constructor/starGiftActiveAuctionState>
 #[repr(C)]
 pub struct StarGiftActiveAuctionState<'a> {
     pub gift: enums::StarGift<'a>,
@@ -6973,6 +8529,8 @@ pub struct StarGiftActiveAuctionState<'a> {
 }
 
 /// `starGiftAttributeBackdrop#9f2504e4 name:string backdrop_id:int center_color:int edge_color:int pattern_color:int text_color:int rarity:StarGiftAttributeRarity = StarGiftAttribute;`
+///
+/// <https://core.telegram.org/constructor/starGiftAttributeBackdrop>
 #[repr(C)]
 pub struct StarGiftAttributeBackdrop<'a> {
     pub name: &'a str,
@@ -6985,6 +8543,8 @@ pub struct StarGiftAttributeBackdrop<'a> {
 }
 
 /// `starGiftAttributeCounter#2eb1b658 attribute:StarGiftAttributeId count:int = StarGiftAttributeCounter;`
+///
+/// <https://core.telegram.org/constructor/starGiftAttributeCounter>
 #[repr(C)]
 pub struct StarGiftAttributeCounter {
     pub attribute: enums::StarGiftAttributeId,
@@ -6992,24 +8552,32 @@ pub struct StarGiftAttributeCounter {
 }
 
 /// `starGiftAttributeIdBackdrop#1f01c757 backdrop_id:int = StarGiftAttributeId;`
+///
+/// <https://core.telegram.org/constructor/starGiftAttributeIdBackdrop>
 #[repr(C)]
 pub struct StarGiftAttributeIdBackdrop {
     pub backdrop_id: i32,
 }
 
 /// `starGiftAttributeIdModel#48aaae3c document_id:long = StarGiftAttributeId;`
+///
+/// <https://core.telegram.org/constructor/starGiftAttributeIdModel>
 #[repr(C)]
 pub struct StarGiftAttributeIdModel {
     pub document_id: i64,
 }
 
 /// `starGiftAttributeIdPattern#4a162433 document_id:long = StarGiftAttributeId;`
+///
+/// <https://core.telegram.org/constructor/starGiftAttributeIdPattern>
 #[repr(C)]
 pub struct StarGiftAttributeIdPattern {
     pub document_id: i64,
 }
 
 /// `starGiftAttributeModel#565251e2 flags:# crafted:flags.0?true name:string document:Document rarity:StarGiftAttributeRarity = StarGiftAttribute;`
+///
+/// <https://core.telegram.org/constructor/starGiftAttributeModel>
 #[repr(C)]
 pub struct StarGiftAttributeModel<'a> {
     pub crafted: bool,
@@ -7019,6 +8587,8 @@ pub struct StarGiftAttributeModel<'a> {
 }
 
 /// `starGiftAttributeOriginalDetails#e0bff26c flags:# sender_id:flags.0?Peer recipient_id:Peer date:int message:flags.1?TextWithEntities = StarGiftAttribute;`
+///
+/// <https://core.telegram.org/constructor/starGiftAttributeOriginalDetails>
 #[repr(C)]
 pub struct StarGiftAttributeOriginalDetails<'a> {
     pub sender_id: tl::Option<&'a enums::Peer>,
@@ -7028,6 +8598,8 @@ pub struct StarGiftAttributeOriginalDetails<'a> {
 }
 
 /// `starGiftAttributePattern#4e7085ea name:string document:Document rarity:StarGiftAttributeRarity = StarGiftAttribute;`
+///
+/// <https://core.telegram.org/constructor/starGiftAttributePattern>
 #[repr(C)]
 pub struct StarGiftAttributePattern<'a> {
     pub name: &'a str,
@@ -7036,12 +8608,16 @@ pub struct StarGiftAttributePattern<'a> {
 }
 
 /// `starGiftAttributeRarity#36437737 permille:int = StarGiftAttributeRarity;`
+///
+/// <https://core.telegram.org/constructor/starGiftAttributeRarity>
 #[repr(C)]
 pub struct StarGiftAttributeRarity {
     pub permille: i32,
 }
 
 /// `starGiftAuctionAcquiredGift#42b00348 flags:# name_hidden:flags.0?true peer:Peer date:int bid_amount:long round:int pos:int message:flags.1?TextWithEntities gift_num:flags.2?int = StarGiftAuctionAcquiredGift;`
+///
+/// <https://core.telegram.org/constructor/starGiftAuctionAcquiredGift>
 #[repr(C)]
 pub struct StarGiftAuctionAcquiredGift<'a> {
     pub name_hidden: bool,
@@ -7055,6 +8631,8 @@ pub struct StarGiftAuctionAcquiredGift<'a> {
 }
 
 /// `starGiftAuctionRound#3aae0528 num:int duration:int = StarGiftAuctionRound;`
+///
+/// <https://core.telegram.org/constructor/starGiftAuctionRound>
 #[repr(C)]
 pub struct StarGiftAuctionRound {
     pub num: i32,
@@ -7062,6 +8640,8 @@ pub struct StarGiftAuctionRound {
 }
 
 /// `starGiftAuctionRoundExtendable#0aa021e5 num:int duration:int extend_top:int extend_window:int = StarGiftAuctionRound;`
+///
+/// <https://core.telegram.org/constructor/starGiftAuctionRoundExtendable>
 #[repr(C)]
 pub struct StarGiftAuctionRoundExtendable {
     pub num: i32,
@@ -7071,6 +8651,8 @@ pub struct StarGiftAuctionRoundExtendable {
 }
 
 /// `starGiftAuctionState#771a4e66 version:int start_date:int end_date:int min_bid_amount:long bid_levels:Vector<AuctionBidLevel> top_bidders:Vector<long> next_round_at:int last_gift_num:int gifts_left:int current_round:int total_rounds:int rounds:Vector<StarGiftAuctionRound> = StarGiftAuctionState;`
+///
+/// <https://core.telegram.org/constructor/starGiftAuctionState>
 #[repr(C)]
 pub struct StarGiftAuctionState<'a> {
     pub version: i32,
@@ -7088,6 +8670,8 @@ pub struct StarGiftAuctionState<'a> {
 }
 
 /// `starGiftAuctionStateFinished#972dabbf flags:# start_date:int end_date:int average_price:long listed_count:flags.0?int fragment_listed_count:flags.1?int fragment_listed_url:flags.1?string = StarGiftAuctionState;`
+///
+/// <https://core.telegram.org/constructor/starGiftAuctionStateFinished>
 #[repr(C)]
 pub struct StarGiftAuctionStateFinished<'a> {
     pub start_date: i32,
@@ -7099,6 +8683,8 @@ pub struct StarGiftAuctionStateFinished<'a> {
 }
 
 /// `starGiftAuctionUserState#2eeed1c4 flags:# returned:flags.1?true bid_amount:flags.0?long bid_date:flags.0?int min_bid_amount:flags.0?long bid_peer:flags.0?Peer acquired_count:int = StarGiftAuctionUserState;`
+///
+/// <https://core.telegram.org/constructor/starGiftAuctionUserState>
 #[repr(C)]
 pub struct StarGiftAuctionUserState<'a> {
     pub returned: bool,
@@ -7110,6 +8696,8 @@ pub struct StarGiftAuctionUserState<'a> {
 }
 
 /// `starGiftBackground#aff56398 center_color:int edge_color:int text_color:int = StarGiftBackground;`
+///
+/// <https://core.telegram.org/constructor/starGiftBackground>
 #[repr(C)]
 pub struct StarGiftBackground {
     pub center_color: i32,
@@ -7118,6 +8706,8 @@ pub struct StarGiftBackground {
 }
 
 /// `starGiftCollection#9d6b13b0 flags:# collection_id:int title:string icon:flags.0?Document gifts_count:int hash:long = StarGiftCollection;`
+///
+/// <https://core.telegram.org/constructor/starGiftCollection>
 #[repr(C)]
 pub struct StarGiftCollection<'a> {
     pub collection_id: i32,
@@ -7128,6 +8718,8 @@ pub struct StarGiftCollection<'a> {
 }
 
 /// `starGiftUnique#85f0a9cd flags:# require_premium:flags.6?true resale_ton_only:flags.7?true theme_available:flags.9?true burned:flags.14?true crafted:flags.15?true id:long gift_id:long title:string slug:string num:int owner_id:flags.0?Peer owner_name:flags.1?string owner_address:flags.2?string attributes:Vector<StarGiftAttribute> availability_issued:int availability_total:int gift_address:flags.3?string resell_amount:flags.4?Vector<StarsAmount> released_by:flags.5?Peer value_amount:flags.8?long value_currency:flags.8?string value_usd_amount:flags.8?long theme_peer:flags.10?Peer peer_color:flags.11?PeerColor host_id:flags.12?Peer offer_min_stars:flags.13?int craft_chance_permille:flags.16?int = StarGift;`
+///
+/// <https://core.telegram.org/constructor/starGiftUnique>
 #[repr(C)]
 pub struct StarGiftUnique<'a> {
     pub require_premium: bool,
@@ -7160,6 +8752,8 @@ pub struct StarGiftUnique<'a> {
 }
 
 /// `starGiftUpgradePrice#99ea331d date:int upgrade_stars:long = StarGiftUpgradePrice;`
+///
+/// <https://core.telegram.org/constructor/starGiftUpgradePrice>
 #[repr(C)]
 pub struct StarGiftUpgradePrice {
     pub date: i32,
@@ -7167,6 +8761,8 @@ pub struct StarGiftUpgradePrice {
 }
 
 /// `starRefProgram#dd0c66f2 flags:# bot_id:long commission_permille:int duration_months:flags.0?int end_date:flags.1?int daily_revenue_per_user:flags.2?StarsAmount = StarRefProgram;`
+///
+/// <https://core.telegram.org/constructor/starRefProgram>
 #[repr(C)]
 pub struct StarRefProgram<'a> {
     pub bot_id: i64,
@@ -7177,6 +8773,8 @@ pub struct StarRefProgram<'a> {
 }
 
 /// `starsAmount#bbb6b4a3 amount:long nanos:int = StarsAmount;`
+///
+/// <https://core.telegram.org/constructor/starsAmount>
 #[repr(C)]
 pub struct StarsAmount {
     pub amount: i64,
@@ -7184,6 +8782,8 @@ pub struct StarsAmount {
 }
 
 /// `starsGiftOption#5e0589f1 flags:# extended:flags.1?true stars:long store_product:flags.0?string currency:string amount:long = StarsGiftOption;`
+///
+/// <https://core.telegram.org/constructor/starsGiftOption>
 #[repr(C)]
 pub struct StarsGiftOption<'a> {
     pub extended: bool,
@@ -7194,6 +8794,8 @@ pub struct StarsGiftOption<'a> {
 }
 
 /// `starsGiveawayOption#94ce852a flags:# extended:flags.0?true default:flags.1?true stars:long yearly_boosts:int store_product:flags.2?string currency:string amount:long winners:Vector<StarsGiveawayWinnersOption> = StarsGiveawayOption;`
+///
+/// <https://core.telegram.org/constructor/starsGiveawayOption>
 #[repr(C)]
 pub struct StarsGiveawayOption<'a> {
     pub extended: bool,
@@ -7207,6 +8809,8 @@ pub struct StarsGiveawayOption<'a> {
 }
 
 /// `starsGiveawayWinnersOption#54236209 flags:# default:flags.0?true users:int per_user_stars:long = StarsGiveawayWinnersOption;`
+///
+/// <https://core.telegram.org/constructor/starsGiveawayWinnersOption>
 #[repr(C)]
 pub struct StarsGiveawayWinnersOption {
     pub default: bool,
@@ -7215,6 +8819,8 @@ pub struct StarsGiveawayWinnersOption {
 }
 
 /// `starsRating#1b0e4f07 flags:# level:int current_level_stars:long stars:long next_level_stars:flags.0?long = StarsRating;`
+///
+/// <https://core.telegram.org/constructor/starsRating>
 #[repr(C)]
 pub struct StarsRating {
     pub level: i32,
@@ -7224,6 +8830,8 @@ pub struct StarsRating {
 }
 
 /// `starsRevenueStatus#febe5491 flags:# withdrawal_enabled:flags.0?true current_balance:StarsAmount available_balance:StarsAmount overall_revenue:StarsAmount next_withdrawal_at:flags.1?int = StarsRevenueStatus;`
+///
+/// <https://core.telegram.org/constructor/starsRevenueStatus>
 #[repr(C)]
 pub struct StarsRevenueStatus {
     pub withdrawal_enabled: bool,
@@ -7234,6 +8842,8 @@ pub struct StarsRevenueStatus {
 }
 
 /// `starsSubscription#2e6eab1a flags:# canceled:flags.0?true can_refulfill:flags.1?true missing_balance:flags.2?true bot_canceled:flags.7?true id:string peer:Peer until_date:int pricing:StarsSubscriptionPricing chat_invite_hash:flags.3?string title:flags.4?string photo:flags.5?WebDocument invoice_slug:flags.6?string = StarsSubscription;`
+///
+/// <https://core.telegram.org/constructor/starsSubscription>
 #[repr(C)]
 pub struct StarsSubscription<'a> {
     pub canceled: bool,
@@ -7251,6 +8861,8 @@ pub struct StarsSubscription<'a> {
 }
 
 /// `starsSubscriptionPricing#05416d58 period:int amount:long = StarsSubscriptionPricing;`
+///
+/// <https://core.telegram.org/constructor/starsSubscriptionPricing>
 #[repr(C)]
 pub struct StarsSubscriptionPricing {
     pub period: i32,
@@ -7258,12 +8870,16 @@ pub struct StarsSubscriptionPricing {
 }
 
 /// `starsTonAmount#74aee3e0 amount:long = StarsAmount;`
+///
+/// <https://core.telegram.org/constructor/starsTonAmount>
 #[repr(C)]
 pub struct StarsTonAmount {
     pub amount: i64,
 }
 
 /// `starsTopupOption#0bd915c0 flags:# extended:flags.1?true stars:long store_product:flags.0?string currency:string amount:long = StarsTopupOption;`
+///
+/// <https://core.telegram.org/constructor/starsTopupOption>
 #[repr(C)]
 pub struct StarsTopupOption<'a> {
     pub extended: bool,
@@ -7274,6 +8890,8 @@ pub struct StarsTopupOption<'a> {
 }
 
 /// `starsTransaction#13659eb0 flags:# refund:flags.3?true pending:flags.4?true failed:flags.6?true gift:flags.10?true reaction:flags.11?true stargift_upgrade:flags.18?true business_transfer:flags.21?true stargift_resale:flags.22?true posts_search:flags.24?true stargift_prepaid_upgrade:flags.25?true stargift_drop_original_details:flags.26?true phonegroup_message:flags.27?true stargift_auction_bid:flags.28?true offer:flags.29?true id:string amount:StarsAmount date:int peer:StarsTransactionPeer title:flags.0?string description:flags.1?string photo:flags.2?WebDocument transaction_date:flags.5?int transaction_url:flags.5?string bot_payload:flags.7?bytes msg_id:flags.8?int extended_media:flags.9?Vector<MessageMedia> subscription_period:flags.12?int giveaway_post_id:flags.13?int stargift:flags.14?StarGift floodskip_number:flags.15?int starref_commission_permille:flags.16?int starref_peer:flags.17?Peer starref_amount:flags.17?StarsAmount paid_messages:flags.19?int premium_gift_months:flags.20?int ads_proceeds_from_date:flags.23?int ads_proceeds_to_date:flags.23?int = StarsTransaction;`
+///
+/// <https://core.telegram.org/constructor/starsTransaction>
 #[repr(C)]
 pub struct StarsTransaction<'a> {
     pub refund: bool,
@@ -7316,12 +8934,16 @@ pub struct StarsTransaction<'a> {
 }
 
 /// `starsTransactionPeer#d80da15d peer:Peer = StarsTransactionPeer;`
+///
+/// <https://core.telegram.org/constructor/starsTransactionPeer>
 #[repr(C)]
 pub struct StarsTransactionPeer {
     pub peer: enums::Peer,
 }
 
 /// `statsAbsValueAndPrev#cb43acde current:double previous:double = StatsAbsValueAndPrev;`
+///
+/// <https://core.telegram.org/constructor/statsAbsValueAndPrev>
 #[repr(C)]
 pub struct StatsAbsValueAndPrev {
     pub current: f64,
@@ -7329,6 +8951,8 @@ pub struct StatsAbsValueAndPrev {
 }
 
 /// `statsDateRangeDays#b637edaf min_date:int max_date:int = StatsDateRangeDays;`
+///
+/// <https://core.telegram.org/constructor/statsDateRangeDays>
 #[repr(C)]
 pub struct StatsDateRangeDays {
     pub min_date: i32,
@@ -7336,6 +8960,8 @@ pub struct StatsDateRangeDays {
 }
 
 /// `statsGraph#8ea464b6 flags:# json:DataJSON zoom_token:flags.0?string = StatsGraph;`
+///
+/// <https://core.telegram.org/constructor/statsGraph>
 #[repr(C)]
 pub struct StatsGraph<'a> {
     pub json: enums::DataJson<'a>,
@@ -7343,18 +8969,24 @@ pub struct StatsGraph<'a> {
 }
 
 /// `statsGraphAsync#4a27eb2d token:string = StatsGraph;`
+///
+/// <https://core.telegram.org/constructor/statsGraphAsync>
 #[repr(C)]
 pub struct StatsGraphAsync<'a> {
     pub token: &'a str,
 }
 
 /// `statsGraphError#bedc9822 error:string = StatsGraph;`
+///
+/// <https://core.telegram.org/constructor/statsGraphError>
 #[repr(C)]
 pub struct StatsGraphError<'a> {
     pub error: &'a str,
 }
 
 /// `statsGroupTopAdmin#d7584c87 user_id:long deleted:int kicked:int banned:int = StatsGroupTopAdmin;`
+///
+/// <https://core.telegram.org/constructor/statsGroupTopAdmin>
 #[repr(C)]
 pub struct StatsGroupTopAdmin {
     pub user_id: i64,
@@ -7364,6 +8996,8 @@ pub struct StatsGroupTopAdmin {
 }
 
 /// `statsGroupTopInviter#535f779d user_id:long invitations:int = StatsGroupTopInviter;`
+///
+/// <https://core.telegram.org/constructor/statsGroupTopInviter>
 #[repr(C)]
 pub struct StatsGroupTopInviter {
     pub user_id: i64,
@@ -7371,6 +9005,8 @@ pub struct StatsGroupTopInviter {
 }
 
 /// `statsGroupTopPoster#9d04af9b user_id:long messages:int avg_chars:int = StatsGroupTopPoster;`
+///
+/// <https://core.telegram.org/constructor/statsGroupTopPoster>
 #[repr(C)]
 pub struct StatsGroupTopPoster {
     pub user_id: i64,
@@ -7379,6 +9015,8 @@ pub struct StatsGroupTopPoster {
 }
 
 /// `statsPercentValue#cbce2fe0 part:double total:double = StatsPercentValue;`
+///
+/// <https://core.telegram.org/constructor/statsPercentValue>
 #[repr(C)]
 pub struct StatsPercentValue {
     pub part: f64,
@@ -7386,12 +9024,16 @@ pub struct StatsPercentValue {
 }
 
 /// `statsURL#47a971e0 url:string = StatsURL;`
+///
+/// <https://core.telegram.org/constructor/statsURL>
 #[repr(C)]
 pub struct StatsUrl<'a> {
     pub url: &'a str,
 }
 
 /// `stickerKeyword#fcfeb29c document_id:long keyword:Vector<string> = StickerKeyword;`
+///
+/// <https://core.telegram.org/constructor/stickerKeyword>
 #[repr(C)]
 pub struct StickerKeyword<'a> {
     pub document_id: i64,
@@ -7399,6 +9041,8 @@ pub struct StickerKeyword<'a> {
 }
 
 /// `stickerPack#12b299d4 emoticon:string documents:Vector<long> = StickerPack;`
+///
+/// <https://core.telegram.org/constructor/stickerPack>
 #[repr(C)]
 pub struct StickerPack<'a> {
     pub emoticon: &'a str,
@@ -7406,6 +9050,8 @@ pub struct StickerPack<'a> {
 }
 
 /// `stickerSet#2dd14edc flags:# archived:flags.1?true official:flags.2?true masks:flags.3?true emojis:flags.7?true text_color:flags.9?true channel_emoji_status:flags.10?true creator:flags.11?true installed_date:flags.0?int id:long access_hash:long title:string short_name:string thumbs:flags.4?Vector<PhotoSize> thumb_dc_id:flags.4?int thumb_version:flags.4?int thumb_document_id:flags.8?long count:int hash:int = StickerSet;`
+///
+/// <https://core.telegram.org/constructor/stickerSet>
 #[repr(C)]
 pub struct StickerSet<'a> {
     pub archived: bool,
@@ -7429,6 +9075,8 @@ pub struct StickerSet<'a> {
 }
 
 /// `stickerSetCovered#6410a5d2 set:StickerSet cover:Document = StickerSetCovered;`
+///
+/// <https://core.telegram.org/constructor/stickerSetCovered>
 #[repr(C)]
 pub struct StickerSetCovered<'a> {
     pub set: enums::StickerSet<'a>,
@@ -7436,6 +9084,8 @@ pub struct StickerSetCovered<'a> {
 }
 
 /// `stickerSetFullCovered#40d13c0e set:StickerSet packs:Vector<StickerPack> keywords:Vector<StickerKeyword> documents:Vector<Document> = StickerSetCovered;`
+///
+/// <https://core.telegram.org/constructor/stickerSetFullCovered>
 #[repr(C)]
 pub struct StickerSetFullCovered<'a> {
     pub set: enums::StickerSet<'a>,
@@ -7445,6 +9095,8 @@ pub struct StickerSetFullCovered<'a> {
 }
 
 /// `stickerSetMultiCovered#3407e51b set:StickerSet covers:Vector<Document> = StickerSetCovered;`
+///
+/// <https://core.telegram.org/constructor/stickerSetMultiCovered>
 #[repr(C)]
 pub struct StickerSetMultiCovered<'a> {
     pub set: enums::StickerSet<'a>,
@@ -7452,12 +9104,16 @@ pub struct StickerSetMultiCovered<'a> {
 }
 
 /// `stickerSetNoCovered#77b15d1c set:StickerSet = StickerSetCovered;`
+///
+/// <https://core.telegram.org/constructor/stickerSetNoCovered>
 #[repr(C)]
 pub struct StickerSetNoCovered<'a> {
     pub set: enums::StickerSet<'a>,
 }
 
 /// `storiesStealthMode#712e27fd flags:# active_until_date:flags.0?int cooldown_until_date:flags.1?int = StoriesStealthMode;`
+///
+/// <https://core.telegram.org/constructor/storiesStealthMode>
 #[repr(C)]
 pub struct StoriesStealthMode {
     pub active_until_date: tl::Option<i32>,
@@ -7465,6 +9121,8 @@ pub struct StoriesStealthMode {
 }
 
 /// `storyAlbum#9325705a flags:# album_id:int title:string icon_photo:flags.0?Photo icon_video:flags.1?Document = StoryAlbum;`
+///
+/// <https://core.telegram.org/constructor/storyAlbum>
 #[repr(C)]
 pub struct StoryAlbum<'a> {
     pub album_id: i32,
@@ -7474,6 +9132,8 @@ pub struct StoryAlbum<'a> {
 }
 
 /// `storyFwdHeader#b826e150 flags:# modified:flags.3?true from:flags.0?Peer from_name:flags.1?string story_id:flags.2?int = StoryFwdHeader;`
+///
+/// <https://core.telegram.org/constructor/storyFwdHeader>
 #[repr(C)]
 pub struct StoryFwdHeader<'a> {
     pub modified: bool,
@@ -7483,6 +9143,8 @@ pub struct StoryFwdHeader<'a> {
 }
 
 /// `storyItem#16a4b93c flags:# pinned:flags.5?true public:flags.7?true close_friends:flags.8?true min:flags.9?true noforwards:flags.10?true edited:flags.11?true contacts:flags.12?true selected_contacts:flags.13?true out:flags.16?true id:int date:int from_id:flags.18?Peer fwd_from:flags.17?StoryFwdHeader expire_date:int caption:flags.0?string entities:flags.1?Vector<MessageEntity> media:MessageMedia media_areas:flags.14?Vector<MediaArea> privacy:flags.2?Vector<PrivacyRule> views:flags.3?StoryViews sent_reaction:flags.15?Reaction albums:flags.19?Vector<int> music:flags.20?Document = StoryItem;`
+///
+/// <https://core.telegram.org/constructor/storyItem>
 #[repr(C)]
 pub struct StoryItem<'a> {
     pub pinned: bool,
@@ -7511,12 +9173,16 @@ pub struct StoryItem<'a> {
 }
 
 /// `storyItemDeleted#51e6ee4f id:int = StoryItem;`
+///
+/// <https://core.telegram.org/constructor/storyItemDeleted>
 #[repr(C)]
 pub struct StoryItemDeleted {
     pub id: i32,
 }
 
 /// `storyItemSkipped#ffadc913 flags:# close_friends:flags.8?true live:flags.9?true id:int date:int expire_date:int = StoryItem;`
+///
+/// <https://core.telegram.org/constructor/storyItemSkipped>
 #[repr(C)]
 pub struct StoryItemSkipped {
     pub close_friends: bool,
@@ -7527,6 +9193,8 @@ pub struct StoryItemSkipped {
 }
 
 /// `storyReaction#6090d6d5 peer_id:Peer date:int reaction:Reaction = StoryReaction;`
+///
+/// <https://core.telegram.org/constructor/storyReaction>
 #[repr(C)]
 pub struct StoryReaction<'a> {
     pub peer_id: enums::Peer,
@@ -7535,12 +9203,16 @@ pub struct StoryReaction<'a> {
 }
 
 /// `storyReactionPublicForward#bbab2643 message:Message = StoryReaction;`
+///
+/// <https://core.telegram.org/constructor/storyReactionPublicForward>
 #[repr(C)]
 pub struct StoryReactionPublicForward<'a> {
     pub message: enums::Message<'a>,
 }
 
 /// `storyReactionPublicRepost#cfcd0f13 peer_id:Peer story:StoryItem = StoryReaction;`
+///
+/// <https://core.telegram.org/constructor/storyReactionPublicRepost>
 #[repr(C)]
 pub struct StoryReactionPublicRepost<'a> {
     pub peer_id: enums::Peer,
@@ -7548,6 +9220,8 @@ pub struct StoryReactionPublicRepost<'a> {
 }
 
 /// `storyView#b0bdeac5 flags:# blocked:flags.0?true blocked_my_stories_from:flags.1?true user_id:long date:int reaction:flags.2?Reaction = StoryView;`
+///
+/// <https://core.telegram.org/constructor/storyView>
 #[repr(C)]
 pub struct StoryView<'a> {
     pub blocked: bool,
@@ -7558,6 +9232,8 @@ pub struct StoryView<'a> {
 }
 
 /// `storyViewPublicForward#9083670b flags:# blocked:flags.0?true blocked_my_stories_from:flags.1?true message:Message = StoryView;`
+///
+/// <https://core.telegram.org/constructor/storyViewPublicForward>
 #[repr(C)]
 pub struct StoryViewPublicForward<'a> {
     pub blocked: bool,
@@ -7566,6 +9242,8 @@ pub struct StoryViewPublicForward<'a> {
 }
 
 /// `storyViewPublicRepost#bd74cf49 flags:# blocked:flags.0?true blocked_my_stories_from:flags.1?true peer_id:Peer story:StoryItem = StoryView;`
+///
+/// <https://core.telegram.org/constructor/storyViewPublicRepost>
 #[repr(C)]
 pub struct StoryViewPublicRepost<'a> {
     pub blocked: bool,
@@ -7575,6 +9253,8 @@ pub struct StoryViewPublicRepost<'a> {
 }
 
 /// `storyViews#8d595cd6 flags:# has_viewers:flags.1?true views_count:int forwards_count:flags.2?int reactions:flags.3?Vector<ReactionCount> reactions_count:flags.4?int recent_viewers:flags.0?Vector<long> = StoryViews;`
+///
+/// <https://core.telegram.org/constructor/storyViews>
 #[repr(C)]
 pub struct StoryViews<'a> {
     pub has_viewers: bool,
@@ -7586,6 +9266,8 @@ pub struct StoryViews<'a> {
 }
 
 /// `suggestedPost#0e8e37e5 flags:# accepted:flags.1?true rejected:flags.2?true price:flags.3?StarsAmount schedule_date:flags.0?int = SuggestedPost;`
+///
+/// <https://core.telegram.org/constructor/suggestedPost>
 #[repr(C)]
 pub struct SuggestedPost<'a> {
     pub accepted: bool,
@@ -7595,6 +9277,8 @@ pub struct SuggestedPost<'a> {
 }
 
 /// `textAnchor#35553762 text:RichText name:string = RichText;`
+///
+/// <https://core.telegram.org/constructor/textAnchor>
 #[repr(C)]
 pub struct TextAnchor<'a> {
     pub text: enums::RichText<'a>,
@@ -7602,42 +9286,56 @@ pub struct TextAnchor<'a> {
 }
 
 /// `textAutoEmail#c556a45d text:RichText = RichText;`
+///
+/// <https://core.telegram.org/constructor/textAutoEmail>
 #[repr(C)]
 pub struct TextAutoEmail<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `textAutoPhone#24c26789 text:RichText = RichText;`
+///
+/// <https://core.telegram.org/constructor/textAutoPhone>
 #[repr(C)]
 pub struct TextAutoPhone<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `textAutoUrl#ac6a83aa text:RichText = RichText;`
+///
+/// <https://core.telegram.org/constructor/textAutoUrl>
 #[repr(C)]
 pub struct TextAutoUrl<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `textBankCard#b956812d text:RichText = RichText;`
+///
+/// <https://core.telegram.org/constructor/textBankCard>
 #[repr(C)]
 pub struct TextBankCard<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `textBold#6724abc4 text:RichText = RichText;`
+///
+/// <https://core.telegram.org/constructor/textBold>
 #[repr(C)]
 pub struct TextBold<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `textBotCommand#02ff29d3 text:RichText = RichText;`
+///
+/// <https://core.telegram.org/constructor/textBotCommand>
 #[repr(C)]
 pub struct TextBotCommand<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `textButton#afc79cd6 flags:# text:RichText type:InlineButtonType style:flags.0?RichButtonStyle = RichText;`
+///
+/// <https://core.telegram.org/constructor/textButton>
 #[repr(C)]
 pub struct TextButton<'a> {
     pub text: enums::RichText<'a>,
@@ -7646,18 +9344,24 @@ pub struct TextButton<'a> {
 }
 
 /// `textCashtag#7b9e1801 text:RichText = RichText;`
+///
+/// <https://core.telegram.org/constructor/textCashtag>
 #[repr(C)]
 pub struct TextCashtag<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `textConcat#7e6260d7 texts:Vector<RichText> = RichText;`
+///
+/// <https://core.telegram.org/constructor/textConcat>
 #[repr(C)]
 pub struct TextConcat<'a> {
     pub texts: &'a [enums::RichText<'a>],
 }
 
 /// `textCustomEmoji#a26156c0 document_id:long alt:string = RichText;`
+///
+/// <https://core.telegram.org/constructor/textCustomEmoji>
 #[repr(C)]
 pub struct TextCustomEmoji<'a> {
     pub document_id: i64,
@@ -7665,6 +9369,8 @@ pub struct TextCustomEmoji<'a> {
 }
 
 /// `textDate#a5b45e2b flags:# relative:flags.0?true short_time:flags.1?true long_time:flags.2?true short_date:flags.3?true long_date:flags.4?true day_of_week:flags.5?true text:RichText date:int = RichText;`
+///
+/// <https://core.telegram.org/constructor/textDate>
 #[repr(C)]
 pub struct TextDate<'a> {
     pub relative: bool,
@@ -7678,6 +9384,8 @@ pub struct TextDate<'a> {
 }
 
 /// `textDiff#9686cb50 text:RichText old_text:RichText = RichText;`
+///
+/// <https://core.telegram.org/constructor/textDiff>
 #[repr(C)]
 pub struct TextDiff<'a> {
     pub text: enums::RichText<'a>,
@@ -7685,6 +9393,8 @@ pub struct TextDiff<'a> {
 }
 
 /// `textEmail#de5a0dd6 text:RichText email:string = RichText;`
+///
+/// <https://core.telegram.org/constructor/textEmail>
 #[repr(C)]
 pub struct TextEmail<'a> {
     pub text: enums::RichText<'a>,
@@ -7692,18 +9402,24 @@ pub struct TextEmail<'a> {
 }
 
 /// `textFixed#6c3f19b9 text:RichText = RichText;`
+///
+/// <https://core.telegram.org/constructor/textFixed>
 #[repr(C)]
 pub struct TextFixed<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `textHashtag#519524ea text:RichText = RichText;`
+///
+/// <https://core.telegram.org/constructor/textHashtag>
 #[repr(C)]
 pub struct TextHashtag<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `textImage#081ccf4f document_id:long w:int h:int = RichText;`
+///
+/// <https://core.telegram.org/constructor/textImage>
 #[repr(C)]
 pub struct TextImage {
     pub document_id: i64,
@@ -7712,30 +9428,40 @@ pub struct TextImage {
 }
 
 /// `textItalic#d912a59c text:RichText = RichText;`
+///
+/// <https://core.telegram.org/constructor/textItalic>
 #[repr(C)]
 pub struct TextItalic<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `textMarked#034b8621 text:RichText = RichText;`
+///
+/// <https://core.telegram.org/constructor/textMarked>
 #[repr(C)]
 pub struct TextMarked<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `textMath#9d2eac97 source:string = RichText;`
+///
+/// <https://core.telegram.org/constructor/textMath>
 #[repr(C)]
 pub struct TextMath<'a> {
     pub source: &'a str,
 }
 
 /// `textMention#cd24cf44 text:RichText = RichText;`
+///
+/// <https://core.telegram.org/constructor/textMention>
 #[repr(C)]
 pub struct TextMention<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `textMentionName#01a9fbfc text:RichText user_id:long = RichText;`
+///
+/// <https://core.telegram.org/constructor/textMentionName>
 #[repr(C)]
 pub struct TextMentionName<'a> {
     pub text: enums::RichText<'a>,
@@ -7743,6 +9469,8 @@ pub struct TextMentionName<'a> {
 }
 
 /// `textPhone#1ccb966a text:RichText phone:string = RichText;`
+///
+/// <https://core.telegram.org/constructor/textPhone>
 #[repr(C)]
 pub struct TextPhone<'a> {
     pub text: enums::RichText<'a>,
@@ -7750,48 +9478,64 @@ pub struct TextPhone<'a> {
 }
 
 /// `textPlain#744694e0 text:string = RichText;`
+///
+/// <https://core.telegram.org/constructor/textPlain>
 #[repr(C)]
 pub struct TextPlain<'a> {
     pub text: &'a str,
 }
 
 /// `textSpoiler#4c2a5d62 text:RichText = RichText;`
+///
+/// <https://core.telegram.org/constructor/textSpoiler>
 #[repr(C)]
 pub struct TextSpoiler<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `textStrike#9bf8bb95 text:RichText = RichText;`
+///
+/// <https://core.telegram.org/constructor/textStrike>
 #[repr(C)]
 pub struct TextStrike<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `textSubscript#ed6a8504 text:RichText = RichText;`
+///
+/// <https://core.telegram.org/constructor/textSubscript>
 #[repr(C)]
 pub struct TextSubscript<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `textSuperscript#c7fb5e01 text:RichText = RichText;`
+///
+/// <https://core.telegram.org/constructor/textSuperscript>
 #[repr(C)]
 pub struct TextSuperscript<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `textTonAddress#3cd2a36a text:RichText = RichText;`
+///
+/// <https://core.telegram.org/constructor/textTonAddress>
 #[repr(C)]
 pub struct TextTonAddress<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `textUnderline#c12622c4 text:RichText = RichText;`
+///
+/// <https://core.telegram.org/constructor/textUnderline>
 #[repr(C)]
 pub struct TextUnderline<'a> {
     pub text: enums::RichText<'a>,
 }
 
 /// `textUrl#3c2884c1 text:RichText url:string webpage_id:long = RichText;`
+///
+/// <https://core.telegram.org/constructor/textUrl>
 #[repr(C)]
 pub struct TextUrl<'a> {
     pub text: enums::RichText<'a>,
@@ -7800,6 +9544,8 @@ pub struct TextUrl<'a> {
 }
 
 /// `textWithEntities#751f3146 text:string entities:Vector<MessageEntity> = TextWithEntities;`
+///
+/// <https://core.telegram.org/constructor/textWithEntities>
 #[repr(C)]
 pub struct TextWithEntities<'a> {
     pub text: &'a str,
@@ -7807,6 +9553,8 @@ pub struct TextWithEntities<'a> {
 }
 
 /// `theme#a00e67d6 flags:# creator:flags.0?true default:flags.1?true for_chat:flags.5?true id:long access_hash:long slug:string title:string document:flags.2?Document settings:flags.3?Vector<ThemeSettings> emoticon:flags.6?string installs_count:flags.4?int = Theme;`
+///
+/// <https://core.telegram.org/constructor/theme>
 #[repr(C)]
 pub struct Theme<'a> {
     pub creator: bool,
@@ -7823,6 +9571,8 @@ pub struct Theme<'a> {
 }
 
 /// `themeSettings#fa58b6d4 flags:# message_colors_animated:flags.2?true base_theme:BaseTheme accent_color:int outbox_accent_color:flags.3?int message_colors:flags.0?Vector<int> wallpaper:flags.1?WallPaper = ThemeSettings;`
+///
+/// <https://core.telegram.org/constructor/themeSettings>
 #[repr(C)]
 pub struct ThemeSettings<'a> {
     pub message_colors_animated: bool,
@@ -7834,6 +9584,8 @@ pub struct ThemeSettings<'a> {
 }
 
 /// `timezone#ff9289f5 id:string name:string utc_offset:int = Timezone;`
+///
+/// <https://core.telegram.org/constructor/timezone>
 #[repr(C)]
 pub struct Timezone<'a> {
     pub id: &'a str,
@@ -7842,6 +9594,8 @@ pub struct Timezone<'a> {
 }
 
 /// `todoCompletion#221bb5e4 id:int completed_by:Peer date:int = TodoCompletion;`
+///
+/// <https://core.telegram.org/constructor/todoCompletion>
 #[repr(C)]
 pub struct TodoCompletion {
     pub id: i32,
@@ -7850,6 +9604,8 @@ pub struct TodoCompletion {
 }
 
 /// `todoItem#cba9a52f id:int title:TextWithEntities = TodoItem;`
+///
+/// <https://core.telegram.org/constructor/todoItem>
 #[repr(C)]
 pub struct TodoItem<'a> {
     pub id: i32,
@@ -7857,6 +9613,8 @@ pub struct TodoItem<'a> {
 }
 
 /// `todoList#49b92a26 flags:# others_can_append:flags.0?true others_can_complete:flags.1?true title:TextWithEntities list:Vector<TodoItem> = TodoList;`
+///
+/// <https://core.telegram.org/constructor/todoList>
 #[repr(C)]
 pub struct TodoList<'a> {
     pub others_can_append: bool,
@@ -7866,6 +9624,8 @@ pub struct TodoList<'a> {
 }
 
 /// `tonConnectManifest#12229264 flags:# url:string name:string icon:flags.0?WebDocument = TonConnectManifest;`
+///
+/// <https://core.telegram.org/constructor/tonConnectManifest>
 #[repr(C)]
 pub struct TonConnectManifest<'a> {
     pub url: &'a str,
@@ -7874,12 +9634,16 @@ pub struct TonConnectManifest<'a> {
 }
 
 /// `tonConnectNextEventId#582464e3 event_id:long = TonConnectNextEventId;`
+///
+/// <https://core.telegram.org/constructor/tonConnectNextEventId>
 #[repr(C)]
 pub struct TonConnectNextEventId {
     pub event_id: i64,
 }
 
 /// `tonConnectRequest#a15f8513 flags:# session_id:long msg_id:int body:bytes expires:int topic:flags.0?string trace_id:flags.1?string = TonConnectRequest;`
+///
+/// <https://core.telegram.org/constructor/tonConnectRequest>
 #[repr(C)]
 pub struct TonConnectRequest<'a> {
     pub session_id: i64,
@@ -7891,6 +9655,8 @@ pub struct TonConnectRequest<'a> {
 }
 
 /// `tonConnectSession#126556c6 flags:# pending:flags.0?true closing:flags.1?true closed:flags.2?true id:long dapp_client_id:string client_id:flags.3?string nonce:bytes manifest:flags.4?TonConnectManifest manifest_error:flags.5?int date:int = TonConnectSession;`
+///
+/// <https://core.telegram.org/constructor/tonConnectSession>
 #[repr(C)]
 pub struct TonConnectSession<'a> {
     pub pending: bool,
@@ -7906,6 +9672,8 @@ pub struct TonConnectSession<'a> {
 }
 
 /// `topPeer#edcdc05b peer:Peer rating:double = TopPeer;`
+///
+/// <https://core.telegram.org/constructor/topPeer>
 #[repr(C)]
 pub struct TopPeer {
     pub peer: enums::Peer,
@@ -7913,6 +9681,8 @@ pub struct TopPeer {
 }
 
 /// `topPeerCategoryPeers#fb834291 category:TopPeerCategory count:int peers:Vector<TopPeer> = TopPeerCategoryPeers;`
+///
+/// <https://core.telegram.org/constructor/topPeerCategoryPeers>
 #[repr(C)]
 pub struct TopPeerCategoryPeers<'a> {
     pub category: enums::TopPeerCategory,
@@ -7921,6 +9691,8 @@ pub struct TopPeerCategoryPeers<'a> {
 }
 
 /// `updateBotBusinessConnect#8ae5c97a connection:BotBusinessConnection qts:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateBotBusinessConnect>
 #[repr(C)]
 pub struct UpdateBotBusinessConnect<'a> {
     pub connection: enums::BotBusinessConnection<'a>,
@@ -7928,6 +9700,8 @@ pub struct UpdateBotBusinessConnect<'a> {
 }
 
 /// `updateBotCallbackQuery#b9cfc48d flags:# query_id:long user_id:long peer:Peer msg_id:int chat_instance:long data:flags.0?bytes game_short_name:flags.1?string = Update;`
+///
+/// <https://core.telegram.org/constructor/updateBotCallbackQuery>
 #[repr(C)]
 pub struct UpdateBotCallbackQuery<'a> {
     pub query_id: i64,
@@ -7940,6 +9714,8 @@ pub struct UpdateBotCallbackQuery<'a> {
 }
 
 /// `updateBotChatBoost#904dd49c peer:Peer boost:Boost qts:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateBotChatBoost>
 #[repr(C)]
 pub struct UpdateBotChatBoost<'a> {
     pub peer: enums::Peer,
@@ -7948,6 +9724,8 @@ pub struct UpdateBotChatBoost<'a> {
 }
 
 /// `updateBotChatInviteRequester#7cb34d79 flags:# peer:Peer date:int user_id:long about:string invite:ExportedChatInvite qts:int query_id:flags.0?long = Update;`
+///
+/// <https://core.telegram.org/constructor/updateBotChatInviteRequester>
 #[repr(C)]
 pub struct UpdateBotChatInviteRequester<'a> {
     pub peer: enums::Peer,
@@ -7960,6 +9738,8 @@ pub struct UpdateBotChatInviteRequester<'a> {
 }
 
 /// `updateBotCommands#4d712f2e peer:Peer bot_id:long commands:Vector<BotCommand> = Update;`
+///
+/// <https://core.telegram.org/constructor/updateBotCommands>
 #[repr(C)]
 pub struct UpdateBotCommands<'a> {
     pub peer: enums::Peer,
@@ -7968,6 +9748,8 @@ pub struct UpdateBotCommands<'a> {
 }
 
 /// `updateBotDeleteBusinessMessage#a02a982e connection_id:string peer:Peer messages:Vector<int> qts:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateBotDeleteBusinessMessage>
 #[repr(C)]
 pub struct UpdateBotDeleteBusinessMessage<'a> {
     pub connection_id: &'a str,
@@ -7977,6 +9759,8 @@ pub struct UpdateBotDeleteBusinessMessage<'a> {
 }
 
 /// `updateBotEditBusinessMessage#07df587c flags:# connection_id:string message:Message reply_to_message:flags.0?Message qts:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateBotEditBusinessMessage>
 #[repr(C)]
 pub struct UpdateBotEditBusinessMessage<'a> {
     pub connection_id: &'a str,
@@ -7986,6 +9770,8 @@ pub struct UpdateBotEditBusinessMessage<'a> {
 }
 
 /// `updateBotGuestChatQuery#cdd4093d flags:# query_id:long message:Message reference_messages:flags.0?Vector<Message> qts:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateBotGuestChatQuery>
 #[repr(C)]
 pub struct UpdateBotGuestChatQuery<'a> {
     pub query_id: i64,
@@ -7995,6 +9781,8 @@ pub struct UpdateBotGuestChatQuery<'a> {
 }
 
 /// `updateBotInlineQuery#496f379c flags:# query_id:long user_id:long query:string geo:flags.0?GeoPoint peer_type:flags.1?InlineQueryPeerType offset:string = Update;`
+///
+/// <https://core.telegram.org/constructor/updateBotInlineQuery>
 #[repr(C)]
 pub struct UpdateBotInlineQuery<'a> {
     pub query_id: i64,
@@ -8006,6 +9794,8 @@ pub struct UpdateBotInlineQuery<'a> {
 }
 
 /// `updateBotInlineSend#12f12a07 flags:# user_id:long query:string geo:flags.0?GeoPoint id:string msg_id:flags.1?InputBotInlineMessageID = Update;`
+///
+/// <https://core.telegram.org/constructor/updateBotInlineSend>
 #[repr(C)]
 pub struct UpdateBotInlineSend<'a> {
     pub user_id: i64,
@@ -8016,6 +9806,8 @@ pub struct UpdateBotInlineSend<'a> {
 }
 
 /// `updateBotMenuButton#14b85813 bot_id:long button:BotMenuButton = Update;`
+///
+/// <https://core.telegram.org/constructor/updateBotMenuButton>
 #[repr(C)]
 pub struct UpdateBotMenuButton<'a> {
     pub bot_id: i64,
@@ -8023,6 +9815,8 @@ pub struct UpdateBotMenuButton<'a> {
 }
 
 /// `updateBotMessageReaction#ac21d3ce peer:Peer msg_id:int date:int actor:Peer old_reactions:Vector<Reaction> new_reactions:Vector<Reaction> qts:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateBotMessageReaction>
 #[repr(C)]
 pub struct UpdateBotMessageReaction<'a> {
     pub peer: enums::Peer,
@@ -8035,6 +9829,8 @@ pub struct UpdateBotMessageReaction<'a> {
 }
 
 /// `updateBotMessageReactions#09cb7759 peer:Peer msg_id:int date:int reactions:Vector<ReactionCount> qts:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateBotMessageReactions>
 #[repr(C)]
 pub struct UpdateBotMessageReactions<'a> {
     pub peer: enums::Peer,
@@ -8045,6 +9841,8 @@ pub struct UpdateBotMessageReactions<'a> {
 }
 
 /// `updateBotNewBusinessMessage#9ddb347c flags:# connection_id:string message:Message reply_to_message:flags.0?Message qts:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateBotNewBusinessMessage>
 #[repr(C)]
 pub struct UpdateBotNewBusinessMessage<'a> {
     pub connection_id: &'a str,
@@ -8054,6 +9852,8 @@ pub struct UpdateBotNewBusinessMessage<'a> {
 }
 
 /// `updateBotPrecheckoutQuery#8caa9a96 flags:# query_id:long user_id:long payload:bytes info:flags.0?PaymentRequestedInfo shipping_option_id:flags.1?string currency:string total_amount:long = Update;`
+///
+/// <https://core.telegram.org/constructor/updateBotPrecheckoutQuery>
 #[repr(C)]
 pub struct UpdateBotPrecheckoutQuery<'a> {
     pub query_id: i64,
@@ -8066,6 +9866,8 @@ pub struct UpdateBotPrecheckoutQuery<'a> {
 }
 
 /// `updateBotPurchasedPaidMedia#283bd312 user_id:long payload:string qts:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateBotPurchasedPaidMedia>
 #[repr(C)]
 pub struct UpdateBotPurchasedPaidMedia<'a> {
     pub user_id: i64,
@@ -8074,6 +9876,8 @@ pub struct UpdateBotPurchasedPaidMedia<'a> {
 }
 
 /// `updateBotShippingQuery#b5aefd7d query_id:long user_id:long payload:bytes shipping_address:PostAddress = Update;`
+///
+/// <https://core.telegram.org/constructor/updateBotShippingQuery>
 #[repr(C)]
 pub struct UpdateBotShippingQuery<'a> {
     pub query_id: i64,
@@ -8083,6 +9887,8 @@ pub struct UpdateBotShippingQuery<'a> {
 }
 
 /// `updateBotStarsSubscription#6c0d8e23 flags:# canceled:flags.0?true payment_failed:flags.1?true restored:flags.2?true user_id:long payload:bytes qts:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateBotStarsSubscription>
 #[repr(C)]
 pub struct UpdateBotStarsSubscription<'a> {
     pub canceled: bool,
@@ -8094,6 +9900,8 @@ pub struct UpdateBotStarsSubscription<'a> {
 }
 
 /// `updateBotStopped#c4870a49 user_id:long date:int stopped:Bool qts:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateBotStopped>
 #[repr(C)]
 pub struct UpdateBotStopped {
     pub user_id: i64,
@@ -8103,12 +9911,16 @@ pub struct UpdateBotStopped {
 }
 
 /// `updateBotWebhookJSON#8317c0c3 data:DataJSON = Update;`
+///
+/// <https://core.telegram.org/constructor/updateBotWebhookJSON>
 #[repr(C)]
 pub struct UpdateBotWebhookJson<'a> {
     pub data: enums::DataJson<'a>,
 }
 
 /// `updateBotWebhookJSONQuery#9b9240a6 query_id:long data:DataJSON timeout:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateBotWebhookJSONQuery>
 #[repr(C)]
 pub struct UpdateBotWebhookJsonquery<'a> {
     pub query_id: i64,
@@ -8117,6 +9929,8 @@ pub struct UpdateBotWebhookJsonquery<'a> {
 }
 
 /// `updateBusinessBotCallbackQuery#1ea2fda7 flags:# query_id:long user_id:long connection_id:string message:Message reply_to_message:flags.2?Message chat_instance:long data:flags.0?bytes = Update;`
+///
+/// <https://core.telegram.org/constructor/updateBusinessBotCallbackQuery>
 #[repr(C)]
 pub struct UpdateBusinessBotCallbackQuery<'a> {
     pub query_id: i64,
@@ -8129,12 +9943,16 @@ pub struct UpdateBusinessBotCallbackQuery<'a> {
 }
 
 /// `updateChannel#635b4c09 channel_id:long = Update;`
+///
+/// <https://core.telegram.org/constructor/updateChannel>
 #[repr(C)]
 pub struct UpdateChannel {
     pub channel_id: i64,
 }
 
 /// `updateChannelAvailableMessages#b23fc698 channel_id:long available_min_id:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateChannelAvailableMessages>
 #[repr(C)]
 pub struct UpdateChannelAvailableMessages {
     pub channel_id: i64,
@@ -8142,6 +9960,8 @@ pub struct UpdateChannelAvailableMessages {
 }
 
 /// `updateChannelMessageForwards#d29a27f4 channel_id:long id:int forwards:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateChannelMessageForwards>
 #[repr(C)]
 pub struct UpdateChannelMessageForwards {
     pub channel_id: i64,
@@ -8150,6 +9970,8 @@ pub struct UpdateChannelMessageForwards {
 }
 
 /// `updateChannelMessageViews#f226ac08 channel_id:long id:int views:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateChannelMessageViews>
 #[repr(C)]
 pub struct UpdateChannelMessageViews {
     pub channel_id: i64,
@@ -8158,6 +9980,8 @@ pub struct UpdateChannelMessageViews {
 }
 
 /// `updateChannelParticipant#985d3abb flags:# via_chatlist:flags.3?true channel_id:long date:int actor_id:long user_id:long prev_participant:flags.0?ChannelParticipant new_participant:flags.1?ChannelParticipant invite:flags.2?ExportedChatInvite qts:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateChannelParticipant>
 #[repr(C)]
 pub struct UpdateChannelParticipant<'a> {
     pub via_chatlist: bool,
@@ -8172,6 +9996,8 @@ pub struct UpdateChannelParticipant<'a> {
 }
 
 /// `updateChannelReadMessagesContents#25f324f7 flags:# channel_id:long top_msg_id:flags.0?int saved_peer_id:flags.1?Peer messages:Vector<int> = Update;`
+///
+/// <https://core.telegram.org/constructor/updateChannelReadMessagesContents>
 #[repr(C)]
 pub struct UpdateChannelReadMessagesContents<'a> {
     pub channel_id: i64,
@@ -8181,6 +10007,8 @@ pub struct UpdateChannelReadMessagesContents<'a> {
 }
 
 /// `updateChannelTooLong#108d941f flags:# channel_id:long pts:flags.0?int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateChannelTooLong>
 #[repr(C)]
 pub struct UpdateChannelTooLong {
     pub channel_id: i64,
@@ -8188,6 +10016,8 @@ pub struct UpdateChannelTooLong {
 }
 
 /// `updateChannelUserTyping#8c88c923 flags:# channel_id:long top_msg_id:flags.0?int from_id:Peer action:SendMessageAction = Update;`
+///
+/// <https://core.telegram.org/constructor/updateChannelUserTyping>
 #[repr(C)]
 pub struct UpdateChannelUserTyping<'a> {
     pub channel_id: i64,
@@ -8197,6 +10027,8 @@ pub struct UpdateChannelUserTyping<'a> {
 }
 
 /// `updateChannelViewForumAsMessages#07b68920 channel_id:long enabled:Bool = Update;`
+///
+/// <https://core.telegram.org/constructor/updateChannelViewForumAsMessages>
 #[repr(C)]
 pub struct UpdateChannelViewForumAsMessages {
     pub channel_id: i64,
@@ -8204,6 +10036,8 @@ pub struct UpdateChannelViewForumAsMessages {
 }
 
 /// `updateChannelWebPage#2f2ba99f channel_id:long webpage:WebPage pts:int pts_count:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateChannelWebPage>
 #[repr(C)]
 pub struct UpdateChannelWebPage<'a> {
     pub channel_id: i64,
@@ -8213,12 +10047,16 @@ pub struct UpdateChannelWebPage<'a> {
 }
 
 /// `updateChat#f89a6a4e chat_id:long = Update;`
+///
+/// <https://core.telegram.org/constructor/updateChat>
 #[repr(C)]
 pub struct UpdateChat {
     pub chat_id: i64,
 }
 
 /// `updateChatDefaultBannedRights#54c01850 peer:Peer default_banned_rights:ChatBannedRights version:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateChatDefaultBannedRights>
 #[repr(C)]
 pub struct UpdateChatDefaultBannedRights {
     pub peer: enums::Peer,
@@ -8227,6 +10065,8 @@ pub struct UpdateChatDefaultBannedRights {
 }
 
 /// `updateChatParticipant#d087663a flags:# chat_id:long date:int actor_id:long user_id:long prev_participant:flags.0?ChatParticipant new_participant:flags.1?ChatParticipant invite:flags.2?ExportedChatInvite qts:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateChatParticipant>
 #[repr(C)]
 pub struct UpdateChatParticipant<'a> {
     pub chat_id: i64,
@@ -8240,6 +10080,8 @@ pub struct UpdateChatParticipant<'a> {
 }
 
 /// `updateChatParticipantAdd#3dda5451 chat_id:long user_id:long inviter_id:long date:int version:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateChatParticipantAdd>
 #[repr(C)]
 pub struct UpdateChatParticipantAdd {
     pub chat_id: i64,
@@ -8250,6 +10092,8 @@ pub struct UpdateChatParticipantAdd {
 }
 
 /// `updateChatParticipantAdmin#d7ca61a2 chat_id:long user_id:long is_admin:Bool version:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateChatParticipantAdmin>
 #[repr(C)]
 pub struct UpdateChatParticipantAdmin {
     pub chat_id: i64,
@@ -8259,6 +10103,8 @@ pub struct UpdateChatParticipantAdmin {
 }
 
 /// `updateChatParticipantDelete#e32f3d77 chat_id:long user_id:long version:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateChatParticipantDelete>
 #[repr(C)]
 pub struct UpdateChatParticipantDelete {
     pub chat_id: i64,
@@ -8267,6 +10113,8 @@ pub struct UpdateChatParticipantDelete {
 }
 
 /// `updateChatParticipantRank#bd8367b9 chat_id:long user_id:long rank:string version:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateChatParticipantRank>
 #[repr(C)]
 pub struct UpdateChatParticipantRank<'a> {
     pub chat_id: i64,
@@ -8276,12 +10124,16 @@ pub struct UpdateChatParticipantRank<'a> {
 }
 
 /// `updateChatParticipants#07761198 participants:ChatParticipants = Update;`
+///
+/// <https://core.telegram.org/constructor/updateChatParticipants>
 #[repr(C)]
 pub struct UpdateChatParticipants<'a> {
     pub participants: enums::ChatParticipants<'a>,
 }
 
 /// `updateChatUserTyping#83487af0 chat_id:long from_id:Peer action:SendMessageAction = Update;`
+///
+/// <https://core.telegram.org/constructor/updateChatUserTyping>
 #[repr(C)]
 pub struct UpdateChatUserTyping<'a> {
     pub chat_id: i64,
@@ -8290,12 +10142,16 @@ pub struct UpdateChatUserTyping<'a> {
 }
 
 /// `updateDcOptions#8e5e9873 dc_options:Vector<DcOption> = Update;`
+///
+/// <https://core.telegram.org/constructor/updateDcOptions>
 #[repr(C)]
 pub struct UpdateDcOptions<'a> {
     pub dc_options: &'a [enums::DcOption<'a>],
 }
 
 /// `updateDeleteChannelMessages#c32d5b12 channel_id:long messages:Vector<int> pts:int pts_count:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateDeleteChannelMessages>
 #[repr(C)]
 pub struct UpdateDeleteChannelMessages<'a> {
     pub channel_id: i64,
@@ -8305,6 +10161,8 @@ pub struct UpdateDeleteChannelMessages<'a> {
 }
 
 /// `updateDeleteEphemeralMessages#56dbfcf8 peer:Peer ids:Vector<int> = Update;`
+///
+/// <https://core.telegram.org/constructor/updateDeleteEphemeralMessages>
 #[repr(C)]
 pub struct UpdateDeleteEphemeralMessages<'a> {
     pub peer: enums::Peer,
@@ -8312,6 +10170,8 @@ pub struct UpdateDeleteEphemeralMessages<'a> {
 }
 
 /// `updateDeleteGroupCallMessages#3e85e92c call:InputGroupCall messages:Vector<int> = Update;`
+///
+/// <https://core.telegram.org/constructor/updateDeleteGroupCallMessages>
 #[repr(C)]
 pub struct UpdateDeleteGroupCallMessages<'a> {
     pub call: enums::InputGroupCall<'a>,
@@ -8319,6 +10179,8 @@ pub struct UpdateDeleteGroupCallMessages<'a> {
 }
 
 /// `updateDeleteMessages#a20db0e5 messages:Vector<int> pts:int pts_count:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateDeleteMessages>
 #[repr(C)]
 pub struct UpdateDeleteMessages<'a> {
     pub messages: &'a [i32],
@@ -8327,12 +10189,16 @@ pub struct UpdateDeleteMessages<'a> {
 }
 
 /// `updateDeleteQuickReply#53e6f1ec shortcut_id:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateDeleteQuickReply>
 #[repr(C)]
 pub struct UpdateDeleteQuickReply {
     pub shortcut_id: i32,
 }
 
 /// `updateDeleteQuickReplyMessages#566fe7cd shortcut_id:int messages:Vector<int> = Update;`
+///
+/// <https://core.telegram.org/constructor/updateDeleteQuickReplyMessages>
 #[repr(C)]
 pub struct UpdateDeleteQuickReplyMessages<'a> {
     pub shortcut_id: i32,
@@ -8340,6 +10206,8 @@ pub struct UpdateDeleteQuickReplyMessages<'a> {
 }
 
 /// `updateDeleteScheduledMessages#f2a71983 flags:# peer:Peer messages:Vector<int> sent_messages:flags.0?Vector<int> = Update;`
+///
+/// <https://core.telegram.org/constructor/updateDeleteScheduledMessages>
 #[repr(C)]
 pub struct UpdateDeleteScheduledMessages<'a> {
     pub peer: enums::Peer,
@@ -8348,6 +10216,8 @@ pub struct UpdateDeleteScheduledMessages<'a> {
 }
 
 /// `updateDialogFilter#26ffde7d flags:# id:int filter:flags.0?DialogFilter = Update;`
+///
+/// <https://core.telegram.org/constructor/updateDialogFilter>
 #[repr(C)]
 pub struct UpdateDialogFilter<'a> {
     pub id: i32,
@@ -8355,12 +10225,16 @@ pub struct UpdateDialogFilter<'a> {
 }
 
 /// `updateDialogFilterOrder#a5d72105 order:Vector<int> = Update;`
+///
+/// <https://core.telegram.org/constructor/updateDialogFilterOrder>
 #[repr(C)]
 pub struct UpdateDialogFilterOrder<'a> {
     pub order: &'a [i32],
 }
 
 /// `updateDialogPinned#6e6fe51c flags:# pinned:flags.0?true folder_id:flags.1?int peer:DialogPeer = Update;`
+///
+/// <https://core.telegram.org/constructor/updateDialogPinned>
 #[repr(C)]
 pub struct UpdateDialogPinned {
     pub pinned: bool,
@@ -8369,6 +10243,8 @@ pub struct UpdateDialogPinned {
 }
 
 /// `updateDialogUnreadMark#b658f23e flags:# unread:flags.0?true peer:DialogPeer saved_peer_id:flags.1?Peer = Update;`
+///
+/// <https://core.telegram.org/constructor/updateDialogUnreadMark>
 #[repr(C)]
 pub struct UpdateDialogUnreadMark<'a> {
     pub unread: bool,
@@ -8377,6 +10253,8 @@ pub struct UpdateDialogUnreadMark<'a> {
 }
 
 /// `updateDraftMessage#edfc111e flags:# peer:Peer top_msg_id:flags.0?int saved_peer_id:flags.1?Peer draft:DraftMessage = Update;`
+///
+/// <https://core.telegram.org/constructor/updateDraftMessage>
 #[repr(C)]
 pub struct UpdateDraftMessage<'a> {
     pub peer: enums::Peer,
@@ -8386,6 +10264,8 @@ pub struct UpdateDraftMessage<'a> {
 }
 
 /// `updateEditChannelMessage#1b3f4df7 message:Message pts:int pts_count:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateEditChannelMessage>
 #[repr(C)]
 pub struct UpdateEditChannelMessage<'a> {
     pub message: enums::Message<'a>,
@@ -8394,12 +10274,16 @@ pub struct UpdateEditChannelMessage<'a> {
 }
 
 /// `updateEditEphemeralMessage#4bbb8f01 message:EphemeralMessage = Update;`
+///
+/// <https://core.telegram.org/constructor/updateEditEphemeralMessage>
 #[repr(C)]
 pub struct UpdateEditEphemeralMessage<'a> {
     pub message: enums::EphemeralMessage<'a>,
 }
 
 /// `updateEditMessage#e40370a3 message:Message pts:int pts_count:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateEditMessage>
 #[repr(C)]
 pub struct UpdateEditMessage<'a> {
     pub message: enums::Message<'a>,
@@ -8408,18 +10292,24 @@ pub struct UpdateEditMessage<'a> {
 }
 
 /// `updateEmojiGameInfo#fb9c547a info:messages.EmojiGameInfo = Update;`
+///
+/// <https://core.telegram.org/constructor/updateEmojiGameInfo>
 #[repr(C)]
 pub struct UpdateEmojiGameInfo<'a> {
     pub info: enums::messages::EmojiGameInfo<'a>,
 }
 
 /// `updateEncryptedChatTyping#1710f156 chat_id:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateEncryptedChatTyping>
 #[repr(C)]
 pub struct UpdateEncryptedChatTyping {
     pub chat_id: i32,
 }
 
 /// `updateEncryptedMessagesRead#38fe25b7 chat_id:int max_date:int date:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateEncryptedMessagesRead>
 #[repr(C)]
 pub struct UpdateEncryptedMessagesRead {
     pub chat_id: i32,
@@ -8428,6 +10318,8 @@ pub struct UpdateEncryptedMessagesRead {
 }
 
 /// `updateEncryption#b4a2e88d chat:EncryptedChat date:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateEncryption>
 #[repr(C)]
 pub struct UpdateEncryption<'a> {
     pub chat: enums::EncryptedChat<'a>,
@@ -8435,6 +10327,8 @@ pub struct UpdateEncryption<'a> {
 }
 
 /// `updateEphemeralBotCallbackQuery#7c1079d6 flags:# query_id:long user_id:long peer:flags.0?Peer msg_id:int data:bytes chat_instance:flags.1?long message:EphemeralMessage = Update;`
+///
+/// <https://core.telegram.org/constructor/updateEphemeralBotCallbackQuery>
 #[repr(C)]
 pub struct UpdateEphemeralBotCallbackQuery<'a> {
     pub query_id: i64,
@@ -8447,6 +10341,8 @@ pub struct UpdateEphemeralBotCallbackQuery<'a> {
 }
 
 /// `updateFolderPeers#19360dc0 folder_peers:Vector<FolderPeer> pts:int pts_count:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateFolderPeers>
 #[repr(C)]
 pub struct UpdateFolderPeers<'a> {
     pub folder_peers: &'a [enums::FolderPeer],
@@ -8455,6 +10351,8 @@ pub struct UpdateFolderPeers<'a> {
 }
 
 /// `updateGeoLiveViewed#871fb939 peer:Peer msg_id:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateGeoLiveViewed>
 #[repr(C)]
 pub struct UpdateGeoLiveViewed {
     pub peer: enums::Peer,
@@ -8462,6 +10360,8 @@ pub struct UpdateGeoLiveViewed {
 }
 
 /// `updateGroupCall#9d2216e0 flags:# live_story:flags.2?true peer:flags.1?Peer call:GroupCall = Update;`
+///
+/// <https://core.telegram.org/constructor/updateGroupCall>
 #[repr(C)]
 pub struct UpdateGroupCall<'a> {
     pub live_story: bool,
@@ -8470,6 +10370,8 @@ pub struct UpdateGroupCall<'a> {
 }
 
 /// `updateGroupCallChainBlocks#a477288f call:InputGroupCall sub_chain_id:int blocks:Vector<bytes> next_offset:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateGroupCallChainBlocks>
 #[repr(C)]
 pub struct UpdateGroupCallChainBlocks<'a> {
     pub call: enums::InputGroupCall<'a>,
@@ -8479,6 +10381,8 @@ pub struct UpdateGroupCallChainBlocks<'a> {
 }
 
 /// `updateGroupCallConnection#0b783982 flags:# presentation:flags.0?true params:DataJSON = Update;`
+///
+/// <https://core.telegram.org/constructor/updateGroupCallConnection>
 #[repr(C)]
 pub struct UpdateGroupCallConnection<'a> {
     pub presentation: bool,
@@ -8486,6 +10390,8 @@ pub struct UpdateGroupCallConnection<'a> {
 }
 
 /// `updateGroupCallEncryptedMessage#c957a766 call:InputGroupCall from_id:Peer encrypted_message:bytes = Update;`
+///
+/// <https://core.telegram.org/constructor/updateGroupCallEncryptedMessage>
 #[repr(C)]
 pub struct UpdateGroupCallEncryptedMessage<'a> {
     pub call: enums::InputGroupCall<'a>,
@@ -8494,6 +10400,8 @@ pub struct UpdateGroupCallEncryptedMessage<'a> {
 }
 
 /// `updateGroupCallMessage#d8326f0d call:InputGroupCall message:GroupCallMessage = Update;`
+///
+/// <https://core.telegram.org/constructor/updateGroupCallMessage>
 #[repr(C)]
 pub struct UpdateGroupCallMessage<'a> {
     pub call: enums::InputGroupCall<'a>,
@@ -8501,6 +10409,8 @@ pub struct UpdateGroupCallMessage<'a> {
 }
 
 /// `updateGroupCallParticipants#f2ebdb4e call:InputGroupCall participants:Vector<GroupCallParticipant> version:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateGroupCallParticipants>
 #[repr(C)]
 pub struct UpdateGroupCallParticipants<'a> {
     pub call: enums::InputGroupCall<'a>,
@@ -8509,6 +10419,8 @@ pub struct UpdateGroupCallParticipants<'a> {
 }
 
 /// `updateInlineBotCallbackQuery#691e9052 flags:# query_id:long user_id:long msg_id:InputBotInlineMessageID chat_instance:long data:flags.0?bytes game_short_name:flags.1?string = Update;`
+///
+/// <https://core.telegram.org/constructor/updateInlineBotCallbackQuery>
 #[repr(C)]
 pub struct UpdateInlineBotCallbackQuery<'a> {
     pub query_id: i64,
@@ -8520,6 +10432,8 @@ pub struct UpdateInlineBotCallbackQuery<'a> {
 }
 
 /// `updateJoinChatWebViewDecision#bdac7e70 peer:Peer query_id:long result:JoinChatBotResult = Update;`
+///
+/// <https://core.telegram.org/constructor/updateJoinChatWebViewDecision>
 #[repr(C)]
 pub struct UpdateJoinChatWebViewDecision<'a> {
     pub peer: enums::Peer,
@@ -8528,18 +10442,24 @@ pub struct UpdateJoinChatWebViewDecision<'a> {
 }
 
 /// `updateLangPack#56022f4d difference:LangPackDifference = Update;`
+///
+/// <https://core.telegram.org/constructor/updateLangPack>
 #[repr(C)]
 pub struct UpdateLangPack<'a> {
     pub difference: enums::LangPackDifference<'a>,
 }
 
 /// `updateLangPackTooLong#46560264 lang_code:string = Update;`
+///
+/// <https://core.telegram.org/constructor/updateLangPackTooLong>
 #[repr(C)]
 pub struct UpdateLangPackTooLong<'a> {
     pub lang_code: &'a str,
 }
 
 /// `updateManagedBot#4880ed9a user_id:long bot_id:long qts:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateManagedBot>
 #[repr(C)]
 pub struct UpdateManagedBot {
     pub user_id: i64,
@@ -8548,6 +10468,8 @@ pub struct UpdateManagedBot {
 }
 
 /// `updateMessageExtendedMedia#d5a41724 peer:Peer msg_id:int extended_media:Vector<MessageExtendedMedia> = Update;`
+///
+/// <https://core.telegram.org/constructor/updateMessageExtendedMedia>
 #[repr(C)]
 pub struct UpdateMessageExtendedMedia<'a> {
     pub peer: enums::Peer,
@@ -8556,6 +10478,8 @@ pub struct UpdateMessageExtendedMedia<'a> {
 }
 
 /// `updateMessageID#4e90bfd6 id:int random_id:long = Update;`
+///
+/// <https://core.telegram.org/constructor/updateMessageID>
 #[repr(C)]
 pub struct UpdateMessageId {
     pub id: i32,
@@ -8563,6 +10487,8 @@ pub struct UpdateMessageId {
 }
 
 /// `updateMessagePoll#d64c522b flags:# peer:flags.1?Peer msg_id:flags.1?int top_msg_id:flags.2?int poll_id:long poll:flags.0?Poll results:PollResults = Update;`
+///
+/// <https://core.telegram.org/constructor/updateMessagePoll>
 #[repr(C)]
 pub struct UpdateMessagePoll<'a> {
     pub peer: tl::Option<&'a enums::Peer>,
@@ -8574,6 +10500,8 @@ pub struct UpdateMessagePoll<'a> {
 }
 
 /// `updateMessagePollVote#7699f014 poll_id:long peer:Peer options:Vector<bytes> positions:Vector<int> qts:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateMessagePollVote>
 #[repr(C)]
 pub struct UpdateMessagePollVote<'a> {
     pub poll_id: i64,
@@ -8584,6 +10512,8 @@ pub struct UpdateMessagePollVote<'a> {
 }
 
 /// `updateMessageReactions#1e297bfa flags:# peer:Peer msg_id:int top_msg_id:flags.0?int saved_peer_id:flags.1?Peer reactions:MessageReactions = Update;`
+///
+/// <https://core.telegram.org/constructor/updateMessageReactions>
 #[repr(C)]
 pub struct UpdateMessageReactions<'a> {
     pub peer: enums::Peer,
@@ -8594,6 +10524,8 @@ pub struct UpdateMessageReactions<'a> {
 }
 
 /// `updateMonoForumNoPaidException#9f812b08 flags:# exception:flags.0?true channel_id:long saved_peer_id:Peer = Update;`
+///
+/// <https://core.telegram.org/constructor/updateMonoForumNoPaidException>
 #[repr(C)]
 pub struct UpdateMonoForumNoPaidException {
     pub exception: bool,
@@ -8602,6 +10534,8 @@ pub struct UpdateMonoForumNoPaidException {
 }
 
 /// `updateMoveStickerSetToTop#86fccf85 flags:# masks:flags.0?true emojis:flags.1?true stickerset:long = Update;`
+///
+/// <https://core.telegram.org/constructor/updateMoveStickerSetToTop>
 #[repr(C)]
 pub struct UpdateMoveStickerSetToTop {
     pub masks: bool,
@@ -8610,6 +10544,8 @@ pub struct UpdateMoveStickerSetToTop {
 }
 
 /// `updateNewAuthorization#8951abef flags:# unconfirmed:flags.0?true hash:long date:flags.0?int device:flags.0?string location:flags.0?string = Update;`
+///
+/// <https://core.telegram.org/constructor/updateNewAuthorization>
 #[repr(C)]
 pub struct UpdateNewAuthorization<'a> {
     pub unconfirmed: bool,
@@ -8620,6 +10556,8 @@ pub struct UpdateNewAuthorization<'a> {
 }
 
 /// `updateNewBotConnection#b22083a6 flags:# confirmed:flags.0?true bot_id:long date:flags.1?int device:flags.1?string location:flags.1?string = Update;`
+///
+/// <https://core.telegram.org/constructor/updateNewBotConnection>
 #[repr(C)]
 pub struct UpdateNewBotConnection<'a> {
     pub confirmed: bool,
@@ -8630,6 +10568,8 @@ pub struct UpdateNewBotConnection<'a> {
 }
 
 /// `updateNewChannelMessage#62ba04d9 message:Message pts:int pts_count:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateNewChannelMessage>
 #[repr(C)]
 pub struct UpdateNewChannelMessage<'a> {
     pub message: enums::Message<'a>,
@@ -8638,6 +10578,8 @@ pub struct UpdateNewChannelMessage<'a> {
 }
 
 /// `updateNewEncryptedMessage#12bcbd9a message:EncryptedMessage qts:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateNewEncryptedMessage>
 #[repr(C)]
 pub struct UpdateNewEncryptedMessage<'a> {
     pub message: enums::EncryptedMessage<'a>,
@@ -8645,12 +10587,16 @@ pub struct UpdateNewEncryptedMessage<'a> {
 }
 
 /// `updateNewEphemeralMessage#20bcbba1 message:EphemeralMessage = Update;`
+///
+/// <https://core.telegram.org/constructor/updateNewEphemeralMessage>
 #[repr(C)]
 pub struct UpdateNewEphemeralMessage<'a> {
     pub message: enums::EphemeralMessage<'a>,
 }
 
 /// `updateNewMessage#1f2b0afd message:Message pts:int pts_count:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateNewMessage>
 #[repr(C)]
 pub struct UpdateNewMessage<'a> {
     pub message: enums::Message<'a>,
@@ -8659,24 +10605,32 @@ pub struct UpdateNewMessage<'a> {
 }
 
 /// `updateNewQuickReply#f53da717 quick_reply:QuickReply = Update;`
+///
+/// <https://core.telegram.org/constructor/updateNewQuickReply>
 #[repr(C)]
 pub struct UpdateNewQuickReply<'a> {
     pub quick_reply: enums::QuickReply<'a>,
 }
 
 /// `updateNewScheduledMessage#39a51dfb message:Message = Update;`
+///
+/// <https://core.telegram.org/constructor/updateNewScheduledMessage>
 #[repr(C)]
 pub struct UpdateNewScheduledMessage<'a> {
     pub message: enums::Message<'a>,
 }
 
 /// `updateNewStickerSet#688a30aa stickerset:messages.StickerSet = Update;`
+///
+/// <https://core.telegram.org/constructor/updateNewStickerSet>
 #[repr(C)]
 pub struct UpdateNewStickerSet<'a> {
     pub stickerset: enums::messages::StickerSet<'a>,
 }
 
 /// `updateNewStoryReaction#1824e40b story_id:int peer:Peer reaction:Reaction = Update;`
+///
+/// <https://core.telegram.org/constructor/updateNewStoryReaction>
 #[repr(C)]
 pub struct UpdateNewStoryReaction<'a> {
     pub story_id: i32,
@@ -8685,6 +10639,8 @@ pub struct UpdateNewStoryReaction<'a> {
 }
 
 /// `updateNotifySettings#bec268ef peer:NotifyPeer notify_settings:PeerNotifySettings = Update;`
+///
+/// <https://core.telegram.org/constructor/updateNotifySettings>
 #[repr(C)]
 pub struct UpdateNotifySettings<'a> {
     pub peer: enums::NotifyPeer,
@@ -8692,12 +10648,16 @@ pub struct UpdateNotifySettings<'a> {
 }
 
 /// `updatePaidReactionPrivacy#8b725fce private:PaidReactionPrivacy = Update;`
+///
+/// <https://core.telegram.org/constructor/updatePaidReactionPrivacy>
 #[repr(C)]
 pub struct UpdatePaidReactionPrivacy<'a> {
     pub private: enums::PaidReactionPrivacy<'a>,
 }
 
 /// `updatePeerBlocked#ebe07752 flags:# blocked:flags.0?true blocked_my_stories_from:flags.1?true peer_id:Peer = Update;`
+///
+/// <https://core.telegram.org/constructor/updatePeerBlocked>
 #[repr(C)]
 pub struct UpdatePeerBlocked {
     pub blocked: bool,
@@ -8706,6 +10666,8 @@ pub struct UpdatePeerBlocked {
 }
 
 /// `updatePeerHistoryTTL#bb9bb9a5 flags:# peer:Peer ttl_period:flags.0?int = Update;`
+///
+/// <https://core.telegram.org/constructor/updatePeerHistoryTTL>
 #[repr(C)]
 pub struct UpdatePeerHistoryTtl {
     pub peer: enums::Peer,
@@ -8713,12 +10675,16 @@ pub struct UpdatePeerHistoryTtl {
 }
 
 /// `updatePeerLocated#b4afcfb0 peers:Vector<PeerLocated> = Update;`
+///
+/// <https://core.telegram.org/constructor/updatePeerLocated>
 #[repr(C)]
 pub struct UpdatePeerLocated<'a> {
     pub peers: &'a [enums::PeerLocated],
 }
 
 /// `updatePeerSettings#6a7e7366 peer:Peer settings:PeerSettings = Update;`
+///
+/// <https://core.telegram.org/constructor/updatePeerSettings>
 #[repr(C)]
 pub struct UpdatePeerSettings<'a> {
     pub peer: enums::Peer,
@@ -8726,6 +10692,8 @@ pub struct UpdatePeerSettings<'a> {
 }
 
 /// `updatePeerWallpaper#ae3f101d flags:# wallpaper_overridden:flags.1?true peer:Peer wallpaper:flags.0?WallPaper = Update;`
+///
+/// <https://core.telegram.org/constructor/updatePeerWallpaper>
 #[repr(C)]
 pub struct UpdatePeerWallpaper<'a> {
     pub wallpaper_overridden: bool,
@@ -8734,6 +10702,8 @@ pub struct UpdatePeerWallpaper<'a> {
 }
 
 /// `updatePendingJoinRequests#7063c3db peer:Peer requests_pending:int recent_requesters:Vector<long> = Update;`
+///
+/// <https://core.telegram.org/constructor/updatePendingJoinRequests>
 #[repr(C)]
 pub struct UpdatePendingJoinRequests<'a> {
     pub peer: enums::Peer,
@@ -8742,12 +10712,16 @@ pub struct UpdatePendingJoinRequests<'a> {
 }
 
 /// `updatePhoneCall#ab0f6b1e phone_call:PhoneCall = Update;`
+///
+/// <https://core.telegram.org/constructor/updatePhoneCall>
 #[repr(C)]
 pub struct UpdatePhoneCall<'a> {
     pub phone_call: enums::PhoneCall<'a>,
 }
 
 /// `updatePhoneCallSignalingData#2661bf09 phone_call_id:long data:bytes = Update;`
+///
+/// <https://core.telegram.org/constructor/updatePhoneCallSignalingData>
 #[repr(C)]
 pub struct UpdatePhoneCallSignalingData<'a> {
     pub phone_call_id: i64,
@@ -8755,6 +10729,8 @@ pub struct UpdatePhoneCallSignalingData<'a> {
 }
 
 /// `updatePinnedChannelMessages#5bb98608 flags:# pinned:flags.0?true channel_id:long messages:Vector<int> pts:int pts_count:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updatePinnedChannelMessages>
 #[repr(C)]
 pub struct UpdatePinnedChannelMessages<'a> {
     pub pinned: bool,
@@ -8765,6 +10741,8 @@ pub struct UpdatePinnedChannelMessages<'a> {
 }
 
 /// `updatePinnedDialogs#fa0f3ca2 flags:# folder_id:flags.1?int order:flags.0?Vector<DialogPeer> = Update;`
+///
+/// <https://core.telegram.org/constructor/updatePinnedDialogs>
 #[repr(C)]
 pub struct UpdatePinnedDialogs<'a> {
     pub folder_id: tl::Option<i32>,
@@ -8772,6 +10750,8 @@ pub struct UpdatePinnedDialogs<'a> {
 }
 
 /// `updatePinnedForumTopic#683b2c52 flags:# pinned:flags.0?true peer:Peer topic_id:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updatePinnedForumTopic>
 #[repr(C)]
 pub struct UpdatePinnedForumTopic {
     pub pinned: bool,
@@ -8780,6 +10760,8 @@ pub struct UpdatePinnedForumTopic {
 }
 
 /// `updatePinnedForumTopics#def143d0 flags:# peer:Peer order:flags.0?Vector<int> = Update;`
+///
+/// <https://core.telegram.org/constructor/updatePinnedForumTopics>
 #[repr(C)]
 pub struct UpdatePinnedForumTopics<'a> {
     pub peer: enums::Peer,
@@ -8787,6 +10769,8 @@ pub struct UpdatePinnedForumTopics<'a> {
 }
 
 /// `updatePinnedMessages#ed85eab5 flags:# pinned:flags.0?true peer:Peer messages:Vector<int> pts:int pts_count:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updatePinnedMessages>
 #[repr(C)]
 pub struct UpdatePinnedMessages<'a> {
     pub pinned: bool,
@@ -8797,12 +10781,16 @@ pub struct UpdatePinnedMessages<'a> {
 }
 
 /// `updatePinnedSavedDialogs#686c85a6 flags:# order:flags.0?Vector<DialogPeer> = Update;`
+///
+/// <https://core.telegram.org/constructor/updatePinnedSavedDialogs>
 #[repr(C)]
 pub struct UpdatePinnedSavedDialogs<'a> {
     pub order: tl::Option<&'a [enums::DialogPeer]>,
 }
 
 /// `updatePrivacy#ee3b272a key:PrivacyKey rules:Vector<PrivacyRule> = Update;`
+///
+/// <https://core.telegram.org/constructor/updatePrivacy>
 #[repr(C)]
 pub struct UpdatePrivacy<'a> {
     pub key: enums::PrivacyKey,
@@ -8810,18 +10798,24 @@ pub struct UpdatePrivacy<'a> {
 }
 
 /// `updateQuickReplies#f9470ab2 quick_replies:Vector<QuickReply> = Update;`
+///
+/// <https://core.telegram.org/constructor/updateQuickReplies>
 #[repr(C)]
 pub struct UpdateQuickReplies<'a> {
     pub quick_replies: &'a [enums::QuickReply<'a>],
 }
 
 /// `updateQuickReplyMessage#3e050d0f message:Message = Update;`
+///
+/// <https://core.telegram.org/constructor/updateQuickReplyMessage>
 #[repr(C)]
 pub struct UpdateQuickReplyMessage<'a> {
     pub message: enums::Message<'a>,
 }
 
 /// `updateReadChannelDiscussionInbox#d6b19546 flags:# channel_id:long top_msg_id:int read_max_id:int broadcast_id:flags.0?long broadcast_post:flags.0?int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateReadChannelDiscussionInbox>
 #[repr(C)]
 pub struct UpdateReadChannelDiscussionInbox {
     pub channel_id: i64,
@@ -8832,6 +10826,8 @@ pub struct UpdateReadChannelDiscussionInbox {
 }
 
 /// `updateReadChannelDiscussionOutbox#695c9e7c channel_id:long top_msg_id:int read_max_id:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateReadChannelDiscussionOutbox>
 #[repr(C)]
 pub struct UpdateReadChannelDiscussionOutbox {
     pub channel_id: i64,
@@ -8840,6 +10836,8 @@ pub struct UpdateReadChannelDiscussionOutbox {
 }
 
 /// `updateReadChannelInbox#922e6e10 flags:# folder_id:flags.0?int channel_id:long max_id:int still_unread_count:int pts:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateReadChannelInbox>
 #[repr(C)]
 pub struct UpdateReadChannelInbox {
     pub folder_id: tl::Option<i32>,
@@ -8850,6 +10848,8 @@ pub struct UpdateReadChannelInbox {
 }
 
 /// `updateReadChannelOutbox#b75f99a9 channel_id:long max_id:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateReadChannelOutbox>
 #[repr(C)]
 pub struct UpdateReadChannelOutbox {
     pub channel_id: i64,
@@ -8857,6 +10857,8 @@ pub struct UpdateReadChannelOutbox {
 }
 
 /// `updateReadHistoryInbox#9e84bc99 flags:# folder_id:flags.0?int peer:Peer top_msg_id:flags.1?int max_id:int still_unread_count:int pts:int pts_count:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateReadHistoryInbox>
 #[repr(C)]
 pub struct UpdateReadHistoryInbox {
     pub folder_id: tl::Option<i32>,
@@ -8869,6 +10871,8 @@ pub struct UpdateReadHistoryInbox {
 }
 
 /// `updateReadHistoryOutbox#2f2f21bf peer:Peer max_id:int pts:int pts_count:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateReadHistoryOutbox>
 #[repr(C)]
 pub struct UpdateReadHistoryOutbox {
     pub peer: enums::Peer,
@@ -8878,6 +10882,8 @@ pub struct UpdateReadHistoryOutbox {
 }
 
 /// `updateReadMessagesContents#f8227181 flags:# messages:Vector<int> pts:int pts_count:int date:flags.0?int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateReadMessagesContents>
 #[repr(C)]
 pub struct UpdateReadMessagesContents<'a> {
     pub messages: &'a [i32],
@@ -8887,6 +10893,8 @@ pub struct UpdateReadMessagesContents<'a> {
 }
 
 /// `updateReadMonoForumInbox#77b0e372 channel_id:long saved_peer_id:Peer read_max_id:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateReadMonoForumInbox>
 #[repr(C)]
 pub struct UpdateReadMonoForumInbox {
     pub channel_id: i64,
@@ -8895,6 +10903,8 @@ pub struct UpdateReadMonoForumInbox {
 }
 
 /// `updateReadMonoForumOutbox#a4a79376 channel_id:long saved_peer_id:Peer read_max_id:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateReadMonoForumOutbox>
 #[repr(C)]
 pub struct UpdateReadMonoForumOutbox {
     pub channel_id: i64,
@@ -8903,6 +10913,8 @@ pub struct UpdateReadMonoForumOutbox {
 }
 
 /// `updateReadStories#f74e932b peer:Peer max_id:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateReadStories>
 #[repr(C)]
 pub struct UpdateReadStories {
     pub peer: enums::Peer,
@@ -8910,6 +10922,8 @@ pub struct UpdateReadStories {
 }
 
 /// `updateSavedDialogPinned#aeaf9e74 flags:# pinned:flags.0?true peer:DialogPeer = Update;`
+///
+/// <https://core.telegram.org/constructor/updateSavedDialogPinned>
 #[repr(C)]
 pub struct UpdateSavedDialogPinned {
     pub pinned: bool,
@@ -8917,12 +10931,16 @@ pub struct UpdateSavedDialogPinned {
 }
 
 /// `updateSentPhoneCode#504aa18f sent_code:auth.SentCode = Update;`
+///
+/// <https://core.telegram.org/constructor/updateSentPhoneCode>
 #[repr(C)]
 pub struct UpdateSentPhoneCode<'a> {
     pub sent_code: enums::auth::SentCode<'a>,
 }
 
 /// `updateSentStoryReaction#7d627683 peer:Peer story_id:int reaction:Reaction = Update;`
+///
+/// <https://core.telegram.org/constructor/updateSentStoryReaction>
 #[repr(C)]
 pub struct UpdateSentStoryReaction<'a> {
     pub peer: enums::Peer,
@@ -8931,6 +10949,8 @@ pub struct UpdateSentStoryReaction<'a> {
 }
 
 /// `updateSentWalletTransaction#b1434d4a flags:# gasless:flags.0?true msg_hash:string transaction:flags.1?WalletTransaction = Update;`
+///
+/// <https://core.telegram.org/constructor/updateSentWalletTransaction>
 #[repr(C)]
 pub struct UpdateSentWalletTransaction<'a> {
     pub gasless: bool,
@@ -8939,6 +10959,8 @@ pub struct UpdateSentWalletTransaction<'a> {
 }
 
 /// `updateServiceNotification#ebe46819 flags:# popup:flags.0?true invert_media:flags.2?true inbox_date:flags.1?int type:string message:string media:MessageMedia entities:Vector<MessageEntity> = Update;`
+///
+/// <https://core.telegram.org/constructor/updateServiceNotification>
 #[repr(C)]
 pub struct UpdateServiceNotification<'a> {
     pub popup: bool,
@@ -8951,6 +10973,8 @@ pub struct UpdateServiceNotification<'a> {
 }
 
 /// `updateShort#78d4dec1 update:Update date:int = Updates;`
+///
+/// <https://core.telegram.org/constructor/updateShort>
 #[repr(C)]
 pub struct UpdateShort<'a> {
     pub update: enums::Update<'a>,
@@ -8958,6 +10982,8 @@ pub struct UpdateShort<'a> {
 }
 
 /// `updateShortChatMessage#4d6deea5 flags:# out:flags.1?true mentioned:flags.4?true media_unread:flags.5?true silent:flags.13?true id:int from_id:long chat_id:long message:string pts:int pts_count:int date:int fwd_from:flags.2?MessageFwdHeader via_bot_id:flags.11?long reply_to:flags.3?MessageReplyHeader entities:flags.7?Vector<MessageEntity> ttl_period:flags.25?int = Updates;`
+///
+/// <https://core.telegram.org/constructor/updateShortChatMessage>
 #[repr(C)]
 pub struct UpdateShortChatMessage<'a> {
     pub out: bool,
@@ -8979,6 +11005,8 @@ pub struct UpdateShortChatMessage<'a> {
 }
 
 /// `updateShortMessage#313bc7f8 flags:# out:flags.1?true mentioned:flags.4?true media_unread:flags.5?true silent:flags.13?true id:int user_id:long message:string pts:int pts_count:int date:int fwd_from:flags.2?MessageFwdHeader via_bot_id:flags.11?long reply_to:flags.3?MessageReplyHeader entities:flags.7?Vector<MessageEntity> ttl_period:flags.25?int = Updates;`
+///
+/// <https://core.telegram.org/constructor/updateShortMessage>
 #[repr(C)]
 pub struct UpdateShortMessage<'a> {
     pub out: bool,
@@ -8999,6 +11027,8 @@ pub struct UpdateShortMessage<'a> {
 }
 
 /// `updateShortSentMessage#9015e101 flags:# out:flags.1?true id:int pts:int pts_count:int date:int media:flags.9?MessageMedia entities:flags.7?Vector<MessageEntity> ttl_period:flags.25?int = Updates;`
+///
+/// <https://core.telegram.org/constructor/updateShortSentMessage>
 #[repr(C)]
 pub struct UpdateShortSentMessage<'a> {
     pub out: bool,
@@ -9012,12 +11042,16 @@ pub struct UpdateShortSentMessage<'a> {
 }
 
 /// `updateSmsJob#f16269d4 job_id:string = Update;`
+///
+/// <https://core.telegram.org/constructor/updateSmsJob>
 #[repr(C)]
 pub struct UpdateSmsJob<'a> {
     pub job_id: &'a str,
 }
 
 /// `updateStarGiftAuctionState#48e246c2 gift_id:long state:StarGiftAuctionState = Update;`
+///
+/// <https://core.telegram.org/constructor/updateStarGiftAuctionState>
 #[repr(C)]
 pub struct UpdateStarGiftAuctionState<'a> {
     pub gift_id: i64,
@@ -9025,6 +11059,8 @@ pub struct UpdateStarGiftAuctionState<'a> {
 }
 
 /// `updateStarGiftAuctionUserState#dc58f31e gift_id:long user_state:StarGiftAuctionUserState = Update;`
+///
+/// <https://core.telegram.org/constructor/updateStarGiftAuctionUserState>
 #[repr(C)]
 pub struct UpdateStarGiftAuctionUserState<'a> {
     pub gift_id: i64,
@@ -9032,12 +11068,16 @@ pub struct UpdateStarGiftAuctionUserState<'a> {
 }
 
 /// `updateStarsBalance#4e80a379 balance:StarsAmount = Update;`
+///
+/// <https://core.telegram.org/constructor/updateStarsBalance>
 #[repr(C)]
 pub struct UpdateStarsBalance {
     pub balance: enums::StarsAmount,
 }
 
 /// `updateStarsRevenueStatus#a584b019 peer:Peer status:StarsRevenueStatus = Update;`
+///
+/// <https://core.telegram.org/constructor/updateStarsRevenueStatus>
 #[repr(C)]
 pub struct UpdateStarsRevenueStatus<'a> {
     pub peer: enums::Peer,
@@ -9045,6 +11085,8 @@ pub struct UpdateStarsRevenueStatus<'a> {
 }
 
 /// `updateStickerSets#31c24808 flags:# masks:flags.0?true emojis:flags.1?true = Update;`
+///
+/// <https://core.telegram.org/constructor/updateStickerSets>
 #[repr(C)]
 pub struct UpdateStickerSets {
     pub masks: bool,
@@ -9052,6 +11094,8 @@ pub struct UpdateStickerSets {
 }
 
 /// `updateStickerSetsOrder#0bb2d201 flags:# masks:flags.0?true emojis:flags.1?true order:Vector<long> = Update;`
+///
+/// <https://core.telegram.org/constructor/updateStickerSetsOrder>
 #[repr(C)]
 pub struct UpdateStickerSetsOrder<'a> {
     pub masks: bool,
@@ -9060,12 +11104,16 @@ pub struct UpdateStickerSetsOrder<'a> {
 }
 
 /// `updateStoriesStealthMode#2c084dc1 stealth_mode:StoriesStealthMode = Update;`
+///
+/// <https://core.telegram.org/constructor/updateStoriesStealthMode>
 #[repr(C)]
 pub struct UpdateStoriesStealthMode {
     pub stealth_mode: enums::StoriesStealthMode,
 }
 
 /// `updateStory#75b3b798 peer:Peer story:StoryItem = Update;`
+///
+/// <https://core.telegram.org/constructor/updateStory>
 #[repr(C)]
 pub struct UpdateStory<'a> {
     pub peer: enums::Peer,
@@ -9073,6 +11121,8 @@ pub struct UpdateStory<'a> {
 }
 
 /// `updateStoryID#1bf335b9 id:int random_id:long = Update;`
+///
+/// <https://core.telegram.org/constructor/updateStoryID>
 #[repr(C)]
 pub struct UpdateStoryId {
     pub id: i32,
@@ -9080,12 +11130,16 @@ pub struct UpdateStoryId {
 }
 
 /// `updateTheme#8216fba3 theme:Theme = Update;`
+///
+/// <https://core.telegram.org/constructor/updateTheme>
 #[repr(C)]
 pub struct UpdateTheme<'a> {
     pub theme: enums::Theme<'a>,
 }
 
 /// `updateTranscribedAudio#0084cd5a flags:# pending:flags.0?true peer:Peer msg_id:int transcription_id:long text:string = Update;`
+///
+/// <https://core.telegram.org/constructor/updateTranscribedAudio>
 #[repr(C)]
 pub struct UpdateTranscribedAudio<'a> {
     pub pending: bool,
@@ -9096,12 +11150,16 @@ pub struct UpdateTranscribedAudio<'a> {
 }
 
 /// `updateUser#20529438 user_id:long = Update;`
+///
+/// <https://core.telegram.org/constructor/updateUser>
 #[repr(C)]
 pub struct UpdateUser {
     pub user_id: i64,
 }
 
 /// `updateUserEmojiStatus#28373599 user_id:long emoji_status:EmojiStatus = Update;`
+///
+/// <https://core.telegram.org/constructor/updateUserEmojiStatus>
 #[repr(C)]
 pub struct UpdateUserEmojiStatus<'a> {
     pub user_id: i64,
@@ -9109,6 +11167,8 @@ pub struct UpdateUserEmojiStatus<'a> {
 }
 
 /// `updateUserName#a7848924 user_id:long first_name:string last_name:string usernames:Vector<Username> = Update;`
+///
+/// <https://core.telegram.org/constructor/updateUserName>
 #[repr(C)]
 pub struct UpdateUserName<'a> {
     pub user_id: i64,
@@ -9118,6 +11178,8 @@ pub struct UpdateUserName<'a> {
 }
 
 /// `updateUserPhone#05492a13 user_id:long phone:string = Update;`
+///
+/// <https://core.telegram.org/constructor/updateUserPhone>
 #[repr(C)]
 pub struct UpdateUserPhone<'a> {
     pub user_id: i64,
@@ -9125,6 +11187,8 @@ pub struct UpdateUserPhone<'a> {
 }
 
 /// `updateUserStatus#e5bdf8de user_id:long status:UserStatus = Update;`
+///
+/// <https://core.telegram.org/constructor/updateUserStatus>
 #[repr(C)]
 pub struct UpdateUserStatus {
     pub user_id: i64,
@@ -9132,6 +11196,8 @@ pub struct UpdateUserStatus {
 }
 
 /// `updateUserTyping#2a17bf5c flags:# user_id:long top_msg_id:flags.0?int action:SendMessageAction = Update;`
+///
+/// <https://core.telegram.org/constructor/updateUserTyping>
 #[repr(C)]
 pub struct UpdateUserTyping<'a> {
     pub user_id: i64,
@@ -9140,6 +11206,8 @@ pub struct UpdateUserTyping<'a> {
 }
 
 /// `updateWalletGaslessInfo#a8ae1cac flags:# available:flags.0?true left:int reset_at:int min_amount:long relayer_address:string = Update;`
+///
+/// <https://core.telegram.org/constructor/updateWalletGaslessInfo>
 #[repr(C)]
 pub struct UpdateWalletGaslessInfo<'a> {
     pub available: bool,
@@ -9150,24 +11218,32 @@ pub struct UpdateWalletGaslessInfo<'a> {
 }
 
 /// `updateWalletState#6ac3f2aa state:WalletState = Update;`
+///
+/// <https://core.telegram.org/constructor/updateWalletState>
 #[repr(C)]
 pub struct UpdateWalletState<'a> {
     pub state: enums::WalletState<'a>,
 }
 
 /// `updateWalletTonConnectPendingDisconnect#d1ee8199 session_ids:Vector<long> = Update;`
+///
+/// <https://core.telegram.org/constructor/updateWalletTonConnectPendingDisconnect>
 #[repr(C)]
 pub struct UpdateWalletTonConnectPendingDisconnect<'a> {
     pub session_ids: &'a [i64],
 }
 
 /// `updateWalletTonConnectSession#50a38e0e session:TonConnectSession = Update;`
+///
+/// <https://core.telegram.org/constructor/updateWalletTonConnectSession>
 #[repr(C)]
 pub struct UpdateWalletTonConnectSession<'a> {
     pub session: enums::TonConnectSession<'a>,
 }
 
 /// `updateWebBrowserException#140502d1 flags:# delete:flags.1?true open_external_browser:flags.0?Bool exception:WebDomainException = Update;`
+///
+/// <https://core.telegram.org/constructor/updateWebBrowserException>
 #[repr(C)]
 pub struct UpdateWebBrowserException<'a> {
     pub delete: bool,
@@ -9176,6 +11252,8 @@ pub struct UpdateWebBrowserException<'a> {
 }
 
 /// `updateWebBrowserSettings#c39a2ade flags:# open_external_browser:flags.0?true display_close_button:flags.1?true = Update;`
+///
+/// <https://core.telegram.org/constructor/updateWebBrowserSettings>
 #[repr(C)]
 pub struct UpdateWebBrowserSettings {
     pub open_external_browser: bool,
@@ -9183,6 +11261,8 @@ pub struct UpdateWebBrowserSettings {
 }
 
 /// `updateWebPage#7f891213 webpage:WebPage pts:int pts_count:int = Update;`
+///
+/// <https://core.telegram.org/constructor/updateWebPage>
 #[repr(C)]
 pub struct UpdateWebPage<'a> {
     pub webpage: enums::WebPage<'a>,
@@ -9191,12 +11271,16 @@ pub struct UpdateWebPage<'a> {
 }
 
 /// `updateWebViewResultSent#1592b79d query_id:long = Update;`
+///
+/// <https://core.telegram.org/constructor/updateWebViewResultSent>
 #[repr(C)]
 pub struct UpdateWebViewResultSent {
     pub query_id: i64,
 }
 
 /// `updates#74ae4240 updates:Vector<Update> users:Vector<User> chats:Vector<Chat> date:int seq:int = Updates;`
+///
+/// <https://core.telegram.org/constructor/updates>
 #[repr(C)]
 pub struct Updates<'a> {
     pub updates: &'a [enums::Update<'a>],
@@ -9207,6 +11291,8 @@ pub struct Updates<'a> {
 }
 
 /// `updatesCombined#725b04c3 updates:Vector<Update> users:Vector<User> chats:Vector<Chat> date:int seq_start:int seq:int = Updates;`
+///
+/// <https://core.telegram.org/constructor/updatesCombined>
 #[repr(C)]
 pub struct UpdatesCombined<'a> {
     pub updates: &'a [enums::Update<'a>],
@@ -9218,12 +11304,16 @@ pub struct UpdatesCombined<'a> {
 }
 
 /// `urlAuthResultAccepted#623a8fa0 flags:# url:flags.0?string = UrlAuthResult;`
+///
+/// <https://core.telegram.org/constructor/urlAuthResultAccepted>
 #[repr(C)]
 pub struct UrlAuthResultAccepted<'a> {
     pub url: tl::Option<&'a str>,
 }
 
 /// `urlAuthResultRequest#3cd623ec flags:# request_write_access:flags.0?true request_phone_number:flags.1?true match_codes_first:flags.5?true is_app:flags.6?true bot:User domain:string browser:flags.2?string platform:flags.2?string ip:flags.2?string region:flags.2?string match_codes:flags.3?Vector<string> user_id_hint:flags.4?long verified_app_name:flags.7?string = UrlAuthResult;`
+///
+/// <https://core.telegram.org/constructor/urlAuthResultRequest>
 #[repr(C)]
 pub struct UrlAuthResultRequest<'a> {
     pub request_write_access: bool,
@@ -9242,6 +11332,8 @@ pub struct UrlAuthResultRequest<'a> {
 }
 
 /// `user#b1b8cc83 flags:# self:flags.10?true contact:flags.11?true mutual_contact:flags.12?true deleted:flags.13?true bot:flags.14?true bot_chat_history:flags.15?true bot_nochats:flags.16?true verified:flags.17?true restricted:flags.18?true min:flags.20?true bot_inline_geo:flags.21?true support:flags.23?true scam:flags.24?true apply_min_photo:flags.25?true fake:flags.26?true bot_attach_menu:flags.27?true premium:flags.28?true attach_menu_enabled:flags.29?true flags2:# bot_can_edit:flags2.1?true close_friend:flags2.2?true stories_hidden:flags2.3?true stories_unavailable:flags2.4?true contact_require_premium:flags2.10?true bot_business:flags2.11?true bot_has_main_app:flags2.13?true bot_forum_view:flags2.16?true bot_forum_can_manage_topics:flags2.17?true bot_can_manage_bots:flags2.18?true bot_guestchat:flags2.19?true bot_guard:flags2.20?true id:long access_hash:flags.0?long first_name:flags.1?string last_name:flags.2?string username:flags.3?string phone:flags.4?string photo:flags.5?UserProfilePhoto status:flags.6?UserStatus bot_info_version:flags.14?int restriction_reason:flags.18?Vector<RestrictionReason> bot_inline_placeholder:flags.19?string lang_code:flags.22?string emoji_status:flags.30?EmojiStatus usernames:flags2.0?Vector<Username> stories_max_id:flags2.5?RecentStory color:flags2.8?PeerColor profile_color:flags2.9?PeerColor bot_active_users:flags2.12?int bot_verification_icon:flags2.14?long send_paid_messages_stars:flags2.15?long linked_community_id:flags2.21?long = User;`
+///
+/// <https://core.telegram.org/constructor/user>
 #[repr(C)]
 pub struct User<'a> {
     pub is_self: bool,
@@ -9298,12 +11390,16 @@ pub struct User<'a> {
 }
 
 /// `userEmpty#d3bc4b7a id:long = User;`
+///
+/// <https://core.telegram.org/constructor/userEmpty>
 #[repr(C)]
 pub struct UserEmpty {
     pub id: i64,
 }
 
 /// `userFull#06cbe645 flags:# blocked:flags.0?true phone_calls_available:flags.4?true phone_calls_private:flags.5?true can_pin_message:flags.7?true has_scheduled:flags.12?true video_calls_available:flags.13?true voice_messages_forbidden:flags.20?true translations_disabled:flags.23?true stories_pinned_available:flags.26?true blocked_my_stories_from:flags.27?true wallpaper_overridden:flags.28?true contact_require_premium:flags.29?true read_dates_private:flags.30?true flags2:# sponsored_enabled:flags2.7?true can_view_revenue:flags2.9?true bot_can_manage_emoji_status:flags2.10?true display_gifts_button:flags2.16?true noforwards_my_enabled:flags2.23?true noforwards_peer_enabled:flags2.24?true unofficial_security_risk:flags2.26?true id:long about:flags.1?string settings:PeerSettings personal_photo:flags.21?Photo profile_photo:flags.2?Photo fallback_photo:flags.22?Photo notify_settings:PeerNotifySettings bot_info:flags.3?BotInfo pinned_msg_id:flags.6?int common_chats_count:int folder_id:flags.11?int ttl_period:flags.14?int theme:flags.15?ChatTheme private_forward_name:flags.16?string bot_group_admin_rights:flags.17?ChatAdminRights bot_broadcast_admin_rights:flags.18?ChatAdminRights wallpaper:flags.24?WallPaper stories:flags.25?PeerStories business_work_hours:flags2.0?BusinessWorkHours business_location:flags2.1?BusinessLocation business_greeting_message:flags2.2?BusinessGreetingMessage business_away_message:flags2.3?BusinessAwayMessage business_intro:flags2.4?BusinessIntro birthday:flags2.5?Birthday personal_channel_id:flags2.6?long personal_channel_message:flags2.6?int stargifts_count:flags2.8?int starref_program:flags2.11?StarRefProgram bot_verification:flags2.12?BotVerification send_paid_messages_stars:flags2.14?long disallowed_gifts:flags2.15?DisallowedGiftsSettings stars_rating:flags2.17?StarsRating stars_my_pending_rating:flags2.18?StarsRating stars_my_pending_rating_date:flags2.18?int main_tab:flags2.20?ProfileTab saved_music:flags2.21?Document note:flags2.22?TextWithEntities bot_manager_id:flags2.25?long = UserFull;`
+///
+/// <https://core.telegram.org/constructor/userFull>
 #[repr(C)]
 pub struct UserFull<'a> {
     pub blocked: bool,
@@ -9367,6 +11463,8 @@ pub struct UserFull<'a> {
 }
 
 /// `userProfilePhoto#82d1f706 flags:# has_video:flags.0?true personal:flags.2?true photo_id:long stripped_thumb:flags.1?bytes dc_id:int = UserProfilePhoto;`
+///
+/// <https://core.telegram.org/constructor/userProfilePhoto>
 #[repr(C)]
 pub struct UserProfilePhoto<'a> {
     pub has_video: bool,
@@ -9377,36 +11475,48 @@ pub struct UserProfilePhoto<'a> {
 }
 
 /// `userStatusLastMonth#65899777 flags:# by_me:flags.0?true = UserStatus;`
+///
+/// <https://core.telegram.org/constructor/userStatusLastMonth>
 #[repr(C)]
 pub struct UserStatusLastMonth {
     pub by_me: bool,
 }
 
 /// `userStatusLastWeek#541a1d1a flags:# by_me:flags.0?true = UserStatus;`
+///
+/// <https://core.telegram.org/constructor/userStatusLastWeek>
 #[repr(C)]
 pub struct UserStatusLastWeek {
     pub by_me: bool,
 }
 
 /// `userStatusOffline#008c703f was_online:int = UserStatus;`
+///
+/// <https://core.telegram.org/constructor/userStatusOffline>
 #[repr(C)]
 pub struct UserStatusOffline {
     pub was_online: i32,
 }
 
 /// `userStatusOnline#edb93949 expires:int = UserStatus;`
+///
+/// <https://core.telegram.org/constructor/userStatusOnline>
 #[repr(C)]
 pub struct UserStatusOnline {
     pub expires: i32,
 }
 
 /// `userStatusRecently#7b197dc8 flags:# by_me:flags.0?true = UserStatus;`
+///
+/// <https://core.telegram.org/constructor/userStatusRecently>
 #[repr(C)]
 pub struct UserStatusRecently {
     pub by_me: bool,
 }
 
 /// `username#b4073647 flags:# editable:flags.0?true active:flags.1?true deletable:flags.2?true expired:flags.3?true username:string = Username;`
+///
+/// <https://core.telegram.org/constructor/username>
 #[repr(C)]
 pub struct Username<'a> {
     pub editable: bool,
@@ -9417,6 +11527,8 @@ pub struct Username<'a> {
 }
 
 /// `videoSize#de33b094 flags:# type:string w:int h:int size:int video_start_ts:flags.0?double = VideoSize;`
+///
+/// <https://core.telegram.org/constructor/videoSize>
 #[repr(C)]
 pub struct VideoSize<'a> {
     pub r#type: &'a str,
@@ -9427,6 +11539,8 @@ pub struct VideoSize<'a> {
 }
 
 /// `videoSizeEmojiMarkup#f85c413c emoji_id:long background_colors:Vector<int> = VideoSize;`
+///
+/// <https://core.telegram.org/constructor/videoSizeEmojiMarkup>
 #[repr(C)]
 pub struct VideoSizeEmojiMarkup<'a> {
     pub emoji_id: i64,
@@ -9434,6 +11548,8 @@ pub struct VideoSizeEmojiMarkup<'a> {
 }
 
 /// `videoSizeStickerMarkup#0da082fe stickerset:InputStickerSet sticker_id:long background_colors:Vector<int> = VideoSize;`
+///
+/// <https://core.telegram.org/constructor/videoSizeStickerMarkup>
 #[repr(C)]
 pub struct VideoSizeStickerMarkup<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
@@ -9442,6 +11558,8 @@ pub struct VideoSizeStickerMarkup<'a> {
 }
 
 /// `wallPaper#a437c3ed id:long flags:# creator:flags.0?true default:flags.1?true pattern:flags.3?true dark:flags.4?true access_hash:long slug:string document:Document settings:flags.2?WallPaperSettings = WallPaper;`
+///
+/// <https://core.telegram.org/constructor/wallPaper>
 #[repr(C)]
 pub struct WallPaper<'a> {
     pub id: i64,
@@ -9456,6 +11574,8 @@ pub struct WallPaper<'a> {
 }
 
 /// `wallPaperNoFile#e0804116 id:long flags:# default:flags.1?true dark:flags.4?true settings:flags.2?WallPaperSettings = WallPaper;`
+///
+/// <https://core.telegram.org/constructor/wallPaperNoFile>
 #[repr(C)]
 pub struct WallPaperNoFile<'a> {
     pub id: i64,
@@ -9465,6 +11585,8 @@ pub struct WallPaperNoFile<'a> {
 }
 
 /// `wallPaperSettings#372efcd0 flags:# blur:flags.1?true motion:flags.2?true background_color:flags.0?int second_background_color:flags.4?int third_background_color:flags.5?int fourth_background_color:flags.6?int intensity:flags.3?int rotation:flags.4?int emoticon:flags.7?string = WallPaperSettings;`
+///
+/// <https://core.telegram.org/constructor/wallPaperSettings>
 #[repr(C)]
 pub struct WallPaperSettings<'a> {
     pub blur: bool,
@@ -9479,6 +11601,8 @@ pub struct WallPaperSettings<'a> {
 }
 
 /// `walletOwnershipProof#60bccb0d timestamp:int signature:bytes = WalletOwnershipProof;`
+///
+/// <https://core.telegram.org/constructor/walletOwnershipProof>
 #[repr(C)]
 pub struct WalletOwnershipProof<'a> {
     pub timestamp: i32,
@@ -9486,6 +11610,8 @@ pub struct WalletOwnershipProof<'a> {
 }
 
 /// `walletState#95c5346b flags:# backup_enabled:flags.0?true can_export_phrase:flags.1?true can_enable_backup:flags.2?true address:string public_key:bytes balance:long = WalletState;`
+///
+/// <https://core.telegram.org/constructor/walletState>
 #[repr(C)]
 pub struct WalletState<'a> {
     pub backup_enabled: bool,
@@ -9497,12 +11623,16 @@ pub struct WalletState<'a> {
 }
 
 /// `walletStateEmpty#9cb9b2ec flags:# creating:flags.0?true = WalletState;`
+///
+/// <https://core.telegram.org/constructor/walletStateEmpty>
 #[repr(C)]
 pub struct WalletStateEmpty {
     pub creating: bool,
 }
 
 /// `walletTransaction#952dc143 flags:# incoming:flags.0?true gasless:flags.1?true failed:flags.2?true key_change:flags.5?true comment_encrypted:flags.6?true id:string amount:long fee:long date:int peer:WalletTransactionPeer comment:flags.3?string tx_hash:flags.4?string nft:flags.7?wallet.NftItem = WalletTransaction;`
+///
+/// <https://core.telegram.org/constructor/walletTransaction>
 #[repr(C)]
 pub struct WalletTransaction<'a> {
     pub incoming: bool,
@@ -9521,6 +11651,8 @@ pub struct WalletTransaction<'a> {
 }
 
 /// `walletTransactionPeerAddress#062cc1bc flags:# address:string domain:flags.0?string = WalletTransactionPeer;`
+///
+/// <https://core.telegram.org/constructor/walletTransactionPeerAddress>
 #[repr(C)]
 pub struct WalletTransactionPeerAddress<'a> {
     pub address: &'a str,
@@ -9528,6 +11660,8 @@ pub struct WalletTransactionPeerAddress<'a> {
 }
 
 /// `walletTransactionPeerOnramp#e595186e flags:# address:string domain:flags.0?string provider_name:string = WalletTransactionPeer;`
+///
+/// <https://core.telegram.org/constructor/walletTransactionPeerOnramp>
 #[repr(C)]
 pub struct WalletTransactionPeerOnramp<'a> {
     pub address: &'a str,
@@ -9536,6 +11670,8 @@ pub struct WalletTransactionPeerOnramp<'a> {
 }
 
 /// `walletTransactionPeerUser#d4ea706d flags:# user_id:long address:string domain:flags.0?string = WalletTransactionPeer;`
+///
+/// <https://core.telegram.org/constructor/walletTransactionPeerUser>
 #[repr(C)]
 pub struct WalletTransactionPeerUser<'a> {
     pub user_id: i64,
@@ -9544,6 +11680,8 @@ pub struct WalletTransactionPeerUser<'a> {
 }
 
 /// `walletUserAddress#fe78eecc flags:# user_id:flags.0?long address:string public_key:bytes = WalletUserAddress;`
+///
+/// <https://core.telegram.org/constructor/walletUserAddress>
 #[repr(C)]
 pub struct WalletUserAddress<'a> {
     pub user_id: tl::Option<i64>,
@@ -9552,6 +11690,8 @@ pub struct WalletUserAddress<'a> {
 }
 
 /// `webAuthorization#a6f8f452 hash:long bot_id:long domain:string browser:string platform:string date_created:int date_active:int ip:string region:string = WebAuthorization;`
+///
+/// <https://core.telegram.org/constructor/webAuthorization>
 #[repr(C)]
 pub struct WebAuthorization<'a> {
     pub hash: i64,
@@ -9566,6 +11706,8 @@ pub struct WebAuthorization<'a> {
 }
 
 /// `webDocument#1c570ed1 url:string access_hash:long size:int mime_type:string attributes:Vector<DocumentAttribute> = WebDocument;`
+///
+/// <https://core.telegram.org/constructor/webDocument>
 #[repr(C)]
 pub struct WebDocument<'a> {
     pub url: &'a str,
@@ -9576,6 +11718,8 @@ pub struct WebDocument<'a> {
 }
 
 /// `webDocumentNoProxy#f9c8bcc6 url:string size:int mime_type:string attributes:Vector<DocumentAttribute> = WebDocument;`
+///
+/// <https://core.telegram.org/constructor/webDocumentNoProxy>
 #[repr(C)]
 pub struct WebDocumentNoProxy<'a> {
     pub url: &'a str,
@@ -9585,6 +11729,8 @@ pub struct WebDocumentNoProxy<'a> {
 }
 
 /// `webDomainException#933ca597 flags:# domain:string url:string title:string favicon:flags.0?long = WebDomainException;`
+///
+/// <https://core.telegram.org/constructor/webDomainException>
 #[repr(C)]
 pub struct WebDomainException<'a> {
     pub domain: &'a str,
@@ -9594,6 +11740,8 @@ pub struct WebDomainException<'a> {
 }
 
 /// `webPage#e89c45b2 flags:# has_large_media:flags.13?true video_cover_photo:flags.14?true id:long url:string display_url:string hash:int type:flags.0?string site_name:flags.1?string title:flags.2?string description:flags.3?string photo:flags.4?Photo embed_url:flags.5?string embed_type:flags.5?string embed_width:flags.6?int embed_height:flags.6?int duration:flags.7?int author:flags.8?string document:flags.9?Document cached_page:flags.10?Page attributes:flags.12?Vector<WebPageAttribute> = WebPage;`
+///
+/// <https://core.telegram.org/constructor/webPage>
 #[repr(C)]
 pub struct WebPage<'a> {
     pub has_large_media: bool,
@@ -9619,12 +11767,16 @@ pub struct WebPage<'a> {
 }
 
 /// `webPageAttributeAiComposeTone#7781fe18 emoji_id:long = WebPageAttribute;`
+///
+/// <https://core.telegram.org/constructor/webPageAttributeAiComposeTone>
 #[repr(C)]
 pub struct WebPageAttributeAiComposeTone {
     pub emoji_id: i64,
 }
 
 /// `webPageAttributeStarGiftAuction#01c641c2 gift:StarGift end_date:int = WebPageAttribute;`
+///
+/// <https://core.telegram.org/constructor/webPageAttributeStarGiftAuction>
 #[repr(C)]
 pub struct WebPageAttributeStarGiftAuction<'a> {
     pub gift: enums::StarGift<'a>,
@@ -9632,12 +11784,16 @@ pub struct WebPageAttributeStarGiftAuction<'a> {
 }
 
 /// `webPageAttributeStarGiftCollection#31cad303 icons:Vector<Document> = WebPageAttribute;`
+///
+/// <https://core.telegram.org/constructor/webPageAttributeStarGiftCollection>
 #[repr(C)]
 pub struct WebPageAttributeStarGiftCollection<'a> {
     pub icons: &'a [enums::Document<'a>],
 }
 
 /// `webPageAttributeStickerSet#50cc03d3 flags:# emojis:flags.0?true text_color:flags.1?true stickers:Vector<Document> = WebPageAttribute;`
+///
+/// <https://core.telegram.org/constructor/webPageAttributeStickerSet>
 #[repr(C)]
 pub struct WebPageAttributeStickerSet<'a> {
     pub emojis: bool,
@@ -9646,6 +11802,8 @@ pub struct WebPageAttributeStickerSet<'a> {
 }
 
 /// `webPageAttributeStory#2e94c3e7 flags:# peer:Peer id:int story:flags.0?StoryItem = WebPageAttribute;`
+///
+/// <https://core.telegram.org/constructor/webPageAttributeStory>
 #[repr(C)]
 pub struct WebPageAttributeStory<'a> {
     pub peer: enums::Peer,
@@ -9654,6 +11812,8 @@ pub struct WebPageAttributeStory<'a> {
 }
 
 /// `webPageAttributeTheme#54b56617 flags:# documents:flags.0?Vector<Document> settings:flags.1?ThemeSettings = WebPageAttribute;`
+///
+/// <https://core.telegram.org/constructor/webPageAttributeTheme>
 #[repr(C)]
 pub struct WebPageAttributeTheme<'a> {
     pub documents: tl::Option<&'a [enums::Document<'a>]>,
@@ -9661,12 +11821,16 @@ pub struct WebPageAttributeTheme<'a> {
 }
 
 /// `webPageAttributeUniqueStarGift#cf6f6db8 gift:StarGift = WebPageAttribute;`
+///
+/// <https://core.telegram.org/constructor/webPageAttributeUniqueStarGift>
 #[repr(C)]
 pub struct WebPageAttributeUniqueStarGift<'a> {
     pub gift: enums::StarGift<'a>,
 }
 
 /// `webPageEmpty#211a1788 flags:# id:long url:flags.0?string = WebPage;`
+///
+/// <https://core.telegram.org/constructor/webPageEmpty>
 #[repr(C)]
 pub struct WebPageEmpty<'a> {
     pub id: i64,
@@ -9674,12 +11838,16 @@ pub struct WebPageEmpty<'a> {
 }
 
 /// `webPageNotModified#7311ca11 flags:# cached_page_views:flags.0?int = WebPage;`
+///
+/// <https://core.telegram.org/constructor/webPageNotModified>
 #[repr(C)]
 pub struct WebPageNotModified {
     pub cached_page_views: tl::Option<i32>,
 }
 
 /// `webPagePending#b0d13e47 flags:# id:long url:flags.0?string date:int = WebPage;`
+///
+/// <https://core.telegram.org/constructor/webPagePending>
 #[repr(C)]
 pub struct WebPagePending<'a> {
     pub id: i64,
@@ -9688,12 +11856,16 @@ pub struct WebPagePending<'a> {
 }
 
 /// `webViewMessageSent#0c94511c flags:# msg_id:flags.0?InputBotInlineMessageID = WebViewMessageSent;`
+///
+/// <https://core.telegram.org/constructor/webViewMessageSent>
 #[repr(C)]
 pub struct WebViewMessageSent<'a> {
     pub msg_id: tl::Option<&'a enums::InputBotInlineMessageId>,
 }
 
 /// `webViewResultUrl#4d22ff98 flags:# fullsize:flags.1?true fullscreen:flags.2?true same_origin:flags.3?true query_id:flags.0?long url:string = WebViewResult;`
+///
+/// <https://core.telegram.org/constructor/webViewResultUrl>
 #[repr(C)]
 pub struct WebViewResultUrl<'a> {
     pub fullsize: bool,

@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `payments.bankCardData#3e24e573 title:string open_urls:Vector<BankCardOpenUrl> = payments.BankCardData;`
+///
+/// <https://core.telegram.org/constructor/payments.bankCardData>
 #[repr(C)]
 pub struct BankCardData<'a> {
     pub title: &'a str,
@@ -15,12 +17,16 @@ pub struct BankCardData<'a> {
 }
 
 /// `payments.checkCanSendGiftResultFail#d5e58274 reason:TextWithEntities = payments.CheckCanSendGiftResult;`
+///
+/// <https://core.telegram.org/constructor/payments.checkCanSendGiftResultFail>
 #[repr(C)]
 pub struct CheckCanSendGiftResultFail<'a> {
     pub reason: enums::TextWithEntities<'a>,
 }
 
 /// `payments.checkedGiftCode#eb983f8f flags:# via_giveaway:flags.2?true from_id:flags.4?Peer giveaway_msg_id:flags.3?int to_id:flags.0?long date:int days:int used_date:flags.1?int chats:Vector<Chat> users:Vector<User> = payments.CheckedGiftCode;`
+///
+/// <https://core.telegram.org/constructor/payments.checkedGiftCode>
 #[repr(C)]
 pub struct CheckedGiftCode<'a> {
     pub via_giveaway: bool,
@@ -35,6 +41,8 @@ pub struct CheckedGiftCode<'a> {
 }
 
 /// `payments.connectedStarRefBots#98d5ea1d count:int connected_bots:Vector<ConnectedBotStarRef> users:Vector<User> = payments.ConnectedStarRefBots;`
+///
+/// <https://core.telegram.org/constructor/payments.connectedStarRefBots>
 #[repr(C)]
 pub struct ConnectedStarRefBots<'a> {
     pub count: i32,
@@ -43,18 +51,24 @@ pub struct ConnectedStarRefBots<'a> {
 }
 
 /// `payments.currencyRates#bbcce4c2 rates:Vector<CurrencyRate> = payments.CurrencyRates;`
+///
+/// <https://core.telegram.org/constructor/payments.currencyRates>
 #[repr(C)]
 pub struct CurrencyRates<'a> {
     pub rates: &'a [enums::CurrencyRate<'a>],
 }
 
 /// `payments.exportedInvoice#aed0cbd9 url:string = payments.ExportedInvoice;`
+///
+/// <https://core.telegram.org/constructor/payments.exportedInvoice>
 #[repr(C)]
 pub struct ExportedInvoice<'a> {
     pub url: &'a str,
 }
 
 /// `payments.giveawayInfo#4367daa0 flags:# participating:flags.0?true preparing_results:flags.3?true start_date:int joined_too_early_date:flags.1?int admin_disallowed_chat_id:flags.2?long disallowed_country:flags.4?string = payments.GiveawayInfo;`
+///
+/// <https://core.telegram.org/constructor/payments.giveawayInfo>
 #[repr(C)]
 pub struct GiveawayInfo<'a> {
     pub participating: bool,
@@ -66,6 +80,8 @@ pub struct GiveawayInfo<'a> {
 }
 
 /// `payments.giveawayInfoResults#e175e66f flags:# winner:flags.0?true refunded:flags.1?true start_date:int gift_code_slug:flags.3?string stars_prize:flags.4?long finish_date:int winners_count:int activated_count:flags.2?int = payments.GiveawayInfo;`
+///
+/// <https://core.telegram.org/constructor/payments.giveawayInfoResults>
 #[repr(C)]
 pub struct GiveawayInfoResults<'a> {
     pub winner: bool,
@@ -79,6 +95,8 @@ pub struct GiveawayInfoResults<'a> {
 }
 
 /// `payments.paymentForm#a0058751 flags:# can_save_credentials:flags.2?true password_missing:flags.3?true form_id:long bot_id:long title:string description:string photo:flags.5?WebDocument invoice:Invoice provider_id:long url:string native_provider:flags.4?string native_params:flags.4?DataJSON additional_methods:flags.6?Vector<PaymentFormMethod> saved_info:flags.0?PaymentRequestedInfo saved_credentials:flags.1?Vector<PaymentSavedCredentials> users:Vector<User> = payments.PaymentForm;`
+///
+/// <https://core.telegram.org/constructor/payments.paymentForm>
 #[repr(C)]
 pub struct PaymentForm<'a> {
     pub can_save_credentials: bool,
@@ -100,6 +118,8 @@ pub struct PaymentForm<'a> {
 }
 
 /// `payments.paymentFormStarGift#b425cfe1 form_id:long invoice:Invoice = payments.PaymentForm;`
+///
+/// <https://core.telegram.org/constructor/payments.paymentFormStarGift>
 #[repr(C)]
 pub struct PaymentFormStarGift<'a> {
     pub form_id: i64,
@@ -107,6 +127,8 @@ pub struct PaymentFormStarGift<'a> {
 }
 
 /// `payments.paymentFormStars#7bf6b15c flags:# form_id:long bot_id:long title:string description:string photo:flags.5?WebDocument invoice:Invoice users:Vector<User> = payments.PaymentForm;`
+///
+/// <https://core.telegram.org/constructor/payments.paymentFormStars>
 #[repr(C)]
 pub struct PaymentFormStars<'a> {
     pub form_id: i64,
@@ -119,6 +141,8 @@ pub struct PaymentFormStars<'a> {
 }
 
 /// `payments.paymentReceipt#70c4fe03 flags:# date:int bot_id:long provider_id:long title:string description:string photo:flags.2?WebDocument invoice:Invoice info:flags.0?PaymentRequestedInfo shipping:flags.1?ShippingOption tip_amount:flags.3?long currency:string total_amount:long credentials_title:string users:Vector<User> = payments.PaymentReceipt;`
+///
+/// <https://core.telegram.org/constructor/payments.paymentReceipt>
 #[repr(C)]
 pub struct PaymentReceipt<'a> {
     pub date: i32,
@@ -138,6 +162,8 @@ pub struct PaymentReceipt<'a> {
 }
 
 /// `payments.paymentReceiptStars#dabbf83a flags:# date:int bot_id:long title:string description:string photo:flags.2?WebDocument invoice:Invoice currency:string total_amount:long transaction_id:string users:Vector<User> = payments.PaymentReceipt;`
+///
+/// <https://core.telegram.org/constructor/payments.paymentReceiptStars>
 #[repr(C)]
 pub struct PaymentReceiptStars<'a> {
     pub date: i32,
@@ -153,18 +179,24 @@ pub struct PaymentReceiptStars<'a> {
 }
 
 /// `payments.paymentResult#4e5f810d updates:Updates = payments.PaymentResult;`
+///
+/// <https://core.telegram.org/constructor/payments.paymentResult>
 #[repr(C)]
 pub struct PaymentResult<'a> {
     pub updates: enums::Updates<'a>,
 }
 
 /// `payments.paymentVerificationNeeded#d8411139 url:string = payments.PaymentResult;`
+///
+/// <https://core.telegram.org/constructor/payments.paymentVerificationNeeded>
 #[repr(C)]
 pub struct PaymentVerificationNeeded<'a> {
     pub url: &'a str,
 }
 
 /// `payments.resaleStarGifts#947a12df flags:# count:int gifts:Vector<StarGift> next_offset:flags.0?string attributes:flags.1?Vector<StarGiftAttribute> attributes_hash:flags.1?long chats:Vector<Chat> counters:flags.2?Vector<StarGiftAttributeCounter> users:Vector<User> = payments.ResaleStarGifts;`
+///
+/// <https://core.telegram.org/constructor/payments.resaleStarGifts>
 #[repr(C)]
 pub struct ResaleStarGifts<'a> {
     pub count: i32,
@@ -178,6 +210,8 @@ pub struct ResaleStarGifts<'a> {
 }
 
 /// `payments.savedInfo#fb8fe43c flags:# has_saved_credentials:flags.1?true saved_info:flags.0?PaymentRequestedInfo = payments.SavedInfo;`
+///
+/// <https://core.telegram.org/constructor/payments.savedInfo>
 #[repr(C)]
 pub struct SavedInfo<'a> {
     pub has_saved_credentials: bool,
@@ -185,6 +219,8 @@ pub struct SavedInfo<'a> {
 }
 
 /// `payments.savedStarGifts#95f389b1 flags:# count:int chat_notifications_enabled:flags.1?Bool gifts:Vector<SavedStarGift> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = payments.SavedStarGifts;`
+///
+/// <https://core.telegram.org/constructor/payments.savedStarGifts>
 #[repr(C)]
 pub struct SavedStarGifts<'a> {
     pub count: i32,
@@ -196,6 +232,8 @@ pub struct SavedStarGifts<'a> {
 }
 
 /// `payments.starGiftActiveAuctions#aef6abbc auctions:Vector<StarGiftActiveAuctionState> users:Vector<User> chats:Vector<Chat> = payments.StarGiftActiveAuctions;`
+///
+/// <https://core.telegram.org/constructor/payments.starGiftActiveAuctions>
 #[repr(C)]
 pub struct StarGiftActiveAuctions<'a> {
     pub auctions: &'a [enums::StarGiftActiveAuctionState<'a>],
@@ -204,6 +242,8 @@ pub struct StarGiftActiveAuctions<'a> {
 }
 
 /// `payments.starGiftAuctionAcquiredGifts#7d5bd1f0 gifts:Vector<StarGiftAuctionAcquiredGift> users:Vector<User> chats:Vector<Chat> = payments.StarGiftAuctionAcquiredGifts;`
+///
+/// <https://core.telegram.org/constructor/payments.starGiftAuctionAcquiredGifts>
 #[repr(C)]
 pub struct StarGiftAuctionAcquiredGifts<'a> {
     pub gifts: &'a [enums::StarGiftAuctionAcquiredGift<'a>],
@@ -212,6 +252,8 @@ pub struct StarGiftAuctionAcquiredGifts<'a> {
 }
 
 /// `payments.starGiftAuctionState#6b39f4ec gift:StarGift state:StarGiftAuctionState user_state:StarGiftAuctionUserState timeout:int users:Vector<User> chats:Vector<Chat> = payments.StarGiftAuctionState;`
+///
+/// <https://core.telegram.org/constructor/payments.starGiftAuctionState>
 #[repr(C)]
 pub struct StarGiftAuctionState<'a> {
     pub gift: enums::StarGift<'a>,
@@ -223,18 +265,24 @@ pub struct StarGiftAuctionState<'a> {
 }
 
 /// `payments.starGiftCollections#8a2932f3 collections:Vector<StarGiftCollection> = payments.StarGiftCollections;`
+///
+/// <https://core.telegram.org/constructor/payments.starGiftCollections>
 #[repr(C)]
 pub struct StarGiftCollections<'a> {
     pub collections: &'a [enums::StarGiftCollection<'a>],
 }
 
 /// `payments.starGiftUpgradeAttributes#46c6e36f attributes:Vector<StarGiftAttribute> = payments.StarGiftUpgradeAttributes;`
+///
+/// <https://core.telegram.org/constructor/payments.starGiftUpgradeAttributes>
 #[repr(C)]
 pub struct StarGiftUpgradeAttributes<'a> {
     pub attributes: &'a [enums::StarGiftAttribute<'a>],
 }
 
 /// `payments.starGiftUpgradePreview#3de1dfed sample_attributes:Vector<StarGiftAttribute> prices:Vector<StarGiftUpgradePrice> next_prices:Vector<StarGiftUpgradePrice> = payments.StarGiftUpgradePreview;`
+///
+/// <https://core.telegram.org/constructor/payments.starGiftUpgradePreview>
 #[repr(C)]
 pub struct StarGiftUpgradePreview<'a> {
     pub sample_attributes: &'a [enums::StarGiftAttribute<'a>],
@@ -243,12 +291,16 @@ pub struct StarGiftUpgradePreview<'a> {
 }
 
 /// `payments.starGiftWithdrawalUrl#84aa3a9c url:string = payments.StarGiftWithdrawalUrl;`
+///
+/// <https://core.telegram.org/constructor/payments.starGiftWithdrawalUrl>
 #[repr(C)]
 pub struct StarGiftWithdrawalUrl<'a> {
     pub url: &'a str,
 }
 
 /// `payments.starGifts#2ed82995 hash:int gifts:Vector<StarGift> chats:Vector<Chat> users:Vector<User> = payments.StarGifts;`
+///
+/// <https://core.telegram.org/constructor/payments.starGifts>
 #[repr(C)]
 pub struct StarGifts<'a> {
     pub hash: i32,
@@ -258,12 +310,16 @@ pub struct StarGifts<'a> {
 }
 
 /// `payments.starsRevenueAdsAccountUrl#394e7f21 url:string = payments.StarsRevenueAdsAccountUrl;`
+///
+/// <https://core.telegram.org/constructor/payments.starsRevenueAdsAccountUrl>
 #[repr(C)]
 pub struct StarsRevenueAdsAccountUrl<'a> {
     pub url: &'a str,
 }
 
 /// `payments.starsRevenueStats#6c207376 flags:# top_hours_graph:flags.0?StatsGraph revenue_graph:StatsGraph status:StarsRevenueStatus usd_rate:double = payments.StarsRevenueStats;`
+///
+/// <https://core.telegram.org/constructor/payments.starsRevenueStats>
 #[repr(C)]
 pub struct StarsRevenueStats<'a> {
     pub top_hours_graph: tl::Option<&'a enums::StatsGraph<'a>>,
@@ -273,12 +329,16 @@ pub struct StarsRevenueStats<'a> {
 }
 
 /// `payments.starsRevenueWithdrawalUrl#1dab80b7 url:string = payments.StarsRevenueWithdrawalUrl;`
+///
+/// <https://core.telegram.org/constructor/payments.starsRevenueWithdrawalUrl>
 #[repr(C)]
 pub struct StarsRevenueWithdrawalUrl<'a> {
     pub url: &'a str,
 }
 
 /// `payments.starsStatus#6c9ce8ed flags:# balance:StarsAmount subscriptions:flags.1?Vector<StarsSubscription> subscriptions_next_offset:flags.2?string subscriptions_missing_balance:flags.4?long history:flags.3?Vector<StarsTransaction> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = payments.StarsStatus;`
+///
+/// <https://core.telegram.org/constructor/payments.starsStatus>
 #[repr(C)]
 pub struct StarsStatus<'a> {
     pub balance: enums::StarsAmount,
@@ -292,6 +352,8 @@ pub struct StarsStatus<'a> {
 }
 
 /// `payments.suggestedStarRefBots#b4d5d859 flags:# count:int suggested_bots:Vector<StarRefProgram> users:Vector<User> next_offset:flags.0?string = payments.SuggestedStarRefBots;`
+///
+/// <https://core.telegram.org/constructor/payments.suggestedStarRefBots>
 #[repr(C)]
 pub struct SuggestedStarRefBots<'a> {
     pub count: i32,
@@ -301,6 +363,8 @@ pub struct SuggestedStarRefBots<'a> {
 }
 
 /// `payments.uniqueStarGift#416c56e8 gift:StarGift chats:Vector<Chat> users:Vector<User> = payments.UniqueStarGift;`
+///
+/// <https://core.telegram.org/constructor/payments.uniqueStarGift>
 #[repr(C)]
 pub struct UniqueStarGift<'a> {
     pub gift: enums::StarGift<'a>,
@@ -309,6 +373,8 @@ pub struct UniqueStarGift<'a> {
 }
 
 /// `payments.uniqueStarGiftValueInfo#512fe446 flags:# last_sale_on_fragment:flags.1?true value_is_average:flags.6?true currency:string value:long initial_sale_date:int initial_sale_stars:long initial_sale_price:long last_sale_date:flags.0?int last_sale_price:flags.0?long floor_price:flags.2?long average_price:flags.3?long listed_count:flags.4?int fragment_listed_count:flags.5?int fragment_listed_url:flags.5?string = payments.UniqueStarGiftValueInfo;`
+///
+/// <https://core.telegram.org/constructor/payments.uniqueStarGiftValueInfo>
 #[repr(C)]
 pub struct UniqueStarGiftValueInfo<'a> {
     pub last_sale_on_fragment: bool,
@@ -328,6 +394,8 @@ pub struct UniqueStarGiftValueInfo<'a> {
 }
 
 /// `payments.validatedRequestedInfo#d1451883 flags:# id:flags.0?string shipping_options:flags.1?Vector<ShippingOption> = payments.ValidatedRequestedInfo;`
+///
+/// <https://core.telegram.org/constructor/payments.validatedRequestedInfo>
 #[repr(C)]
 pub struct ValidatedRequestedInfo<'a> {
     pub id: tl::Option<&'a str>,

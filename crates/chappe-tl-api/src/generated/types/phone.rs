@@ -8,12 +8,16 @@ use super::super::{enums, layout};
 
 
 /// `phone.exportedGroupCallInvite#204bd158 link:string = phone.ExportedGroupCallInvite;`
+///
+/// <https://core.telegram.org/constructor/phone.exportedGroupCallInvite>
 #[repr(C)]
 pub struct ExportedGroupCallInvite<'a> {
     pub link: &'a str,
 }
 
 /// `phone.groupCall#9e727aad call:GroupCall participants:Vector<GroupCallParticipant> participants_next_offset:string chats:Vector<Chat> users:Vector<User> = phone.GroupCall;`
+///
+/// <https://core.telegram.org/constructor/phone.groupCall>
 #[repr(C)]
 pub struct GroupCall<'a> {
     pub call: enums::GroupCall<'a>,
@@ -24,6 +28,8 @@ pub struct GroupCall<'a> {
 }
 
 /// `phone.groupCallStars#9d1dbd26 total_stars:long top_donors:Vector<GroupCallDonor> chats:Vector<Chat> users:Vector<User> = phone.GroupCallStars;`
+///
+/// <https://core.telegram.org/constructor/phone.groupCallStars>
 #[repr(C)]
 pub struct GroupCallStars<'a> {
     pub total_stars: i64,
@@ -33,12 +39,16 @@ pub struct GroupCallStars<'a> {
 }
 
 /// `phone.groupCallStreamChannels#d0e482b2 channels:Vector<GroupCallStreamChannel> = phone.GroupCallStreamChannels;`
+///
+/// <https://core.telegram.org/constructor/phone.groupCallStreamChannels>
 #[repr(C)]
 pub struct GroupCallStreamChannels<'a> {
     pub channels: &'a [enums::GroupCallStreamChannel],
 }
 
 /// `phone.groupCallStreamRtmpUrl#2dbf3432 url:string key:string = phone.GroupCallStreamRtmpUrl;`
+///
+/// <https://core.telegram.org/constructor/phone.groupCallStreamRtmpUrl>
 #[repr(C)]
 pub struct GroupCallStreamRtmpUrl<'a> {
     pub url: &'a str,
@@ -46,6 +56,8 @@ pub struct GroupCallStreamRtmpUrl<'a> {
 }
 
 /// `phone.groupParticipants#f47751b6 count:int participants:Vector<GroupCallParticipant> next_offset:string chats:Vector<Chat> users:Vector<User> version:int = phone.GroupParticipants;`
+///
+/// <https://core.telegram.org/constructor/phone.groupParticipants>
 #[repr(C)]
 pub struct GroupParticipants<'a> {
     pub count: i32,
@@ -57,6 +69,8 @@ pub struct GroupParticipants<'a> {
 }
 
 /// `phone.joinAsPeers#afe5623f peers:Vector<Peer> chats:Vector<Chat> users:Vector<User> = phone.JoinAsPeers;`
+///
+/// <https://core.telegram.org/constructor/phone.joinAsPeers>
 #[repr(C)]
 pub struct JoinAsPeers<'a> {
     pub peers: &'a [enums::Peer],
@@ -65,6 +79,8 @@ pub struct JoinAsPeers<'a> {
 }
 
 /// `phone.phoneCall#ec82e140 phone_call:PhoneCall users:Vector<User> = phone.PhoneCall;`
+///
+/// <https://core.telegram.org/constructor/phone.phoneCall>
 #[repr(C)]
 pub struct PhoneCall<'a> {
     pub phone_call: enums::PhoneCall<'a>,

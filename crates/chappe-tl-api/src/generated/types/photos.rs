@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `photos.photo#20212ca8 photo:Photo users:Vector<User> = photos.Photo;`
+///
+/// <https://core.telegram.org/constructor/photos.photo>
 #[repr(C)]
 pub struct Photo<'a> {
     pub photo: enums::Photo<'a>,
@@ -15,6 +17,8 @@ pub struct Photo<'a> {
 }
 
 /// `photos.photos#8dca6aa5 photos:Vector<Photo> users:Vector<User> = photos.Photos;`
+///
+/// <https://core.telegram.org/constructor/photos.photos>
 #[repr(C)]
 pub struct Photos<'a> {
     pub photos: &'a [enums::Photo<'a>],
@@ -22,6 +26,8 @@ pub struct Photos<'a> {
 }
 
 /// `photos.photosSlice#15051f54 count:int photos:Vector<Photo> users:Vector<User> = photos.Photos;`
+///
+/// <https://core.telegram.org/constructor/photos.photosSlice>
 #[repr(C)]
 pub struct PhotosSlice<'a> {
     pub count: i32,

@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `premium.boostsList#86f8613c flags:# count:int boosts:Vector<Boost> next_offset:flags.0?string users:Vector<User> = premium.BoostsList;`
+///
+/// <https://core.telegram.org/constructor/premium.boostsList>
 #[repr(C)]
 pub struct BoostsList<'a> {
     pub count: i32,
@@ -17,6 +19,8 @@ pub struct BoostsList<'a> {
 }
 
 /// `premium.boostsStatus#4959427a flags:# my_boost:flags.2?true level:int current_level_boosts:int boosts:int gift_boosts:flags.4?int next_level_boosts:flags.0?int premium_audience:flags.1?StatsPercentValue boost_url:string prepaid_giveaways:flags.3?Vector<PrepaidGiveaway> my_boost_slots:flags.2?Vector<int> = premium.BoostsStatus;`
+///
+/// <https://core.telegram.org/constructor/premium.boostsStatus>
 #[repr(C)]
 pub struct BoostsStatus<'a> {
     pub my_boost: bool,
@@ -32,6 +36,8 @@ pub struct BoostsStatus<'a> {
 }
 
 /// `premium.myBoosts#9ae228e2 my_boosts:Vector<MyBoost> chats:Vector<Chat> users:Vector<User> = premium.MyBoosts;`
+///
+/// <https://core.telegram.org/constructor/premium.myBoosts>
 #[repr(C)]
 pub struct MyBoosts<'a> {
     pub my_boosts: &'a [enums::MyBoost<'a>],

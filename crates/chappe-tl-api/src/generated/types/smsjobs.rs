@@ -8,6 +8,8 @@ use super::super::{layout};
 
 
 /// `smsjobs.eligibleToJoin#dc8b44cf terms_url:string monthly_sent_sms:int = smsjobs.EligibilityToJoin;`
+///
+/// <https://core.telegram.org/constructor/smsjobs.eligibleToJoin>
 #[repr(C)]
 pub struct EligibleToJoin<'a> {
     pub terms_url: &'a str,
@@ -15,6 +17,8 @@ pub struct EligibleToJoin<'a> {
 }
 
 /// `smsjobs.status#2aee9191 flags:# allow_international:flags.0?true recent_sent:int recent_since:int recent_remains:int total_sent:int total_since:int last_gift_slug:flags.1?string terms_url:string = smsjobs.Status;`
+///
+/// <https://core.telegram.org/constructor/smsjobs.status>
 #[repr(C)]
 pub struct Status<'a> {
     pub allow_international: bool,

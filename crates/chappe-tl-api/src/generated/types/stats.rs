@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `stats.broadcastStats#396ca5fc period:StatsDateRangeDays followers:StatsAbsValueAndPrev views_per_post:StatsAbsValueAndPrev shares_per_post:StatsAbsValueAndPrev reactions_per_post:StatsAbsValueAndPrev views_per_story:StatsAbsValueAndPrev shares_per_story:StatsAbsValueAndPrev reactions_per_story:StatsAbsValueAndPrev enabled_notifications:StatsPercentValue growth_graph:StatsGraph followers_graph:StatsGraph mute_graph:StatsGraph top_hours_graph:StatsGraph interactions_graph:StatsGraph iv_interactions_graph:StatsGraph views_by_source_graph:StatsGraph new_followers_by_source_graph:StatsGraph languages_graph:StatsGraph reactions_by_emotion_graph:StatsGraph story_interactions_graph:StatsGraph story_reactions_by_emotion_graph:StatsGraph recent_posts_interactions:Vector<PostInteractionCounters> = stats.BroadcastStats;`
+///
+/// <https://core.telegram.org/constructor/stats.broadcastStats>
 #[repr(C)]
 pub struct BroadcastStats<'a> {
     pub period: enums::StatsDateRangeDays,
@@ -35,6 +37,8 @@ pub struct BroadcastStats<'a> {
 }
 
 /// `stats.megagroupStats#ef7ff916 period:StatsDateRangeDays members:StatsAbsValueAndPrev messages:StatsAbsValueAndPrev viewers:StatsAbsValueAndPrev posters:StatsAbsValueAndPrev growth_graph:StatsGraph members_graph:StatsGraph new_members_by_source_graph:StatsGraph languages_graph:StatsGraph messages_graph:StatsGraph actions_graph:StatsGraph top_hours_graph:StatsGraph weekdays_graph:StatsGraph top_posters:Vector<StatsGroupTopPoster> top_admins:Vector<StatsGroupTopAdmin> top_inviters:Vector<StatsGroupTopInviter> users:Vector<User> = stats.MegagroupStats;`
+///
+/// <https://core.telegram.org/constructor/stats.megagroupStats>
 #[repr(C)]
 pub struct MegagroupStats<'a> {
     pub period: enums::StatsDateRangeDays,
@@ -57,6 +61,8 @@ pub struct MegagroupStats<'a> {
 }
 
 /// `stats.messageStats#7fe91c14 views_graph:StatsGraph reactions_by_emotion_graph:StatsGraph = stats.MessageStats;`
+///
+/// <https://core.telegram.org/constructor/stats.messageStats>
 #[repr(C)]
 pub struct MessageStats<'a> {
     pub views_graph: enums::StatsGraph<'a>,
@@ -64,12 +70,16 @@ pub struct MessageStats<'a> {
 }
 
 /// `stats.pollStats#2999beed votes_graph:StatsGraph = stats.PollStats;`
+///
+/// <https://core.telegram.org/constructor/stats.pollStats>
 #[repr(C)]
 pub struct PollStats<'a> {
     pub votes_graph: enums::StatsGraph<'a>,
 }
 
 /// `stats.publicForwards#93037e20 flags:# count:int forwards:Vector<PublicForward> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = stats.PublicForwards;`
+///
+/// <https://core.telegram.org/constructor/stats.publicForwards>
 #[repr(C)]
 pub struct PublicForwards<'a> {
     pub count: i32,
@@ -80,6 +90,8 @@ pub struct PublicForwards<'a> {
 }
 
 /// `stats.storyStats#50cd067c views_graph:StatsGraph reactions_by_emotion_graph:StatsGraph = stats.StoryStats;`
+///
+/// <https://core.telegram.org/constructor/stats.storyStats>
 #[repr(C)]
 pub struct StoryStats<'a> {
     pub views_graph: enums::StatsGraph<'a>,

@@ -8,6 +8,8 @@ use super::super::{layout};
 
 
 /// `stickers.suggestedShortName#85fea03f short_name:string = stickers.SuggestedShortName;`
+///
+/// <https://core.telegram.org/constructor/stickers.suggestedShortName>
 #[repr(C)]
 pub struct SuggestedShortName<'a> {
     pub short_name: &'a str,

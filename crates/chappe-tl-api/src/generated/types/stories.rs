@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `stories.albums#c3987a3a hash:long albums:Vector<StoryAlbum> = stories.Albums;`
+///
+/// <https://core.telegram.org/constructor/stories.albums>
 #[repr(C)]
 pub struct Albums<'a> {
     pub hash: i64,
@@ -15,6 +17,8 @@ pub struct Albums<'a> {
 }
 
 /// `stories.allStories#6efc5e81 flags:# has_more:flags.0?true count:int state:string peer_stories:Vector<PeerStories> chats:Vector<Chat> users:Vector<User> stealth_mode:StoriesStealthMode = stories.AllStories;`
+///
+/// <https://core.telegram.org/constructor/stories.allStories>
 #[repr(C)]
 pub struct AllStories<'a> {
     pub has_more: bool,
@@ -27,6 +31,8 @@ pub struct AllStories<'a> {
 }
 
 /// `stories.allStoriesNotModified#1158fe3e flags:# state:string stealth_mode:StoriesStealthMode = stories.AllStories;`
+///
+/// <https://core.telegram.org/constructor/stories.allStoriesNotModified>
 #[repr(C)]
 pub struct AllStoriesNotModified<'a> {
     pub state: &'a str,
@@ -34,12 +40,16 @@ pub struct AllStoriesNotModified<'a> {
 }
 
 /// `stories.canSendStoryCount#c387c04e count_remains:int = stories.CanSendStoryCount;`
+///
+/// <https://core.telegram.org/constructor/stories.canSendStoryCount>
 #[repr(C)]
 pub struct CanSendStoryCount {
     pub count_remains: i32,
 }
 
 /// `stories.foundStories#e2de7737 flags:# count:int stories:Vector<FoundStory> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = stories.FoundStories;`
+///
+/// <https://core.telegram.org/constructor/stories.foundStories>
 #[repr(C)]
 pub struct FoundStories<'a> {
     pub count: i32,
@@ -50,6 +60,8 @@ pub struct FoundStories<'a> {
 }
 
 /// `stories.peerStories#cae68768 stories:PeerStories chats:Vector<Chat> users:Vector<User> = stories.PeerStories;`
+///
+/// <https://core.telegram.org/constructor/stories.peerStories>
 #[repr(C)]
 pub struct PeerStories<'a> {
     pub stories: enums::PeerStories<'a>,
@@ -58,6 +70,8 @@ pub struct PeerStories<'a> {
 }
 
 /// `stories.stories#63c3dd0a flags:# count:int stories:Vector<StoryItem> pinned_to_top:flags.0?Vector<int> chats:Vector<Chat> users:Vector<User> = stories.Stories;`
+///
+/// <https://core.telegram.org/constructor/stories.stories>
 #[repr(C)]
 pub struct Stories<'a> {
     pub count: i32,
@@ -68,6 +82,8 @@ pub struct Stories<'a> {
 }
 
 /// `stories.storyReactionsList#aa5f789c flags:# count:int reactions:Vector<StoryReaction> chats:Vector<Chat> users:Vector<User> next_offset:flags.0?string = stories.StoryReactionsList;`
+///
+/// <https://core.telegram.org/constructor/stories.storyReactionsList>
 #[repr(C)]
 pub struct StoryReactionsList<'a> {
     pub count: i32,
@@ -78,6 +94,8 @@ pub struct StoryReactionsList<'a> {
 }
 
 /// `stories.storyViews#de9eed1d views:Vector<StoryViews> users:Vector<User> = stories.StoryViews;`
+///
+/// <https://core.telegram.org/constructor/stories.storyViews>
 #[repr(C)]
 pub struct StoryViews<'a> {
     pub views: &'a [enums::StoryViews<'a>],
@@ -85,6 +103,8 @@ pub struct StoryViews<'a> {
 }
 
 /// `stories.storyViewsList#59d78fc5 flags:# count:int views_count:int forwards_count:int reactions_count:int views:Vector<StoryView> chats:Vector<Chat> users:Vector<User> next_offset:flags.0?string = stories.StoryViewsList;`
+///
+/// <https://core.telegram.org/constructor/stories.storyViewsList>
 #[repr(C)]
 pub struct StoryViewsList<'a> {
     pub count: i32,

@@ -8,12 +8,16 @@ use super::super::{enums, layout};
 
 
 /// `toncenter.apiResponse#ac8dfe19 response:DataJSON = toncenter.ApiResponse;`
+///
+/// <https://core.telegram.org/constructor/toncenter.apiResponse>
 #[repr(C)]
 pub struct ApiResponse<'a> {
     pub response: enums::DataJson<'a>,
 }
 
 /// `toncenter.streamingUrl#19887601 url:string expires:int = toncenter.StreamingUrl;`
+///
+/// <https://core.telegram.org/constructor/toncenter.streamingUrl>
 #[repr(C)]
 pub struct StreamingUrl<'a> {
     pub url: &'a str,

@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `updates.channelDifference#2064674e flags:# final:flags.0?true pts:int timeout:flags.1?int new_messages:Vector<Message> other_updates:Vector<Update> chats:Vector<Chat> users:Vector<User> = updates.ChannelDifference;`
+///
+/// <https://core.telegram.org/constructor/updates.channelDifference>
 #[repr(C)]
 pub struct ChannelDifference<'a> {
     pub r#final: bool,
@@ -20,6 +22,8 @@ pub struct ChannelDifference<'a> {
 }
 
 /// `updates.channelDifferenceEmpty#3e11affb flags:# final:flags.0?true pts:int timeout:flags.1?int = updates.ChannelDifference;`
+///
+/// <https://core.telegram.org/constructor/updates.channelDifferenceEmpty>
 #[repr(C)]
 pub struct ChannelDifferenceEmpty {
     pub r#final: bool,
@@ -28,6 +32,8 @@ pub struct ChannelDifferenceEmpty {
 }
 
 /// `updates.channelDifferenceTooLong#a4bcc6fe flags:# final:flags.0?true timeout:flags.1?int dialog:Dialog messages:Vector<Message> chats:Vector<Chat> users:Vector<User> = updates.ChannelDifference;`
+///
+/// <https://core.telegram.org/constructor/updates.channelDifferenceTooLong>
 #[repr(C)]
 pub struct ChannelDifferenceTooLong<'a> {
     pub r#final: bool,
@@ -39,6 +45,8 @@ pub struct ChannelDifferenceTooLong<'a> {
 }
 
 /// `updates.difference#00f49ca0 new_messages:Vector<Message> new_encrypted_messages:Vector<EncryptedMessage> other_updates:Vector<Update> chats:Vector<Chat> users:Vector<User> state:updates.State = updates.Difference;`
+///
+/// <https://core.telegram.org/constructor/updates.difference>
 #[repr(C)]
 pub struct Difference<'a> {
     pub new_messages: &'a [enums::Message<'a>],
@@ -50,6 +58,8 @@ pub struct Difference<'a> {
 }
 
 /// `updates.differenceEmpty#5d75a138 date:int seq:int = updates.Difference;`
+///
+/// <https://core.telegram.org/constructor/updates.differenceEmpty>
 #[repr(C)]
 pub struct DifferenceEmpty {
     pub date: i32,
@@ -57,6 +67,8 @@ pub struct DifferenceEmpty {
 }
 
 /// `updates.differenceSlice#a8fb1981 new_messages:Vector<Message> new_encrypted_messages:Vector<EncryptedMessage> other_updates:Vector<Update> chats:Vector<Chat> users:Vector<User> intermediate_state:updates.State = updates.Difference;`
+///
+/// <https://core.telegram.org/constructor/updates.differenceSlice>
 #[repr(C)]
 pub struct DifferenceSlice<'a> {
     pub new_messages: &'a [enums::Message<'a>],
@@ -68,12 +80,16 @@ pub struct DifferenceSlice<'a> {
 }
 
 /// `updates.differenceTooLong#4afe8f6d pts:int = updates.Difference;`
+///
+/// <https://core.telegram.org/constructor/updates.differenceTooLong>
 #[repr(C)]
 pub struct DifferenceTooLong {
     pub pts: i32,
 }
 
 /// `updates.state#a56c2a3e pts:int qts:int date:int seq:int unread_count:int = updates.State;`
+///
+/// <https://core.telegram.org/constructor/updates.state>
 #[repr(C)]
 pub struct State {
     pub pts: i32,

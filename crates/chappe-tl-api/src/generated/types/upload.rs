@@ -8,18 +8,24 @@ use super::super::{enums, layout};
 
 
 /// `upload.cdnFile#a99fca4f bytes:bytes = upload.CdnFile;`
+///
+/// <https://core.telegram.org/constructor/upload.cdnFile>
 #[repr(C)]
 pub struct CdnFile<'a> {
     pub bytes: &'a [u8],
 }
 
 /// `upload.cdnFileReuploadNeeded#eea8e46e request_token:bytes = upload.CdnFile;`
+///
+/// <https://core.telegram.org/constructor/upload.cdnFileReuploadNeeded>
 #[repr(C)]
 pub struct CdnFileReuploadNeeded<'a> {
     pub request_token: &'a [u8],
 }
 
 /// `upload.file#096a18d5 type:storage.FileType mtime:int bytes:bytes = upload.File;`
+///
+/// <https://core.telegram.org/constructor/upload.file>
 #[repr(C)]
 pub struct File<'a> {
     pub r#type: enums::storage::FileType,
@@ -28,6 +34,8 @@ pub struct File<'a> {
 }
 
 /// `upload.fileCdnRedirect#f18cda44 dc_id:int file_token:bytes encryption_key:bytes encryption_iv:bytes file_hashes:Vector<FileHash> = upload.File;`
+///
+/// <https://core.telegram.org/constructor/upload.fileCdnRedirect>
 #[repr(C)]
 pub struct FileCdnRedirect<'a> {
     pub dc_id: i32,
@@ -38,6 +46,8 @@ pub struct FileCdnRedirect<'a> {
 }
 
 /// `upload.webFile#21e753bc size:int mime_type:string file_type:storage.FileType mtime:int bytes:bytes = upload.WebFile;`
+///
+/// <https://core.telegram.org/constructor/upload.webFile>
 #[repr(C)]
 pub struct WebFile<'a> {
     pub size: i32,

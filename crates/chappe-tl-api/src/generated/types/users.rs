@@ -8,6 +8,8 @@ use super::super::{enums, layout};
 
 
 /// `users.savedMusic#34a2f297 count:int documents:Vector<Document> = users.SavedMusic;`
+///
+/// <https://core.telegram.org/constructor/users.savedMusic>
 #[repr(C)]
 pub struct SavedMusic<'a> {
     pub count: i32,
@@ -15,12 +17,16 @@ pub struct SavedMusic<'a> {
 }
 
 /// `users.savedMusicNotModified#e3878aa4 count:int = users.SavedMusic;`
+///
+/// <https://core.telegram.org/constructor/users.savedMusicNotModified>
 #[repr(C)]
 pub struct SavedMusicNotModified {
     pub count: i32,
 }
 
 /// `users.userFull#3b6d152e full_user:UserFull chats:Vector<Chat> users:Vector<User> = users.UserFull;`
+///
+/// <https://core.telegram.org/constructor/users.userFull>
 #[repr(C)]
 pub struct UserFull<'a> {
     pub full_user: enums::UserFull<'a>,
@@ -29,12 +35,16 @@ pub struct UserFull<'a> {
 }
 
 /// `users.users#62d706b8 users:Vector<User> = users.Users;`
+///
+/// <https://core.telegram.org/constructor/users.users>
 #[repr(C)]
 pub struct Users<'a> {
     pub users: &'a [enums::User<'a>],
 }
 
 /// `users.usersSlice#315a4974 count:int users:Vector<User> = users.Users;`
+///
+/// <https://core.telegram.org/constructor/users.usersSlice>
 #[repr(C)]
 pub struct UsersSlice<'a> {
     pub count: i32,

@@ -8,12 +8,16 @@ use super::super::{enums, layout};
 
 
 /// `wallet.encryptedSecretPhrasePart#18e82537 data:bytes = wallet.EncryptedSecretPhrasePart;`
+///
+/// <https://core.telegram.org/constructor/wallet.encryptedSecretPhrasePart>
 #[repr(C)]
 pub struct EncryptedSecretPhrasePart<'a> {
     pub data: &'a [u8],
 }
 
 /// `wallet.existingBalance#bde90a8d flags:# has_balance:flags.0?true url:string = wallet.ExistingBalance;`
+///
+/// <https://core.telegram.org/constructor/wallet.existingBalance>
 #[repr(C)]
 pub struct ExistingBalance<'a> {
     pub has_balance: bool,
@@ -21,6 +25,8 @@ pub struct ExistingBalance<'a> {
 }
 
 /// `wallet.holderDc#f9d612ef dc:int public_key:bytes = wallet.HolderDc;`
+///
+/// <https://core.telegram.org/constructor/wallet.holderDc>
 #[repr(C)]
 pub struct HolderDc<'a> {
     pub dc: i32,
@@ -28,6 +34,8 @@ pub struct HolderDc<'a> {
 }
 
 /// `wallet.nftAttribute#4c1ef10e trait_type:string value:string = wallet.NftAttribute;`
+///
+/// <https://core.telegram.org/constructor/wallet.nftAttribute>
 #[repr(C)]
 pub struct NftAttribute<'a> {
     pub trait_type: &'a str,
@@ -35,6 +43,8 @@ pub struct NftAttribute<'a> {
 }
 
 /// `wallet.nftItem#3441fd1c flags:# collection_address:flags.0?string address:string owner_address:string index:string name:flags.1?string description:flags.2?string image:flags.3?WebDocument image_small:flags.4?WebDocument content_url:flags.5?WebDocument lottie:flags.6?WebDocument attributes:flags.7?Vector<wallet.NftAttribute> extra:flags.8?DataJSON = wallet.NftItem;`
+///
+/// <https://core.telegram.org/constructor/wallet.nftItem>
 #[repr(C)]
 pub struct NftItem<'a> {
     pub collection_address: tl::Option<&'a str>,
@@ -52,6 +62,8 @@ pub struct NftItem<'a> {
 }
 
 /// `wallet.nftItems#794d486f flags:# items:Vector<wallet.NftItem> next_offset:flags.0?string = wallet.NftItems;`
+///
+/// <https://core.telegram.org/constructor/wallet.nftItems>
 #[repr(C)]
 pub struct NftItems<'a> {
     pub items: &'a [enums::wallet::NftItem<'a>],
@@ -59,6 +71,8 @@ pub struct NftItems<'a> {
 }
 
 /// `wallet.proofChallenge#99e41707 payload:string expires:int domain:string = wallet.ProofChallenge;`
+///
+/// <https://core.telegram.org/constructor/wallet.proofChallenge>
 #[repr(C)]
 pub struct ProofChallenge<'a> {
     pub payload: &'a str,
@@ -67,6 +81,8 @@ pub struct ProofChallenge<'a> {
 }
 
 /// `wallet.secretPhraseParts#e6d0ef01 token:string dcs:Vector<int> = wallet.SecretPhraseParts;`
+///
+/// <https://core.telegram.org/constructor/wallet.secretPhraseParts>
 #[repr(C)]
 pub struct SecretPhraseParts<'a> {
     pub token: &'a str,
@@ -74,6 +90,8 @@ pub struct SecretPhraseParts<'a> {
 }
 
 /// `wallet.tonConnectChallenge#4bc89693 challenge:bytes event_id:long = wallet.TonConnectChallenge;`
+///
+/// <https://core.telegram.org/constructor/wallet.tonConnectChallenge>
 #[repr(C)]
 pub struct TonConnectChallenge<'a> {
     pub challenge: &'a [u8],
@@ -81,6 +99,8 @@ pub struct TonConnectChallenge<'a> {
 }
 
 /// `wallet.tonConnectPending#85c0f124 session:TonConnectSession requests:Vector<TonConnectRequest> = wallet.TonConnectPending;`
+///
+/// <https://core.telegram.org/constructor/wallet.tonConnectPending>
 #[repr(C)]
 pub struct TonConnectPending<'a> {
     pub session: enums::TonConnectSession<'a>,
@@ -88,12 +108,16 @@ pub struct TonConnectPending<'a> {
 }
 
 /// `wallet.tonConnectSessions#0e1f6896 sessions:Vector<TonConnectSession> = wallet.TonConnectSessions;`
+///
+/// <https://core.telegram.org/constructor/wallet.tonConnectSessions>
 #[repr(C)]
 pub struct TonConnectSessions<'a> {
     pub sessions: &'a [enums::TonConnectSession<'a>],
 }
 
 /// `wallet.transactions#4322d5a5 flags:# balance:long transactions:Vector<WalletTransaction> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = wallet.Transactions;`
+///
+/// <https://core.telegram.org/constructor/wallet.transactions>
 #[repr(C)]
 pub struct Transactions<'a> {
     pub balance: i64,
@@ -104,6 +128,8 @@ pub struct Transactions<'a> {
 }
 
 /// `wallet.userAddresses#928e7b55 addresses:Vector<WalletUserAddress> users:Vector<User> = wallet.UserAddresses;`
+///
+/// <https://core.telegram.org/constructor/wallet.userAddresses>
 #[repr(C)]
 pub struct UserAddresses<'a> {
     pub addresses: &'a [enums::WalletUserAddress<'a>],

@@ -4,7 +4,7 @@
 
 use ::chappe_tl::__private as tl;
 
-use super::super::types;
+use super::super::{name_for_id, types};
 
 /// Any constructor of `help.ConfigSimple`.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +35,7 @@ impl tl::Deserializable for ConfigSimple {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0x5a59_2a6c => tl::read(buf).map(Self::ConfigSimple),
-            id => Err(buf.unknown_id("help.ConfigSimple", id)),
+            id => Err(buf.unknown_id("help.ConfigSimple", id).named(name_for_id)),
         }
     }
 }

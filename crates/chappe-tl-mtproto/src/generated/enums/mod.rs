@@ -4,11 +4,13 @@
 
 use ::chappe_tl::__private as tl;
 
-use super::types;
+use super::{name_for_id, types};
 
 pub mod help;
 
 /// Any constructor of `AccessPointRule`.
+///
+/// Part of `help.configSimple`.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum AccessPointRule {
@@ -37,7 +39,7 @@ impl tl::Deserializable for AccessPointRule {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0x4679_b65f => tl::read(buf).map(Self::AccessPointRule),
-            id => Err(buf.unknown_id("AccessPointRule", id)),
+            id => Err(buf.unknown_id("AccessPointRule", id).named(name_for_id)),
         }
     }
 }
@@ -93,7 +95,7 @@ impl tl::Deserializable for BadMsgNotification {
         match buf.read_u32()? {
             0xa7ef_f811 => tl::read(buf).map(Self::BadMsgNotification),
             0xedab_447b => tl::read(buf).map(Self::BadServerSalt),
-            id => Err(buf.unknown_id("BadMsgNotification", id)),
+            id => Err(buf.unknown_id("BadMsgNotification", id).named(name_for_id)),
         }
     }
 }
@@ -161,7 +163,7 @@ impl tl::Deserializable for BindAuthKeyInner {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0x75a3_f765 => tl::read(buf).map(Self::BindAuthKeyInner),
-            id => Err(buf.unknown_id("BindAuthKeyInner", id)),
+            id => Err(buf.unknown_id("BindAuthKeyInner", id).named(name_for_id)),
         }
     }
 }
@@ -211,7 +213,7 @@ impl tl::Deserializable for ClientDhInnerData {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0x6643_b654 => tl::read(buf).map(Self::ClientDhInnerData),
-            id => Err(buf.unknown_id("Client_DH_Inner_Data", id)),
+            id => Err(buf.unknown_id("Client_DH_Inner_Data", id).named(name_for_id)),
         }
     }
 }
@@ -233,6 +235,8 @@ impl tl::TryFrom<ClientDhInnerData> for types::ClientDhInnerData {
 }
 
 /// Any constructor of `DestroyAuthKeyRes`.
+///
+/// Returned by `destroy_auth_key`.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum DestroyAuthKeyRes {
@@ -272,7 +276,7 @@ impl tl::Deserializable for DestroyAuthKeyRes {
             0xf660_e1d4 => Ok(Self::DestroyAuthKeyOk),
             0x0a9f_2259 => Ok(Self::DestroyAuthKeyNone),
             0xea10_9b13 => Ok(Self::DestroyAuthKeyFail),
-            id => Err(buf.unknown_id("DestroyAuthKeyRes", id)),
+            id => Err(buf.unknown_id("DestroyAuthKeyRes", id).named(name_for_id)),
         }
     }
 }
@@ -329,6 +333,8 @@ impl tl::TryFrom<DestroyAuthKeyRes> for types::DestroyAuthKeyFail {
 }
 
 /// Any constructor of `DestroySessionRes`.
+///
+/// Returned by `destroy_session`.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum DestroySessionRes {
@@ -363,7 +369,7 @@ impl tl::Deserializable for DestroySessionRes {
         match buf.read_u32()? {
             0xe220_45fc => tl::read(buf).map(Self::DestroySessionOk),
             0x62d3_50c9 => tl::read(buf).map(Self::DestroySessionNone),
-            id => Err(buf.unknown_id("DestroySessionRes", id)),
+            id => Err(buf.unknown_id("DestroySessionRes", id).named(name_for_id)),
         }
     }
 }
@@ -403,6 +409,8 @@ impl tl::TryFrom<DestroySessionRes> for types::DestroySessionNone {
 }
 
 /// Any constructor of `FutureSalt`.
+///
+/// Part of `future_salts`.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum FutureSalt {
@@ -431,7 +439,7 @@ impl tl::Deserializable for FutureSalt {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0x0949_d9dc => tl::read(buf).map(Self::FutureSalt),
-            id => Err(buf.unknown_id("FutureSalt", id)),
+            id => Err(buf.unknown_id("FutureSalt", id).named(name_for_id)),
         }
     }
 }
@@ -453,6 +461,8 @@ impl tl::TryFrom<FutureSalt> for types::FutureSalt {
 }
 
 /// Any constructor of `FutureSalts`.
+///
+/// Returned by `get_future_salts`.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum FutureSalts {
@@ -481,7 +491,7 @@ impl tl::Deserializable for FutureSalts {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0xae50_0895 => tl::read(buf).map(Self::FutureSalts),
-            id => Err(buf.unknown_id("FutureSalts", id)),
+            id => Err(buf.unknown_id("FutureSalts", id).named(name_for_id)),
         }
     }
 }
@@ -531,7 +541,7 @@ impl tl::Deserializable for HttpWait {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0x9299_359f => tl::read(buf).map(Self::HttpWait),
-            id => Err(buf.unknown_id("HttpWait", id)),
+            id => Err(buf.unknown_id("HttpWait", id).named(name_for_id)),
         }
     }
 }
@@ -553,6 +563,8 @@ impl tl::TryFrom<HttpWait> for types::HttpWait {
 }
 
 /// Any constructor of `IpPort`.
+///
+/// Part of `accessPointRule`.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum IpPort {
@@ -587,7 +599,7 @@ impl tl::Deserializable for IpPort {
         match buf.read_u32()? {
             0xd433_ad73 => tl::read(buf).map(Self::IpPort),
             0x3798_2646 => tl::read(buf).map(Self::Secret),
-            id => Err(buf.unknown_id("IpPort", id)),
+            id => Err(buf.unknown_id("IpPort", id).named(name_for_id)),
         }
     }
 }
@@ -661,7 +673,7 @@ impl tl::Deserializable for MsgDetailedInfo {
         match buf.read_u32()? {
             0x276d_3ec6 => tl::read(buf).map(Self::MsgDetailedInfo),
             0x809d_b6df => tl::read(buf).map(Self::MsgNewDetailedInfo),
-            id => Err(buf.unknown_id("MsgDetailedInfo", id)),
+            id => Err(buf.unknown_id("MsgDetailedInfo", id).named(name_for_id)),
         }
     }
 }
@@ -735,7 +747,7 @@ impl tl::Deserializable for MsgResendReq {
         match buf.read_u32()? {
             0x7d86_1a08 => tl::read(buf).map(Self::MsgResendReq),
             0x8610_baeb => tl::read(buf).map(Self::MsgResendAnsReq),
-            id => Err(buf.unknown_id("MsgResendReq", id)),
+            id => Err(buf.unknown_id("MsgResendReq", id).named(name_for_id)),
         }
     }
 }
@@ -803,7 +815,7 @@ impl tl::Deserializable for MsgsAck {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0x62d6_b459 => tl::read(buf).map(Self::MsgsAck),
-            id => Err(buf.unknown_id("MsgsAck", id)),
+            id => Err(buf.unknown_id("MsgsAck", id).named(name_for_id)),
         }
     }
 }
@@ -853,7 +865,7 @@ impl tl::Deserializable for MsgsAllInfo {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0x8cc0_d131 => tl::read(buf).map(Self::MsgsAllInfo),
-            id => Err(buf.unknown_id("MsgsAllInfo", id)),
+            id => Err(buf.unknown_id("MsgsAllInfo", id).named(name_for_id)),
         }
     }
 }
@@ -903,7 +915,7 @@ impl tl::Deserializable for MsgsStateInfo {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0x04de_b57d => tl::read(buf).map(Self::MsgsStateInfo),
-            id => Err(buf.unknown_id("MsgsStateInfo", id)),
+            id => Err(buf.unknown_id("MsgsStateInfo", id).named(name_for_id)),
         }
     }
 }
@@ -953,7 +965,7 @@ impl tl::Deserializable for MsgsStateReq {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0xda69_fb52 => tl::read(buf).map(Self::MsgsStateReq),
-            id => Err(buf.unknown_id("MsgsStateReq", id)),
+            id => Err(buf.unknown_id("MsgsStateReq", id).named(name_for_id)),
         }
     }
 }
@@ -1003,7 +1015,7 @@ impl tl::Deserializable for NewSession {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0x9ec2_0908 => tl::read(buf).map(Self::Created),
-            id => Err(buf.unknown_id("NewSession", id)),
+            id => Err(buf.unknown_id("NewSession", id).named(name_for_id)),
         }
     }
 }
@@ -1071,7 +1083,7 @@ impl tl::Deserializable for PQInnerData {
             0xa9f5_5f95 => tl::read(buf).map(Self::Dc),
             0x3c6a_84d4 => tl::read(buf).map(Self::Temp),
             0x56fd_df88 => tl::read(buf).map(Self::TempDc),
-            id => Err(buf.unknown_id("P_Q_inner_data", id)),
+            id => Err(buf.unknown_id("P_Q_inner_data", id).named(name_for_id)),
         }
     }
 }
@@ -1145,6 +1157,8 @@ impl tl::TryFrom<PQInnerData> for types::PQInnerDataTempDc {
 }
 
 /// Any constructor of `Pong`.
+///
+/// Returned by `ping`, `ping_delay_disconnect`.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum Pong {
@@ -1173,7 +1187,7 @@ impl tl::Deserializable for Pong {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0x3477_73c5 => tl::read(buf).map(Self::Pong),
-            id => Err(buf.unknown_id("Pong", id)),
+            id => Err(buf.unknown_id("Pong", id).named(name_for_id)),
         }
     }
 }
@@ -1195,6 +1209,8 @@ impl tl::TryFrom<Pong> for types::Pong {
 }
 
 /// Any constructor of `ResPQ`.
+///
+/// Returned by `req_pq`, `req_pq_multi`.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum ResPq {
@@ -1223,7 +1239,7 @@ impl tl::Deserializable for ResPq {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0x0516_2463 => tl::read(buf).map(Self::ResPq),
-            id => Err(buf.unknown_id("ResPQ", id)),
+            id => Err(buf.unknown_id("ResPQ", id).named(name_for_id)),
         }
     }
 }
@@ -1245,6 +1261,8 @@ impl tl::TryFrom<ResPq> for types::ResPq {
 }
 
 /// Any constructor of `RpcDropAnswer`.
+///
+/// Returned by `rpc_drop_answer`.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum RpcDropAnswer {
@@ -1284,7 +1302,7 @@ impl tl::Deserializable for RpcDropAnswer {
             0x5e2a_d36e => Ok(Self::RpcAnswerUnknown),
             0xcd78_e586 => Ok(Self::RpcAnswerDroppedRunning),
             0xa43a_d8b7 => tl::read(buf).map(Self::RpcAnswerDropped),
-            id => Err(buf.unknown_id("RpcDropAnswer", id)),
+            id => Err(buf.unknown_id("RpcDropAnswer", id).named(name_for_id)),
         }
     }
 }
@@ -1369,7 +1387,7 @@ impl tl::Deserializable for RpcError {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0x2144_ca19 => tl::read(buf).map(Self::RpcError),
-            id => Err(buf.unknown_id("RpcError", id)),
+            id => Err(buf.unknown_id("RpcError", id).named(name_for_id)),
         }
     }
 }
@@ -1391,6 +1409,8 @@ impl tl::TryFrom<RpcError> for types::RpcError {
 }
 
 /// Any constructor of `Server_DH_Params`.
+///
+/// Returned by `req_DH_params`.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum ServerDhParams {
@@ -1425,7 +1445,7 @@ impl tl::Deserializable for ServerDhParams {
         match buf.read_u32()? {
             0x79cb_045d => tl::read(buf).map(Self::Fail),
             0xd0e8_075c => tl::read(buf).map(Self::Ok),
-            id => Err(buf.unknown_id("Server_DH_Params", id)),
+            id => Err(buf.unknown_id("Server_DH_Params", id).named(name_for_id)),
         }
     }
 }
@@ -1493,7 +1513,7 @@ impl tl::Deserializable for ServerDhInnerData {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0xb589_0dba => tl::read(buf).map(Self::ServerDhInnerData),
-            id => Err(buf.unknown_id("Server_DH_inner_data", id)),
+            id => Err(buf.unknown_id("Server_DH_inner_data", id).named(name_for_id)),
         }
     }
 }
@@ -1515,6 +1535,8 @@ impl tl::TryFrom<ServerDhInnerData> for types::ServerDhInnerData {
 }
 
 /// Any constructor of `Set_client_DH_params_answer`.
+///
+/// Returned by `set_client_DH_params`.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum SetClientDhParamsAnswer {
@@ -1555,7 +1577,7 @@ impl tl::Deserializable for SetClientDhParamsAnswer {
             0x3bcb_f734 => tl::read(buf).map(Self::DhGenOk),
             0x46dc_1fb9 => tl::read(buf).map(Self::DhGenRetry),
             0xa69d_ae02 => tl::read(buf).map(Self::DhGenFail),
-            id => Err(buf.unknown_id("Set_client_DH_params_answer", id)),
+            id => Err(buf.unknown_id("Set_client_DH_params_answer", id).named(name_for_id)),
         }
     }
 }
@@ -1612,6 +1634,8 @@ impl tl::TryFrom<SetClientDhParamsAnswer> for types::DhGenFail {
 }
 
 /// Any constructor of `TlsBlock`.
+///
+/// Part of `tlsBlockScope`, `tlsClientHello`.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum TlsBlock {
@@ -1675,7 +1699,7 @@ impl tl::Deserializable for TlsBlock {
             0xe675_a1c1 => tl::read(buf).map(Self::Grease),
             0x9eb9_5b5c => Ok(Self::PublicKey),
             0xe725_d44f => tl::read(buf).map(Self::Scope),
-            id => Err(buf.unknown_id("TlsBlock", id)),
+            id => Err(buf.unknown_id("TlsBlock", id).named(name_for_id)),
         }
     }
 }
@@ -1828,7 +1852,7 @@ impl tl::Deserializable for TlsClientHello {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0x6c52_c484 => tl::read(buf).map(Self::TlsClientHello),
-            id => Err(buf.unknown_id("TlsClientHello", id)),
+            id => Err(buf.unknown_id("TlsClientHello", id).named(name_for_id)),
         }
     }
 }

@@ -4,9 +4,11 @@
 
 use ::chappe_tl::__private as tl;
 
-use super::types;
+use super::{name_for_id, types};
 
 /// Any constructor of `DecryptedMessage`.
+///
+/// Part of `decryptedMessageLayer`.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum DecryptedMessage {
@@ -65,7 +67,7 @@ impl tl::Deserializable for DecryptedMessage {
             0x7316_4160 => tl::read(buf).map(Self::Service),
             0x36b0_91de => tl::read(buf).map(Self::Layer45),
             0x91cc_4674 => tl::read(buf).map(Self::DecryptedMessage),
-            id => Err(buf.unknown_id("DecryptedMessage", id)),
+            id => Err(buf.unknown_id("DecryptedMessage", id).named(name_for_id)),
         }
     }
 }
@@ -173,6 +175,8 @@ impl tl::TryFrom<DecryptedMessage> for types::DecryptedMessage {
 }
 
 /// Any constructor of `DecryptedMessageAction`.
+///
+/// Part of `decryptedMessageService`, `decryptedMessageServiceLayer8`.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum DecryptedMessageAction {
@@ -272,7 +276,7 @@ impl tl::Deserializable for DecryptedMessageAction {
             0xdd05_ec6b => tl::read(buf).map(Self::AbortKey),
             0xec2e_0b9b => tl::read(buf).map(Self::CommitKey),
             0xa82f_dd63 => Ok(Self::Noop),
-            id => Err(buf.unknown_id("DecryptedMessageAction", id)),
+            id => Err(buf.unknown_id("DecryptedMessageAction", id).named(name_for_id)),
         }
     }
 }
@@ -527,7 +531,7 @@ impl tl::Deserializable for DecryptedMessageLayer {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0x1be3_1789 => tl::read(buf).map(Self::DecryptedMessageLayer),
-            id => Err(buf.unknown_id("DecryptedMessageLayer", id)),
+            id => Err(buf.unknown_id("DecryptedMessageLayer", id).named(name_for_id)),
         }
     }
 }
@@ -549,6 +553,8 @@ impl tl::TryFrom<DecryptedMessageLayer> for types::DecryptedMessageLayer {
 }
 
 /// Any constructor of `DecryptedMessageMedia`.
+///
+/// Part of `decryptedMessage`, `decryptedMessageLayer17`, `decryptedMessageLayer45`, `decryptedMessageLayer8`.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum DecryptedMessageMedia {
@@ -666,7 +672,7 @@ impl tl::Deserializable for DecryptedMessageMedia {
             0x8a0d_f56f => tl::read(buf).map(Self::Venue),
             0xe505_11d8 => tl::read(buf).map(Self::WebPage),
             0x6abd_9782 => tl::read(buf).map(Self::Document),
-            id => Err(buf.unknown_id("DecryptedMessageMedia", id)),
+            id => Err(buf.unknown_id("DecryptedMessageMedia", id).named(name_for_id)),
         }
     }
 }
@@ -944,6 +950,8 @@ impl tl::TryFrom<DecryptedMessageMedia> for types::DecryptedMessageMediaDocument
 }
 
 /// Any constructor of `DocumentAttribute`.
+///
+/// Part of `decryptedMessageMediaDocument`, `decryptedMessageMediaDocumentLayer45`, `decryptedMessageMediaExternalDocument`.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum DocumentAttribute {
@@ -1025,7 +1033,7 @@ impl tl::Deserializable for DocumentAttribute {
             0xded2_18e0 => tl::read(buf).map(Self::AudioLayer45),
             0x9852_f9c6 => tl::read(buf).map(Self::Audio),
             0x0ef0_2ce6 => tl::read(buf).map(Self::Video),
-            id => Err(buf.unknown_id("DocumentAttribute", id)),
+            id => Err(buf.unknown_id("DocumentAttribute", id).named(name_for_id)),
         }
     }
 }
@@ -1201,6 +1209,8 @@ impl tl::TryFrom<DocumentAttribute> for types::DocumentAttributeVideo {
 }
 
 /// Any constructor of `FileLocation`.
+///
+/// Part of `photoCachedSize`, `photoSize`.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum FileLocation {
@@ -1235,7 +1245,7 @@ impl tl::Deserializable for FileLocation {
         match buf.read_u32()? {
             0x7c59_6b46 => tl::read(buf).map(Self::Unavailable),
             0x53d6_9076 => tl::read(buf).map(Self::FileLocation),
-            id => Err(buf.unknown_id("FileLocation", id)),
+            id => Err(buf.unknown_id("FileLocation", id).named(name_for_id)),
         }
     }
 }
@@ -1303,7 +1313,7 @@ impl tl::Deserializable for GroupCallMessage {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0x907c_e88e => tl::read(buf).map(Self::GroupCallMessage),
-            id => Err(buf.unknown_id("GroupCallMessage", id)),
+            id => Err(buf.unknown_id("GroupCallMessage", id).named(name_for_id)),
         }
     }
 }
@@ -1325,6 +1335,8 @@ impl tl::TryFrom<GroupCallMessage> for types::GroupCallMessage {
 }
 
 /// Any constructor of `InputStickerSet`.
+///
+/// Part of `documentAttributeSticker`.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum InputStickerSet {
@@ -1358,7 +1370,7 @@ impl tl::Deserializable for InputStickerSet {
         match buf.read_u32()? {
             0x861c_c8a0 => tl::read(buf).map(Self::ShortName),
             0xffb6_2b95 => Ok(Self::Empty),
-            id => Err(buf.unknown_id("InputStickerSet", id)),
+            id => Err(buf.unknown_id("InputStickerSet", id).named(name_for_id)),
         }
     }
 }
@@ -1398,6 +1410,8 @@ impl tl::TryFrom<InputStickerSet> for types::InputStickerSetEmpty {
 }
 
 /// Any constructor of `JSONObjectValue`.
+///
+/// Part of `jsonObject`.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum JsonobjectValue {
@@ -1426,7 +1440,7 @@ impl tl::Deserializable for JsonobjectValue {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0xc0de_1bd9 => tl::read(buf).map(Self::JsonObjectValue),
-            id => Err(buf.unknown_id("JSONObjectValue", id)),
+            id => Err(buf.unknown_id("JSONObjectValue", id).named(name_for_id)),
         }
     }
 }
@@ -1448,6 +1462,8 @@ impl tl::TryFrom<JsonobjectValue> for types::JsonObjectValue {
 }
 
 /// Any constructor of `JSONValue`.
+///
+/// Part of `jsonArray`, `jsonObjectValue`.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum Jsonvalue {
@@ -1505,7 +1521,7 @@ impl tl::Deserializable for Jsonvalue {
             0xb71e_767a => tl::read(buf).map(Self::JsonString),
             0xf744_4763 => tl::read(buf).map(Self::JsonArray),
             0x99c1_d49d => tl::read(buf).map(Self::JsonObject),
-            id => Err(buf.unknown_id("JSONValue", id)),
+            id => Err(buf.unknown_id("JSONValue", id).named(name_for_id)),
         }
     }
 }
@@ -1613,6 +1629,8 @@ impl tl::TryFrom<Jsonvalue> for types::JsonObject {
 }
 
 /// Any constructor of `MessageEntity`.
+///
+/// Part of `decryptedMessage`, `decryptedMessageLayer45`, `textWithEntities`.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum MessageEntity {
@@ -1731,7 +1749,7 @@ impl tl::Deserializable for MessageEntity {
             0x020d_f5d0 => tl::read(buf).map(Self::Blockquote),
             0x32ca_960f => tl::read(buf).map(Self::Spoiler),
             0xc8cf_05f8 => tl::read(buf).map(Self::CustomEmoji),
-            id => Err(buf.unknown_id("MessageEntity", id)),
+            id => Err(buf.unknown_id("MessageEntity", id).named(name_for_id)),
         }
     }
 }
@@ -2009,6 +2027,8 @@ impl tl::TryFrom<MessageEntity> for types::MessageEntityCustomEmoji {
 }
 
 /// Any constructor of `PhotoSize`.
+///
+/// Part of `decryptedMessageMediaExternalDocument`.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum PhotoSize {
@@ -2049,7 +2069,7 @@ impl tl::Deserializable for PhotoSize {
             0x0e17_e23c => tl::read(buf).map(Self::Empty),
             0x77bf_b61b => tl::read(buf).map(Self::PhotoSize),
             0xe9a7_34fa => tl::read(buf).map(Self::PhotoCachedSize),
-            id => Err(buf.unknown_id("PhotoSize", id)),
+            id => Err(buf.unknown_id("PhotoSize", id).named(name_for_id)),
         }
     }
 }
@@ -2106,6 +2126,8 @@ impl tl::TryFrom<PhotoSize> for types::PhotoCachedSize {
 }
 
 /// Any constructor of `SendMessageAction`.
+///
+/// Part of `decryptedMessageActionTyping`.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum SendMessageAction {
@@ -2199,7 +2221,7 @@ impl tl::Deserializable for SendMessageAction {
             0x628c_bc6f => Ok(Self::SendMessageChooseContactAction),
             0x88f2_7fbc => Ok(Self::SendMessageRecordRoundAction),
             0xbb71_8624 => Ok(Self::SendMessageUploadRoundAction),
-            id => Err(buf.unknown_id("SendMessageAction", id)),
+            id => Err(buf.unknown_id("SendMessageAction", id).named(name_for_id)),
         }
     }
 }
@@ -2409,6 +2431,8 @@ impl tl::TryFrom<SendMessageAction> for types::SendMessageUploadRoundAction {
 }
 
 /// Any constructor of `TextWithEntities`.
+///
+/// Part of `groupCallMessage`.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 pub enum TextWithEntities {
@@ -2437,7 +2461,7 @@ impl tl::Deserializable for TextWithEntities {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0x751f_3146 => tl::read(buf).map(Self::TextWithEntities),
-            id => Err(buf.unknown_id("TextWithEntities", id)),
+            id => Err(buf.unknown_id("TextWithEntities", id).named(name_for_id)),
         }
     }
 }

@@ -119,6 +119,31 @@ impl Arena {
         &self.slice(core::slice::from_ref(&value))[0]
     }
 
+    /// Copies a text into the arena.
+    pub fn text(&self, text: &str) -> &str {
+        core::str::from_utf8(self.slice(text.as_bytes())).expect("it is a copy of a `str`")
+    }
+
+    /// Moves what an iterator yields into the arena.
+    ///
+    /// For vectors whose length is known at run time only. The iterator may use the arena itself, for vectors in vectors.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the values are aligned to more than 8 bytes.
+    ///
+    /// ```
+    /// use chappe_tl::table::Arena;
+    ///
+    /// let (arena, words) = (Arena::new(), ["ab", "c"]);
+    /// let rows: &[&[u8]] = arena.collect(words.iter().map(|word| arena.collect(word.bytes())));
+    /// assert_eq!(rows, [&b"ab"[..], b"c"]);
+    /// ```
+    pub fn collect<T: Copy>(&self, values: impl IntoIterator<Item = T>) -> &[T] {
+        // The arena is not borrowed while the iterator runs, which may use it or panic.
+        self.slice(&values.into_iter().collect::<Vec<T>>())
+    }
+
     /// Decodes one value of any type from the start of `source`. Returns it and how many bytes it took.
     pub(in crate::table) fn view_at<'a>(
         &'a self,
@@ -133,7 +158,7 @@ impl Arena {
             let mut machine = Machine::new(source, bump);
             match machine.object(source.input, ty, slot, source.options.max_depth) {
                 Ok(rest) => Ok((View::at(ty, slot), source.input.len() - rest.len())),
-                Err(Stop) => Err(machine.why()),
+                Err(Stop) => Err(machine.why().named(|id| ty.name_of(id))),
             }
         }
     }
@@ -153,7 +178,7 @@ impl Arena {
             let mut machine = Machine::new(source, bump);
             match machine.object(source.input, T::TYPE, slot, source.options.max_depth) {
                 Ok(rest) => Ok((&*slot.cast(), source.input.len() - rest.len())),
-                Err(Stop) => Err(machine.why()),
+                Err(Stop) => Err(machine.why().named(|id| T::TYPE.name_of(id))),
             }
         }
     }

@@ -554,7 +554,10 @@ impl<'a, 'm> Machine<'a, 'm> {
     #[cold]
     #[inline(never)]
     fn unknown<T>(&mut self, rest: &'a [u8], id: u32, wanted: &'static str) -> Result<T, Stop> {
-        self.stop_before(rest, 4, |place, _| Error::UnexpectedConstructor { id, wanted, place })
+        self.stop_before(rest, 4, |place, _| {
+            let name = None;
+            Error::UnexpectedConstructor { id, name, wanted, place }
+        })
     }
 
     /// Stops where what is left of the input begins.

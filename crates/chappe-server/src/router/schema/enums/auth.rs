@@ -4,9 +4,11 @@
 
 use ::chappe_tl::__private as tl;
 
-use super::super::types;
+use super::super::{name_for_id, types};
 
 /// Any constructor of `auth.ExportedAuthorization`.
+///
+/// Returned by `auth.exportAuthorization`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExportedAuthorization {
     /// `auth.exportedAuthorization#b434e2b8 id:long bytes:bytes = auth.ExportedAuthorization;`
@@ -33,7 +35,7 @@ impl tl::Deserializable for ExportedAuthorization {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0xb434_e2b8 => tl::read(buf).map(Self::ExportedAuthorization),
-            id => Err(buf.unknown_id("auth.ExportedAuthorization", id)),
+            id => Err(buf.unknown_id("auth.ExportedAuthorization", id).named(name_for_id)),
         }
     }
 }

@@ -4,11 +4,13 @@
 
 use ::chappe_tl::__private as tl;
 
-use super::types;
+use super::{name_for_id, types};
 
 pub mod auth;
 
 /// Any constructor of `Config`.
+///
+/// Returned by `help.getConfig`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Config {
     /// `config#cc1a241e flags:# default_p2p_contacts:flags.3?true preload_featured_stickers:flags.4?true revoke_pm_inbox:flags.6?true blocked_mode:flags.8?true force_try_ipv6:flags.14?true date:int expires:int test_mode:Bool this_dc:int dc_options:Vector<DcOption> dc_txt_domain_name:string chat_size_max:int megagroup_size_max:int forwarded_count_max:int online_update_period_ms:int offline_blur_timeout_ms:int offline_idle_timeout_ms:int online_cloud_timeout_ms:int notify_cloud_delay_ms:int notify_default_delay_ms:int push_chat_period_ms:int push_chat_limit:int edit_time_limit:int revoke_time_limit:int revoke_pm_time_limit:int rating_e_decay:int stickers_recent_limit:int channels_read_media_period:int tmp_sessions:flags.0?int call_receive_timeout_ms:int call_ring_timeout_ms:int call_connect_timeout_ms:int call_packet_timeout_ms:int me_url_prefix:string autoupdate_url_prefix:flags.7?string gif_search_username:flags.9?string venue_search_username:flags.10?string img_search_username:flags.11?string static_maps_provider:flags.12?string caption_length_max:int message_length_max:int webfile_dc_id:int suggested_lang_code:flags.2?string lang_pack_version:flags.2?int base_lang_pack_version:flags.2?int reactions_default:flags.15?Reaction autologin_token:flags.16?string = Config;`
@@ -35,7 +37,7 @@ impl tl::Deserializable for Config {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0xcc1a_241e => tl::read(buf).map(Self::Config),
-            id => Err(buf.unknown_id("Config", id)),
+            id => Err(buf.unknown_id("Config", id).named(name_for_id)),
         }
     }
 }
@@ -57,6 +59,8 @@ impl tl::TryFrom<Config> for types::Config {
 }
 
 /// Any constructor of `DcOption`.
+///
+/// Part of `config`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DcOption {
     /// `dcOption#18b7a10d flags:# ipv6:flags.0?true media_only:flags.1?true tcpo_only:flags.2?true cdn:flags.3?true static:flags.4?true this_port_only:flags.5?true id:int ip_address:string port:int secret:flags.10?bytes = DcOption;`
@@ -83,7 +87,7 @@ impl tl::Deserializable for DcOption {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0x18b7_a10d => tl::read(buf).map(Self::DcOption),
-            id => Err(buf.unknown_id("DcOption", id)),
+            id => Err(buf.unknown_id("DcOption", id).named(name_for_id)),
         }
     }
 }
@@ -131,7 +135,7 @@ impl tl::Deserializable for InputClientProxy {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0x7558_8b3f => tl::read(buf).map(Self::InputClientProxy),
-            id => Err(buf.unknown_id("InputClientProxy", id)),
+            id => Err(buf.unknown_id("InputClientProxy", id).named(name_for_id)),
         }
     }
 }
@@ -153,6 +157,8 @@ impl tl::TryFrom<InputClientProxy> for types::InputClientProxy {
 }
 
 /// Any constructor of `JSONObjectValue`.
+///
+/// Part of `jsonObject`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum JsonobjectValue {
     /// `jsonObjectValue#c0de1bd9 key:string value:JSONValue = JSONObjectValue;`
@@ -179,7 +185,7 @@ impl tl::Deserializable for JsonobjectValue {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0xc0de_1bd9 => tl::read(buf).map(Self::JsonObjectValue),
-            id => Err(buf.unknown_id("JSONObjectValue", id)),
+            id => Err(buf.unknown_id("JSONObjectValue", id).named(name_for_id)),
         }
     }
 }
@@ -201,6 +207,8 @@ impl tl::TryFrom<JsonobjectValue> for types::JsonObjectValue {
 }
 
 /// Any constructor of `JSONValue`.
+///
+/// Part of `jsonArray`, `jsonObjectValue`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Jsonvalue {
     /// `jsonNull#3f6d7b68 = JSONValue;`
@@ -251,7 +259,7 @@ impl tl::Deserializable for Jsonvalue {
             0xb71e_767a => tl::read(buf).map(Self::JsonString),
             0xf744_4763 => tl::read(buf).map(Self::JsonArray),
             0x99c1_d49d => tl::read(buf).map(Self::JsonObject),
-            id => Err(buf.unknown_id("JSONValue", id)),
+            id => Err(buf.unknown_id("JSONValue", id).named(name_for_id)),
         }
     }
 }
@@ -359,6 +367,8 @@ impl tl::TryFrom<Jsonvalue> for types::JsonObject {
 }
 
 /// Any constructor of `NearestDc`.
+///
+/// Returned by `help.getNearestDc`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum NearestDc {
     /// `nearestDc#8e1a1775 country:string this_dc:int nearest_dc:int = NearestDc;`
@@ -385,7 +395,7 @@ impl tl::Deserializable for NearestDc {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0x8e1a_1775 => tl::read(buf).map(Self::NearestDc),
-            id => Err(buf.unknown_id("NearestDc", id)),
+            id => Err(buf.unknown_id("NearestDc", id).named(name_for_id)),
         }
     }
 }
@@ -407,6 +417,8 @@ impl tl::TryFrom<NearestDc> for types::NearestDc {
 }
 
 /// Any constructor of `Reaction`.
+///
+/// Part of `config`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Reaction {
     /// `reactionEmpty#79f5d419 = Reaction;`
@@ -447,7 +459,7 @@ impl tl::Deserializable for Reaction {
             0x1b22_86b8 => tl::read(buf).map(Self::Emoji),
             0x8935_fc73 => tl::read(buf).map(Self::CustomEmoji),
             0x523d_a4eb => Ok(Self::Paid),
-            id => Err(buf.unknown_id("Reaction", id)),
+            id => Err(buf.unknown_id("Reaction", id).named(name_for_id)),
         }
     }
 }
@@ -546,7 +558,7 @@ impl tl::Deserializable for True {
     fn deserialize(buf: tl::Buffer<'_, '_>) -> tl::Result<Self> {
         match buf.read_u32()? {
             0x3fed_d339 => Ok(Self::True),
-            id => Err(buf.unknown_id("True", id)),
+            id => Err(buf.unknown_id("True", id).named(name_for_id)),
         }
     }
 }
