@@ -103,6 +103,10 @@ impl Machine for FaultyConversation {
         self.delayed_until.map_or(deadline, |until| deadline.min(until))
     }
 
+    fn wants_input(&self) -> bool {
+        self.inner.wants_input()
+    }
+
     fn write_timeout(&self) -> Duration {
         self.inner.write_timeout()
     }

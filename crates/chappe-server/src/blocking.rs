@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use chappe_carrier::{LinkError, Wait, lock};
 use chappe_session::Now;
 
 use crate::conversation::{Conversation, WriteAction};
+use crate::directory_threads::DirectoryThreads;
 use crate::scratch::Scratch;
 use crate::shared::{ServerShared, on_accept_error};
 use crate::{Engine, ListenOptions, ServerCounters};
@@ -26,6 +27,8 @@ pub struct Server {
     address: SocketAddr,
     threads: Arc<Threads>,
     accepting: Option<JoinHandle<()>>,
+    /// They end with the server.
+    _directory: Option<DirectoryThreads>,
 }
 
 /// The connections of a server.
@@ -45,6 +48,10 @@ struct ConnThread {
     signal: Arc<Signal>,
     /// The reading thread has ended.
     is_read: AtomicBool,
+    /// The writing thread has ended.
+    is_written: AtomicBool,
+    /// The conversation may want input again.
+    resumed: Condvar,
 }
 
 /// Wakes the thread that writes.
@@ -56,6 +63,12 @@ struct Signal {
 
 /// How long the reading thread has for what arrived during a long write.
 const READ_GRACE: Duration = Duration::from_millis(50);
+
+/// How often a reading thread that waits for a look-up looks whether the connection has ended.
+const RECHECK: Duration = Duration::from_millis(500);
+
+/// A conversation, locked.
+type Locked<'a> = MutexGuard<'a, (Conversation, Box<Scratch>)>;
 
 /// Bytes that a thread reads at once.
 const ONE_READ: usize = 16 * 1024;
@@ -93,11 +106,12 @@ impl Server {
             open: Mutex::default(),
             one_ended: Condvar::new(),
         });
+        let directory = DirectoryThreads::start(&threads.shared.engine)?;
         let accepting = {
             let threads = Arc::clone(&threads);
             spawn("chappe-accept", move || threads.accept(&listener))?
         };
-        Ok(Self { address, threads, accepting: Some(accepting) })
+        Ok(Self { address, threads, accepting: Some(accepting), _directory: directory })
     }
 
     /// Returns the address that was bound; where port 0 was asked for, with the port that was chosen.
@@ -204,7 +218,9 @@ impl Threads {
         socket.set_nodelay(true)?;
         socket.set_write_timeout(Some(conversation.write_timeout()))?;
         let conversation = Mutex::new((conversation, self.shared.limit.scratch().take()));
-        Ok(Arc::new(ConnThread { socket, conversation, signal, is_read: AtomicBool::new(false) }))
+        let [is_read, is_written] = [false; 2].map(AtomicBool::new);
+        let resumed = Condvar::new();
+        Ok(Arc::new(ConnThread { socket, conversation, signal, is_read, is_written, resumed }))
     }
 }
 
@@ -233,6 +249,8 @@ impl Drop for OpenGuard {
     fn drop(&mut self) {
         // It may be closed already.
         let _ = self.thread.socket.shutdown(Shutdown::Both);
+        self.thread.is_written.store(true, Ordering::SeqCst);
+        self.thread.resumed.notify_all();
         lock(&self.threads.open).remove(&self.number);
         self.threads.one_ended.notify_all();
     }
@@ -261,19 +279,35 @@ impl ConnThread {
         // Read before locking: the wait for bytes must not keep the other thread from writing.
         let count = (&self.socket).read(bytes)?;
         let mut locked = lock(&self.conversation);
-        let (conversation, scratch) = &mut *locked;
         if count == 0 {
+            let (conversation, scratch) = &mut *locked;
             return conversation.handle_read(Now::from_system(), scratch, 0);
         }
         let mut rest = &bytes[..count];
         while !rest.is_empty() {
+            locked = self.wait_for_directory(locked)?;
+            let (conversation, scratch) = &mut *locked;
             let space = conversation.space(scratch)?;
             let part = rest.len().min(space.len());
             space[..part].copy_from_slice(&rest[..part]);
             conversation.handle_read(Now::from_system(), scratch, part)?;
             rest = &rest[part..];
+            self.signal.set();
         }
         Ok(())
+    }
+
+    /// Blocks while the conversation waits for a look-up. The writing thread handles what comes of it.
+    fn wait_for_directory<'a>(&self, mut locked: Locked<'a>) -> Result<Locked<'a>, LinkError> {
+        while !locked.0.wants_input() {
+            if self.is_written.load(Ordering::SeqCst) {
+                return Err(LinkError::Closed);
+            }
+            // A time-out, since the end of the other thread is noted without the lock.
+            let waited = self.resumed.wait_timeout(locked, RECHECK);
+            locked = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Ok(locked)
     }
 
     fn write_until_end(&self, is_stopping: &AtomicBool) -> Result<(), LinkError> {
@@ -318,6 +352,7 @@ impl ConnThread {
             }
         }
         conversation.release_memory(scratch);
+        self.resumed.notify_all();
         Ok(Some(Instant::now() + conversation.poll_timeout().since(Now::from_system().mono)))
     }
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
+use chappe_carrier::lock;
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::{AuthKeyId, QuickAckToken, Side};
 use chappe_framing::{FrameBuf, FrameError, MsgId, Opened, TransportTail, auth_key_id, constructor_id, open};
@@ -16,12 +17,13 @@ use chappe_tl::deserialize::Deserializable as _;
 use chappe_transport::{AckRequest, TransportErrorCode};
 
 use crate::counters::add;
+use crate::directory::{Gate, Outcome as GateOutcome, Search};
 use crate::engine::{Engine, Handled, NoSession};
 use crate::handler::{Context, Handler, Verdict};
 use crate::keys::KeyState;
 use crate::replies::Replies;
 use crate::requests::{Request, Requests};
-use crate::session::{Attached, Inner, Outlet, Waker, apply};
+use crate::session::{Attached, Inner, Late, Outlet, Waker, apply};
 
 /// What a driver does with the output of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +65,8 @@ pub struct ServerConnection {
     waiting: VecDeque<Waiting>,
     /// Answers that other threads compute; `None` until there is the first.
     replies: Option<Arc<Replies>>,
+    /// Frames that wait until the directory has been asked for their key.
+    parked: Option<Box<Parked>>,
     is_over: bool,
     is_authenticated: bool,
     is_http: bool,
@@ -72,8 +76,17 @@ pub struct ServerConnection {
     http_wait: Option<HttpWait>,
 }
 
+/// Frames that wait until the directory has been asked.
+struct Parked {
+    gate: Arc<Gate>,
+    /// The first one waits for the gate, unless only its beginning has come.
+    frames: VecDeque<(Vec<u8>, AckRequest)>,
+}
+
 /// The outcome of reading a frame, besides the requests in it.
 struct Outcome {
+    /// The client asks to destroy its key, which the directory must forget first.
+    is_key_destroyed: bool,
     /// Over HTTP: how long the answer may be held back.
     http_wait: Option<HttpWait>,
     /// The quick acknowledgement, unless the frame was refused.
@@ -100,6 +113,9 @@ impl Verdicts {
 /// Sessions that may use one connection. Clients use one; the specification allows a client to change it.
 const MAX_SESSIONS: usize = 16;
 
+/// Frames that a connection keeps while the directory is asked. Listeners stop reading after the first.
+const MAX_PARKED: usize = 16;
+
 /// Bytes that one packed byte can unpack to at most, by the format of deflate.
 const MAX_RATIO: usize = 1032;
 
@@ -121,6 +137,7 @@ impl ServerConnection {
             requests: Requests::default(),
             waiting: VecDeque::new(),
             replies: None,
+            parked: None,
             is_over: false,
             is_authenticated: false,
             is_http: false,
@@ -152,6 +169,7 @@ impl ServerConnection {
     /// Returns whether a query has no answer yet, or an answer is not sent yet.
     pub fn is_busy(&self) -> bool {
         !self.waiting.is_empty()
+            || self.parked.is_some()
             || self.replies.as_ref().is_some_and(|replies| !replies.is_empty())
             || self.sessions.iter().any(|attached| attached.lock().session.running_queries() > 0)
     }
@@ -173,10 +191,64 @@ impl ServerConnection {
             return;
         }
         let key_id = auth_key_id(payload).unwrap_or(AuthKeyId::from_raw(0));
-        if self.engine.key(key_id, now.unix).is_none() {
-            add(&self.engine.refusals().unauthenticated_frames, 1);
-            self.end(Some(TransportErrorCode::UnknownAuthKey));
+        if self.is_over || self.parked.is_some() || self.engine.key(key_id, now.unix).is_some() {
+            return;
         }
+        let is_plain = key_id.is_zero();
+        let search = if is_plain { Search::Unknown } else { self.search(key_id, now) };
+        if matches!(search, Search::Unknown) {
+            add(&self.engine.refusals().unauthenticated_frames, 1);
+        }
+        self.on_search(search, None);
+    }
+
+    /// Returns whether frames wait until the directory has been asked for their key. Read no further meanwhile. The waker is
+    /// called at the end, and [`poll_output`](Self::poll_output) handles the frames.
+    pub const fn is_waiting(&self) -> bool {
+        self.parked.is_some()
+    }
+
+    fn search(&self, key_id: AuthKeyId, now: Now) -> Search {
+        self.engine.search_key(key_id, self.peer, now.unix, &self.waker)
+    }
+
+    /// Goes on after the wish to look up a key.
+    fn on_search(&mut self, search: Search, frame: Option<(Vec<u8>, AckRequest)>) {
+        match search {
+            Search::Waiting(gate) => {
+                self.parked = Some(Box::new(Parked { gate, frames: frame.into_iter().collect() }));
+            }
+            Search::Unknown => self.end(Some(TransportErrorCode::UnknownAuthKey)),
+            Search::Refused => {
+                add(&self.engine.refusals().look_ups, 1);
+                self.end(Some(TransportErrorCode::TooManyConnections));
+            }
+            // The client would drop a key that it is told to be unknown.
+            Search::Failed => {
+                add(&self.engine.refusals().look_ups, 1);
+                self.end(None);
+            }
+        }
+    }
+
+    /// Handles the frames that waited for the directory, if it has answered. Returns whether it has.
+    pub(crate) fn resume(&mut self, now: Now, rng: &mut Drbg) -> bool {
+        let Some(outcome) = self.parked.as_ref().and_then(|parked| parked.gate.outcome()) else {
+            return false;
+        };
+        let Some(parked) = self.parked.take() else { return false };
+        match outcome {
+            GateOutcome::Ready => {
+                let mut is_searched = true;
+                for (mut payload, ack) in parked.frames {
+                    self.receive(now, &mut payload, ack, rng, is_searched);
+                    is_searched = false;
+                }
+            }
+            GateOutcome::Unknown => self.on_search(Search::Unknown, None),
+            GateOutcome::Failed => self.on_search(Search::Failed, None),
+        }
+        true
     }
 
     /// Returns whether another thread computes an answer for this connection.
@@ -197,8 +269,22 @@ impl ServerConnection {
     /// Handles a payload of the client: a plain or an encrypted envelope, which is opened in place.
     pub fn handle_payload(&mut self, now: Now, payload: &mut [u8], ack: AckRequest, rng: &mut Drbg) {
         self.last_input = Some(now);
+        self.resume(now, rng);
+        self.receive(now, payload, ack, rng, false);
+    }
+
+    /// Handles a payload. `is_searched` tells that the directory was asked for its key just now.
+    fn receive(&mut self, now: Now, payload: &mut [u8], ack: AckRequest, rng: &mut Drbg, is_searched: bool) {
         if self.is_over {
             return;
+        }
+        if let Some(parked) = &mut self.parked {
+            // Frames are handled in the order in which they came.
+            if parked.frames.len() < MAX_PARKED {
+                parked.frames.push_back((payload.to_vec(), ack));
+                return;
+            }
+            return self.end(Some(TransportErrorCode::TooManyConnections));
         }
         let Ok(key_id) = auth_key_id(payload) else {
             return self.end(None);
@@ -208,8 +294,12 @@ impl ServerConnection {
         }
         // Looked up for each frame: a key may have been destroyed over another connection.
         match self.engine.key(key_id, now.unix) {
-            None => self.end(Some(TransportErrorCode::UnknownAuthKey)),
             Some(key) => self.on_encrypted(now, &key, payload, ack, rng),
+            None if is_searched => self.on_search(Search::Unknown, None),
+            None => {
+                let search = self.search(key_id, now);
+                self.on_search(search, Some((payload.to_vec(), ack)));
+            }
         }
         self.engine.deliver_events();
     }
@@ -240,26 +330,64 @@ impl ServerConnection {
 
     /// Returns what to do next; an envelope to send is written into `out`. Call it until it returns `None`.
     pub fn poll_output(&mut self, now: Now, rng: &mut Drbg, out: &mut FrameBuf) -> Option<Output> {
-        match self.waiting.pop_front().or_else(|| self.replies.as_ref()?.take()) {
-            Some(Waiting::Frame(frame)) => {
-                *out = frame;
-                return Some(Output::Frame);
+        self.resume(now, rng);
+        loop {
+            match self.waiting.pop_front().or_else(|| self.replies.as_ref()?.take()) {
+                Some(Waiting::Frame(frame)) => {
+                    *out = frame;
+                    return Some(Output::Frame);
+                }
+                Some(Waiting::QuickAck(token)) => return Some(Output::QuickAck(token)),
+                Some(Waiting::End(code)) => {
+                    self.is_over = true;
+                    return Some(code.map_or(Output::Close, Output::Error));
+                }
+                None => {}
             }
-            Some(Waiting::QuickAck(token)) => return Some(Output::QuickAck(token)),
-            Some(Waiting::End(code)) => {
-                self.is_over = true;
-                return Some(code.map_or(Output::Close, Output::Error));
+            self.leave_ended_keys(now);
+            let mut with_late = None;
+            for attached in self.sent_here() {
+                let mut inner = attached.lock();
+                if !inner.is_outlet(self.number) {
+                    continue;
+                }
+                if inner.has_late() {
+                    with_late = Some(attached.clone());
+                    break;
+                }
+                if inner.session.poll_transmit(now, rng, out).is_some() {
+                    return Some(Output::Frame);
+                }
+            }
+            self.send_late(now, &with_late?, rng);
+        }
+    }
+
+    /// Takes out an answer that needs an envelope of its own, and everything that goes before it.
+    fn send_late(&mut self, now: Now, attached: &Attached, rng: &mut Drbg) {
+        let mut inner = attached.lock();
+        let late = inner.take_late();
+        flush(&mut inner.session, now, rng, &mut self.waiting);
+        let mut destroyed = None;
+        match late {
+            Some(Late::Answer(query, result)) => {
+                if let Err(error) = inner.session.respond_vec(query, result) {
+                    tracing::debug!(connection = self.number, %error, "answer dropped");
+                }
+            }
+            Some(Late::KeyDestruction(destruction)) => {
+                inner.session.respond_key_destroyed(destruction);
+                destroyed =
+                    Some(inner.session.auth_key().id()).filter(|_| destruction == KeyDestruction::Destroyed);
             }
             None => {}
         }
-        self.leave_ended_keys(now);
-        for attached in self.sent_here() {
-            let mut inner = attached.lock();
-            if inner.is_outlet(self.number) && inner.session.poll_transmit(now, rng, out).is_some() {
-                return Some(Output::Frame);
-            }
+        flush(&mut inner.session, now, rng, &mut self.waiting);
+        inner.count_unacked();
+        drop(inner);
+        if let Some(id) = destroyed {
+            self.engine.drop_key(id);
         }
-        None
     }
 
     /// Returns when to call [`handle_timeout`](Self::handle_timeout). Ask again after each input.
@@ -356,7 +484,10 @@ impl ServerConnection {
         };
         self.note_session(&attached);
         match read {
-            Ok(Outcome { http_wait, quick_ack }) => {
+            Ok(Outcome { is_key_destroyed, http_wait, quick_ack }) => {
+                if is_key_destroyed {
+                    self.destroy_stored(key, &attached);
+                }
                 if ack == AckRequest::Quick && !self.is_http {
                     self.waiting.extend(quick_ack.map(Waiting::QuickAck));
                 }
@@ -418,13 +549,27 @@ impl ServerConnection {
                 session_id != session.session_id() && key.forget_session(session_id, opened.msg_id());
             session.respond_session_destroyed(session_id, existed);
         }
-        if is_key_destroyed {
+        let is_key_stored = is_key_destroyed && key.is_stored();
+        if is_key_destroyed && !is_key_stored {
             session.respond_key_destroyed(KeyDestruction::Destroyed);
             // Nothing is sent under the key afterwards.
             flush(session, now, rng, &mut self.waiting);
-            self.engine.forget_key(key.auth_key().id());
+            // The application is told later: the session is locked.
+            lock(self.engine.key_table()).forget(key.auth_key().id());
         }
-        Ok(Outcome { http_wait, quick_ack })
+        Ok(Outcome { is_key_destroyed: is_key_stored, http_wait, quick_ack })
+    }
+
+    /// Removes the key from the directory, and answers then.
+    fn destroy_stored(&self, key: &KeyState, attached: &Attached) {
+        let answered = attached.clone();
+        let answer = move |is_forgotten| {
+            let destroyed = if is_forgotten { KeyDestruction::Destroyed } else { KeyDestruction::Failed };
+            answered.respond_key_destroyed(destroyed);
+        };
+        if !self.engine.forget_stored(key.auth_key().id(), answer) {
+            attached.respond_key_destroyed(KeyDestruction::Failed);
+        }
     }
 
     /// Passes the requests of the frame with this body to the handler.

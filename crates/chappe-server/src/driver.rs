@@ -1,7 +1,8 @@
 //! What a listener is made of, for sockets and runtimes of one's own.
 //!
 //! For each accepted socket, ask a [`ConnectionLimit`] for a permit, make a [`Conversation`] with it, and move bytes as its
-//! documentation says. Start [`HandshakeThreads`], so that making keys delays nothing else. `blocking::Server` and
+//! documentation says. Start [`HandshakeThreads`], so that making keys delays nothing else, and for an engine with a directory
+//! run the tasks of a [`DirectoryWorker`](crate::directory::DirectoryWorker). `blocking::Server` and
 //! `tokio::Server` do nothing else.
 
 use core::time::Duration;
@@ -48,6 +49,11 @@ pub trait Machine: Send + 'static {
         None
     }
 
+    /// See [`Conversation::wants_input`].
+    fn wants_input(&self) -> bool {
+        true
+    }
+
     /// See [`Conversation::count_slow_reader`].
     fn count_slow_reader(&self);
 
@@ -88,6 +94,10 @@ impl Machine for Conversation {
 
     fn take_refused(&mut self) -> Option<Vec<u8>> {
         self.take_refused()
+    }
+
+    fn wants_input(&self) -> bool {
+        self.wants_input()
     }
 
     fn count_slow_reader(&self) {

@@ -21,6 +21,7 @@ use crate::Budgets;
 use crate::connection::{ServerConnection, caught};
 use crate::counters::add;
 use crate::detached::{Detached, DetachedSessions};
+use crate::directory::EngineDirectory;
 use crate::engine_counters::{EngineCounters, Refusals};
 use crate::engine_options::EngineOptions;
 use crate::event::Event;
@@ -60,6 +61,7 @@ pub struct Engine {
     handshakes: Mutex<ServerHandshakes>,
     handshake_queue: HandshakeQueue,
     keys: Mutex<Keys>,
+    directory: Option<EngineDirectory>,
     /// Those of the options: every session has them.
     budgets: Arc<Budgets>,
     detached: Mutex<DetachedSessions>,
@@ -97,6 +99,7 @@ impl Engine {
             handshake_queue: HandshakeQueue::default(),
             network_secret: Zeroizing::new(derived(b"networks")),
             budgets: Arc::new(options.budgets),
+            directory: options.directory.clone().map(EngineDirectory::new),
             options,
             keys: Mutex::default(),
             detached: Mutex::default(),
@@ -117,6 +120,14 @@ impl Engine {
     /// Returns what was refused since the start.
     pub fn counters(&self) -> EngineCounters {
         self.refusals.read()
+    }
+
+    pub(crate) const fn directory(&self) -> Option<&EngineDirectory> {
+        self.directory.as_ref()
+    }
+
+    pub(crate) const fn key_table(&self) -> &Mutex<Keys> {
+        &self.keys
     }
 
     pub(crate) const fn refusals(&self) -> &Refusals {
@@ -192,17 +203,18 @@ impl Engine {
         ServerConnection::new(Arc::clone(self), number, peer, tail, waker)
     }
 
-    /// Returns a key, if the server has one of this id.
+    /// Returns a key that this process holds. Its [directory](crate::directory) may have others.
     pub fn key(&self, id: AuthKeyId, now: UnixTime) -> Option<Arc<KeyState>> {
         lock(&self.keys).get(id, now)
     }
 
-    /// Returns all keys.
+    /// Returns all keys that this process holds.
     pub fn keys(&self) -> Vec<Arc<KeyState>> {
         lock(&self.keys).all()
     }
 
-    /// Adds a key that was made elsewhere. If there are too many, the one not used for longest makes room.
+    /// Adds a key that was made elsewhere. If there are too many, the one not used for longest makes room. The key is not
+    /// added to the directory.
     pub fn add_key(&self, key: KeyState) {
         lock(&self.keys).insert(Arc::new(key), &self.options.budgets);
     }
@@ -219,15 +231,29 @@ impl Engine {
         lock(&self.keys).unpin(id, &self.options.budgets)
     }
 
-    /// Removes a key and its sessions. Returns whether there was one.
-    pub fn forget_key(&self, id: AuthKeyId) -> bool {
+    /// Removes a key and its sessions, and schedules its removal from the directory. Returns whether this process held
+    /// it.
+    pub fn forget_key(self: &Arc<Self>, id: AuthKeyId) -> bool {
+        self.forget_stored(id, |_| ());
+        self.drop_key(id)
+    }
+
+    /// Removes a key from this process.
+    pub(crate) fn drop_key(&self, id: AuthKeyId) -> bool {
         let existed = lock(&self.keys).forget(id);
         self.deliver_events();
         existed
     }
 
-    /// Removes the temporary keys that are bound to a permanent one, except some, and their sessions. Returns how many.
-    pub fn drop_temporary_keys(&self, permanent: AuthKeyId, except: &[AuthKeyId], now: UnixTime) -> usize {
+    /// Removes the temporary keys that are bound to a permanent one, except some, and their sessions. Schedules the removal of
+    /// those that other processes know. Returns how many this process held.
+    pub fn drop_temporary_keys(
+        self: &Arc<Self>,
+        permanent: AuthKeyId,
+        except: &[AuthKeyId],
+        now: UnixTime,
+    ) -> usize {
+        self.forget_stored_temporary(permanent, except.to_vec());
         let Some(permanent) = self.key(permanent, now) else { return 0 };
         let bound = permanent.take_bound(|id| !except.contains(&id));
         bound.into_iter().filter(|id| self.forget_key(*id)).count()
@@ -261,7 +287,7 @@ impl Engine {
     /// Answers a plain frame into `out`, or queues the work that its answer needs. `replies` returns where the answer goes
     /// then.
     pub(crate) fn handshake(
-        &self,
+        self: &Arc<Self>,
         now: Now,
         peer: Peer,
         frame: &[u8],
@@ -285,7 +311,13 @@ impl Engine {
             return Handled::Queued;
         }
         match self.do_work(now, work, out, rng) {
-            Ok(()) => Handled::Answered,
+            Ok(None) => Handled::Answered,
+            Ok(Some(state)) => {
+                let replies = replies();
+                replies.expect();
+                self.store_made(state, core::mem::take(out), replies);
+                Handled::Queued
+            }
             Err(refusal) => Handled::Refused(refusal),
         }
     }
@@ -295,13 +327,14 @@ impl Engine {
     }
 
     /// Does queued work. Returns whether there was some.
-    pub(crate) fn work(&self, now: Now, rng: &mut Drbg) -> bool {
+    pub(crate) fn work(self: &Arc<Self>, now: Now, rng: &mut Drbg) -> bool {
         let Some(Task { work, replies }) = self.handshake_queue.pop() else {
             return false;
         };
         let mut out = FrameBuf::new();
         match self.do_work(now, work, &mut out, rng) {
-            Ok(()) => replies.answer(out),
+            Ok(None) => replies.answer(out),
+            Ok(Some(state)) => self.store_made(state, out, replies),
             Err(refusal) => {
                 tracing::debug!(%refusal, "handshake refused");
                 add(&self.refusals.handshakes, 1);
@@ -311,29 +344,39 @@ impl Engine {
         true
     }
 
-    /// Does the work of a handshake and writes the answer into `out`.
-    fn do_work(&self, now: Now, work: Work, out: &mut FrameBuf, rng: &mut Drbg) -> Result<(), QueryRefusal> {
+    /// Does the work of a handshake and writes the answer into `out`. Returns a key that must be stored before the answer
+    /// is sent.
+    fn do_work(
+        &self,
+        now: Now,
+        work: Work,
+        out: &mut FrameBuf,
+        rng: &mut Drbg,
+    ) -> Result<Option<KeyState>, QueryRefusal> {
         let peer = work.peer();
         let begun = Instant::now();
         let done = work.run(rng);
         self.observed.activity.handshake_seconds.record(begun.elapsed().as_secs_f64());
         match lock(&self.handshakes).finish(now, done, out) {
-            Reply::Answer => Ok(()),
+            Reply::Answer => Ok(None),
             Reply::Refuse(refusal) => Err(refusal),
             Reply::Key(candidate) => {
                 let mut keys = lock(&self.keys);
                 if keys.contains(candidate.auth_key().id()) {
                     candidate.retry();
-                    return Ok(());
+                    return Ok(None);
                 }
                 let created = candidate.accept();
                 let salt_until = now.unix.saturating_add(FIRST_SALT_LIFETIME);
-                let state = Arc::new(KeyState::created(created, salt_until, peer));
+                let state = KeyState::created(created, salt_until, peer);
+                if let Some(directory) = &self.directory {
+                    return Ok(Some(state.about_to_be_stored(directory.unused_until(now.unix), now.unix)));
+                }
+                let state = Arc::new(state);
                 keys.insert_unused(Arc::clone(&state), &self.options.budgets);
                 drop(keys);
-                let (key_id, expires_at) = (state.auth_key().id(), state.kind().expires_at());
-                self.note_event(Event::KeyMade { key_id, expires_at, dc: state.dc() });
-                Ok(())
+                self.note_made(&state);
+                Ok(None)
             }
         }
     }
@@ -391,8 +434,15 @@ impl Engine {
         }
     }
 
-    pub(crate) fn bind(&self, context: &Context<'_>, request: &BindTempAuthKey) -> Result<(), BindError> {
+    pub(crate) fn bind(
+        self: &Arc<Self>,
+        context: &Context<'_>,
+        request: &BindTempAuthKey,
+    ) -> Result<(), BindError> {
         let now = context.now.unix;
+        if context.key.is_stored() {
+            return Err(BindError::TempAuthKeyEmpty);
+        }
         let (key_expires_at, bound_to) = match context.key.kind() {
             KeyStatus::Permanent => (None, None),
             KeyStatus::Temporary { expires_at, bound_to } => (Some(expires_at), bound_to),
@@ -414,18 +464,38 @@ impl Engine {
         if !context.key.bind_to(bound) {
             return Err(BindError::TempAuthKeyAlreadyBound);
         }
-        // A client may never use the permanent key for anything else.
-        self.touch(bound, now);
-        let temporary = context.key.auth_key().id();
-        if let Some(permanent) = permanent {
-            permanent.note_bound(temporary, |id| lock(&self.keys).contains(id));
-        }
-        self.note_event(Event::KeyBound { temporary, permanent: bound });
+        self.note_bound(context.key.auth_key().id(), permanent.as_ref(), bound, now);
         Ok(())
     }
 
+    /// Notes that a temporary key was bound to a permanent one. A client may never use that for anything else.
+    pub(crate) fn note_bound(
+        self: &Arc<Self>,
+        temporary: AuthKeyId,
+        permanent: Option<&Arc<KeyState>>,
+        bound: AuthKeyId,
+        now: UnixTime,
+    ) {
+        self.touch(bound, now);
+        if let Some(permanent) = permanent {
+            permanent.note_bound(temporary, |id| lock(&self.keys).contains(id));
+            self.store_use(permanent);
+        }
+        self.note_event(Event::KeyBound { temporary, permanent: bound });
+    }
+
+    /// Tells the application of a key that a client has made.
+    pub(crate) fn note_made(&self, key: &KeyState) {
+        let (key_id, expires_at) = (key.auth_key().id(), key.kind().expires_at());
+        self.note_event(Event::KeyMade { key_id, expires_at, dc: key.dc() });
+    }
+
     /// Notes that a client has proved that it has a key.
-    pub(crate) fn note_use(&self, key: &KeyState, now: UnixTime) {
+    pub(crate) fn note_use(self: &Arc<Self>, key: &Arc<KeyState>, now: UnixTime) {
+        if key.is_stored() {
+            self.store_use(key);
+            self.recheck(key, now);
+        }
         if key.note_use(now) {
             let id = key.auth_key().id();
             self.touch(id, now);

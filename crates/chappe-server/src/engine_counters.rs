@@ -12,6 +12,8 @@ pub struct EngineCounters {
     pub handshakes_queued: u64,
     /// Frames under no known key that were longer than strangers may send.
     pub unauthenticated_frames: u64,
+    /// Clients whose key could not be looked up in the directory: too many look-ups are under way, or it is out of reach.
+    pub look_ups: u64,
     /// Sessions that a key may not begin: too many are in use, or begin in a short time.
     pub sessions: u64,
     /// Frames under a key that has unpacked too much in a short time.
@@ -28,6 +30,7 @@ pub(crate) struct Refusals {
     pub(crate) handshakes: AtomicU64,
     pub(crate) handshakes_queued: AtomicU64,
     pub(crate) unauthenticated_frames: AtomicU64,
+    pub(crate) look_ups: AtomicU64,
     pub(crate) sessions: AtomicU64,
     pub(crate) inflated: AtomicU64,
     pub(crate) unacked: AtomicU64,
@@ -42,6 +45,7 @@ impl Refusals {
             handshakes: read(&self.handshakes),
             handshakes_queued: read(&self.handshakes_queued),
             unauthenticated_frames: read(&self.unauthenticated_frames),
+            look_ups: read(&self.look_ups),
             sessions: read(&self.sessions),
             inflated: read(&self.inflated),
             unacked: read(&self.unacked),

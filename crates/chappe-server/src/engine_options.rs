@@ -5,6 +5,7 @@ use core::fmt;
 use chappe_handshake::ServerOptions;
 use chappe_session::server::ServerConfig;
 
+use crate::directory::Directory;
 use crate::{Budgets, Networks};
 
 /// Settings of an [`Engine`](crate::Engine).
@@ -21,6 +22,11 @@ pub struct EngineOptions {
     pub networks: Networks,
     /// Secret from which all salts are derived, for servers that share their keys. Random if absent.
     pub salt_secret: Option<[u8; 32]>,
+    /// Where keys are kept that outlive the process, or that several processes share. Absent by default: keys are in memory.
+    ///
+    /// Such servers need a `salt_secret`. Without the same one as before, the first frame of each session is refused, and
+    /// the client learns the new salt.
+    pub directory: Option<Directory>,
 }
 
 impl EngineOptions {
@@ -30,6 +36,7 @@ impl EngineOptions {
         with_budgets => budgets: Budgets,
         with_networks => networks: Networks,
         with_salt_secret => salt_secret: Option<[u8; 32]>,
+        with_directory => directory: Option<Directory>,
     }
 }
 
@@ -37,7 +44,7 @@ impl EngineOptions {
     /// Makes options with the defaults of each field.
     pub fn new(handshake: ServerOptions, session: ServerConfig) -> Self {
         let (budgets, networks) = (Budgets::default(), Networks::default());
-        Self { handshake, session, budgets, networks, salt_secret: None }
+        Self { handshake, session, budgets, networks, salt_secret: None, directory: None }
     }
 }
 
@@ -49,6 +56,7 @@ impl fmt::Debug for EngineOptions {
             .field("session", &self.session)
             .field("budgets", &self.budgets)
             .field("networks", &self.networks)
+            .field("directory", &self.directory)
             .finish_non_exhaustive()
     }
 }

@@ -37,6 +37,11 @@ pub enum Verdict {
 const BOOL_TRUE: u32 = 0x9972_75b5;
 
 impl Verdict {
+    /// The answer to a valid `auth.bindTempAuthKey`.
+    pub(crate) fn bound() -> Self {
+        Self::AnswerAlone(BOOL_TRUE.to_le_bytes().to_vec())
+    }
+
     pub(crate) fn of_bind_error(error: BindError) -> Self {
         Self::Error { code: 400, message: error.rpc_message().into() }
     }
@@ -128,19 +133,24 @@ impl Context<'_> {
         self.permanent_key_id().is_some_and(|id| self.engine.unpin_key(id))
     }
 
-    /// Binds the temporary key of this query, and returns the answer that clients know.
+    /// Binds the temporary key of this query, and returns the answer that clients know. If a [directory](crate::directory) keeps
+    /// the key, this is [`Later`](Verdict::Later), and the query is answered once the directory has the binding.
     pub fn answer_bind(&self, request: &BindTempAuthKey) -> Verdict {
+        if self.key.is_stored() {
+            return self.engine.bind_stored(self, request);
+        }
         match self.bind(request) {
-            Ok(()) => Verdict::AnswerAlone(BOOL_TRUE.to_le_bytes().to_vec()),
+            Ok(()) => Verdict::bound(),
             Err(error) => Verdict::of_bind_error(error),
         }
     }
 
-    /// Binds the temporary key of this query to a permanent one, as `auth.bindTempAuthKey` asks.
+    /// Binds the temporary key of this query to a permanent one, as `auth.bindTempAuthKey` asks. A key that a
+    /// [directory](crate::directory) keeps is bound by [`answer_bind`](Self::answer_bind) only.
     ///
     /// # Errors
     ///
-    /// The request is not valid for these keys. Answer with an `rpc_error` of code 400.
+    /// The request is not valid for these keys, or a directory keeps them. Answer with an `rpc_error` of code 400.
     pub fn bind(&self, request: &BindTempAuthKey) -> Result<(), BindError> {
         self.engine.bind(self, request)
     }

@@ -26,6 +26,8 @@ pub(crate) struct Keys {
     ends: BTreeSet<(UnixTime, AuthKeyId)>,
     /// Number of the next place in a pool.
     next: u64,
+    /// When a key in use last made room.
+    dropped_at: UnixTime,
 }
 
 #[derive(Debug)]
@@ -128,6 +130,18 @@ impl Keys {
         self.keep(state, place);
     }
 
+    /// Adds a key that a directory has, as one that is in use.
+    pub(crate) fn insert_found(&mut self, state: Arc<KeyState>, now: UnixTime, budgets: &Budgets) {
+        self.forget(state.auth_key().id());
+        let place = self.place_among_used(&state, Some(now), budgets);
+        self.keep(state, place);
+    }
+
+    /// Returns when a key in use last made room for another.
+    pub(crate) const fn dropped_at(&self) -> UnixTime {
+        self.dropped_at
+    }
+
     /// Notes that a key is in use: others make room before it does.
     pub(crate) fn touch(&mut self, id: AuthKeyId, now: UnixTime, budgets: &Budgets) {
         if self.by_id.get(&id).is_some_and(|known| !matches!(known.place, Place::Pinned)) {
@@ -172,6 +186,7 @@ impl Keys {
         while let Some(least) = self.used.least(network, most, most_of_network) {
             let ended = self.ends.first().filter(|end| now.is_some_and(|now| end.0 <= now));
             self.forget(ended.map_or(least, |end| end.1));
+            self.dropped_at = self.dropped_at.max(now.unwrap_or_default());
         }
         let number = self.number();
         self.used.insert(number, state.auth_key().id(), network);

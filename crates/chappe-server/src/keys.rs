@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use chappe_carrier::lock;
@@ -12,6 +12,7 @@ use chappe_handshake::{CreatedKey, DcId, Peer};
 use chappe_session::MonoTime;
 
 use crate::Budgets;
+use crate::directory::KeyRecord;
 use crate::key_life::KeyLife;
 use crate::meter::{Meter, time_for};
 use crate::router::{ClientInfo, Device};
@@ -64,6 +65,20 @@ pub struct KeyState {
     bound: Mutex<Vec<AuthKeyId>>,
     /// Bytes that its sessions hold.
     unacked: Total,
+    stored: Stored,
+}
+
+/// What the directory has of a key.
+#[derive(Debug, Default)]
+struct Stored {
+    /// It has the key.
+    is_known: bool,
+    /// The directory drops the key unless it learns that the key is in use.
+    is_unused: AtomicBool,
+    /// When it does so.
+    unused_until: Option<UnixTime>,
+    /// The second in which it was last asked for the key.
+    checked_at: AtomicU64,
 }
 
 /// What the clients of a key spend.
@@ -100,6 +115,7 @@ impl KeyState {
             client: Mutex::default(),
             bound: Mutex::default(),
             unacked: Total::default(),
+            stored: Stored::default(),
         }
     }
 
@@ -114,6 +130,66 @@ impl KeyState {
             network: Some(network),
             ..Self::new(created.auth_key, kind)
         }
+    }
+
+    /// Makes the state of a key that a directory is about to store, or has.
+    fn stored(self, unused_until: Option<UnixTime>, now: UnixTime) -> Self {
+        let unused_until = unused_until.filter(|_| self.kind() == KeyStatus::Permanent);
+        let stored = Stored {
+            is_known: true,
+            is_unused: AtomicBool::new(unused_until.is_some()),
+            unused_until,
+            checked_at: AtomicU64::new(now.as_secs()),
+        };
+        Self { stored, ..self }
+    }
+
+    /// The same of a key that was just made.
+    pub(crate) fn about_to_be_stored(self, unused_until: UnixTime, now: UnixTime) -> Self {
+        self.stored(Some(unused_until), now)
+    }
+
+    /// Makes the state of a key that was found in a directory. Messages up to `floor` may have been executed before.
+    pub(crate) fn of_record(record: KeyRecord, floor: MsgId, now: UnixTime) -> Self {
+        let KeyRecord { auth_key, status, dc, first_salt, unused_until } = record;
+        let sessions = Sessions { floor: Some(floor), ..Sessions::default() };
+        let state = Self { first_salt, dc, sessions: Mutex::new(sessions), ..Self::new(auth_key, status) };
+        state.stored(unused_until, now)
+    }
+
+    /// Returns what a directory has of the key.
+    pub(crate) fn record(&self) -> KeyRecord {
+        KeyRecord {
+            auth_key: self.key.clone(),
+            status: self.kind(),
+            dc: self.dc,
+            first_salt: self.first_salt,
+            unused_until: self.stored.unused_until.filter(|_| self.stored.is_unused.load(Ordering::Relaxed)),
+        }
+    }
+
+    pub(crate) const fn is_stored(&self) -> bool {
+        self.stored.is_known
+    }
+
+    /// Notes that the key is in use. Returns when the directory would have dropped it, if it does not know so yet.
+    pub(crate) fn take_unused(&self) -> Option<UnixTime> {
+        let is_unused = &self.stored.is_unused;
+        let was_unused = is_unused.load(Ordering::Relaxed) && is_unused.swap(false, Ordering::Relaxed);
+        self.stored.unused_until.filter(|_| was_unused)
+    }
+
+    /// Takes the note back: the directory could not be told.
+    pub(crate) fn restore_unused(&self) {
+        self.stored.is_unused.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether the directory must be asked for the key again, and notes that it is.
+    pub(crate) fn note_check(&self, now: UnixTime, every: Duration) -> bool {
+        let (now, checked_at) = (now.as_secs(), &self.stored.checked_at);
+        let last = checked_at.load(Ordering::Relaxed);
+        let is_due = now.abs_diff(last) >= every.as_secs();
+        is_due && checked_at.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// Returns the key.

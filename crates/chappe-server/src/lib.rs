@@ -7,6 +7,7 @@
 //! | [`Handler`] | the same without types: what a router is to the engine |
 //! | [`ServerConnection`] | one connection of the engine: payloads in, payloads out |
 //! | `blocking::Server`, `tokio::Server` | a listener that serves every transport on one port |
+//! | [`directory`] | keys that outlive the process, and that several processes share |
 //! | [`driver`] | what a listener is made of, for sockets and runtimes of your own |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
@@ -25,6 +26,9 @@ mod connection_limit;
 mod conversation;
 mod counters;
 mod detached;
+pub mod directory;
+#[cfg(feature = "blocking")]
+mod directory_threads;
 pub mod driver;
 mod engine;
 mod engine_counters;

@@ -1,14 +1,15 @@
 //! A session and the connection that it is reached over.
 
 use core::time::Duration;
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use chappe_carrier::lock;
 use chappe_framing::{MsgId, SessionId, UnixTime};
-use chappe_session::MonoTime;
 use chappe_session::server::{RespondError, ServerSession};
+use chappe_session::{KeyDestruction, MonoTime};
 
 use crate::Budgets;
 use crate::counters::add;
@@ -41,6 +42,15 @@ pub(crate) struct Inner {
     /// Over HTTP: other connections whose requests have no response yet.
     held: Vec<Outlet>,
     unacked: Unacked,
+    late: VecDeque<Late>,
+}
+
+/// An answer that came after its frame was handled, and needs an envelope of its own.
+#[derive(Debug)]
+pub(crate) enum Late {
+    Answer(MsgId, Vec<u8>),
+    /// The last message under the key.
+    KeyDestruction(KeyDestruction),
 }
 
 #[derive(Clone)]
@@ -67,6 +77,16 @@ impl Inner {
     pub(crate) fn next_timeout(&self, connection: u64) -> Option<MonoTime> {
         let outlet = self.outlet.as_ref().filter(|outlet| outlet.connection == connection)?;
         if outlet.is_http && !outlet.is_open { None } else { self.session.poll_timeout() }
+    }
+
+    /// Returns whether an answer waits that needs an envelope of its own.
+    pub(crate) fn has_late(&self) -> bool {
+        !self.late.is_empty()
+    }
+
+    /// Takes out the first of these.
+    pub(crate) fn take_late(&mut self) -> Option<Late> {
+        self.late.pop_front()
     }
 
     /// Notes what the session holds after a change.
@@ -138,7 +158,8 @@ impl Attached {
         observed: Arc<Observed>,
     ) -> Self {
         let session_id = session.session_id();
-        let inner = Inner { session, outlet: None, held: Vec::new(), unacked };
+        let (held, late) = (Vec::new(), VecDeque::new());
+        let inner = Inner { session, outlet: None, held, unacked, late };
         Self {
             inner: Arc::new(Mutex::new(inner)),
             session_id,
@@ -164,7 +185,22 @@ impl Attached {
     /// The answer cannot be encoded, or the client leaves too many messages unacknowledged.
     pub fn respond(&self, query: MsgId, verdict: Verdict) -> Result<(), RespondError> {
         verdict.count(&self.observed.activity);
-        self.with(verdict.len(), |session| apply(session, query, verdict))
+        self.with(verdict.len(), |inner| match verdict {
+            Verdict::AnswerAlone(result) => {
+                inner.late.push_back(Late::Answer(query, result));
+                Ok(())
+            }
+            verdict => apply(&mut inner.session, query, verdict),
+        })
+    }
+
+    /// Answers `destroy_auth_key`.
+    pub(crate) fn respond_key_destroyed(&self, destruction: KeyDestruction) {
+        // It needs no room.
+        let _ = self.with(0, |inner| {
+            inner.late.push_back(Late::KeyDestruction(destruction));
+            Ok(())
+        });
     }
 
     /// Sends an update, encoded, constructor id first.
@@ -174,7 +210,7 @@ impl Attached {
     /// As [`respond`](Self::respond).
     pub fn push(&self, update: &[u8]) -> Result<(), RespondError> {
         add(&self.observed.activity.updates, 1);
-        self.with(update.len(), |session| session.push_bytes(update))
+        self.with(update.len(), |inner| inner.session.push_bytes(update))
     }
 
     /// Returns whether the session has ended, or its key may no longer be used.
@@ -210,11 +246,11 @@ impl Attached {
     fn with(
         &self,
         bytes: usize,
-        work: impl FnOnce(&mut ServerSession) -> Result<(), RespondError>,
+        work: impl FnOnce(&mut Inner) -> Result<(), RespondError>,
     ) -> Result<(), RespondError> {
         let mut inner = self.lock();
         inner.require_room(bytes, &self.budgets)?;
-        let result = work(&mut inner.session);
+        let result = work(&mut inner);
         inner.count_unacked();
         let waker = inner.outlet.as_ref().map(|outlet| Arc::clone(&outlet.waker));
         drop(inner);
@@ -285,7 +321,7 @@ mod tests {
         let salts = SaltSchedule::new([1; 32]);
         let session = ServerSession::new(ServerConfig::default(), key, SessionId::from_raw(5), salts, 77);
         let unacked = Unacked::new(Arc::default(), Arc::default());
-        Inner { session, outlet: None, held: Vec::new(), unacked }
+        Inner { session, outlet: None, held: Vec::new(), unacked, late: VecDeque::new() }
     }
 
     fn request(connection: u64) -> Outlet {

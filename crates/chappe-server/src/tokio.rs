@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument as _;
 
 use crate::conversation::{Conversation, WriteAction};
+use crate::directory::DirectoryWorker;
 use crate::driver::{ConnectionLimit, Machine};
 use crate::front::{announced, hand_on};
 use crate::scratch::Scratch;
@@ -58,6 +59,8 @@ pub struct Server {
     shared: ServerShared,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
+    /// Asks the directory. Ends with the server.
+    _directory: JoinSet<()>,
 }
 
 /// Shortest time between two calls of [`Machine::handle_timeout`]: a deadline in the past must not keep a task busy.
@@ -111,9 +114,13 @@ impl Server {
         let listener = TcpListener::from_std(listener)?;
         let address = listener.local_addr()?;
         let shared = ServerShared::new(options, engine)?;
+        let mut directory = JoinSet::new();
+        if let Some(worker) = DirectoryWorker::new(&shared.engine) {
+            directory.spawn(ask_directory(worker));
+        }
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(accept(listener, shared.clone(), stopped, Arc::new(wrap)));
-        Ok(Self { address, shared, stop, task })
+        Ok(Self { address, shared, stop, task, _directory: directory })
     }
 
     /// Returns the address that was bound; where port 0 was asked for, with the port that was chosen.
@@ -143,6 +150,17 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+/// Runs all requests to the directory.
+async fn ask_directory(worker: DirectoryWorker) {
+    let mut tasks = JoinSet::new();
+    loop {
+        tokio::select! {
+            task = worker.next_task() => drop(tasks.spawn(task)),
+            Some(_) = tasks.join_next() => {}
+        }
     }
 }
 
@@ -297,7 +315,7 @@ async fn serve<M: Machine>(
         }
         is_readable = false;
         tokio::select! {
-            ready = socket.readable(), if !is_draining => {
+            ready = socket.readable(), if !is_draining && machine.wants_input() => {
                 ready?;
                 is_readable = true;
             }
@@ -308,7 +326,7 @@ async fn serve<M: Machine>(
             }
             () = alarm.as_mut() => {
                 is_due = true;
-                is_readable = !is_draining;
+                is_readable = !is_draining && machine.wants_input();
             }
         }
         now = Now::from_system();

@@ -40,6 +40,9 @@ const MACHINES: &[&str] = &[
     "chappe-dissect",
 ];
 
+/// What a store of a server's keys needs.
+const STORES: &[&str] = &["chappe-types", "chappe-crypto", "chappe-framing", "chappe-server"];
+
 /// The allowed arrows.
 const LAYERS: &[Layer] = &[
     below("chappe-types", &[]),
@@ -78,6 +81,8 @@ const LAYERS: &[Layer] = &[
         &["chappe-types", "chappe-crypto", "chappe-tl", "chappe-handshake", "chappe-session"],
     ),
     edge("chappe-server", MACHINES),
+    edge("chappe-server-postgres", STORES),
+    edge("chappe-server-redis", STORES),
     // A client's connection is cut at every byte against a server in memory.
     Layer { package: "chappe-net", edge: true, may_use: MACHINES, in_tests: &["chappe-server"] },
     edge(

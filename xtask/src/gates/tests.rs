@@ -22,8 +22,22 @@ pub(super) fn run(context: &mut Context) -> Result<Verdict> {
         test.args(["test", "--all-targets", "--no-fail-fast"]);
         "by cargo test, since cargo-nextest is not installed"
     };
+    let missing = missing_stores();
+    for program in &missing {
+        context.shell.say(&format!("{program} is not installed: the tests that start it are skipped"))?;
+    }
     context.shell.run(test.args(["--workspace", "--all-features"]))?;
-    Ok(Verdict::Passed(note.to_owned()))
+    let skipped = missing.iter().map(|program| format!(", without {program}")).collect::<String>();
+    Ok(Verdict::Passed(format!("{note}{skipped}")))
+}
+
+/// Returns which of the stores are not installed that tests start. The tests look for them as this does.
+fn missing_stores() -> Vec<&'static str> {
+    let mut folders: Vec<_> = env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect();
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    folders.extend(versions.map(|version| version.path().join("bin")));
+    let is_missing = |program: &&str| !folders.iter().any(|folder| folder.join(program).is_file());
+    ["redis-server", "postgres"].into_iter().filter(is_missing).collect()
 }
 
 /// Returns a search path with nextest in it, if there is one.

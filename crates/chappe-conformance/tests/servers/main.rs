@@ -3,6 +3,7 @@
 
 mod backlog;
 mod carriers;
+mod directory;
 mod handlers;
 mod limits;
 mod shutdown;

@@ -13,6 +13,7 @@ use chappe_framing::{FrameBuf, MsgId, RpcResult, UnixTime};
 use chappe_handshake::ServerOptions;
 use chappe_handshake::{ClientOptions, DcId};
 use chappe_net::{DialOptions, LinkError, Stream, blocking};
+use chappe_server::directory::Directory;
 use chappe_server::{
     Attached, Context, Engine, EngineOptions, Handler, KeyState, KeyStatus, ListenOptions, ServerCounters,
     Verdict,
@@ -21,7 +22,7 @@ use chappe_session::client::KeyMaterial;
 use chappe_session::server::ServerConfig;
 use chappe_session::{EncryptedSession, TransportTail};
 use chappe_tl::{EncodeError, RemoteCall, Serializable, Sink};
-use chappe_transport::{AckRequest, Framing, Incoming};
+use chappe_transport::{AckRequest, Framing, Incoming, TransportErrorCode};
 use rand_core::Rng as _;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -103,20 +104,29 @@ pub(crate) struct Running {
     pub(crate) waiting: Waiting,
 }
 
-fn engine() -> (Arc<Engine>, Waiting) {
-    static KEY: OnceLock<PrivateKey> = OnceLock::new();
-    let private = KEY.get_or_init(|| PrivateKey::generate(&mut Drbg::from_seed([3; 32])).expect("a key"));
+fn engine(adapt: impl FnOnce(EngineOptions) -> EngineOptions) -> (Arc<Engine>, Waiting) {
+    let private = private_key();
     let mut rng = Drbg::from_os().expect("randomness");
     let waiting = Waiting::default();
     let handler = Answers(Arc::clone(&waiting));
     let options = EngineOptions::new(ServerOptions::lenient(vec![private.clone()]), ServerConfig::default());
+    let options = adapt(options);
+    let has_directory = options.directory.is_some();
     let engine = Engine::new(options, handler, &mut rng).expect("good options");
-    engine.add_key(KeyState::new(auth_key(), KeyStatus::Permanent));
+    if !has_directory {
+        engine.add_key(KeyState::new(auth_key(), KeyStatus::Permanent));
+    }
     (engine, waiting)
 }
 
+/// The server's RSA key.
+pub(crate) fn private_key() -> &'static PrivateKey {
+    static KEY: OnceLock<PrivateKey> = OnceLock::new();
+    KEY.get_or_init(|| PrivateKey::generate(&mut Drbg::from_seed([3; 32])).expect("a key"))
+}
+
 /// The key that client and server share.
-fn auth_key() -> AuthKey {
+pub(crate) fn auth_key() -> AuthKey {
     AuthKey::from_bytes([9; 256])
 }
 
@@ -137,14 +147,33 @@ pub(crate) fn both(options: &ListenOptions) -> [Running; 2] {
 }
 
 pub(crate) fn start_blocking(options: &ListenOptions) -> Running {
-    let (engine, waiting) = engine();
+    let (engine, waiting) = engine(|engine| engine);
+    serve_blocking(options, engine, waiting)
+}
+
+fn serve_blocking(options: &ListenOptions, engine: Arc<Engine>, waiting: Waiting) -> Running {
     let server =
         chappe_server::blocking::Server::listen("127.0.0.1:0", options.clone(), engine).expect("a free port");
     Running { server: Server::Blocking(server), waiting }
 }
 
 pub(crate) fn start_tokio(options: &ListenOptions) -> Running {
-    let (engine, waiting) = engine();
+    let (engine, waiting) = engine(|engine| engine);
+    serve_tokio(options, engine, waiting)
+}
+
+/// Starts a server of each kind whose keys are in a directory.
+pub(crate) fn both_with(directory: impl Fn() -> Directory) -> [Running; 2] {
+    let options = ListenOptions::datacenter();
+    let adapt =
+        |engine: EngineOptions| engine.with_directory(Some(directory())).with_salt_secret(Some([4; 32]));
+    [serve_blocking, serve_tokio].map(|serve| {
+        let (engine, waiting) = engine(adapt);
+        serve(&options, engine, waiting)
+    })
+}
+
+fn serve_tokio(options: &ListenOptions, engine: Arc<Engine>, waiting: Waiting) -> Running {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.expect("a runtime");
     let listening = chappe_server::tokio::Server::listen("127.0.0.1:0", options.clone(), engine);
@@ -157,6 +186,13 @@ impl Running {
         match &self.server {
             Server::Blocking(server) => server.local_addr(),
             Server::Tokio(server, _) => server.local_addr(),
+        }
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        match &self.server {
+            Server::Blocking(server) => server.engine(),
+            Server::Tokio(server, _) => server.engine(),
         }
     }
 
@@ -235,6 +271,19 @@ impl Client {
             }
             other => panic!("{other:?} instead of a frame"),
         })
+    }
+
+    /// Returns how the server ends the connection: with an error, or without a word.
+    pub(crate) fn end(&mut self) -> Option<TransportErrorCode> {
+        let end = self.stream.receive(PATIENCE, |incoming| match incoming {
+            Incoming::Error(code) => code,
+            other => panic!("{other:?} instead of the end"),
+        });
+        match end {
+            Ok(code) => Some(code),
+            Err(LinkError::TimedOut { .. }) => panic!("the connection does not end"),
+            Err(_) => None,
+        }
     }
 
     /// Lets the session learn the server's salt.

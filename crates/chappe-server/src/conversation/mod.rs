@@ -142,6 +142,16 @@ impl Conversation {
         matches!(self.state, State::Http(_))
     }
 
+    /// Returns whether to read. While it returns `false`, a look-up in the directory is under way, and the waker is called
+    /// at its end.
+    pub fn wants_input(&self) -> bool {
+        match &self.state {
+            State::Stream(stream) => !stream.machine.is_waiting(),
+            State::Http(http) => !http.machine.is_waiting(),
+            State::Accepting(_) | State::Ended => true,
+        }
+    }
+
     /// Returns room to read into.
     ///
     /// # Errors
@@ -351,7 +361,9 @@ impl Conversation {
         let mut payloads = 0;
         let is_whole = match &mut self.state {
             State::Stream(stream) => {
-                while let Some(incoming) = stream.reader.take()? {
+                while !stream.machine.is_waiting()
+                    && let Some(incoming) = stream.reader.take()?
+                {
                     // Quick acks and transport errors come from servers only; a client's are ignored.
                     if let Incoming::Envelope { payload, ack } = incoming {
                         payloads += 1;
@@ -390,9 +402,7 @@ impl Conversation {
             add(&self.permit.tally().payloads_in, payloads);
             self.last = now.mono;
             self.partial = None;
-            if self.machine().is_some_and(|machine| machine.is_authenticated()) {
-                self.permit.authenticated();
-            }
+            self.note_authenticated();
         }
         let begun = Partial { since: now.mono, received: 0 };
         self.partial = if is_whole { None } else { self.partial.or(Some(begun)) };
@@ -401,6 +411,21 @@ impl Conversation {
 }
 
 impl Conversation {
+    /// Goes on with the payloads that waited for the directory, if it has answered.
+    fn resume(&mut self, now: Now, scratch: &mut Scratch) -> Result<(), LinkError> {
+        if self.machine().is_some_and(|machine| machine.resume(now, &mut scratch.rng)) {
+            self.note_authenticated();
+            self.handle_payloads(now, scratch)?;
+        }
+        Ok(())
+    }
+
+    fn note_authenticated(&mut self) {
+        if self.machine().is_some_and(|machine| machine.is_authenticated()) {
+            self.permit.authenticated();
+        }
+    }
+
     /// Lets the machine look at a payload that is not complete.
     fn look_at_partial(&mut self, now: Now, is_whole: bool) {
         match &mut self.state {

@@ -44,6 +44,7 @@ impl Conversation {
             return Err(LinkError::TooMany { limit: self.permit.options().max_connections });
         }
         self.begin(scratch);
+        self.resume(now, scratch)?;
         if !scratch.out.is_empty() {
             return Ok(None);
         }
@@ -175,7 +176,7 @@ impl Conversation {
                 Some(Output::QuickAck(_)) => {}
                 Some(output) => return Ok(Some(output)),
                 // A request has one response, which another thread computes.
-                None if machine.awaits_handshake() => return Ok(None),
+                None if machine.awaits_handshake() || machine.is_waiting() => return Ok(None),
                 None if side.is_due(now.mono) || is_draining => {
                     let persistence = side.respond(&[], &mut scratch.out);
                     self.end_response(now, persistence, scratch)?;

@@ -1,0 +1,148 @@
+//! Requests that clients wait for: one for each key or session, however many clients need it.
+
+use core::hash::Hash;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use chappe_carrier::lock;
+use chappe_handshake::Peer;
+
+use super::Directory;
+use super::gate::{Gate, GateKeeper, Outcome};
+use crate::Engine;
+
+/// Requests that are under way.
+#[derive(Debug)]
+pub(crate) struct LookUps<K> {
+    by_id: HashMap<K, LookUp>,
+    by_network: HashMap<Peer, usize>,
+}
+
+#[derive(Debug)]
+struct LookUp {
+    gate: Arc<Gate>,
+    /// Of the client that was the first to need it.
+    network: Peer,
+}
+
+/// What becomes of the wish to make a request.
+pub(crate) enum Wish {
+    /// Another client waits for the same.
+    Joined(Arc<Gate>),
+    /// The caller makes the request.
+    Begun(Arc<Gate>),
+    /// Too many are under way.
+    Refused,
+}
+
+/// How many may be under way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) all: usize,
+    pub(crate) of_network: usize,
+}
+
+impl From<&Directory> for Limits {
+    fn from(options: &Directory) -> Self {
+        Self { all: options.look_ups, of_network: options.look_ups_per_network }
+    }
+}
+
+impl<K> Default for LookUps<K> {
+    fn default() -> Self {
+        Self { by_id: HashMap::new(), by_network: HashMap::new() }
+    }
+}
+
+impl<K: Eq + Hash> LookUps<K> {
+    pub(crate) fn begin(&mut self, id: K, network: Peer, limits: Limits) -> Wish {
+        if let Some(known) = self.by_id.get(&id) {
+            return Wish::Joined(Arc::clone(&known.gate));
+        }
+        let of_network = self.by_network.get(&network).copied().unwrap_or(0);
+        if self.by_id.len() >= limits.all || of_network >= limits.of_network {
+            return Wish::Refused;
+        }
+        let gate = Arc::new(Gate::default());
+        self.by_id.insert(id, LookUp { gate: Arc::clone(&gate), network });
+        *self.by_network.entry(network).or_default() += 1;
+        Wish::Begun(gate)
+    }
+
+    fn end(&mut self, id: &K) {
+        let Some(LookUp { network, .. }) = self.by_id.remove(id) else { return };
+        if let Some(count) = self.by_network.get_mut(&network) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_network.remove(&network);
+            }
+        }
+    }
+}
+
+/// The duty to end a request. Dropping it makes the request fail.
+pub(crate) struct Duty<K: Eq + Hash> {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) id: K,
+    /// Finds the table of the request.
+    table: fn(&Engine) -> Option<&Mutex<LookUps<K>>>,
+    keeper: Option<GateKeeper>,
+}
+
+impl<K: Eq + Hash> Duty<K> {
+    pub(crate) const fn new(
+        engine: Arc<Engine>,
+        id: K,
+        table: fn(&Engine) -> Option<&Mutex<LookUps<K>>>,
+        gate: Arc<Gate>,
+    ) -> Self {
+        Self { engine, id, table, keeper: Some(GateKeeper(gate)) }
+    }
+
+    pub(crate) fn end(mut self, outcome: Outcome) {
+        self.end_with(outcome);
+    }
+
+    fn end_with(&mut self, outcome: Outcome) {
+        if let Some(keeper) = self.keeper.take() {
+            // A client that comes after this begins anew.
+            if let Some(table) = (self.table)(&self.engine) {
+                lock(table).end(&self.id);
+            }
+            keeper.open(outcome);
+        }
+    }
+}
+
+impl<K: Eq + Hash> Drop for Duty<K> {
+    fn drop(&mut self) {
+        self.end_with(Outcome::Failed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_request_serves_all_and_each_network_has_its_share() {
+        let limits = Limits { all: 3, of_network: 2 };
+        let mut look_ups = LookUps::default();
+        let mut begin = |id, network| match look_ups.begin(id, Peer(network), limits) {
+            Wish::Begun(_) => "begun",
+            Wish::Joined(_) => "joined",
+            Wish::Refused => "refused",
+        };
+        assert_eq!(
+            [begin(1, 1), begin(1, 1), begin(1, 2), begin(2, 1)],
+            ["begun", "joined", "joined", "begun"]
+        );
+        assert_eq!([begin(3, 1), begin(3, 2), begin(4, 3)], ["refused", "begun", "refused"]);
+        look_ups.end(&1);
+        look_ups.end(&1);
+        let mut begin = |id, network| look_ups.begin(id, Peer(network), limits);
+        assert!(matches!(begin(3, 1), Wish::Joined(_)) && matches!(begin(5, 1), Wish::Begun(_)));
+        (1..9).for_each(|id| look_ups.end(&id));
+        assert!(look_ups.by_id.is_empty() && look_ups.by_network.is_empty());
+    }
+}
