@@ -10,6 +10,7 @@
 //! | [`Connector`], [`Acceptor`] | new connections on either side; a server detects the transport |
 //! | [`Connection`], [`Sender`], [`Receiver`], [`ReadBuf`] | sending and receiving |
 //! | [`ProxySecret`], [`ProxyLink`], [`HelloTemplate`] | MTProxy: secrets, links, the imitation of TLS 1.3 |
+//! | [`Relay`] | two connections joined, as a proxy does |
 //! | [`http`], [`websocket`] | payloads in HTTP bodies; the WebSocket upgrade |
 //! | [`ReplayFilter`], [`ConnectionLimits`] | protection of servers |
 //!
@@ -65,6 +66,8 @@ mod link;
 mod obfuscation;
 mod payload;
 mod read_buf;
+mod reframer;
+mod relay;
 mod replay;
 mod secret;
 mod stream;
@@ -98,6 +101,7 @@ pub use framing::{AckRequest, Affixes, Framing};
 pub use limits::ConnectionLimits;
 pub use link::{ProxyLink, SocksLink};
 pub use read_buf::ReadBuf;
+pub use relay::Relay;
 pub use replay::ReplayFilter;
 pub use secret::{Domain, MAX_DOMAIN_LEN, ProxySecret, SecretError, SecretKey, SecretKind};
 pub use stream::{Connection, Incoming, ReceivedFrame, Receiver, Sender};

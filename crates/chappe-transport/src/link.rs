@@ -4,7 +4,7 @@
 //! Links are untrusted input. No text makes the parser panic.
 
 use alloc::string::String;
-use core::fmt;
+use core::fmt::{self, Write as _};
 
 use zeroize::Zeroizing;
 
@@ -41,6 +41,35 @@ impl ProxyLink {
         let (server, port) = query.address()?;
         let secret = query.required("secret")?;
         Ok(Self { server, port, secret: ProxySecret::parse(&secret)? })
+    }
+
+    /// Returns the link that apps open: `tg://proxy?…`.
+    pub fn to_tg(&self) -> Zeroizing<String> {
+        self.to_text("tg://proxy")
+    }
+
+    /// Returns the link that browsers open, too: `https://t.me/proxy?…`.
+    pub fn to_https(&self) -> Zeroizing<String> {
+        self.to_text("https://t.me/proxy")
+    }
+
+    fn to_text(&self, page: &str) -> Zeroizing<String> {
+        let secret = self.secret.to_hex();
+        // Allocated at full size: a text that grows leaves its old memory behind without wiping it.
+        let mut text = Zeroizing::new(String::with_capacity(64 + 3 * self.server.len() + secret.len()));
+        text.push_str(page);
+        text.push_str("?server=");
+        for byte in self.server.bytes() {
+            // RFC 3986 allows these in a query.
+            if byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte) {
+                text.push(char::from(byte));
+            } else {
+                let _ = write!(text, "%{byte:02X}");
+            }
+        }
+        let _ = write!(text, "&port={}&secret=", self.port);
+        text.push_str(&secret);
+        text
     }
 }
 

@@ -78,14 +78,18 @@ impl Payload {
 /// A plain envelope contains its length; an encrypted one ends at the last whole block. Returns the length of the frame if it
 /// is too short for an envelope, or if a plain envelope claims more bytes than it has: the next layer rejects it.
 pub fn unpadded_len(frame: &[u8]) -> usize {
-    let len = frame.len();
-    if len < MIN_ENVELOPE {
+    unpadded_len_of(frame, frame.len())
+}
+
+/// As [`unpadded_len`], of a frame of `len` bytes that begins with `start`: at least [`MIN_ENVELOPE`] bytes of it, or all.
+pub(crate) fn unpadded_len_of(start: &[u8], len: usize) -> usize {
+    if start.len() < MIN_ENVELOPE {
         return len;
     }
-    if frame[..8] != [0; 8] {
+    if start[..8] != [0; 8] {
         return len - (len - ENCRYPTED_HEAD) % 16;
     }
-    let body = word(frame, 16).unwrap_or(u32::MAX) as usize;
+    let body = word(start, 16).unwrap_or(u32::MAX) as usize;
     PLAIN_HEAD.checked_add(body).filter(|total| *total <= len).unwrap_or(len)
 }
 

@@ -69,7 +69,7 @@ impl Connection {
 /// [`encode_into`](Self::encode_into) does all of it in one call. Frames must be sent in the order of encoding.
 #[derive(Debug)]
 pub struct Sender {
-    encoder: Encoder,
+    pub(crate) encoder: Encoder,
     keystream: Option<Keystream>,
     records: Option<RecordWriter>,
 }
@@ -165,7 +165,7 @@ impl Sender {
         Ok(())
     }
 
-    fn hide(&mut self, out: &mut Vec<u8>, from: usize) {
+    pub(crate) fn hide(&mut self, out: &mut Vec<u8>, from: usize) {
         self.obfuscate(&mut out[from..]);
         if let Some(records) = &mut self.records {
             records.wrap(out, from);
@@ -233,7 +233,7 @@ pub enum Incoming<'b> {
 /// [`feed`](Self::feed) and then takes frames with [`next_frame`](Self::next_frame).
 #[derive(Debug)]
 pub struct Receiver {
-    decoder: Decoder,
+    pub(crate) decoder: Decoder,
     keystream: Option<Keystream>,
     records: Option<RecordReader>,
 }

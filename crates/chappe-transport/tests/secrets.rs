@@ -214,3 +214,20 @@ fn a_secret_decides_about_the_framing() {
         Err(TransportError::Misuse(TransportMisuse::FullCannotBeObfuscated))
     ));
 }
+
+#[test]
+fn a_link_that_is_written_can_be_read() {
+    let secret =
+        ProxySecret::parse("ee00112233445566778899aabbccddeeff6578616d706c652e636f6d").expect("it is one");
+    for server in ["proxy.example", "192.0.2.1", "2001:db8::1", "прокси.example", "a&b=c#d%e+f?g"] {
+        let link = ProxyLink { server: server.into(), port: 443, secret: secret.clone() };
+        for (written, start) in
+            [(link.to_tg(), "tg://proxy?server="), (link.to_https(), "https://t.me/proxy?server=")]
+        {
+            assert!(written.starts_with(start), "{}", *written);
+            let read = ProxyLink::parse(&written).expect(server);
+            assert_eq!((read.server.as_str(), read.port), (server, 443));
+            assert_eq!(*read.secret.to_bytes(), *secret.to_bytes());
+        }
+    }
+}

@@ -4,7 +4,7 @@
 
 use chappe_crypto::{QuickAckToken, Side};
 
-use super::{AckRequest, Affixes, Decoded, check_len, whole_frame};
+use super::{AckRequest, Affixes, Head, check_len};
 use crate::error::{MalformedStream, TransportError, TransportMisuse};
 
 /// The first byte of the long form, and the first word count that needs it.
@@ -34,9 +34,9 @@ pub(super) fn encode(len: usize, ack: AckRequest) -> Result<Affixes, TransportEr
     })
 }
 
-pub(super) fn decode(input: &[u8], from: Side, max: usize) -> Result<Decoded, TransportError> {
+pub(super) fn head(input: &[u8], from: Side, max: usize) -> Result<Head, TransportError> {
     let Some(&first) = input.first() else {
-        return Ok(Decoded::Incomplete { needed: SHORT_HEAD });
+        return Ok(Head::Incomplete { needed: SHORT_HEAD });
     };
     if first & ACK_BIT != 0 && from == Side::Server {
         return Ok(quick_ack(input));
@@ -46,10 +46,10 @@ pub(super) fn decode(input: &[u8], from: Side, max: usize) -> Result<Decoded, Tr
     if short != LONG {
         let len = usize::from(short) * 4;
         check_len(len, max)?;
-        return Ok(whole_frame(input, SHORT_HEAD, len, 0, ack));
+        return Ok(Head::Frame { head: SHORT_HEAD, len, tail: 0, ack });
     }
     let Some(&[_, low, middle, high]) = input.first_chunk::<LONG_HEAD>() else {
-        return Ok(Decoded::Incomplete { needed: LONG_HEAD });
+        return Ok(Head::Incomplete { needed: LONG_HEAD });
     };
     let words = u32::from_le_bytes([low, middle, high, 0]);
     if words < u32::from(LONG) {
@@ -58,15 +58,15 @@ pub(super) fn decode(input: &[u8], from: Side, max: usize) -> Result<Decoded, Tr
     // At most 2^26 bytes: no overflow on any platform.
     let len = words as usize * 4;
     check_len(len, max)?;
-    Ok(whole_frame(input, LONG_HEAD, len, 0, ack))
+    Ok(Head::Frame { head: LONG_HEAD, len, tail: 0, ack })
 }
 
 /// The token is sent with its bytes reversed, so that its bit 31 comes first.
-fn quick_ack(input: &[u8]) -> Decoded {
+fn quick_ack(input: &[u8]) -> Head {
     match input.first_chunk::<ACK_LEN>() {
         Some(bytes) => {
-            Decoded::QuickAck { token: QuickAckToken::from_raw(u32::from_be_bytes(*bytes)), used: ACK_LEN }
+            Head::QuickAck { token: QuickAckToken::from_raw(u32::from_be_bytes(*bytes)), used: ACK_LEN }
         }
-        None => Decoded::Incomplete { needed: ACK_LEN },
+        None => Head::Incomplete { needed: ACK_LEN },
     }
 }

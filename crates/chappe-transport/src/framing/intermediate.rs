@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use chappe_crypto::{QuickAckToken, Side};
 use rand_core::CryptoRng;
 
-use super::{AckRequest, Affixes, Decoded, MAX_PADDING, check_len, whole_frame};
+use super::{AckRequest, Affixes, Head, MAX_PADDING, check_len};
 use crate::error::{MalformedStream, TransportError, TransportMisuse};
 
 const HEAD: usize = 4;
@@ -54,35 +54,29 @@ pub(super) fn quick_ack_into<R: CryptoRng + ?Sized>(
     out.extend_from_slice(&random[..padding]);
 }
 
-pub(super) fn decode(input: &[u8], from: Side, max: usize) -> Result<Decoded, TransportError> {
-    let Some(head) = input.first_chunk::<HEAD>() else {
-        return Ok(Decoded::Incomplete { needed: HEAD });
-    };
-    let word = u32::from_le_bytes(*head);
-    if word & ACK_BIT != 0 && from == Side::Server {
-        return Ok(Decoded::QuickAck { token: QuickAckToken::from_raw(word), used: HEAD });
+pub(super) fn head(input: &[u8], from: Side, max: usize) -> Result<Head, TransportError> {
+    let head = padded_head(input, from, max)?;
+    match head {
+        Head::Frame { len, .. } if !len.is_multiple_of(4) => {
+            Err(MalformedStream::FrameUnaligned { len }.into())
+        }
+        _ => Ok(head),
     }
-    let (len, ack) = split_length(word);
-    check_len(len, max)?;
-    if !len.is_multiple_of(4) {
-        return Err(MalformedStream::FrameUnaligned { len }.into());
-    }
-    Ok(whole_frame(input, HEAD, len, 0, ack))
 }
 
 /// A server's quick ack is an ordinary frame here, but a bare token is told from a length all the same, as the
 /// official client does.
-pub(super) fn decode_padded(input: &[u8], from: Side, max: usize) -> Result<Decoded, TransportError> {
+pub(super) fn padded_head(input: &[u8], from: Side, max: usize) -> Result<Head, TransportError> {
     let Some(head) = input.first_chunk::<HEAD>() else {
-        return Ok(Decoded::Incomplete { needed: HEAD });
+        return Ok(Head::Incomplete { needed: HEAD });
     };
     let word = u32::from_le_bytes(*head);
     if word & ACK_BIT != 0 && from == Side::Server {
-        return Ok(Decoded::QuickAck { token: QuickAckToken::from_raw(word), used: HEAD });
+        return Ok(Head::QuickAck { token: QuickAckToken::from_raw(word), used: HEAD });
     }
     let (len, ack) = split_length(word);
     check_len(len, max)?;
-    Ok(whole_frame(input, HEAD, len, 0, ack))
+    Ok(Head::Frame { head: HEAD, len, tail: 0, ack })
 }
 
 const fn split_length(word: u32) -> (usize, AckRequest) {

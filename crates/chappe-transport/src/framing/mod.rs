@@ -197,6 +197,27 @@ impl Encoder {
         }
     }
 
+    /// Returns the bytes in front of a payload of `len` bytes that follows piece by piece, without padding. Each call counts as
+    /// a sent frame. Behind a payload of [`Framing::Full`], the caller sends the checksum of both.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    pub(crate) fn head(&mut self, len: usize, ack: AckRequest) -> Result<Affixes, TransportError> {
+        if len == 0 || !len.is_multiple_of(4) || len > self.limits.max_frame {
+            return Err(TransportMisuse::PayloadLength { len }.into());
+        }
+        match self.framing {
+            Framing::Abridged => abridged::encode(len, ack),
+            Framing::Intermediate | Framing::PaddedIntermediate => intermediate::encode(len, ack),
+            Framing::Full => {
+                let head = full::encode_head(len, self.next_seq_no)?;
+                self.next_seq_no = self.next_seq_no.wrapping_add(1);
+                Ok(head)
+            }
+        }
+    }
+
     /// Appends the frame of `payload` to `out`.
     ///
     /// # Errors
@@ -260,6 +281,20 @@ impl Encoder {
     const fn padding_for(&self, len: usize) -> usize {
         if len == 4 && self.max_padding > MAX_ERROR_PADDING { MAX_ERROR_PADDING } else { self.max_padding }
     }
+}
+
+/// What stands at the beginning of a stream, as far as it can be told without the payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Head {
+    /// The head is incomplete.
+    Incomplete {
+        /// Minimum length of the input for the next attempt.
+        needed: usize,
+    },
+    /// A quick ack between frames.
+    QuickAck { token: QuickAckToken, used: usize },
+    /// A frame: `head` bytes, `len` bytes of payload with its padding, `tail` bytes of checksum.
+    Frame { head: usize, len: usize, tail: usize, ack: AckRequest },
 }
 
 /// The result of a decoder at the beginning of its input.
@@ -327,29 +362,40 @@ impl Decoder {
     ///
     /// Fails if length, number or checksum is wrong (`SEC-129`, `SEC-130`, `SEC-131`). Close the connection.
     pub fn next_frame(&mut self, input: &[u8]) -> Result<Decoded, TransportError> {
+        let (head, len, tail, ack) = match self.head(input)? {
+            Head::Incomplete { needed } => return Ok(Decoded::Incomplete { needed }),
+            Head::QuickAck { token, used } => return Ok(Decoded::QuickAck { token, used }),
+            Head::Frame { head, len, tail, ack } => (head, len, tail, ack),
+        };
+        let (payload, used) = (head..head.saturating_add(len), head.saturating_add(len).saturating_add(tail));
+        let Some(frame) = input.get(..used) else { return Ok(Decoded::Incomplete { needed: used }) };
+        if self.framing == Framing::Full {
+            full::check_crc(&frame[..payload.end], &frame[payload.end..])?;
+            self.count_frame();
+        }
+        Ok(Decoded::Frame { payload, used, ack })
+    }
+
+    /// Decodes the head of the frame at the beginning of `input`. Of a frame of [`Framing::Full`], nothing else is checked: the
+    /// caller compares the checksum behind the payload and calls [`count_frame`](Self::count_frame).
+    ///
+    /// # Errors
+    ///
+    /// Fails if length or number is wrong (`SEC-129`, `SEC-130`, `SEC-131`). Close the connection.
+    pub(crate) fn head(&self, input: &[u8]) -> Result<Head, TransportError> {
         let max = self.limits.max_frame;
         match self.framing {
-            Framing::Abridged => abridged::decode(input, self.from, max),
-            Framing::Intermediate => intermediate::decode(input, self.from, max),
-            Framing::PaddedIntermediate => intermediate::decode_padded(input, self.from, max),
-            Framing::Full => {
-                let decoded = full::decode(input, self.next_seq_no, max)?;
-                if matches!(decoded, Decoded::Frame { .. }) {
-                    self.next_seq_no = self.next_seq_no.wrapping_add(1);
-                }
-                Ok(decoded)
-            }
+            Framing::Abridged => abridged::head(input, self.from, max),
+            Framing::Intermediate => intermediate::head(input, self.from, max),
+            Framing::PaddedIntermediate => intermediate::padded_head(input, self.from, max),
+            Framing::Full => full::head(input, self.next_seq_no, max),
         }
     }
-}
 
-/// Returns the payload behind `head` bytes, or the number of bytes that it needs.
-fn whole_frame(input: &[u8], head: usize, len: usize, tail: usize, ack: AckRequest) -> Decoded {
-    let used = head.saturating_add(len).saturating_add(tail);
-    if input.len() < used {
-        return Decoded::Incomplete { needed: used };
+    /// Counts a frame whose head was decoded. Only [`Framing::Full`] numbers its frames.
+    pub(crate) const fn count_frame(&mut self) {
+        self.next_seq_no = self.next_seq_no.wrapping_add(1);
     }
-    Decoded::Frame { payload: head..head + len, used, ack }
 }
 
 /// Compares an announced length with the limit (`SEC-129`).
