@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use chappe_carrier::{LinkError, Wait, lock};
 use chappe_session::Now;
 
+use crate::blocking_front::{POLL, hand_on, read_proxy_header};
 use crate::conversation::{Conversation, WriteAction};
 use crate::directory_threads::DirectoryThreads;
 use crate::scratch::Scratch;
@@ -36,6 +37,8 @@ struct Threads {
     shared: ServerShared,
     is_stopping: AtomicBool,
     numbers: AtomicU64,
+    /// Connections of load balancers that have not named their client yet.
+    unnamed: AtomicUsize,
     open: Mutex<HashMap<u64, Arc<ConnThread>>>,
     one_ended: Condvar,
 }
@@ -52,6 +55,10 @@ struct ConnThread {
     is_written: AtomicBool,
     /// The conversation may want input again.
     resumed: Condvar,
+    /// The reading thread must end, and leave the socket open.
+    is_wanted: AtomicBool,
+    /// Bytes that were read after the client was refused, for the site.
+    late: Mutex<Vec<u8>>,
 }
 
 /// Wakes the thread that writes.
@@ -91,18 +98,14 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// The operating system has no thread or no randomness, or the options ask for what only `tokio::Server` does:
-    /// [`load_balancers`](ListenOptions::load_balancers) or a [`mask`](ListenOptions::mask).
+    /// The operating system has no thread or no randomness.
     pub fn serve(listener: TcpListener, options: ListenOptions, engine: Arc<Engine>) -> io::Result<Self> {
-        if options.mask.is_some() || !options.load_balancers.is_empty() {
-            let text = "load balancers and a mask need the listener over tokio";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-        }
         let address = listener.local_addr()?;
         let threads = Arc::new(Threads {
             shared: ServerShared::new(options, engine)?,
             is_stopping: AtomicBool::new(false),
             numbers: AtomicU64::new(0),
+            unnamed: AtomicUsize::new(0),
             open: Mutex::default(),
             one_ended: Condvar::new(),
         });
@@ -198,13 +201,55 @@ impl Threads {
     ///
     /// The guards end the connection also if a thread panics, or cannot be started: its closure is dropped then.
     fn start(self: &Arc<Self>, socket: TcpStream, peer: SocketAddr) -> Result<(), LinkError> {
-        let thread = self.admit(socket, peer)?;
-        let (open, reading) = (OpenGuard::new(self, &thread), ReadGuard(Arc::clone(&thread)));
-        let span = tracing::info_span!("connection", %peer);
-        let reading_span = span.clone();
-        spawn("chappe-connection", move || span.in_scope(|| open.write_until_end()))?;
-        spawn("chappe-reading", move || reading_span.in_scope(|| reading.0.read_until_end()))?;
+        let options = self.shared.limit.options();
+        if !options.is_load_balancer(peer.ip()) {
+            let (open, reading) = self.begin(socket, peer, Vec::new())?;
+            let span = tracing::info_span!("connection", %peer);
+            spawn("chappe-connection", move || span.in_scope(|| open.write_until_end()))?;
+            return reading.start();
+        }
+        // Until the header has come, the connection has no place among the others.
+        let limit = options.max_connections;
+        let unnamed = Unnamed::new(self);
+        if self.unnamed.load(Ordering::Relaxed) > limit {
+            return Err(LinkError::TooMany { limit });
+        }
+        let threads = Arc::clone(self);
+        spawn("chappe-connection", move || {
+            if let Err(error) = threads.serve_named(socket, peer, unnamed) {
+                tracing::debug!(%error, "connection ended");
+            }
+        })?;
         Ok(())
+    }
+
+    /// Reads the header of a load balancer and serves the connection, as its writing thread.
+    fn serve_named(
+        self: &Arc<Self>,
+        socket: TcpStream,
+        peer: SocketAddr,
+        unnamed: Unnamed,
+    ) -> Result<(), LinkError> {
+        let patience = self.shared.limit.options().first_bytes_timeout;
+        let (client, first) = read_proxy_header(&socket, peer, patience)?;
+        drop(unnamed);
+        let (open, reading) = self.begin(socket, client, first)?;
+        let span = tracing::info_span!("connection", peer = %client, load_balancer = %peer.ip());
+        let _entered = span.enter();
+        reading.start()?;
+        open.write_until_end();
+        Ok(())
+    }
+
+    /// Admits a connection that begins with these bytes, and makes both halves of it.
+    fn begin(
+        self: &Arc<Self>,
+        socket: TcpStream,
+        peer: SocketAddr,
+        first: Vec<u8>,
+    ) -> Result<(OpenGuard, ReadGuard), LinkError> {
+        let thread = self.admit(socket, peer)?;
+        Ok((OpenGuard::new(self, &thread), ReadGuard { thread, first }))
     }
 
     /// Admits a connection, if the limits allow it.
@@ -217,10 +262,38 @@ impl Threads {
         let conversation = self.shared.admit(peer, waker)?;
         socket.set_nodelay(true)?;
         socket.set_write_timeout(Some(conversation.write_timeout()))?;
+        // In front of a site, the reading thread must end without the socket.
+        let poll = self.shared.limit.options().mask.is_some().then_some(POLL);
+        socket.set_read_timeout(poll)?;
         let conversation = Mutex::new((conversation, self.shared.limit.scratch().take()));
-        let [is_read, is_written] = [false; 2].map(AtomicBool::new);
-        let resumed = Condvar::new();
-        Ok(Arc::new(ConnThread { socket, conversation, signal, is_read, is_written, resumed }))
+        let [is_read, is_written, is_wanted] = [false; 3].map(AtomicBool::new);
+        let (resumed, late) = (Condvar::new(), Mutex::default());
+        Ok(Arc::new(ConnThread {
+            socket,
+            conversation,
+            signal,
+            is_read,
+            is_written,
+            resumed,
+            is_wanted,
+            late,
+        }))
+    }
+}
+
+/// Counts a connection of a load balancer that has not named its client yet.
+struct Unnamed(Arc<Threads>);
+
+impl Unnamed {
+    fn new(threads: &Arc<Threads>) -> Self {
+        threads.unnamed.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(threads))
+    }
+}
+
+impl Drop for Unnamed {
+    fn drop(&mut self) {
+        self.0.unnamed.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -239,9 +312,17 @@ impl OpenGuard {
     }
 
     fn write_until_end(&self) {
-        if let Err(error) = self.thread.write_until_end(&self.threads.is_stopping) {
-            tracing::debug!(%error, "connection ended");
-        }
+        let Err(error) = self.thread.write_until_end(&self.threads.is_stopping) else { return };
+        tracing::debug!(%error, "connection ended");
+        let options = self.threads.shared.limit.options();
+        let Some(site) = &options.mask else { return };
+        let Some(sent) = self.thread.take_refused() else { return };
+        tracing::debug!("connection handed on");
+        let is_over = || {
+            self.threads.is_stopping.load(Ordering::SeqCst) || lock(&self.thread.conversation).0.is_evicted()
+        };
+        // How it ends is between the client and the site. The conversation keeps the place among the others.
+        let _ = hand_on(&self.thread.socket, &sent, site, options.mask_timeout, is_over);
     }
 }
 
@@ -257,12 +338,30 @@ impl Drop for OpenGuard {
 }
 
 /// The reading half of a connection. Dropping it ends the thread that writes.
-struct ReadGuard(Arc<ConnThread>);
+struct ReadGuard {
+    thread: Arc<ConnThread>,
+    /// Bytes that were read already.
+    first: Vec<u8>,
+}
+
+impl ReadGuard {
+    fn read_until_end(&self) {
+        if self.first.is_empty() || self.thread.handle(&self.first).is_ok() {
+            self.thread.read_until_end();
+        }
+    }
+
+    fn start(self) -> Result<(), LinkError> {
+        let span = tracing::Span::current();
+        spawn("chappe-reading", move || span.in_scope(|| self.read_until_end()))?;
+        Ok(())
+    }
+}
 
 impl Drop for ReadGuard {
     fn drop(&mut self) {
-        self.0.is_read.store(true, Ordering::SeqCst);
-        self.0.signal.set();
+        self.thread.is_read.store(true, Ordering::SeqCst);
+        self.thread.signal.set();
     }
 }
 
@@ -277,29 +376,57 @@ impl ConnThread {
 
     fn read(&self, bytes: &mut [u8]) -> Result<(), LinkError> {
         // Read before locking: the wait for bytes must not keep the other thread from writing.
-        let count = (&self.socket).read(bytes)?;
-        let mut locked = lock(&self.conversation);
+        let count = match (&self.socket).read(bytes) {
+            Err(error) if is_pause(&error) && !self.is_wanted.load(Ordering::SeqCst) => return Ok(()),
+            read => read?,
+        };
         if count == 0 {
+            let mut locked = lock(&self.conversation);
             let (conversation, scratch) = &mut *locked;
             return conversation.handle_read(Now::from_system(), scratch, 0);
         }
-        let mut rest = &bytes[..count];
-        while !rest.is_empty() {
+        self.handle(&bytes[..count])
+    }
+
+    /// Hands bytes to the conversation. Those that it does not take, because the client is refused, are kept for the site.
+    fn handle(&self, bytes: &[u8]) -> Result<(), LinkError> {
+        let mut locked = lock(&self.conversation);
+        let mut rest = bytes;
+        let mut handled = Ok(());
+        while !rest.is_empty() && handled.is_ok() && !locked.0.is_refused() {
             locked = self.wait_for_directory(locked)?;
             let (conversation, scratch) = &mut *locked;
             let space = conversation.space(scratch)?;
             let part = rest.len().min(space.len());
             space[..part].copy_from_slice(&rest[..part]);
-            conversation.handle_read(Now::from_system(), scratch, part)?;
+            handled = conversation.handle_read(Now::from_system(), scratch, part);
             rest = &rest[part..];
             self.signal.set();
         }
-        Ok(())
+        if locked.0.is_refused() {
+            lock(&self.late).extend_from_slice(rest);
+            handled = handled.and(Err(LinkError::Closed));
+        }
+        handled
+    }
+
+    /// Returns everything that a refused client has sent, once the reading thread has ended.
+    fn take_refused(&self) -> Option<Vec<u8>> {
+        if !lock(&self.conversation).0.is_refused() {
+            return None;
+        }
+        self.is_wanted.store(true, Ordering::SeqCst);
+        while !self.is_read.load(Ordering::SeqCst) {
+            self.signal.wait(Instant::now() + POLL);
+        }
+        let mut sent = lock(&self.conversation).0.take_refused()?;
+        sent.append(&mut lock(&self.late));
+        Some(sent)
     }
 
     /// Blocks while the conversation waits for a look-up. The writing thread handles what comes of it.
     fn wait_for_directory<'a>(&self, mut locked: Locked<'a>) -> Result<Locked<'a>, LinkError> {
-        while !locked.0.wants_input() {
+        while !locked.0.wants_input() && !locked.0.is_refused() {
             if self.is_written.load(Ordering::SeqCst) {
                 return Err(LinkError::Closed);
             }
@@ -357,6 +484,11 @@ impl ConnThread {
     }
 }
 
+/// Returns whether nothing came while a read waited.
+fn is_pause(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
 impl Signal {
     fn set(&self) {
         *lock(&self.is_set) = true;
@@ -409,7 +541,15 @@ mod tests {
         let options = ListenOptions::datacenter().with_first_bytes_timeout(hour);
         let shared = ServerShared::new(options, engine).expect("randomness");
         let (is_stopping, numbers) = (AtomicBool::new(false), AtomicU64::new(0));
-        Arc::new(Threads { shared, is_stopping, numbers, open: Mutex::default(), one_ended: Condvar::new() })
+        let unnamed = AtomicUsize::new(0);
+        Arc::new(Threads {
+            shared,
+            is_stopping,
+            numbers,
+            unnamed,
+            open: Mutex::default(),
+            one_ended: Condvar::new(),
+        })
     }
 
     /// A connection whose threads are not started, and the client's end of it.
@@ -431,7 +571,7 @@ mod tests {
         let threads = threads();
         // The reading thread panics, or was never started.
         let (thread, mut client) = connection(&threads);
-        let (open, reading) = (OpenGuard::new(&threads, &thread), ReadGuard(thread));
+        let (open, reading) = (OpenGuard::new(&threads, &thread), ReadGuard { thread, first: Vec::new() });
         let writing = spawn("test", move || open.write_until_end()).expect("a thread");
         drop(reading);
         wait_for_the_end(&threads);
@@ -439,8 +579,8 @@ mod tests {
         assert_eq!(client.read(&mut [0]).expect("an end in order"), 0);
         // The same of the writing thread.
         let (thread, mut client) = connection(&threads);
-        let (open, reading) = (OpenGuard::new(&threads, &thread), ReadGuard(thread));
-        let reading = spawn("test", move || reading.0.read_until_end()).expect("a thread");
+        let (open, reading) = (OpenGuard::new(&threads, &thread), ReadGuard { thread, first: Vec::new() });
+        let reading = spawn("test", move || reading.read_until_end()).expect("a thread");
         drop(open);
         reading.join().expect("no panic");
         assert_eq!(client.read(&mut [0]).expect("an end in order"), 0);

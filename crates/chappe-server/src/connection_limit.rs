@@ -107,7 +107,7 @@ impl ConnectionLimit {
     }
 
     /// Returns the options of the listener.
-    #[cfg(feature = "tokio")]
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
     pub(crate) const fn options(&self) -> &ListenOptions {
         &self.options
     }
@@ -167,8 +167,8 @@ impl fmt::Debug for Place {
 
 /// The permit of one connection. Dropping it frees its place.
 ///
-/// Until [`Conversation`](crate::driver::Conversation) has seen a client prove that it has a key, the place may be given to
-/// another connection.
+/// Until it is [`authenticated`](Self::authenticated), the place may be given to another connection. A
+/// [`Conversation`](crate::driver::Conversation) keeps it once its client has proved that it has a key.
 #[derive(Debug)]
 pub struct ConnectionPermit {
     limit: Arc<ConnectionLimit>,
@@ -186,7 +186,7 @@ impl ConnectionPermit {
     }
 
     /// Calls `work` with the filter of replayed headers, if the options ask for one.
-    pub(crate) fn with_replays<T>(&self, work: impl FnOnce(Option<&mut ReplayFilter>) -> T) -> T {
+    pub fn with_replays<T>(&self, work: impl FnOnce(Option<&mut ReplayFilter>) -> T) -> T {
         match &self.limit.replays {
             None => work(None),
             Some(replays) => work(Some(&mut lock(replays))),
@@ -195,21 +195,21 @@ impl ConnectionPermit {
 }
 
 impl ConnectionPermit {
-    /// Sets what is called when the place is given to another connection.
-    pub(crate) fn on_eviction(&self, waker: Waker) {
+    /// Sets what is called when the place is given to another connection. The first call counts.
+    pub fn on_eviction(&self, waker: Arc<dyn Fn() + Send + Sync>) {
         // It is set once, by the conversation.
         let _ = self.place.waker.set(waker);
     }
 
-    /// Keeps the place: the client has proved that it has a key.
-    pub(crate) fn authenticated(&self) {
+    /// Keeps the place: the client has proved that it has a key, or knows the secret of a proxy.
+    pub fn authenticated(&self) {
         if !self.place.is_authenticated.swap(true, Ordering::Relaxed) {
             lock(&self.limit.counts).keep(&self.place);
         }
     }
 
     /// Returns whether the place was given to another connection.
-    pub(crate) fn is_evicted(&self) -> bool {
+    pub fn is_evicted(&self) -> bool {
         self.place.is_evicted.load(Ordering::SeqCst)
     }
 }

@@ -12,6 +12,8 @@ use chappe_session::{MonoTime, Now};
 
 pub use crate::connection_limit::{ConnectionLimit, ConnectionPermit};
 pub use crate::conversation::{Conversation, WriteAction};
+#[cfg(feature = "tokio")]
+pub use crate::front::{hand_on, read_proxy_header};
 pub use crate::handshake_workers::{HandshakeThreads, HandshakeWorker};
 pub use crate::scratch::{Scratch, ScratchPool};
 

@@ -20,8 +20,12 @@ const RELAYED: usize = 16 * 1024;
 /// How long the connection to the site may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Reads the header of the PROXY protocol. Returns the client's address and the bytes behind the header.
-pub(crate) async fn announced(
+/// Reads the header of the PROXY protocol in at most `patience`. Returns the client's address and the bytes behind the header.
+///
+/// # Errors
+///
+/// The first bytes are no header, do not come in time, or the connection ends.
+pub async fn read_proxy_header(
     socket: &mut TcpStream,
     peer: SocketAddr,
     patience: Duration,
@@ -48,8 +52,12 @@ pub(crate) async fn announced(
 }
 
 /// Relays between a client and a site, beginning with the bytes that the client has sent, until both have ended or `limit`
-/// has passed.
-pub(crate) async fn hand_on(
+/// has passed. Each direction holds 16 KiB.
+///
+/// # Errors
+///
+/// The site cannot be reached, or one of the connections breaks.
+pub async fn hand_on(
     mut client: TcpStream,
     first: &[u8],
     site: &Address,

@@ -20,6 +20,8 @@
 mod accepting;
 #[cfg(feature = "blocking")]
 pub mod blocking;
+#[cfg(feature = "blocking")]
+mod blocking_front;
 mod budgets;
 mod connection;
 mod connection_limit;

@@ -22,6 +22,9 @@ pub struct ListenOptions {
     /// that restarts is called by all of its clients at once, and a client whose packet finds the queue full waits a second
     /// before it tries again. Linux lowers it to `net.core.somaxconn`.
     pub backlog: u32,
+    /// Whether another process may listen on the same port at the same time, so that a new one starts before the old one has
+    /// ended. Both must ask for it. Default no. Only Unix knows it.
+    pub reuse_port: bool,
     /// How long it may take until the transport is detected. Default 10 s (`SEC-136`).
     pub first_bytes_timeout: Duration,
     /// How long it may take until a client has proved that it has a key, handshake included. Default 60 s.
@@ -47,10 +50,9 @@ pub struct ListenOptions {
     pub networks: Networks,
     /// Addresses of load balancers. A connection from one of them must begin with a header of the PROXY protocol, version 1 or 2;
     /// the address that it names is the peer's, for limits and logs. From other addresses no header is accepted. Default: none.
-    /// Only `tokio::Server` knows it.
     pub load_balancers: Vec<IpAddr>,
     /// The site to which a client is handed on that speaks nothing which is served, with all bytes that it sent: a proxy that is
-    /// probed then behaves as this site (`SEC-149`). Default: none, the connection is closed. Only `tokio::Server` knows it.
+    /// probed then behaves as this site (`SEC-149`). Default: none, the connection is closed.
     pub mask: Option<Address>,
     /// How long a connection may last that was handed on. Default 10 min.
     pub mask_timeout: Duration,
@@ -64,6 +66,7 @@ impl ListenOptions {
     chappe_types::setters! {
         with_accept => accept: AcceptConfig,
         with_backlog => backlog: u32,
+        with_reuse_port => reuse_port: bool,
         with_first_bytes_timeout => first_bytes_timeout: Duration,
         with_authentication_timeout => authentication_timeout: Duration,
         with_frame_rate => frame_rate: u32,
@@ -86,6 +89,7 @@ impl ListenOptions {
         Self {
             accept: AcceptConfig::datacenter(),
             backlog: 4096,
+            reuse_port: false,
             first_bytes_timeout: Duration::from_secs(10),
             authentication_timeout: Duration::from_secs(60),
             frame_timeout: Duration::from_secs(15),
@@ -111,7 +115,7 @@ impl ListenOptions {
     }
 
     /// Returns whether connections from this address begin with a header of the PROXY protocol.
-    #[cfg(feature = "tokio")]
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
     pub(crate) fn is_load_balancer(&self, address: IpAddr) -> bool {
         // A socket for both families shows IPv4 addresses as mapped ones.
         self.load_balancers.iter().any(|known| known.to_canonical() == address.to_canonical())
@@ -131,6 +135,8 @@ impl ListenOptions {
         // Windows the option would let two servers share a port.
         #[cfg(not(windows))]
         socket.set_reuse_address(true)?;
+        #[cfg(unix)]
+        socket.set_reuse_port(self.reuse_port)?;
         socket.bind(&address.into())?;
         socket.listen(i32::try_from(self.backlog).unwrap_or(i32::MAX))?;
         Ok(socket.into())

@@ -21,7 +21,7 @@ use tracing::Instrument as _;
 use crate::conversation::{Conversation, WriteAction};
 use crate::directory::DirectoryWorker;
 use crate::driver::{ConnectionLimit, Machine};
-use crate::front::{announced, hand_on};
+use crate::front::{hand_on, read_proxy_header};
 use crate::scratch::Scratch;
 use crate::shared::{ServerShared, on_accept_error};
 use crate::{Engine, ListenOptions, ServerCounters};
@@ -214,7 +214,7 @@ fn start<M: Machine>(
     let (shared, stop, wrap, patience) =
         (shared.clone(), stop.clone(), Arc::clone(wrap), options.first_bytes_timeout);
     let task = async move {
-        let (client, first) = announced(&mut socket, peer, patience).await?;
+        let (client, first) = read_proxy_header(&mut socket, peer, patience).await?;
         let (machine, wake) = admit(&shared, client, &*wrap)?;
         let Some(machine) = machine else { return Ok(()) };
         let span = tracing::info_span!("connection", peer = %client, load_balancer = %peer.ip());

@@ -237,6 +237,18 @@ impl Conversation {
         self.refused.take().inspect(|_| add(&self.permit.tally().handed_on, 1))
     }
 
+    /// Returns whether [`take_refused`](Self::take_refused) has something.
+    #[cfg(feature = "blocking")]
+    pub(crate) const fn is_refused(&self) -> bool {
+        self.refused.is_some()
+    }
+
+    /// Returns whether the place among the connections was given to another one.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn is_evicted(&self) -> bool {
+        self.permit.is_evicted()
+    }
+
     /// Counts a client that did not read within [`write_timeout`](Self::write_timeout).
     pub fn count_slow_reader(&self) {
         add(&self.permit.tally().slow_readers, 1);
