@@ -67,7 +67,7 @@ pub use client::{
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub use driver::{Driver, Socket, Sockets, StoreJob};
 #[cfg(any(feature = "blocking", feature = "tokio"))]
-pub use engine::{Action, ReadBuffer, SocketId, StoreTask};
+pub use engine::{Action, Opening, ReadBuffer, SocketId, StoreTask};
 pub use options::{Carrier, DialOptions};
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub use stream::{Flush, ReadMore, Stream};

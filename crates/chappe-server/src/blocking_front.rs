@@ -33,7 +33,7 @@ pub(crate) fn read_proxy_header(
         if let Some((announced, used)) = header {
             let client = match announced {
                 Announced::Client(client) => client,
-                Announced::Nobody => peer,
+                Announced::Unknown => peer,
             };
             return Ok((client, bytes.split_off(used)));
         }

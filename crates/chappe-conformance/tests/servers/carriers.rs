@@ -2,14 +2,20 @@
 
 use std::thread;
 
+use chappe_crypto::rng::Drbg;
+use chappe_crypto::rsa::KeyRing;
+use chappe_framing::FrameBuf;
+use chappe_handshake::{ClientHandshake, ClientOptions, DcId, Progress};
 use chappe_net::{Carrier, DialOptions, Endpoint};
 use chappe_server::KeyStatus;
 use chappe_server::ListenOptions;
+use chappe_session::Now;
 use chappe_tl::{EncodeError, Identifiable, Serializable, Sink};
 use chappe_tl_mtproto::types;
-use chappe_transport::{Connector, Framing};
+use chappe_transport::http::{Response, request_head_into};
+use chappe_transport::{ConnectionLimits, Connector, Framing};
 
-use crate::support::{Client, Query, Server, answer_all, both, wait_for};
+use crate::support::{Client, Query, Server, answer_all, both, private_key, wait_for};
 
 fn hidden() -> Connector {
     Connector::obfuscated(Framing::Intermediate, None).expect("intermediate has a tag")
@@ -96,6 +102,55 @@ fn a_long_poll_over_http_brings_what_comes_later_and_holds_up_no_call() {
         assert!(engine.keys().iter().all(|key| key.kind() == KeyStatus::Permanent));
         sessions[0].push(b"news....").expect("the session takes it");
         while !client.receive().expect("the update").iter().any(|body| body == b"news....") {}
+    }
+}
+
+/// Sends a payload in a request of its own connection and returns the payload of the answer.
+fn post(address: std::net::SocketAddr, payload: &[u8]) -> Vec<u8> {
+    use std::io::{Read as _, Write as _};
+    let mut socket = std::net::TcpStream::connect(address).expect("the server listens");
+    let mut request = Vec::new();
+    request_head_into(&mut request, "localhost", "/api", payload.len()).expect("a head");
+    socket.write_all(&[&request, payload].concat()).expect("the server reads");
+    let mut answer = Vec::new();
+    loop {
+        let mut part = [0; 4096];
+        let count = socket.read(&mut part).expect("an answer");
+        assert!(count > 0, "the server closed the connection");
+        answer.extend_from_slice(&part[..count]);
+        let response = Response::parse(&answer, &ConnectionLimits::DEFAULT).expect("it is well formed");
+        if let Some(Response { outcome, .. }) = response {
+            return answer[outcome.expect("it is no error").expect("it has a payload")].to_vec();
+        }
+    }
+}
+
+#[test]
+fn the_exchange_of_a_key_over_http_belongs_to_no_connection() {
+    for running in both(&ListenOptions::datacenter()) {
+        let mut rng = Drbg::from_os().expect("randomness");
+        let mut keys = KeyRing::empty();
+        keys.add(private_key().public_key().clone());
+        let options = ClientOptions::new(keys, DcId::production(2));
+        let mut handshake = ClientHandshake::begin(options, Now::from_system(), &mut rng).expect("good options");
+        let mut frame = FrameBuf::new();
+        let mut questions = 0;
+        let finished = loop {
+            assert!(handshake.poll_transmit(Now::from_system(), &mut frame), "it has a question");
+            questions += 1;
+            let mut answer = post(running.address(), frame.as_slice());
+            match handshake.handle_frame(Now::from_system(), &mut answer, &mut rng).expect("it is accepted") {
+                Progress::Done(finished) => break finished,
+                _ => frame.clear(),
+            }
+        };
+        assert_eq!(questions, 3);
+        assert_eq!(running.counters().http, 3, "each came on a connection of its own");
+        let engine = match &running.server {
+            Server::Blocking(server) => server.engine(),
+            Server::Tokio(server, _) => server.engine(),
+        };
+        assert!(engine.key(finished.key().id(), Now::from_system().unix).is_some());
     }
 }
 

@@ -60,6 +60,8 @@ struct Connection {
     is_up: bool,
     /// Over HTTP: payloads that wait for a socket.
     queue: VecDeque<Request>,
+    /// Over HTTP: the socket that carried the last question of a key exchange. Some servers keep exchanges by connection.
+    exchange: Option<SocketId>,
 }
 
 /// What happened to a connection.
@@ -338,7 +340,7 @@ impl Links {
         self.last_id += 1;
         let id = ConnectionId(self.last_id);
         let queue = VecDeque::new();
-        self.connections.push(Connection { id, target, options, is_up: false, queue });
+        self.connections.push(Connection { id, target, options, is_up: false, queue, exchange: None });
         self.open_socket(now, id);
         id
     }
@@ -417,8 +419,17 @@ impl Links {
                 continue;
             }
             let id = known.id;
-            let free = self.sockets.iter_mut().filter(|link| link.connection == id && link.can_send());
-            for link in free {
+            while let Some(request) = known.queue.front() {
+                // The questions of one exchange take the same socket, and other payloads another one, if they can.
+                let is_question = request.payload.starts_with(&[0; 8]);
+                let free = self.sockets.iter_mut().filter(|link| link.connection == id && link.can_send());
+                let Some(link) = free.min_by_key(|link| (known.exchange == Some(link.id)) != is_question)
+                else {
+                    break;
+                };
+                if is_question {
+                    known.exchange = Some(link.id);
+                }
                 let Some(request) = known.queue.pop_front() else { break };
                 if link.request(request).is_err() {
                     // A layer beneath is broken, and the next read says so.
@@ -546,6 +557,34 @@ mod tests {
         while let Some(action) = links.poll_action() {
             assert!(!matches!(action, Action::Connect { .. }), "four sockets are enough");
         }
+    }
+
+    #[test]
+    fn the_questions_of_an_exchange_take_one_socket() {
+        const BACK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nback";
+        let (mut links, connection, first) = over_http();
+        let send = |links: &mut Links, payload: &[u8]| {
+            let mut frame = links.take_buffer();
+            frame.append(payload);
+            links.send(NOW, connection, frame, AckRequest::No).expect("it can be sent");
+        };
+        let question = |number: u8| [&[0; 8][..], &[number; 4]].concat();
+        // A long poll is on the first socket, so the exchange begins on the second.
+        send(&mut links, &[7; 12]);
+        assert_eq!(written(&mut links, first), Some([7; 4]));
+        send(&mut links, &question(1));
+        let second = connect(&mut links);
+        assert_eq!(written(&mut links, second), Some([1; 4]));
+        read(&mut links, first, BACK);
+        read(&mut links, second, BACK);
+        // Both are free.
+        send(&mut links, &question(2));
+        assert_eq!((written(&mut links, first), written(&mut links, second)), (None, Some([2; 4])));
+        read(&mut links, second, BACK);
+        send(&mut links, &[8; 12]);
+        assert_eq!((written(&mut links, first), written(&mut links, second)), (Some([8; 4]), None));
+        send(&mut links, &question(3));
+        assert_eq!(written(&mut links, second), Some([3; 4]));
     }
 
     #[test]

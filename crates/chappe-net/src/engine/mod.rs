@@ -77,6 +77,7 @@ pub use self::action::{Action, ReadBuffer, SocketId, StoreTask};
 pub(crate) use self::key_share::KeyShare;
 pub(crate) use self::links::{ConnectionId, Input, Links};
 pub(crate) use self::machine::{Machine, Moved, Prompted};
+pub use self::opening::Opening;
 pub(crate) use self::sink::Wakers;
 
 /// The engine of a client, sans I/O.

@@ -1,7 +1,7 @@
 //! The beginning of a client's connection, from the first byte of a socket to the first frame.
 //!
 //! [`Opening`] takes what the socket read and gives what is to be written, through these stages: proxy, TLS, the change to
-//! WebSocket, the answer under fake TLS. Not here: time-outs, which belong to the [`Link`](super::link::Link) around it.
+//! WebSocket, the answer under fake TLS. Not here: time-outs, which belong to the `Link` around it.
 
 use core::mem;
 use core::time::Duration;
@@ -23,9 +23,13 @@ use zeroize::Zeroizing;
 
 use crate::options::DialOptions;
 
-/// A connection that was just made, to the datacenter or to a proxy.
+/// The beginning of a connection, from the first byte of a socket to the first frame, for sockets of one's own.
+///
+/// Connect to the proxy of the options or else to the target, write what [`take_output`](Self::take_output) returns, read, call
+/// [`handle`](Self::handle), and so on until [`awaits`](Self::awaits) returns `None`. Write what is left, then take the
+/// [parts](Self::into_parts).
 #[derive(Debug)]
-pub(super) struct Opening {
+pub struct Opening {
     options: Arc<DialOptions>,
     /// The datacenter's address, for a proxy that forwards requests to it.
     target: Address,
@@ -66,7 +70,11 @@ pub(super) enum Opened {
 
 impl Opening {
     /// Begins; `target` is the datacenter's address, or an `MTProxy`'s.
-    pub(super) fn start(
+    ///
+    /// # Errors
+    ///
+    /// An option cannot work.
+    pub fn start(
         options: Arc<DialOptions>,
         target: &Address,
         now: UnixTime,
@@ -87,12 +95,12 @@ impl Opening {
     }
 
     /// Returns what is to be written now.
-    pub(super) fn take_output(&mut self) -> Zeroizing<Vec<u8>> {
+    pub fn take_output(&mut self) -> Zeroizing<Vec<u8>> {
         mem::take(&mut self.out)
     }
 
     /// Returns what is awaited and how long that may take, or `None` once the connection stands.
-    pub(super) fn awaits(&self) -> Option<(Wait, Duration)> {
+    pub fn awaits(&self) -> Option<(Wait, Duration)> {
         let options = &self.options;
         match self.stage {
             Stage::Proxy(_) => Some((Wait::Proxy, options.proxy_timeout)),
@@ -111,7 +119,11 @@ impl Opening {
     }
 
     /// Handles bytes that were read.
-    pub(super) fn handle(&mut self, bytes: &[u8], now: UnixTime, rng: &mut Drbg) -> Result<(), LinkError> {
+    ///
+    /// # Errors
+    ///
+    /// The peer, a proxy or a layer refuses, or its bytes are malformed.
+    pub fn handle(&mut self, bytes: &[u8], now: UnixTime, rng: &mut Drbg) -> Result<(), LinkError> {
         if self.stack.is_empty() {
             self.buf.extend_from_slice(bytes)?;
         } else {
@@ -127,6 +139,18 @@ impl Opening {
             (Stage::Proxy(_), Some(error)) => ProxyError::Unreachable(error).into(),
             (_, None) => LinkError::Closed,
             (_, Some(error)) => error.into(),
+        }
+    }
+
+    /// Returns the transport, the bytes of its stream that have arrived already, and the layers beneath.
+    ///
+    /// # Errors
+    ///
+    /// [`LinkError::Closed`] if something is still awaited, or for HTTP, which is no stream.
+    pub fn into_parts(self) -> Result<(Connection, ReadBuf, Stack), LinkError> {
+        match self.stage {
+            Stage::Ready(connection) => Ok((connection, self.buf, self.stack)),
+            _ => Err(LinkError::Closed),
         }
     }
 
