@@ -72,7 +72,7 @@ macro_rules! targets {
 targets! {
     tl_api_type tl_api_call tl_service_type tl_schema tl_dynamic
     transport_decoder transport_accept transport_http
-    proxy_secret fake_tls proxy_header
+    transport_relay proxy_secret fake_tls proxy_header proxy_config
     envelope_plain envelope_encrypted container_gzip
     handshake_pair session_pair session_saved_state session_import session_files
 }

@@ -41,6 +41,7 @@
     feature = "loopback",
     doc = "| [`loopback`] | `chappe-loopback` | a datacenter for tests without a network |"
 )]
+#![cfg_attr(feature = "proxy", doc = "| [`proxy`] | `chappe-proxy` | an MTProxy |")]
 //!
 //! # Features
 //!
@@ -61,6 +62,8 @@
 //! | `schema` | no | schema texts: parsing, checks, the difference of two layers |
 //! | `dissect` | no | messages in traffic and in captures |
 //! | `loopback` | no | the embedded datacenter |
+//! | `proxy` | no | an MTProxy |
+//! | `proxy-program` | no | its program, as a function |
 //!
 //! Without `std` the crate is `no_std` + `alloc`.
 //!
@@ -105,6 +108,8 @@ pub use chappe_import as import;
 pub use chappe_loopback as loopback;
 #[cfg(feature = "net")]
 pub use chappe_net as net;
+#[cfg(feature = "proxy")]
+pub use chappe_proxy as proxy;
 #[cfg(feature = "server")]
 pub use chappe_server as server;
 pub use chappe_session as session;

@@ -101,6 +101,20 @@ const LAYERS: &[Layer] = &[
             "chappe-server",
         ],
     ),
+    Layer {
+        package: "chappe-proxy",
+        edge: true,
+        may_use: &[
+            "chappe-types",
+            "chappe-crypto",
+            "chappe-framing",
+            "chappe-transport",
+            "chappe-carrier",
+            "chappe-net",
+            "chappe-server",
+        ],
+        in_tests: &["chappe-loopback"],
+    },
     edge(
         "chappe",
         &[
@@ -120,6 +134,7 @@ const LAYERS: &[Layer] = &[
             "chappe-server",
             "chappe-net",
             "chappe-loopback",
+            "chappe-proxy",
             "chappe-dissect",
         ],
     ),

@@ -21,6 +21,7 @@ mod envelope;
 mod handshake;
 mod import;
 mod proxy;
+mod relay;
 mod rng;
 mod service;
 mod session;
@@ -55,9 +56,11 @@ pub const ALL: &[Target] = &[
     transport::DECODER,
     transport::ACCEPT,
     transport::HTTP,
+    relay::RELAY,
     proxy::PROXY_SECRET,
     proxy::FAKE_TLS,
     proxy::PROXY_HEADER,
+    proxy::PROXY_CONFIG,
     envelope::PLAIN,
     envelope::ENCRYPTED,
     envelope::CONTAINER,

@@ -1,6 +1,7 @@
 //! What a person pastes, and what a proxy or somebody in front of it says.
 
 use chappe_carrier::proxy_protocol;
+use chappe_proxy::{Config, ConfigError, Settings};
 use chappe_transport::parts::{
     ClientHello, RecordReader, check_client_hello, check_server_answer, sign_client_hello, sign_server_answer,
 };
@@ -29,6 +30,15 @@ pub(super) const FAKE_TLS: Target = Target {
     max_len: 6000,
 };
 
+/// The configuration of a proxy, as people write it.
+pub(super) const PROXY_CONFIG: Target = Target {
+    name: "proxy_config",
+    about: "configurations of chappe-proxy, and what is checked in them",
+    run: proxy_config,
+    seeds: config_seeds,
+    max_len: 4096,
+};
+
 /// What a load balancer says of a client, and what a site that is imitated answers.
 pub(super) const PROXY_HEADER: Target = Target {
     name: "proxy_header",
@@ -51,11 +61,42 @@ fn proxy_secret(input: &[u8]) {
         same(&secret);
     }
     if let Ok(link) = ProxyLink::parse(&text) {
-        assert!(!format!("{link:?}").is_empty());
+        for written in [link.to_tg(), link.to_https()] {
+            let again = ProxyLink::parse(&written).expect("what was written can be read");
+            assert_eq!((&again.server, again.port), (&link.server, link.port));
+            assert_eq!(*again.secret.to_bytes(), *link.secret.to_bytes());
+        }
     }
     if let Ok(link) = SocksLink::parse(&text) {
         assert!(!link.server.is_empty() && link.port != 0);
     }
+}
+
+/// Text that is no configuration is refused with a line, and one that is used has a secret for each user.
+fn proxy_config(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    match Config::parse(&text) {
+        Ok(config) => {
+            if let Ok(settings) = Settings::new(&config) {
+                assert_eq!(settings.secrets().count(), config.users.len());
+                assert!(settings.secrets().all(|(name, secrets)| !name.is_empty() && !secrets.is_empty()));
+            }
+        }
+        Err(ConfigError::Syntax { line, .. }) => assert!((1..=1 + text.lines().count()).contains(&line)),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+fn config_seeds() -> Vec<Vec<u8>> {
+    let user = "[[users]]\nname = \"a\"\nsecret = \"00112233445566778899aabbccddeeff\"\n";
+    let more = [
+        "modes = [\"plain\", \"ee\"]\ndomain = \"a.b\"\nmax_bytes = 5\nexpires = 2027-01-01T00:00:00Z\n",
+        "[[datacenters]]\nid = 2\naddresses = [\"[::1]:443\", \"a.b:1\"]\n",
+        "[upstream]\nproxy = \"socks5://a:b@c:1\"\nframing = \"abridged\"\n",
+        "[limits]\nwindow = 4096\nidle = 1\n",
+        "[upstream]\nmtproxy = \"tg://proxy?server=a&port=1&secret=00112233445566778899aabbccddeeff\"\n",
+    ];
+    more.iter().map(|more| format!("{user}{more}").into_bytes()).collect()
 }
 
 /// A header means the same whatever follows it, and nothing before its end.

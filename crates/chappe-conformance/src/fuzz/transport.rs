@@ -39,13 +39,13 @@ pub(super) const HTTP: Target = Target {
 };
 
 const NOW: u32 = 1_700_000_000;
-const LIMITS: ConnectionLimits = ConnectionLimits::DEFAULT.with_max_frame(1 << 16);
+pub(super) const LIMITS: ConnectionLimits = ConnectionLimits::DEFAULT.with_max_frame(1 << 16);
 
 /// What came out of a stream, in order, and how it ended.
-type Seen = (Vec<(Vec<u8>, u32)>, Option<String>);
+pub(super) type Seen = (Vec<(Vec<u8>, u32)>, Option<String>);
 
 /// Feeds a stream in pieces of at most `piece` bytes.
-fn receive(connection: &mut Connection, bytes: &[u8], piece: usize) -> Seen {
+pub(super) fn receive(connection: &mut Connection, bytes: &[u8], piece: usize) -> Seen {
     let mut buf = ReadBuf::new(&LIMITS);
     let mut seen = Vec::new();
     for piece in bytes.chunks(piece.max(1)) {
@@ -83,7 +83,7 @@ fn decoder(input: &[u8]) {
     assert_eq!(whole, pieces, "{framing:?} {side:?}: pieces make no difference");
 }
 
-fn decoder_seeds() -> Vec<Vec<u8>> {
+pub(super) fn decoder_seeds() -> Vec<Vec<u8>> {
     let mut rng = Seeded::rng(1);
     let mut seeds = Vec::new();
     for mode in 0..8 {

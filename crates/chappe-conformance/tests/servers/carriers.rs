@@ -132,7 +132,8 @@ fn the_exchange_of_a_key_over_http_belongs_to_no_connection() {
         let mut keys = KeyRing::empty();
         keys.add(private_key().public_key().clone());
         let options = ClientOptions::new(keys, DcId::production(2));
-        let mut handshake = ClientHandshake::begin(options, Now::from_system(), &mut rng).expect("good options");
+        let mut handshake =
+            ClientHandshake::begin(options, Now::from_system(), &mut rng).expect("good options");
         let mut frame = FrameBuf::new();
         let mut questions = 0;
         let finished = loop {
