@@ -71,11 +71,17 @@ impl Global {
     }
 }
 
-/// Returns the first paragraph of clap's text, in one line.
+/// Returns the first paragraph of clap's text, and its tip, in one line.
 fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
-    let paragraph = text.split("\n\n").next().unwrap_or_default();
-    let words: Vec<&str> = paragraph.split_whitespace().collect();
-    let line = words.join(" ");
-    format!("{} (see --help)", line.strip_prefix("error: ").unwrap_or(&line))
+    let mut paragraphs = text.split("\n\n").map(|paragraph| {
+        let words: Vec<&str> = paragraph.split_whitespace().collect();
+        words.join(" ")
+    });
+    let problem = paragraphs.next().unwrap_or_default();
+    let problem = problem.strip_prefix("error: ").unwrap_or(&problem);
+    match paragraphs.find_map(|paragraph| paragraph.strip_prefix("tip: ").map(str::to_owned)) {
+        Some(tip) => format!("{problem} ({tip}; see --help)"),
+        None => format!("{problem} (see --help)"),
+    }
 }

@@ -13,7 +13,6 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "a program for a host with std")]
 #![allow(clippy::doc_markdown, reason = "the comments of arguments are their help, which is no Markdown")]
-#![allow(dead_code, unused_imports, reason = "the output layer serves commands that are added one by one")]
 
 mod application;
 mod args;

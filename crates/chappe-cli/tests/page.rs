@@ -18,7 +18,7 @@ fn the_commands_of_the_page_print_what_it_shows() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let path = root.join("../../docs/cli.md");
     if !root.join("../../docs").is_dir() {
-        // The archive of the crate has no book.
+        // In the archive of the crate there is no book.
         return;
     }
     let page = fs::read_to_string(&path).expect("the page is there");
@@ -39,7 +39,8 @@ fn the_commands_of_the_page_print_what_it_shows() {
             }
             let printed = shell.run(command_line);
             // The page has the figures of an optimised build.
-            let is_shown = |line: &&str| *line != "this is a build without optimisation: the figures are of no use";
+            let is_shown =
+                |line: &&str| *line != "this is a build without optimisation: the figures are of no use";
             let mut shown: Vec<&str> = printed.lines().map(str::trim_end).filter(is_shown).collect();
             // The page may leave lines out at the end.
             if let Some(kept) = expected.iter().position(|line| *line == "…") {

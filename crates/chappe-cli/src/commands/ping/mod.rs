@@ -43,14 +43,15 @@ impl Ping {
     pub(crate) fn run(&self, output: &mut Output) -> Result<Status> {
         let mut rng = Drbg::from_os().or_blame(Blame::Machine, "the system gives no randomness")?;
         let target = self.reach.target(&self.place)?;
+        if self.all {
+            return all::run(&self.reach, &target, &mut rng, output);
+        }
+        let ways = self.reach.ways(&target)?;
         if let Some(server) = &target.embedded {
             let key = server.public_key().fingerprint().to_string();
             output.event(&Event::Embedded { dc: target.dc.to_string(), address: server.address(), key })?;
         }
-        if self.all {
-            return all::run(&self.reach, &target, &mut rng, output);
-        }
-        let stream = self.dial(&target, &mut rng, output)?;
+        let stream = self.dial(ways, &mut rng, output)?;
         let (stream, finished) = self.create_key(stream, &target, &mut rng, output)?;
         let mut tunnel = Tunnel::new(stream, &finished, self.reach.timeout(), &mut rng);
         let mut times = Vec::new();
@@ -69,9 +70,9 @@ impl Ping {
     }
 
     /// Tries the addresses one after the other until one can be connected to.
-    fn dial(&self, target: &Target, rng: &mut Drbg, output: &mut Output) -> Result<Stream> {
+    fn dial(&self, ways: Vec<(Address, Way)>, rng: &mut Drbg, output: &mut Output) -> Result<Stream> {
         let mut last = None;
-        for (address, way) in self.reach.ways(target)? {
+        for (address, way) in ways {
             match self.dial_at(&address, &way, rng, output) {
                 Ok(stream) => return Ok(stream),
                 Err(failure) if failure.blame == Blame::Input => return Err(failure),

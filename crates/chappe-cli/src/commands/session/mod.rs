@@ -8,7 +8,7 @@ use clap::Subcommand;
 use crate::failure::{Result, Status};
 use crate::output::Output;
 
-pub(crate) use convert::{Destination, Library};
+pub(crate) use convert::Destination;
 
 /// Shows what is in a session of any library, and converts it for another one
 #[derive(clap::Args)]
