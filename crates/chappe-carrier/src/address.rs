@@ -3,7 +3,7 @@
 use core::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-/// Where a connection leads to: an address, or the name of a host that is looked up for each connection.
+/// Where a connection leads to: an address, the name of a host that is looked up for each connection, or a URL.
 ///
 /// ```
 /// use chappe_carrier::Address;
@@ -18,6 +18,8 @@ pub enum Address {
     Socket(SocketAddr),
     /// `HOST:PORT`. The name is looked up for each connection, so a host can move.
     Name(String),
+    /// A URL that only the sockets of the driver understand, such as `wss://HOST/apiws` of a WebSocket in a browser.
+    Url(String),
 }
 
 impl Address {
@@ -32,7 +34,7 @@ impl Address {
     /// Returns host and port of a name, unless it is an address in text form or malformed.
     pub(crate) fn name(&self) -> Option<(&str, u16)> {
         match self {
-            Self::Socket(_) => None,
+            Self::Socket(_) | Self::Url(_) => None,
             Self::Name(name) => {
                 let (host, port) = name.rsplit_once(':')?;
                 // Anything else would not stay in its place in a request.
@@ -42,11 +44,12 @@ impl Address {
         }
     }
 
-    /// Returns the address, in text form or not; `None` for a name.
+    /// Returns the address, in text form or not; `None` for a name or a URL.
     pub(crate) fn socket(&self) -> Option<SocketAddr> {
         match self {
             Self::Socket(address) => Some(*address),
             Self::Name(name) => name.parse().ok(),
+            Self::Url(_) => None,
         }
     }
 }
@@ -67,7 +70,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Socket(address) => address.fmt(f),
-            Self::Name(name) => f.write_str(name),
+            Self::Name(text) | Self::Url(text) => f.write_str(text),
         }
     }
 }

@@ -35,41 +35,41 @@
 mod block_on;
 #[cfg(feature = "blocking")]
 pub mod blocking;
-#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[cfg(feature = "client")]
 mod client;
-#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[cfg(feature = "client")]
 mod create_key;
-#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[cfg(feature = "client")]
 mod driver;
-#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[cfg(feature = "client")]
 mod engine;
 mod options;
 pub mod store;
-#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[cfg(feature = "client")]
 mod stream;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 mod validate;
-#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[cfg(feature = "client")]
 mod waiters;
 
 #[cfg(feature = "tls")]
 pub use chappe_carrier::TlsOptions;
 pub use chappe_carrier::{Address, Credentials, Endpoint, Interception, LinkError, Proxy, ProxyError, Wait};
 pub use chappe_types::{RpcError, Rule, TransportErrorCode};
-#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[cfg(feature = "client")]
 pub use client::{
     BackOff, Blame, CallCounts, Candidate, Client, ClientId, Closing, ConnectError, ConnectOptions,
     CreateKeyError, DataCenter, DataCenters, Gap, Histogram, InvokeError, InvokeOptions, Lane, LaneLimits,
     Metrics, NextUpdate, Peer, PendingCall, Ready, Received, Report, Stage, Starting, Status, Step,
     StoreFailure, Timing, Transfer, Update, UpdateLimits, UpdateObject, Updates, Waited,
 };
-#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[cfg(feature = "client")]
 pub use driver::{Driver, Socket, Sockets, StoreJob};
-#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[cfg(feature = "client")]
 pub use engine::{Action, Opening, ReadBuffer, SocketId, StoreTask};
 pub use options::{Carrier, DialOptions};
-#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[cfg(feature = "client")]
 pub use stream::{Flush, ReadMore, Stream};
-#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[cfg(feature = "client")]
 pub use validate::InvalidOption;

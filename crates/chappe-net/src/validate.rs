@@ -7,13 +7,13 @@ use std::io;
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
-#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[cfg(feature = "client")]
 use chappe_carrier::Address;
 use chappe_carrier::Proxy;
 use chappe_session::SessionLimits;
 use chappe_session::liveness::LivenessPolicy;
 
-#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[cfg(feature = "client")]
 use crate::client::{BackOff, Candidate, ConnectOptions, Timing};
 use crate::options::DialOptions;
 
@@ -87,7 +87,7 @@ const FEWEST_EVENTS: usize = 64;
 
 type Checked = Result<(), InvalidOption>;
 
-#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[cfg(feature = "client")]
 impl ConnectOptions {
     /// Checks every option. Both drivers do so before they connect.
     ///
@@ -114,7 +114,7 @@ impl ConnectOptions {
 }
 
 /// Checks every candidate.
-#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[cfg(feature = "client")]
 pub(crate) fn check_candidates(candidates: &[Candidate]) -> Result<(), InvalidOption> {
     for (place, Candidate { address, dialling }) in candidates.iter().enumerate() {
         let checked = check_target(address)
@@ -125,7 +125,7 @@ pub(crate) fn check_candidates(candidates: &[Candidate]) -> Result<(), InvalidOp
 }
 
 /// Checks the address of a datacenter.
-#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[cfg(feature = "client")]
 fn check_target(address: &Address) -> Checked {
     let checked = match address {
         Address::Socket(address) if address.port() == 0 => {
@@ -137,7 +137,7 @@ fn check_target(address: &Address) -> Checked {
     checked.map_err(|reason| InvalidOption::new("address", format!("{address} {reason}")))
 }
 
-#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[cfg(feature = "client")]
 impl Timing {
     fn validate(&self) -> Checked {
         not_zero("connect", self.connect)?;
@@ -147,7 +147,7 @@ impl Timing {
     }
 }
 
-#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[cfg(feature = "client")]
 impl BackOff {
     fn validate(&self) -> Checked {
         let pauses = [("first", self.first), ("max", self.max), ("min_interval", self.min_interval)];

@@ -47,7 +47,7 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 ///     }
 /// }
 ///
-/// # #[cfg(any(feature = "blocking", feature = "tokio"))]
+/// # #[cfg(feature = "client")]
 /// let options = ConnectOptions::production(2).with_async_store(Arc::new(Database(MemoryStore::new())));
 /// ```
 pub trait AsyncKeyStore: Send + Sync {

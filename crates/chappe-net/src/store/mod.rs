@@ -43,12 +43,12 @@ mod asynchronous;
 pub mod contract;
 mod error;
 mod file;
-#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[cfg(feature = "client")]
 pub(crate) mod handle;
-#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[cfg(feature = "client")]
 mod lease;
 mod memory;
-#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[cfg(feature = "client")]
 pub(crate) mod schedule;
 mod slot;
 
