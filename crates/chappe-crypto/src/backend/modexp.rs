@@ -6,6 +6,7 @@
 //! **Invariant:** neither time nor memory accesses depend on a base or on an exponent, except where a function's
 //! name says that its exponent is public.
 
+mod comb;
 #[cfg(all(target_arch = "x86_64", not(chappe_portable)))]
 mod ifma;
 #[cfg(all(target_arch = "x86_64", not(chappe_portable)))]

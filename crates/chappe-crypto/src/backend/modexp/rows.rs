@@ -13,9 +13,15 @@ pub(super) struct PortableRows;
 impl Rows for PortableRows {
     #[inline(always)]
     fn add_product<const N: usize>(self, t: &mut [u64; N], a: &[u64; N], b: u64) -> u64 {
+        const { assert!(N.is_multiple_of(8), "the code takes eight limbs at a time") }
         let mut carry = 0;
+        let (t, _) = t.as_chunks_mut::<8>();
+        let (a, _) = a.as_chunks::<8>();
         for (t, a) in t.iter_mut().zip(a) {
-            (*t, carry) = multiply_add(*a, b, *t, carry);
+            // Written out by the compiler: a loop over limbs costs a tenth more.
+            for i in 0..8 {
+                (t[i], carry) = multiply_add(a[i], b, t[i], carry);
+            }
         }
         carry
     }

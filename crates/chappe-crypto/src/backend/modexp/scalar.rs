@@ -10,13 +10,13 @@
 //! reduce:   32 times: t += (t[0] * -1/n mod 2^64) * n;  t >>= 64
 //!           subtract n once if t >= n, by mask
 //! pow:      32 powers of the base; for every 5 bits of the exponent: 5 squarings, one product with the entry
-//!           selected by reading the whole table
+//!           selected by reading the whole table; powers of the known generator: see [`comb`]
 //! ```
 
 use zeroize::Zeroizing;
 
 use super::{
-    Limbs, WINDOW, WINDOWS, exponent_bit, exponent_window,
+    Limbs, WINDOW, WINDOWS, comb, exponent_bit, exponent_window,
     rows::{Rows, multiply_add},
 };
 
@@ -74,6 +74,9 @@ impl<R: Rows> Modulus<R> {
     }
 
     pub(super) fn pow_generator(&self, generator: u8, exponent: &Limbs) -> Limbs {
+        if comb::knows(&self.n, generator) {
+            return self.pow_known(exponent);
+        }
         let mut power = self.one;
         for bit in (0..2048).rev() {
             power = self.square(&power);
@@ -97,18 +100,23 @@ impl<R: Rows> Modulus<R> {
         self.leave(&power)
     }
 
-    fn enter(&self, a: &Limbs) -> Limbs {
+    /// The number one in Montgomery form.
+    pub(super) const fn one(&self) -> Limbs {
+        self.one
+    }
+
+    pub(super) fn enter(&self, a: &Limbs) -> Limbs {
         self.montgomery_mul(a, &self.r2)
     }
 
-    fn leave(&self, a: &Limbs) -> Limbs {
+    pub(super) fn leave(&self, a: &Limbs) -> Limbs {
         let mut wide = [0; 64];
         wide[..32].copy_from_slice(a);
         self.reduce(&mut wide)
     }
 
     /// `factor * a` for a factor of 1 to 7, by doubling and adding; the factor is public.
-    fn times(&self, a: &Limbs, factor: u8) -> Limbs {
+    pub(super) fn times(&self, a: &Limbs, factor: u8) -> Limbs {
         (0..factor.ilog2()).rev().fold(*a, |multiple, bit| {
             let doubled = double(&multiple, &self.n);
             if factor >> bit & 1 == 1 { add(&doubled, a, &self.n) } else { doubled }
@@ -116,7 +124,7 @@ impl<R: Rows> Modulus<R> {
     }
 
     /// `a * b / R` for `a` below R and `b` below n.
-    fn montgomery_mul(&self, a: &Limbs, b: &Limbs) -> Limbs {
+    pub(super) fn montgomery_mul(&self, a: &Limbs, b: &Limbs) -> Limbs {
         let mut wide = [0; 64];
         for (i, &limb) in a.iter().enumerate() {
             wide[i + 32] = self.rows.add_product(part::<32>(&mut wide, i), b, limb);
@@ -124,7 +132,7 @@ impl<R: Rows> Modulus<R> {
         self.reduce(&mut wide)
     }
 
-    fn square(&self, a: &Limbs) -> Limbs {
+    pub(super) fn square(&self, a: &Limbs) -> Limbs {
         let mut wide = [0; 64];
         self.add_mixed_products(&mut wide, a);
         double_and_add_squares(&mut wide, a);
@@ -240,7 +248,7 @@ fn choose(condition: u64, a: &Limbs, b: &Limbs) -> Limbs {
 }
 
 /// Reads the entry at `index` by touching all of them.
-fn select(table: &[Limbs; 1 << WINDOW], index: u64) -> Limbs {
+pub(super) fn select(table: &[Limbs; 1 << WINDOW], index: u64) -> Limbs {
     let mut entry = [0; 32];
     for (i, candidate) in (0u64..).zip(table) {
         let equal = (i ^ index).wrapping_sub(1) >> 63;
