@@ -20,6 +20,9 @@ mod schema;
 mod schemas_proof;
 mod shell;
 mod target;
+#[allow(unreachable_pub, reason = "it is a public module of chappe-conformance")]
+#[path = "../../crates/chappe-conformance/src/tl_values.rs"]
+mod tl_values;
 mod workspace;
 mod world;
 

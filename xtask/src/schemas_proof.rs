@@ -1,19 +1,24 @@
 //! `cargo xtask schemas-proof`: generated code compiles for every schema that can be read.
 //!
 //! Schemas are those of the given files, and random ones with every construct and with names that are hostile to Rust. The code of
-//! all of them, in both styles, is one crate in the target folder, which is compiled once.
+//! all of them, in both styles, is one crate in the target folder, which is compiled once. Random values of the given schemas are
+//! read by the schema alone and written again.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
+use chappe_tl_dynamic::{AnyObject, encode_object};
 use chappe_tl_gen::{GenerateError, GeneratorOptions, Style};
 use chappe_tl_parser::{ParseOptions, Schema, parse_with};
 use clap::Args;
+use rand_chacha::ChaCha8Rng;
+use rand_core::SeedableRng as _;
 
 use crate::schema::{Reading, SchemaFile};
 use crate::shell::{self, Shell};
+use crate::tl_values::Values;
 use crate::workspace::{self, Workspace};
 
 /// Arguments of `cargo xtask schemas-proof`.
@@ -38,6 +43,8 @@ impl SchemasProof {
         for (number, path) in self.files.iter().enumerate() {
             let file = SchemaFile::read(path)?;
             let schema = file.parse(&self.reading)?;
+            let values = round_trips(&schema).with_context(|| file.name().to_owned())?;
+            println!("{}: {values} random values give the same bytes by way of JSON", file.name());
             crate_.add(&format!("file_{number}"), file.name(), &schema)?;
         }
         for seed in self.seed..self.seed + self.random {
@@ -56,6 +63,29 @@ impl SchemasProof {
         crate_.refused.iter().for_each(|refused| println!("  {refused}"));
         Ok(())
     }
+}
+
+/// Reads random values of each definition by the schema alone, writes them as JSON, and that as bytes. Returns their number.
+fn round_trips(schema: &Schema) -> Result<usize> {
+    /// Values of each definition.
+    const ROUNDS: u64 = 3;
+    let mut values = 0;
+    for definition in schema.definitions() {
+        // Of several definitions with one id, a reader finds the first.
+        if schema.by_id(definition.id) != Some(definition) {
+            continue;
+        }
+        for round in 0..ROUNDS {
+            let rng = ChaCha8Rng::seed_from_u64(u64::from(definition.id) << 8 | round);
+            let bytes = Values::new(schema, rng).boxed(definition);
+            let object = AnyObject::from_bytes(schema, &bytes).with_context(|| definition.line())?;
+            let json = serde_json::to_string(&object)?;
+            let again = encode_object(schema, &serde_json::from_str(&json)?);
+            ensure!(again.with_context(|| definition.line())? == bytes, "{}: {json}", definition.line());
+            values += 1;
+        }
+    }
+    Ok(values)
 }
 
 /// The crate in the making: its modules, and what has no form.

@@ -140,7 +140,7 @@ const LAYERS: &[Layer] = &[
     ),
     edge("chappe-cli", &["chappe"]),
     edge("private-schema", &["chappe-tl", "chappe-tl-parser", "chappe-tl-gen"]),
-    edge("xtask", &["chappe-tl-parser", "chappe-tl-gen"]),
+    edge("xtask", &["chappe-tl-parser", "chappe-tl-gen", "chappe-tl-dynamic"]),
 ];
 
 /// Depends on everything, and nothing depends on it.
