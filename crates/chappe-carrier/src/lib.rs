@@ -19,10 +19,10 @@
 )]
 
 mod address;
-#[cfg(feature = "websocket")]
-mod boundary;
 mod endpoint;
 mod error;
+#[cfg(feature = "websocket")]
+mod frames;
 mod http;
 mod link;
 mod lock;

@@ -6,8 +6,6 @@
 
 #[cfg(feature = "websocket")]
 use chappe_crypto::rng::Drbg;
-#[cfg(feature = "websocket")]
-use chappe_transport::ConnectionLimits;
 use chappe_transport::ReadBuf;
 
 use crate::error::LinkError;
@@ -62,15 +60,15 @@ impl Stack {
     /// Adds WebSocket as the inner layer, on the client's side, where the upgrade ended; `masks` draws the masks.
     /// Follow with [`receive_early`](Self::receive_early) if bytes came with the answer.
     #[cfg(feature = "websocket")]
-    pub fn start_websocket_client(&mut self, limits: &ConnectionLimits, masks: Drbg) {
-        self.websocket = Some(WebSocket::client(limits, masks));
+    pub fn start_websocket_client(&mut self, masks: Drbg) {
+        self.websocket = Some(WebSocket::client(masks));
     }
 
     /// Adds WebSocket as the inner layer, on the server's side, where the upgrade ended. Follow with
     /// [`receive_early`](Self::receive_early) if bytes came with the request.
     #[cfg(feature = "websocket")]
-    pub fn start_websocket_server(&mut self, limits: &ConnectionLimits) {
-        self.websocket = Some(WebSocket::server(limits));
+    pub fn start_websocket_server(&mut self) {
+        self.websocket = Some(WebSocket::server());
     }
 
     /// Handles bytes that came with the last message of the upgrade, so that TLS has decrypted them already.

@@ -5,25 +5,24 @@
 use std::io::{self, Read, Write};
 
 use chappe_crypto::rng::Drbg;
-use chappe_transport::{ConnectionLimits, ReadBuf};
+use chappe_transport::ReadBuf;
 use rand_core::Rng as _;
 use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tungstenite::protocol::frame::{CloseFrame, FrameHeader};
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message};
 
-use crate::boundary::Boundary;
 use crate::error::LinkError;
+use crate::frames::{Frames, Piece};
 
 /// Bytes that tungstenite reserves for each read.
 const READ_BUFFER: usize = 4096;
 
-/// Longest message that a client may send to a server. tungstenite reserves memory for the announced length, so the limit
-/// of frames would be too much. Clients send containers of at most 1 MiB.
-const MAX_FROM_CLIENT: usize = 2 << 20;
+/// Longest frame that tungstenite sees: it handles control frames only.
+const MAX_CONTROL: usize = 125;
 
-/// Room for frame headers around a message from a server.
-const OVERHEAD: usize = 64;
+/// Bytes that are unmasked at once.
+const UNMASKED: usize = 1024;
 
 /// One connection after the upgrade.
 #[derive(Debug)]
@@ -31,59 +30,62 @@ pub(crate) struct WebSocket {
     context: WebSocketContext,
     /// Draws the masks of a client; servers have none.
     masks: Option<Box<Drbg>>,
-    boundary: Boundary,
+    frames: Frames,
 }
 
 impl WebSocket {
     /// Begins after a client's upgrade; `masks` draws the masks of frames.
-    pub(crate) fn client(limits: &ConnectionLimits, masks: Drbg) -> Self {
-        Self::new(Role::Client, limits.max_frame.saturating_add(OVERHEAD), Some(masks))
+    pub(crate) fn client(masks: Drbg) -> Self {
+        Self::new(Role::Client, Some(masks))
     }
 
     /// Begins after a server's upgrade.
-    pub(crate) fn server(limits: &ConnectionLimits) -> Self {
-        Self::new(Role::Server, limits.max_frame.saturating_add(OVERHEAD).min(MAX_FROM_CLIENT), None)
+    pub(crate) fn server() -> Self {
+        Self::new(Role::Server, None)
     }
 
-    fn new(role: Role, longest: usize, masks: Option<Drbg>) -> Self {
+    fn new(role: Role, masks: Option<Drbg>) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(0)
-            .max_message_size(Some(longest))
-            .max_frame_size(Some(longest));
+            .max_message_size(Some(MAX_CONTROL))
+            .max_frame_size(Some(MAX_CONTROL));
         let context = WebSocketContext::new(role, Some(config));
-        Self { context, masks: masks.map(Box::new), boundary: Boundary::default() }
+        let frames = Frames::new(masks.is_none());
+        Self { context, masks: masks.map(Box::new), frames }
     }
 
     /// Returns whether only part of a message has arrived.
     pub(crate) const fn is_partial(&self) -> bool {
-        self.boundary.is_inside()
+        self.frames.is_inside()
     }
 
-    /// Appends the content of binary messages to `into`. Control frames to send are appended to `out`.
+    /// Appends the content of binary messages to `into`, as it comes. Control frames to send are appended to `out`.
     pub(crate) fn receive(
         &mut self,
-        raw: &[u8],
+        mut raw: &[u8],
         into: &mut ReadBuf,
         out: &mut Vec<u8>,
     ) -> Result<(), LinkError> {
-        self.boundary.advance(raw);
-        let mut pipe = Pipe { incoming: raw, outgoing: out };
-        loop {
-            match self.context.read(&mut pipe) {
-                Ok(Message::Binary(bytes)) => into.extend_from_slice(&bytes)?,
-                Ok(Message::Ping(_) | Message::Pong(_)) => {}
-                // Datacenters always send code 1000 without a reason, so neither is reported.
-                Ok(Message::Close(_)) | Err(Error::ConnectionClosed | Error::AlreadyClosed) => {
-                    return Err(LinkError::Closed);
+        while let Some(piece) =
+            self.frames.next(&mut raw).map_err(|error| LinkError::WebSocket(error.into()))?
+        {
+            match piece {
+                Piece::Data { bytes, mask: [0, 0, 0, 0] } => into.extend_from_slice(bytes)?,
+                Piece::Data { bytes, mask } => {
+                    let mut unmasked = [0; UNMASKED];
+                    for part in bytes.chunks(UNMASKED) {
+                        let unmasked = &mut unmasked[..part.len()];
+                        unmasked.copy_from_slice(part);
+                        // Whole chunks are whole words, so that each begins with the mask.
+                        apply_mask(unmasked, mask);
+                        into.extend_from_slice(unmasked)?;
+                    }
                 }
-                Ok(Message::Text(_) | Message::Frame(_)) => {
-                    return Err(LinkError::WebSocket("a message that is not binary".into()));
-                }
-                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(refused(&error)),
+                Piece::Control(frame) => control(&mut self.context, frame, out)?,
             }
         }
+        Ok(())
     }
 
     /// Appends bytes to `out` as one binary message.
@@ -111,6 +113,25 @@ impl WebSocket {
         let frame = CloseFrame { code: CloseCode::Normal, reason: "".into() };
         // Fails if the peer closed first; then there is nothing to send.
         let _ = self.context.close(&mut pipe, Some(frame));
+    }
+}
+
+/// Handles a control frame. What answers it is appended to `out`.
+fn control(context: &mut WebSocketContext, frame: &[u8], out: &mut Vec<u8>) -> Result<(), LinkError> {
+    let mut pipe = Pipe { incoming: frame, outgoing: out };
+    loop {
+        match context.read(&mut pipe) {
+            Ok(Message::Ping(_) | Message::Pong(_)) => {}
+            // Datacenters always send code 1000 without a reason, so neither is reported.
+            Ok(Message::Close(_)) | Err(Error::ConnectionClosed | Error::AlreadyClosed) => {
+                return Err(LinkError::Closed);
+            }
+            Ok(Message::Binary(_) | Message::Text(_) | Message::Frame(_)) => {
+                return Err(LinkError::WebSocket("a message instead of a control frame".into()));
+            }
+            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(refused(&error)),
+        }
     }
 }
 
@@ -161,6 +182,8 @@ impl Write for Pipe<'_> {
 
 #[cfg(test)]
 mod tests {
+    use chappe_transport::ConnectionLimits;
+
     use super::*;
 
     /// What an end reads of what the other has sent in pieces of `step` bytes.
@@ -178,8 +201,8 @@ mod tests {
 
     #[test]
     fn what_one_end_sends_the_other_reads_whatever_the_pieces() {
-        let mut client = WebSocket::client(&ConnectionLimits::DEFAULT, Drbg::from_seed([1; 32]));
-        let mut server = WebSocket::server(&ConnectionLimits::DEFAULT);
+        let mut client = WebSocket::client(Drbg::from_seed([1; 32]));
+        let mut server = WebSocket::server();
         for len in [1, 3, 125, 126, 1021, 70_000] {
             let bytes: Vec<u8> = (0..len).map(|at: usize| (at % 251) as u8).collect();
             let step = 1 + len / 3;
@@ -190,14 +213,14 @@ mod tests {
 
     #[test]
     fn a_client_masks_each_message_anew_and_a_server_none() {
-        let mut client = WebSocket::client(&ConnectionLimits::DEFAULT, Drbg::from_seed([1; 32]));
+        let mut client = WebSocket::client(Drbg::from_seed([1; 32]));
         let (mut first, mut second) = (Vec::new(), Vec::new());
         client.send(&[7; 12], &mut first).expect("it is open");
         client.send(&[7; 12], &mut second).expect("it is open");
         assert_ne!(first[2..6], second[2..6]);
         assert_ne!(first[6..], [7; 12]);
         let mut plain = Vec::new();
-        WebSocket::server(&ConnectionLimits::DEFAULT).send(&[7; 12], &mut plain).expect("it is open");
+        WebSocket::server().send(&[7; 12], &mut plain).expect("it is open");
         assert_eq!(plain, [&[0x82, 12][..], &[7; 12]].concat());
     }
 }

@@ -101,7 +101,7 @@ impl Accepting {
                 }
                 AcceptStep::Http => return Ok(Accepted::Http(self.buf)),
                 #[cfg(feature = "websocket")]
-                AcceptStep::WebSocket(upgrade) => self.on_upgrade(&upgrade, config, out)?,
+                AcceptStep::WebSocket(upgrade) => self.on_upgrade(&upgrade, out)?,
                 #[cfg(not(feature = "websocket"))]
                 AcceptStep::WebSocket(_) => return Err(LinkError::Refused(AcceptRefusal::NotAllowed)),
                 AcceptStep::Refused(refusal) => {
@@ -118,7 +118,6 @@ impl Accepting {
     fn on_upgrade(
         &mut self,
         upgrade: &chappe_transport::websocket::Upgrade,
-        config: &chappe_transport::AcceptConfig,
         out: &mut Vec<u8>,
     ) -> Result<(), LinkError> {
         if !self.stack.is_empty() {
@@ -130,7 +129,7 @@ impl Accepting {
         // Bytes behind the head of the request are WebSocket frames.
         let frames = self.buf.raw().to_vec();
         self.buf.consume_raw(frames.len());
-        self.stack.start_websocket_server(&config.limits);
+        self.stack.start_websocket_server();
         self.acceptor = Acceptor::inside_websocket();
         self.stack.receive_early(&frames, &mut self.buf, out)
     }

@@ -8,7 +8,7 @@ use chappe_net::DialOptions;
 use chappe_server::ListenOptions;
 use chappe_transport::{Connector, Framing};
 
-use crate::support::{Client, Query, both, start_blocking, start_tokio};
+use crate::support::{Client, PATIENCE, Query, both, start_blocking, start_tokio};
 
 fn plain() -> DialOptions {
     DialOptions::new(Connector::plain(Framing::Intermediate))
@@ -70,6 +70,54 @@ fn a_websocket_message_that_does_not_end_is_given_up() {
         socket.write_all(&framed(&[0; 3], 100)).expect("the server reads");
         while socket.read(&mut head).is_ok_and(|count| count > 0) {}
         running.wait_for("the end of a slow sender", |counters| counters.slow_senders == 1);
+    }
+}
+
+#[test]
+fn a_stranger_s_websocket_message_is_looked_at_before_it_is_whole() {
+    use chappe_carrier::join;
+    use chappe_crypto::rng::Drbg;
+    use chappe_framing::FrameBuf;
+    use chappe_transport::{AckRequest, ConnectStep, ConnectionLimits, ReadBuf, websocket};
+
+    let hour = Duration::from_secs(3600);
+    let mut options = ListenOptions::datacenter();
+    (options.frame_timeout, options.authentication_timeout, options.idle_timeout) = (hour, hour, hour);
+    for running in both(&options) {
+        let mut rng = Drbg::from_os().expect("randomness");
+        let mut socket = TcpStream::connect(running.address()).expect("the server listens");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        let mut request = Vec::new();
+        websocket::request_into(&mut request, "localhost", websocket::PATH, &[7; 16]).expect("a good host");
+        socket.write_all(&request).expect("the server reads");
+        let mut head = [0; 512];
+        assert!(socket.read(&mut head).expect("an answer") > 0);
+        let connector = Connector::obfuscated(Framing::Intermediate, None).expect("it can be hidden");
+        let mut sent = Vec::new();
+        let Ok(ConnectStep::Ready(connection)) = connector.start(0, &mut rng, &mut sent) else {
+            panic!("nothing to wait for");
+        };
+        let (mut writer, _) = join(connection, ReadBuf::new(&ConnectionLimits::DEFAULT));
+        let mut frame = FrameBuf::new();
+        frame.append(&vec![7; 1 << 19]);
+        writer.encode_in_place(&mut frame, AckRequest::No, &mut rng).expect("it can be sent");
+        sent.extend_from_slice(frame.as_slice());
+        // One message of half a megabyte, of which 2 KiB come.
+        let length = (sent.len() as u64).to_be_bytes();
+        let begun = [&[0x82, 0xff][..], &length, &[0; 4], &sent[..2048]].concat();
+        socket.write_all(&begun).expect("the server reads");
+        loop {
+            match socket.read(&mut head) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) => {
+                    let is_over = error.kind() == std::io::ErrorKind::ConnectionReset;
+                    assert!(is_over, "the server waits for the rest: {error}");
+                    break;
+                }
+            }
+        }
+        assert_eq!(running.engine().counters().unauthenticated_frames, 1);
     }
 }
 

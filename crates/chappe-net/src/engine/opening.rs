@@ -239,7 +239,7 @@ impl Opening {
         // The bytes behind the head are frames already.
         let frames = self.buf.raw()[head..].to_vec();
         self.buf.consume_raw(head + frames.len());
-        self.stack.start_websocket_client(&ConnectionLimits::DEFAULT, rng.fork());
+        self.stack.start_websocket_client(rng.fork());
         self.stack.receive_early(&frames, &mut self.buf, &mut self.out)?;
         self.start_transport(now, rng)
     }
