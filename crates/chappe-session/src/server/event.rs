@@ -1,5 +1,7 @@
 //! What a server's session tells its owner.
 
+use alloc::vec::Vec;
+
 use chappe_crypto::QuickAckToken;
 use chappe_framing::{MsgId, SeqNo, SessionId};
 
@@ -30,6 +32,9 @@ pub enum ServerEvent<'a> {
     Acked {
         /// The message.
         msg_id: MsgId,
+        /// What [`push_tagged`](super::ServerSession::push_tagged) or
+        /// [`respond_tagged`](super::ServerSession::respond_tagged) gave it.
+        tag: Option<u64>,
     },
     /// The client asks to destroy another session of the same key. Answer with
     /// [`respond_session_destroyed`](super::ServerSession::respond_session_destroyed).
@@ -42,6 +47,29 @@ pub enum ServerEvent<'a> {
     DestroyAuthKey,
     /// How long the response to an HTTP request may be held back, within the bounds of a server (SEC-109).
     HttpWait(HttpWait),
+}
+
+/// A message that a session gives up with [`take_unacked`](super::ServerSession::take_unacked): the client has not acknowledged
+/// it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unacked {
+    /// The answer to a query, packed if it was.
+    Answer {
+        /// The query.
+        query: MsgId,
+        /// The object, encoded, constructor id first.
+        object: Vec<u8>,
+        /// What [`respond_tagged`](super::ServerSession::respond_tagged) gave it.
+        tag: Option<u64>,
+    },
+    /// An update.
+    Update {
+        /// The object, encoded, constructor id first.
+        object: Vec<u8>,
+        /// What [`push_tagged`](super::ServerSession::push_tagged) gave it.
+        tag: Option<u64>,
+    },
 }
 
 /// An event with places instead of bytes.

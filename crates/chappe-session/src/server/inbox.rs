@@ -43,6 +43,8 @@ pub(super) struct Inbox {
     running: BTreeSet<MsgId>,
     /// Messages of which the client was told that nothing is known.
     denied: BTreeSet<MsgId>,
+    /// Messages up to this one were for an earlier owner of the session.
+    floor: Option<MsgId>,
     pub(super) acks: AckQueue,
 }
 
@@ -55,8 +57,21 @@ impl Inbox {
             received: DuplicateWindow::new(received_ids),
             running: BTreeSet::new(),
             denied: BTreeSet::new(),
+            floor: None,
             acks: AckQueue::new(),
         }
+    }
+
+    /// Leaves all messages up to this one to an earlier owner of the session.
+    pub(super) fn set_floor(&mut self, floor: MsgId) {
+        self.floor = Some(floor);
+        // As if it had been received: what is above it was not, and what is below it is not asked of the window.
+        self.received.insert(floor, Received { seq_no: SeqNo::default(), status: Status(Status::RECEIVED) });
+    }
+
+    /// Returns whether a message was for an earlier owner of the session. What became of it is not known.
+    pub(super) fn is_settled(&self, msg_id: MsgId) -> bool {
+        self.floor.is_some_and(|floor| msg_id <= floor)
     }
 
     /// Returns how many queries the owner works on.
@@ -98,6 +113,9 @@ impl Inbox {
             Age::TooNew => return MessageCheck::Refused(BadMsgCode::MsgIdTooHigh),
             Age::Plausible => {}
         }
+        if self.is_settled(msg_id) {
+            return MessageCheck::Duplicate;
+        }
         match self.seen(msg_id) {
             Seen::Fresh => MessageCheck::Fresh,
             Seen::TooOld => MessageCheck::Refused(BadMsgCode::TooOld),
@@ -115,6 +133,9 @@ impl Inbox {
         MessageHeader { msg_id, seq_no }: MessageHeader,
         constructor: u32,
     ) -> MessageCheck {
+        if self.is_settled(msg_id) {
+            return MessageCheck::Duplicate;
+        }
         match self.seen(msg_id) {
             Seen::Duplicate => return MessageCheck::Duplicate,
             Seen::TooOld => return MessageCheck::Refused(BadMsgCode::TooOld),
@@ -244,6 +265,7 @@ impl Inbox {
 impl fmt::Debug for Inbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inbox")
+            .field("floor", &self.floor)
             .field("received", &self.received.len())
             .field("running", &self.running.len())
             .field("denied", &self.denied.len())

@@ -60,10 +60,11 @@ use rand_core::CryptoRng;
 
 pub use config::{Policy, ServerConfig};
 pub use error::{RespondError, ServerError};
-pub use event::{ServerEvent, ServerEvents};
+pub use event::{ServerEvent, ServerEvents, Unacked};
 pub use inbox::MessageCheck;
 pub use quota::{OverQuota, Quota};
 pub use salts::SaltSchedule;
+pub use session_state::QUERY_SETTLED;
 
 use crate::counters::Counters;
 use crate::event_log::EventLog;
@@ -152,6 +153,18 @@ impl ServerSession {
     #[must_use]
     pub fn with_first_salt(mut self, salt: ServerSalt, until: UnixTime) -> Self {
         self.state.salts = self.state.salts.with_first(salt, until);
+        self
+    }
+
+    /// Continues a session that another process began, and leaves all messages up to `floor` to that process.
+    ///
+    /// The client is not told of a new session: it would send queries again under new ids that were executed already. A
+    /// query up to `floor` that comes again is not shown. It gets the answer of the other process, if
+    /// [`respond_tagged`](Self::respond_tagged) is called with it, and otherwise the error [`QUERY_SETTLED`].
+    #[must_use]
+    pub fn continued_after(mut self, floor: MsgId) -> Self {
+        self.state.inbox.set_floor(floor);
+        self.state.outbox.skip_announcement();
         self
     }
 
@@ -341,7 +354,7 @@ impl ServerSession {
     pub fn push<S: Serializable + ?Sized>(&mut self, update: &S) -> Result<(), RespondError> {
         let object = update.try_to_bytes()?;
         self.require_room(&object)?;
-        self.state.outbox.queue.push(Content::Update { object });
+        self.state.outbox.queue.push(Content::Update { object, tag: None });
         Ok(())
     }
 
@@ -352,8 +365,44 @@ impl ServerSession {
     /// As for [`respond`](Self::respond).
     pub fn push_bytes(&mut self, update: &[u8]) -> Result<(), RespondError> {
         self.require_room(update)?;
-        self.state.outbox.queue.push(Content::Update { object: update.to_vec() });
+        self.state.outbox.queue.push(Content::Update { object: update.to_vec(), tag: None });
         Ok(())
+    }
+
+    /// Sends an update that is serialized already, constructor id first. [`ServerEvent::Acked`] returns the tag once the
+    /// client has received it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`respond`](Self::respond).
+    pub fn push_tagged(&mut self, update: &[u8], tag: u64) -> Result<(), RespondError> {
+        self.require_room(update)?;
+        self.state.outbox.queue.push(Content::Update { object: update.to_vec(), tag: Some(tag) });
+        Ok(())
+    }
+
+    /// Answers a query with an object that is serialized already. [`ServerEvent::Acked`] returns the tag once the client has
+    /// received it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`respond`](Self::respond).
+    pub fn respond_tagged(&mut self, query: MsgId, object: Vec<u8>, tag: u64) -> Result<(), RespondError> {
+        self.require_room(&object)?;
+        self.state.outbox.queue.push(Content::Answer { query, object, tag: Some(tag) });
+        self.state.inbox.end_query(query);
+        Ok(())
+    }
+
+    /// Takes out everything that the client has not acknowledged, in the order in which it was queued: another process is
+    /// to send it.
+    pub fn take_unacked(&mut self) -> Vec<Unacked> {
+        let unacked = |content| match content {
+            Content::NewSession { .. } => None,
+            Content::Answer { query, object, tag } => Some(Unacked::Answer { query, object, tag }),
+            Content::Update { object, tag } => Some(Unacked::Update { object, tag }),
+        };
+        self.state.outbox.queue.take_all().into_iter().filter_map(unacked).collect()
     }
 
     /// Answers [`ServerEvent::DestroySession`].
@@ -405,7 +454,7 @@ impl ServerSession {
 
     fn enqueue_answer(&mut self, query: MsgId, object: Vec<u8>) -> Result<(), RespondError> {
         self.require_room(&object)?;
-        self.state.outbox.queue.push(Content::Answer { query, object });
+        self.state.outbox.queue.push(Content::Answer { query, object, tag: None });
         self.state.inbox.end_query(query);
         Ok(())
     }

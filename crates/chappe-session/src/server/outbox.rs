@@ -73,6 +73,11 @@ impl Outbox {
         is_new
     }
 
+    /// Does not announce the session: the client knows it.
+    pub(super) const fn skip_announcement(&mut self) {
+        self.is_announced = true;
+    }
+
     /// Queues an object that needs no acknowledgement.
     pub(super) fn reply<T: Identifiable + Serializable>(&mut self, object: &T) {
         self.reply_encoded(encode(object));

@@ -46,7 +46,7 @@ impl Reception<'_> {
                 return Ok(true);
             }
             MessageCheck::Duplicate => {
-                self.state.on_duplicate(self.now, header);
+                self.state.on_duplicate(self.now, header, body);
                 return Ok(true);
             }
             MessageCheck::Refused(code) => {
@@ -85,7 +85,7 @@ impl Reception<'_> {
         match self.state.recall_answer(check, header.msg_id) {
             MessageCheck::Fresh => {}
             MessageCheck::Duplicate => {
-                self.state.on_duplicate(self.now, header);
+                self.state.on_duplicate(self.now, header, body);
                 return Ok(());
             }
             MessageCheck::Refused(code) => {

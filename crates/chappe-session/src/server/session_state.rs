@@ -23,6 +23,10 @@ use crate::event_log::{EventLog, Span};
 use crate::service::{Ids, Service, Status, encode};
 use crate::time::Now;
 
+/// Code and text of the `rpc_error` that answers a query whose outcome is not known: an earlier owner of the session may have
+/// executed it. Clients repeat queries by themselves after 420, 500 and negative codes, but not after this one.
+pub const QUERY_SETTLED: (i32, &str) = (409, "QUERY_OUTCOME_UNKNOWN");
+
 /// Lists of salts that a client may ask for in ten seconds. One lasts for hours; of more, each answer has one salt.
 const MAX_SALT_LISTS: u16 = 16;
 
@@ -112,9 +116,13 @@ impl SessionState {
     }
 
     /// A message came a second time, so its answer may be lost. A large one is announced, a small one sent again.
-    pub(super) fn on_duplicate(&mut self, now: Now, header: MessageHeader) {
+    pub(super) fn on_duplicate(&mut self, now: Now, header: MessageHeader, body: &[u8]) {
         self.counters.duplicates += 1;
         self.inbox.ack_now(header, now.mono);
+        // A service message needs no answer. A packed object is a query, as far as clients go.
+        if self.is_unanswered(header.msg_id) && matches!(Service::read(body), Ok(None)) {
+            return self.settle(header.msg_id);
+        }
         let Some((answer_msg_id, answer)) = self.outbox.queue.sent_answer(header.msg_id) else {
             return;
         };
@@ -130,6 +138,17 @@ impl SessionState {
             status: i32::from(self.status_of(header.msg_id).0),
         };
         self.outbox.reply(&info);
+    }
+
+    /// Returns whether a message was for an earlier owner of the session, and has no answer here.
+    fn is_unanswered(&self, msg_id: MsgId) -> bool {
+        self.inbox.is_settled(msg_id) && !self.outbox.queue.has_answer(msg_id)
+    }
+
+    /// Answers a query that an earlier owner of the session may have executed.
+    fn settle(&mut self, query: MsgId) {
+        let (error_code, error_message) = QUERY_SETTLED;
+        self.answer(query, encode(&types::RpcError { error_code, error_message: error_message.into() }));
     }
 
     /// Tells the client what is wrong with a message, if it has not been told too often.
@@ -205,8 +224,8 @@ impl SessionState {
             return;
         }
         for msg_id in ids.iter() {
-            if self.outbox.queue.ack(msg_id) {
-                self.log.push(Record::Plain(ServerEvent::Acked { msg_id }));
+            if let Some(content) = self.outbox.queue.ack(msg_id) {
+                self.log.push(Record::Plain(ServerEvent::Acked { msg_id, tag: content.tag() }));
             }
         }
     }
@@ -215,6 +234,9 @@ impl SessionState {
         if self.is_list_allowed(ids) {
             let mut info = Vec::with_capacity(ids.len());
             for id in ids.iter() {
+                if self.is_unanswered(id) {
+                    self.settle(id);
+                }
                 let status = self.status_of(id);
                 if status == Status(Status::UNKNOWN) {
                     self.inbox.deny(id);
@@ -228,7 +250,7 @@ impl SessionState {
     /// Returns what is known of a message of the client.
     fn status_of(&self, msg_id: MsgId) -> Status {
         match self.inbox.status_of(msg_id) {
-            Status(Status::UNKNOWN) if self.outbox.queue.has_answer(msg_id) => {
+            Status(Status::UNKNOWN | Status::NOT_RECEIVED) if self.outbox.queue.has_answer(msg_id) => {
                 Status(Status::RECEIVED | Status::ANSWERED)
             }
             status => status,
@@ -273,7 +295,7 @@ impl SessionState {
     fn answer(&mut self, query: MsgId, object: Vec<u8>) -> bool {
         let has_room = self.outbox.queue.len() < self.config.unacked_messages;
         if has_room {
-            self.outbox.queue.push(Content::Answer { query, object });
+            self.outbox.queue.push(Content::Answer { query, object, tag: None });
         } else {
             self.counters.refused.count(Rule::new(175));
         }

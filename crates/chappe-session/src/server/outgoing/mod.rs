@@ -30,9 +30,9 @@ pub(super) enum Content {
     /// `new_session_created`. The salt is written with the message: the current one of that moment.
     NewSession { first_msg_id: MsgId, unique_id: i64 },
     /// An `rpc_result`. The object stays in the memory in which it came.
-    Answer { query: MsgId, object: Vec<u8> },
+    Answer { query: MsgId, object: Vec<u8>, tag: Option<u64> },
     /// An update, constructor id first.
-    Update { object: Vec<u8> },
+    Update { object: Vec<u8>, tag: Option<u64> },
 }
 
 /// Length of a boxed `new_session_created`.
@@ -47,7 +47,7 @@ impl Content {
         match self {
             Self::NewSession { .. } => NEW_SESSION_LEN,
             Self::Answer { object, .. } => RPC_RESULT_HEADER_LEN + object.len(),
-            Self::Update { object } => object.len(),
+            Self::Update { object, .. } => object.len(),
         }
     }
 
@@ -72,11 +72,19 @@ impl Content {
                     server_salt: salt.to_raw(),
                 },
             ),
-            Self::Answer { query, object } => {
+            Self::Answer { query, object, .. } => {
                 write_rpc_result_header(out, *query);
                 out.append(object);
             }
-            Self::Update { object } => out.append(object),
+            Self::Update { object, .. } => out.append(object),
+        }
+    }
+
+    /// Returns what the owner recognises the message by.
+    pub(super) const fn tag(&self) -> Option<u64> {
+        match self {
+            Self::NewSession { .. } => None,
+            Self::Answer { tag, .. } | Self::Update { tag, .. } => *tag,
         }
     }
 
@@ -197,17 +205,25 @@ impl OutgoingQueue {
         self.unacked.get(msg_id)
     }
 
-    /// Drops a message that was acknowledged; returns whether it was known.
-    pub(super) fn ack(&mut self, msg_id: MsgId) -> bool {
-        let Some(message) = self.take_sent(msg_id) else {
-            return false;
-        };
+    /// Drops a message that was acknowledged, and returns it if it was known.
+    pub(super) fn ack(&mut self, msg_id: MsgId) -> Option<Content> {
+        let message = self.take_sent(msg_id)?;
         if let Some(query) = message.content.query()
             && self.answers.get(&query) == Some(&AnswerPlace::Sent(msg_id))
         {
             self.answers.remove(&query);
         }
-        true
+        Some(message.content)
+    }
+
+    /// Takes out all messages, in the order in which they were queued.
+    pub(super) fn take_all(&mut self) -> Vec<Content> {
+        let mut all = Vec::with_capacity(self.len());
+        let sent: Vec<MsgId> = self.unacked.keys().collect();
+        all.extend(sent.into_iter().filter_map(|msg_id| self.ack(msg_id)));
+        all.extend(core::iter::from_fn(|| self.pop_unsent()));
+        self.answers.clear();
+        all
     }
 
     fn take_sent(&mut self, msg_id: MsgId) -> Option<SentMessage> {
