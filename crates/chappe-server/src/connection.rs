@@ -19,6 +19,7 @@ use chappe_transport::{AckRequest, TransportErrorCode};
 use crate::counters::add;
 use crate::directory::{Gate, Outcome as GateOutcome, Search};
 use crate::engine::{Engine, Handled, NoSession};
+use crate::fleet::{Admission, SessionName};
 use crate::handler::{Context, Handler, Verdict};
 use crate::keys::KeyState;
 use crate::replies::Replies;
@@ -67,6 +68,8 @@ pub struct ServerConnection {
     replies: Option<Arc<Replies>>,
     /// Frames that wait until the directory has been asked for their key.
     parked: Option<Box<Parked>>,
+    /// In a fleet: the frame that is being handled, as it came.
+    sealed: Vec<u8>,
     is_over: bool,
     is_authenticated: bool,
     is_http: bool,
@@ -79,6 +82,8 @@ pub struct ServerConnection {
 /// Frames that wait until the directory has been asked.
 struct Parked {
     gate: Arc<Gate>,
+    /// How often the first one has waited before.
+    tries: u8,
     /// The first one waits for the gate, unless only its beginning has come.
     frames: VecDeque<(Vec<u8>, AckRequest)>,
 }
@@ -87,6 +92,8 @@ struct Parked {
 struct Outcome {
     /// The client asks to destroy its key, which the directory must forget first.
     is_key_destroyed: bool,
+    /// In a fleet: entries of the store that the client has received.
+    received: Vec<u64>,
     /// Over HTTP: how long the answer may be held back.
     http_wait: Option<HttpWait>,
     /// The quick acknowledgement, unless the frame was refused.
@@ -116,6 +123,9 @@ const MAX_SESSIONS: usize = 16;
 /// Frames that a connection keeps while the directory is asked. Listeners stop reading after the first.
 const MAX_PARKED: usize = 16;
 
+/// How often one frame waits for the store of a fleet. Its session is taken away each time.
+const MAX_TRIES: u8 = 8;
+
 /// Bytes that one packed byte can unpack to at most, by the format of deflate.
 const MAX_RATIO: usize = 1032;
 
@@ -138,6 +148,7 @@ impl ServerConnection {
             waiting: VecDeque::new(),
             replies: None,
             parked: None,
+            sealed: Vec::new(),
             is_over: false,
             is_authenticated: false,
             is_http: false,
@@ -199,7 +210,7 @@ impl ServerConnection {
         if matches!(search, Search::Unknown) {
             add(&self.engine.refusals().unauthenticated_frames, 1);
         }
-        self.on_search(search, None);
+        self.on_search(search, None, 0);
     }
 
     /// Returns whether frames wait until the directory has been asked for their key. Read no further meanwhile. The waker is
@@ -213,10 +224,10 @@ impl ServerConnection {
     }
 
     /// Goes on after the wish to look up a key.
-    fn on_search(&mut self, search: Search, frame: Option<(Vec<u8>, AckRequest)>) {
+    fn on_search(&mut self, search: Search, frame: Option<(Vec<u8>, AckRequest)>, tries: u8) {
         match search {
             Search::Waiting(gate) => {
-                self.parked = Some(Box::new(Parked { gate, frames: frame.into_iter().collect() }));
+                self.parked = Some(Box::new(Parked { gate, tries, frames: frame.into_iter().collect() }));
             }
             Search::Unknown => self.end(Some(TransportErrorCode::UnknownAuthKey)),
             Search::Refused => {
@@ -238,15 +249,11 @@ impl ServerConnection {
         };
         let Some(parked) = self.parked.take() else { return false };
         match outcome {
-            GateOutcome::Ready => {
-                let mut is_searched = true;
-                for (mut payload, ack) in parked.frames {
-                    self.receive(now, &mut payload, ack, rng, is_searched);
-                    is_searched = false;
-                }
-            }
-            GateOutcome::Unknown => self.on_search(Search::Unknown, None),
-            GateOutcome::Failed => self.on_search(Search::Failed, None),
+            GateOutcome::Ready => self.receive_parked(now, parked.frames, parked.tries + 1, rng),
+            // The client comes again, with a newer message.
+            GateOutcome::Stale => self.end(None),
+            GateOutcome::Unknown => self.on_search(Search::Unknown, None, 0),
+            GateOutcome::Failed => self.on_search(Search::Failed, None, 0),
         }
         true
     }
@@ -270,11 +277,24 @@ impl ServerConnection {
     pub fn handle_payload(&mut self, now: Now, payload: &mut [u8], ack: AckRequest, rng: &mut Drbg) {
         self.last_input = Some(now);
         self.resume(now, rng);
-        self.receive(now, payload, ack, rng, false);
+        self.receive(now, payload, ack, rng, 0);
     }
 
-    /// Handles a payload. `is_searched` tells that the directory was asked for its key just now.
-    fn receive(&mut self, now: Now, payload: &mut [u8], ack: AckRequest, rng: &mut Drbg, is_searched: bool) {
+    fn receive_parked(
+        &mut self,
+        now: Now,
+        frames: VecDeque<(Vec<u8>, AckRequest)>,
+        mut tries: u8,
+        rng: &mut Drbg,
+    ) {
+        for (mut payload, ack) in frames {
+            self.receive(now, &mut payload, ack, rng, tries);
+            tries = 0;
+        }
+    }
+
+    /// Handles a payload. `tries` is how often it has waited for the directory.
+    fn receive(&mut self, now: Now, payload: &mut [u8], ack: AckRequest, rng: &mut Drbg, tries: u8) {
         if self.is_over {
             return;
         }
@@ -294,11 +314,11 @@ impl ServerConnection {
         }
         // Looked up for each frame: a key may have been destroyed over another connection.
         match self.engine.key(key_id, now.unix) {
-            Some(key) => self.on_encrypted(now, &key, payload, ack, rng),
-            None if is_searched => self.on_search(Search::Unknown, None),
+            Some(key) => self.on_encrypted(now, &key, payload, ack, rng, tries),
+            None if tries > 0 => self.on_search(Search::Unknown, None, 0),
             None => {
                 let search = self.search(key_id, now);
-                self.on_search(search, Some((payload.to_vec(), ack)));
+                self.on_search(search, Some((payload.to_vec(), ack)), 0);
             }
         }
         self.engine.deliver_events();
@@ -345,6 +365,9 @@ impl ServerConnection {
                 None => {}
             }
             self.leave_ended_keys(now);
+            if !self.waiting.is_empty() {
+                continue;
+            }
             let mut with_late = None;
             for attached in self.sent_here() {
                 let mut inner = attached.lock();
@@ -427,7 +450,13 @@ impl ServerConnection {
         payload: &mut [u8],
         ack: AckRequest,
         rng: &mut Drbg,
+        tries: u8,
     ) {
+        // A frame is opened in place, and one that must wait is needed as it came.
+        self.sealed.clear();
+        if self.engine.fleet().is_some() {
+            self.sealed.extend_from_slice(payload);
+        }
         // No transport error for a wrong `msg_key` under a known key: -404 would make the client drop its key (`SEC-135`).
         let opened = match open(key.auth_key(), Side::Client, self.tail, payload) {
             Ok(opened) => opened,
@@ -436,11 +465,23 @@ impl ServerConnection {
         if opened.session_id().is_zero() {
             return self.end(Some(TransportErrorCode::UnknownAuthKey));
         }
+        let search = match self.engine.admit(now, self.peer, key, &opened, &self.waker) {
+            Admission::Go => None,
+            Admission::Waiting(_) if tries > MAX_TRIES => Some(Search::Failed),
+            Admission::Waiting(gate) => Some(Search::Waiting(gate)),
+            Admission::Refused => Some(Search::Refused),
+            Admission::Failed => Some(Search::Failed),
+        };
+        if let Some(search) = search {
+            let frame = (std::mem::take(&mut self.sealed), ack);
+            return self.on_search(search, Some(frame), tries);
+        }
         let attached = match self.engine.session(now, key, &opened, rng) {
             Ok(attached) => attached,
             Err(NoSession::Refused(mut session, code)) => {
                 return self.complain(now, &mut session, &opened, code, rng);
             }
+            Err(NoSession::Lost) => return self.end(None),
             Err(NoSession::TooMany) => {
                 add(&self.engine.refusals().sessions, 1);
                 return self.end(Some(TransportErrorCode::TooManyConnections));
@@ -453,6 +494,11 @@ impl ServerConnection {
         }
         let read = {
             let mut inner = attached.lock();
+            if attached.is_lost() {
+                // It was handed over since. What is read now, the next owner would not know of.
+                drop(inner);
+                return self.end(None);
+            }
             if !inner.is_outlet(self.number) {
                 // Only a fresh frame moves a session to this connection: anyone can send a recorded one again.
                 match inner.session.check(now, &opened) {
@@ -484,7 +530,11 @@ impl ServerConnection {
         };
         self.note_session(&attached);
         match read {
-            Ok(Outcome { is_key_destroyed, http_wait, quick_ack }) => {
+            Ok(Outcome { is_key_destroyed, received, http_wait, quick_ack }) => {
+                if let Some(ownership) = attached.ownership() {
+                    let name = SessionName { key: key.auth_key().id(), session: attached.session_id() };
+                    self.engine.confirm(name, received, ownership);
+                }
                 if is_key_destroyed {
                     self.destroy_stored(key, &attached);
                 }
@@ -527,7 +577,7 @@ impl ServerConnection {
         rng: &mut Drbg,
     ) -> Result<Outcome, ServerError> {
         let mut http_wait = None;
-        let mut destroyed = Vec::new();
+        let (mut destroyed, mut received) = (Vec::new(), Vec::new());
         let mut is_key_destroyed = false;
         let events = session.handle_opened(now, opened)?;
         let quick_ack = events.quick_ack();
@@ -538,6 +588,7 @@ impl ServerConnection {
                 }
                 ServerEvent::Dropped { req_msg_id } => self.requests.push_dropped(req_msg_id),
                 ServerEvent::DestroySession { session_id } => destroyed.push(session_id),
+                ServerEvent::Acked { tag, .. } => received.extend(tag),
                 ServerEvent::HttpWait(wait) => http_wait = Some(wait),
                 ServerEvent::DestroyAuthKey => is_key_destroyed = true,
                 _ => {}
@@ -557,7 +608,7 @@ impl ServerConnection {
             // The application is told later: the session is locked.
             lock(self.engine.key_table()).forget(key.auth_key().id());
         }
-        Ok(Outcome { is_key_destroyed: is_key_stored, http_wait, quick_ack })
+        Ok(Outcome { is_key_destroyed: is_key_stored, received, http_wait, quick_ack })
     }
 
     /// Removes the key from the directory, and answers then.
@@ -665,6 +716,10 @@ impl ServerConnection {
     fn leave_ended_keys(&mut self, now: Now) {
         while let Some(ended) = self.sessions.iter().find(|attached| attached.is_over(now.unix)).cloned() {
             self.leave(&ended);
+            if ended.is_lost() && self.sessions.is_empty() {
+                // The client comes again, and is led to the session's owner.
+                self.end(None);
+            }
         }
     }
 

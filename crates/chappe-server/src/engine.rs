@@ -25,6 +25,7 @@ use crate::directory::EngineDirectory;
 use crate::engine_counters::{EngineCounters, Refusals};
 use crate::engine_options::EngineOptions;
 use crate::event::Event;
+use crate::fleet::EngineFleet;
 use crate::handler::{Context, Handler};
 use crate::handshake_queue::{HandshakeQueue, Task};
 use crate::key_table::Keys;
@@ -44,6 +45,8 @@ pub(crate) enum NoSession {
     Refused(Box<ServerSession>, BadMsgCode),
     /// All sessions that the key may have are in use.
     TooMany,
+    /// Another process of the fleet owns it since.
+    Lost,
 }
 
 /// What became of a plain frame.
@@ -62,6 +65,7 @@ pub struct Engine {
     handshake_queue: HandshakeQueue,
     keys: Mutex<Keys>,
     directory: Option<EngineDirectory>,
+    fleet: Option<EngineFleet>,
     /// Those of the options: every session has them.
     budgets: Arc<Budgets>,
     detached: Mutex<DetachedSessions>,
@@ -100,6 +104,7 @@ impl Engine {
             network_secret: Zeroizing::new(derived(b"networks")),
             budgets: Arc::new(options.budgets),
             directory: options.directory.clone().map(EngineDirectory::new),
+            fleet: options.fleet.clone().map(|fleet| EngineFleet::new(fleet, rng.fork())),
             options,
             keys: Mutex::default(),
             detached: Mutex::default(),
@@ -124,6 +129,10 @@ impl Engine {
 
     pub(crate) const fn directory(&self) -> Option<&EngineDirectory> {
         self.directory.as_ref()
+    }
+
+    pub(crate) const fn fleet(&self) -> Option<&EngineFleet> {
+        self.fleet.as_ref()
     }
 
     pub(crate) const fn key_table(&self) -> &Mutex<Keys> {
@@ -394,6 +403,10 @@ impl Engine {
         if let Some(known) = key.session(opened.session_id()) {
             return Ok(known);
         }
+        if self.fleet.is_some() && self.directory.is_some() {
+            // Sessions of a fleet are claimed first. This one was lost since.
+            return self.refused(now, key, opened);
+        }
         let session = self.new_session(key, opened.session_id(), rng);
         match session.check(now, opened) {
             MessageCheck::Refused(code) => Err(NoSession::Refused(Box::new(session), code)),
@@ -401,14 +414,7 @@ impl Engine {
                 if !key.spend_session(now.mono, &self.budgets) {
                     return Err(NoSession::TooMany);
                 }
-                let unacked = Unacked::new(Arc::clone(key.unacked()), Arc::clone(&self.unacked));
-                let attached = Attached::new(
-                    session,
-                    Arc::clone(key.life()),
-                    unacked,
-                    &self.budgets,
-                    Arc::clone(&self.observed),
-                );
+                let attached = self.attach(session, key);
                 let kept = key.keep_session(attached.clone(), self.budgets.sessions_per_key);
                 let kept = kept.ok_or(NoSession::TooMany)?;
                 if kept.is_same(&attached) {
@@ -425,7 +431,35 @@ impl Engine {
     }
 
     fn new_session(&self, key: &KeyState, id: SessionId, rng: &mut Drbg) -> ServerSession {
-        let unique_id = rng.next_u64().cast_signed();
+        self.session_of(key, id, rng.next_u64().cast_signed())
+    }
+
+    /// Returns what a session makes of a frame that would begin it.
+    pub(crate) fn probe(&self, now: Now, key: &KeyState, opened: &Opened<'_>) -> MessageCheck {
+        self.session_of(key, opened.session_id(), 0).check(now, opened)
+    }
+
+    /// Returns the complaint about a frame that cannot begin a session.
+    fn refused(&self, now: Now, key: &KeyState, opened: &Opened<'_>) -> Result<Attached, NoSession> {
+        let session = self.session_of(key, opened.session_id(), 0);
+        match session.check(now, opened) {
+            MessageCheck::Refused(code) => Err(NoSession::Refused(Box::new(session), code)),
+            MessageCheck::Fresh | MessageCheck::Duplicate => Err(NoSession::Lost),
+        }
+    }
+
+    pub(crate) fn attach(&self, session: ServerSession, key: &KeyState) -> Attached {
+        let unacked = Unacked::new(Arc::clone(key.unacked()), Arc::clone(&self.unacked));
+        Attached::new(session, Arc::clone(key.life()), unacked, &self.budgets, Arc::clone(&self.observed))
+    }
+
+    /// Tells the application of a session that began here.
+    pub(crate) fn note_begun(&self, session: &Attached) {
+        self.observed.note_session_begun(session);
+        self.deliver_events();
+    }
+
+    pub(crate) fn session_of(&self, key: &KeyState, id: SessionId, unique_id: i64) -> ServerSession {
         let (config, auth_key) = (self.options.session.clone(), key.auth_key().clone());
         let session = ServerSession::new(config, auth_key, id, self.salts.clone(), unique_id);
         match key.first_salt() {

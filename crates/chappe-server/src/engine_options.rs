@@ -6,6 +6,7 @@ use chappe_handshake::ServerOptions;
 use chappe_session::server::ServerConfig;
 
 use crate::directory::Directory;
+use crate::fleet::Fleet;
 use crate::{Budgets, Networks};
 
 /// Settings of an [`Engine`](crate::Engine).
@@ -27,6 +28,9 @@ pub struct EngineOptions {
     /// Such servers need a `salt_secret`. Without the same one as before, the first frame of each session is refused, and
     /// the client learns the new salt.
     pub directory: Option<Directory>,
+    /// The other processes behind the same address, which share the directory. Absent by default. Without a directory it has no
+    /// effect.
+    pub fleet: Option<Fleet>,
 }
 
 impl EngineOptions {
@@ -37,6 +41,7 @@ impl EngineOptions {
         with_networks => networks: Networks,
         with_salt_secret => salt_secret: Option<[u8; 32]>,
         with_directory => directory: Option<Directory>,
+        with_fleet => fleet: Option<Fleet>,
     }
 }
 
@@ -44,7 +49,7 @@ impl EngineOptions {
     /// Makes options with the defaults of each field.
     pub fn new(handshake: ServerOptions, session: ServerConfig) -> Self {
         let (budgets, networks) = (Budgets::default(), Networks::default());
-        Self { handshake, session, budgets, networks, salt_secret: None, directory: None }
+        Self { handshake, session, budgets, networks, salt_secret: None, directory: None, fleet: None }
     }
 }
 
@@ -57,6 +62,7 @@ impl fmt::Debug for EngineOptions {
             .field("budgets", &self.budgets)
             .field("networks", &self.networks)
             .field("directory", &self.directory)
+            .field("fleet", &self.fleet)
             .finish_non_exhaustive()
     }
 }

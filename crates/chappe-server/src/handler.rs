@@ -117,6 +117,12 @@ impl Context<'_> {
         self.session.session_id()
     }
 
+    /// In a [fleet](crate::fleet): a number that grows with each change of the session's owner. A store that refuses lower numbers
+    /// than it has seen refuses what a process does that was paused and replaced meanwhile.
+    pub fn fence(&self) -> Option<u64> {
+        self.session.ownership().map(|ownership| ownership.fence())
+    }
+
     /// Returns the key that logins belong to: the key itself, or for a temporary one the key it is bound to.
     pub fn permanent_key_id(&self) -> Option<AuthKeyId> {
         self.key.permanent_id()

@@ -321,6 +321,15 @@ impl KeyState {
         }
     }
 
+    /// Removes a session that belongs to another process now.
+    pub(crate) fn remove_session(&self, id: SessionId, attached: &Attached) {
+        let mut sessions = lock(&self.sessions);
+        if sessions.by_id.get(&id).is_some_and(|known| known.is_same(attached)) {
+            sessions.by_id.remove(&id);
+            sessions.order.retain(|known| *known != id);
+        }
+    }
+
     /// Removes a session that holds too much, also one with a connection.
     pub(crate) fn end_session(&self, id: SessionId, last: MsgId) {
         lock(&self.sessions).remove(id, last);

@@ -8,6 +8,7 @@
 //! | [`ServerConnection`] | one connection of the engine: payloads in, payloads out |
 //! | `blocking::Server`, `tokio::Server` | a listener that serves every transport on one port |
 //! | [`directory`] | keys that outlive the process, and that several processes share |
+//! | [`fleet`] | several processes that own sessions in turn |
 //! | [`driver`] | what a listener is made of, for sockets and runtimes of your own |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
@@ -36,6 +37,7 @@ mod engine;
 mod engine_counters;
 mod engine_options;
 mod event;
+pub mod fleet;
 #[cfg(feature = "tokio")]
 mod front;
 mod handler;

@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use chappe_carrier::lock;
 use chappe_framing::{MsgId, SessionId, UnixTime};
@@ -13,6 +13,7 @@ use chappe_session::{KeyDestruction, MonoTime};
 
 use crate::Budgets;
 use crate::counters::add;
+use crate::fleet::{Entry, Ownership};
 use crate::handler::Verdict;
 use crate::key_life::KeyLife;
 use crate::observed::Observed;
@@ -32,7 +33,16 @@ pub struct Attached {
     budgets: Arc<Budgets>,
     observed: Arc<Observed>,
     calls: Arc<SessionCalls>,
-    is_ended: Arc<AtomicBool>,
+    fate: Arc<Fate>,
+}
+
+/// What ends a session besides its key.
+#[derive(Default)]
+struct Fate {
+    /// The server has removed it.
+    is_ended: AtomicBool,
+    /// In a fleet: the right to execute its messages.
+    ownership: OnceLock<Arc<Ownership>>,
 }
 
 pub(crate) struct Inner {
@@ -167,8 +177,23 @@ impl Attached {
             budgets: Arc::clone(budgets),
             observed,
             calls: Arc::default(),
-            is_ended: Arc::default(),
+            fate: Arc::default(),
         }
+    }
+
+    pub(crate) fn with_ownership(self, ownership: Arc<Ownership>) -> Self {
+        // A session has one owner from its beginning to its end.
+        let _ = self.fate.ownership.set(ownership);
+        self
+    }
+
+    pub(crate) fn ownership(&self) -> Option<&Arc<Ownership>> {
+        self.fate.ownership.get()
+    }
+
+    /// Returns whether another process of the fleet owns the session, or may.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.ownership().is_some_and(|ownership| ownership.is_lost())
     }
 
     /// Returns the `session_id`.
@@ -215,12 +240,12 @@ impl Attached {
 
     /// Returns whether the session has ended, or its key may no longer be used.
     pub(crate) fn is_over(&self, now: UnixTime) -> bool {
-        self.is_ended.load(Ordering::Relaxed) || self.life.is_over(now)
+        self.fate.is_ended.load(Ordering::Relaxed) || self.life.is_over(now) || self.is_lost()
     }
 
     /// Notes that the server has removed the session.
     pub(crate) fn end(&self) {
-        if !self.is_ended.swap(true, Ordering::Relaxed) {
+        if !self.fate.is_ended.swap(true, Ordering::Relaxed) {
             self.observed.note_session_ended(self);
         }
     }
@@ -258,6 +283,35 @@ impl Attached {
             wake();
         }
         result
+    }
+
+    /// Queues entries of the store that were not queued yet, until the client has too many.
+    pub(crate) fn put_entries(
+        &self,
+        ownership: &Ownership,
+        entries: impl Iterator<Item = (u64, Option<Entry>)>,
+    ) {
+        let mut inner = self.lock();
+        for (number, entry) in entries.filter(|(number, _)| *number > ownership.taken()).collect::<Vec<_>>() {
+            let put = match entry {
+                Some(Entry::Update(object)) => inner
+                    .require_room(object.len(), &self.budgets)
+                    .and_then(|()| inner.session.push_tagged(&object, number)),
+                Some(Entry::Answer(query, object)) => inner
+                    .require_room(object.len(), &self.budgets)
+                    .and_then(|()| inner.session.respond_tagged(query, object, number)),
+                // Written by a later version.
+                None => Ok(()),
+            };
+            if matches!(put, Err(RespondError::TooMuchUnacked { .. })) {
+                ownership.set_behind();
+                break;
+            }
+            ownership.take(number);
+        }
+        inner.count_unacked();
+        drop(inner);
+        self.wake();
     }
 
     /// Over HTTP: notes that a connection has sent its response.

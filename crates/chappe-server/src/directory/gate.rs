@@ -14,6 +14,8 @@ pub(crate) enum Outcome {
     Ready,
     /// There is no such key.
     Unknown,
+    /// The frame may be a recorded one.
+    Stale,
     /// The directory did not answer.
     Failed,
 }

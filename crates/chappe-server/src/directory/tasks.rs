@@ -25,7 +25,11 @@ pub struct DirectoryWorker {
 impl DirectoryWorker {
     /// Registers a worker. Returns `None` if the engine has no directory.
     pub fn new(engine: &Arc<Engine>) -> Option<Self> {
-        engine.directory()?.tasks.add_worker();
+        let tasks = &engine.directory()?.tasks;
+        tasks.add_worker();
+        if let Some(member) = engine.member() {
+            tasks.push(member);
+        }
         Some(Self { engine: Arc::clone(engine) })
     }
 
