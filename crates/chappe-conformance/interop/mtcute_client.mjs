@@ -1,40 +1,61 @@
 // An mtcute client against the embedded datacenter.
 //
-// Usage: node mtcute_client.mjs HOST PORT PUBLIC_KEY.pem DC_ID
+// Usage: node mtcute_client.mjs HOST PORT PUBLIC_KEY.pem DC_ID [--mtproxy]
 //
+// With `--mtproxy`, HOST and PORT are those of an MTProxy in front of the datacenter.
 // Prints one line per run and exits non-zero if any of them fails.
 import { readFileSync } from 'node:fs'
 
-import { BaseTelegramClient, MemoryStorage, TcpTransport } from '@mtcute/node'
+import { BaseTelegramClient, MemoryStorage, MtProxyTcpTransport, TcpTransport } from '@mtcute/node'
 import { NodeCryptoProvider } from '@mtcute/node/utils.js'
 import { IntermediatePacketCodec, ObfuscatedPacketCodec, PaddedIntermediatePacketCodec } from '@mtcute/core'
 import { addPublicKey } from '@mtcute/core/utils.js'
 
 const [host, port, keyPath, dcId] = process.argv.slice(2)
 
+/** Transports over which the datacenter is reached. */
 const codecs = {
   intermediate: () => new IntermediatePacketCodec(),
   padded: () => new PaddedIntermediatePacketCodec(),
   obfuscated: () => new ObfuscatedPacketCodec(new IntermediatePacketCodec()),
 }
 
-async function oneRun(codec, pfs) {
-  const crypto = new NodeCryptoProvider()
-  await crypto.initialize?.()
-  addPublicKey(crypto, readFileSync(keyPath, 'ascii'))
-  const dc = { id: Number(dcId), ipAddress: host, port: Number(port) }
+function overTcp(codec) {
   class Transport extends TcpTransport {
     packetCodec() {
       return codec()
     }
   }
+  return () => new Transport()
+}
+
+// Those that `cargo xtask interop` gives the proxy.
+const secrets = {
+  plain: '00112233445566778899aabbccddeeff',
+  dd: 'dd00112233445566778899aabbccddeeff',
+  ee: 'ee00112233445566778899aabbccddeeff6578616d706c652e636f6d',
+}
+
+function overMtProxy(secret) {
+  return () => new MtProxyTcpTransport({ host, port: Number(port), secret })
+}
+
+const ways = process.argv.includes('--mtproxy')
+  ? Object.entries(secrets).map(([name, secret]) => [`MTProxy, ${name}`, overMtProxy(secret)])
+  : Object.entries(codecs).map(([name, codec]) => [name, overTcp(codec)])
+
+async function oneRun(transport, pfs) {
+  const crypto = new NodeCryptoProvider()
+  await crypto.initialize?.()
+  addPublicKey(crypto, readFileSync(keyPath, 'ascii'))
+  const dc = { id: Number(dcId), ipAddress: host, port: Number(port) }
   const client = new BaseTelegramClient({
     apiId: 1,
     apiHash: '0'.repeat(32),
     storage: new MemoryStorage(),
     crypto,
     defaultDcs: { main: dc, media: dc },
-    transport: new Transport(),
+    transport: transport(),
     disableUpdates: true,
     network: { usePfs: pfs },
     logLevel: 1,
@@ -47,12 +68,12 @@ async function oneRun(codec, pfs) {
 
 let failed = 0
 for (const pfs of [false, true]) {
-  for (const [name, codec] of Object.entries(codecs)) {
+  for (const [name, transport] of ways) {
     const label = `mtcute ${name}${pfs ? ' with a temporary key' : ''}`
     try {
       let timer
       await Promise.race([
-        oneRun(codec, pfs),
+        oneRun(transport, pfs),
         new Promise((_, refuse) => {
           timer = setTimeout(() => refuse(new Error('no answer in 60 s')), 60_000)
         }),

@@ -1,8 +1,8 @@
 """A Pyrogram client, or one of its successor Kurigram, against the embedded datacenter.
 
-Usage: pyrogram_client.py HOST PORT PUBLIC_KEY.pem DC_ID
+Usage: pyrogram_client.py HOST PORT PUBLIC_KEY.pem DC_ID [--mtproxy]
 
-Both install the package `pyrogram`, so each needs an environment of its own. Prints one line per transport and
+With `--mtproxy`, which Kurigram alone knows, HOST and PORT are those of an MTProxy in front of the datacenter. Both install the package `pyrogram`, so each needs an environment of its own. Prints one line per transport and
 exits non-zero if any of them fails.
 """
 
@@ -30,6 +30,10 @@ TRANSPORTS = [
     "TCPIntermediateO",
     "TCPIntermediatePadded",  # Kurigram alone
 ]
+
+# Those that `cargo xtask interop` gives the proxy.
+KEY = "00112233445566778899aabbccddeeff"
+SECRETS = {"plain": KEY, "dd": f"dd{KEY}", "ee": f"ee{KEY}{b'example.com'.hex()}"}
 
 
 def numbers(der):
@@ -81,29 +85,39 @@ def connect_to_us(transport):
     connection.TCPAbridged = transport
 
 
-async def one_run():
-    client = Client("interop", api_id=1, api_hash="0" * 32, in_memory=True, no_updates=True)
+async def one_run(**proxy):
+    client = Client("interop", api_id=1, api_hash="0" * 32, in_memory=True, no_updates=True, **proxy)
     for _ in range(2):  # the second time with the key of the first
         await client.connect()
         config = await client.invoke(raw.functions.help.GetConfig())
         assert config.this_dc == DC_ID, f"this_dc is {config.this_dc}, expected {DC_ID}"
-        assert any(o.port == PORT for o in config.dc_options), "our own address is not among dc_options"
+        assert proxy or any(o.port == PORT for o in config.dc_options), "our own address is not among dc_options"
         await client.disconnect()
         break  # the storage in memory ends with the connection
 
 
-async def main():
-    trust_our_key()
+def over_transports():
+    """Prepares each transport, and yields its name and the arguments of the client."""
     from pyrogram.connection import transport as transports
 
-    failed = 0
     for name in TRANSPORTS:
         transport = getattr(transports, name, None) or getattr(tcp, name, None)
-        if transport is None:
-            continue
-        connect_to_us(transport)
+        if transport is not None:
+            connect_to_us(transport)
+            yield name, {}
+
+
+def over_mtproxy():
+    for name, secret in SECRETS.items():
+        yield f"MTProxy, {name}", {"proxy": f"tg://proxy?server={HOST}&port={PORT}&secret={secret}"}
+
+
+async def main():
+    trust_our_key()
+    failed = 0
+    for name, proxy in over_mtproxy() if "--mtproxy" in sys.argv else over_transports():
         try:
-            await asyncio.wait_for(one_run(), 60)
+            await asyncio.wait_for(one_run(**proxy), 60)
             print(f"pyrogram {pyrogram.__version__} {name}: ok", flush=True)
         except Exception as error:  # every kind of failure is a failure of this run
             failed += 1

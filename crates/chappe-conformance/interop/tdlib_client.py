@@ -1,6 +1,8 @@
 """TDLib against the embedded datacenter, over a SOCKS5 proxy and as an MTProxy with each kind of secret.
 
-Usage: tdlib_client.py HOST PORT PUBLIC_KEY.pem DC_ID [LIBRARY]
+Usage: tdlib_client.py HOST PORT PUBLIC_KEY.pem DC_ID [--mtproxy] [LIBRARY]
+
+With `--mtproxy`, HOST and PORT are those of an MTProxy in front of the datacenter.
 
 The number of the datacenter does not matter: TDLib begins with 1.
 
@@ -32,7 +34,8 @@ PATTERN = "node_modules/@prebuilt-tdlib/linux-x64-glibc/libtdjson.so"
 
 def library():
     """Returns the path of a copy of the library that trusts our key."""
-    path = sys.argv[5] if len(sys.argv) > 5 else glob.glob(PATTERN)[0]
+    named = [argument for argument in sys.argv[5:] if argument != "--mtproxy"]
+    path = named[0] if named else glob.glob(PATTERN)[0]
     with open(path, "rb") as file:
         code = file.read()
     with open(KEY_PATH, encoding="ascii") as file:
@@ -114,11 +117,15 @@ class Client:
 
 def proxies():
     """Returns the ways to us."""
-    socks5 = {"@type": "proxy", "server": "127.0.0.1", "port": start_proxy(), "type": {"@type": "proxyTypeSocks5"}}
-    yield "SOCKS5", socks5
+    if "--mtproxy" not in sys.argv:
+        yield "SOCKS5", socks5_way()
     for kind, secret in SECRETS.items():
         way = {"@type": "proxyTypeMtproto", "secret": secret}
         yield f"MTProxy, {kind}", {"@type": "proxy", "server": HOST, "port": PORT, "type": way}
+
+
+def socks5_way():
+    return {"@type": "proxy", "server": "127.0.0.1", "port": start_proxy(), "type": {"@type": "proxyTypeSocks5"}}
 
 
 def run(td, folder, proxy, pfs):

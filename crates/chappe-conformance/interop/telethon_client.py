@@ -1,8 +1,8 @@
 """A Telethon client against the embedded datacenter, over every transport Telethon has.
 
-Usage: telethon_client.py HOST PORT PUBLIC_KEY.pem DC_ID
+Usage: telethon_client.py HOST PORT PUBLIC_KEY.pem DC_ID [--mtproxy]
 
-Prints one line per transport and exits non-zero if any of them fails.
+With `--mtproxy`, HOST and PORT are those of an MTProxy in front of the datacenter. Prints one line per transport and exits non-zero if any of them fails.
 """
 
 import asyncio
@@ -14,6 +14,9 @@ from telethon.network import (
     ConnectionTcpAbridged,
     ConnectionTcpFull,
     ConnectionTcpIntermediate,
+    ConnectionTcpMTProxyAbridged,
+    ConnectionTcpMTProxyIntermediate,
+    ConnectionTcpMTProxyRandomizedIntermediate,
     ConnectionTcpObfuscated,
 )
 from telethon.sessions import MemorySession
@@ -24,9 +27,17 @@ TRANSPORTS = [
     ConnectionTcpFull,
     ConnectionTcpObfuscated,
 ]
+# Those that `cargo xtask interop` gives the proxy.
+PLAIN, PADDED = "00112233445566778899aabbccddeeff", "dd00112233445566778899aabbccddeeff"
+MTPROXY = [
+    (ConnectionTcpMTProxyAbridged, PLAIN),
+    (ConnectionTcpMTProxyIntermediate, PLAIN),
+    (ConnectionTcpMTProxyRandomizedIntermediate, PADDED),
+]
 
 
-async def one_run(host, port, dc_id, connection):
+async def one_run(host, port, dc_id, connection, secret):
+    proxy = (host, port, secret) if secret else None
     session = MemorySession()
     session.set_dc(dc_id, host, port)
     client = TelegramClient(
@@ -34,6 +45,7 @@ async def one_run(host, port, dc_id, connection):
         api_id=1,
         api_hash="0" * 32,
         connection=connection,
+        proxy=proxy,
         timeout=20,
         connection_retries=1,
         auto_reconnect=False,
@@ -42,12 +54,18 @@ async def one_run(host, port, dc_id, connection):
     await client.connect()
     config = await client(functions.help.GetConfigRequest())
     assert config.this_dc == dc_id, f"this_dc is {config.this_dc}, expected {dc_id}"
-    assert any(o.port == port for o in config.dc_options), "our own address is not among dc_options"
+    assert secret or any(o.port == port for o in config.dc_options), "our own address is not among dc_options"
     await client.disconnect()
 
     # A second connection with the key of the first.
     again = TelegramClient(
-        session, api_id=1, api_hash="0" * 32, connection=connection, connection_retries=1, receive_updates=False
+        session,
+        api_id=1,
+        api_hash="0" * 32,
+        connection=connection,
+        proxy=proxy,
+        connection_retries=1,
+        receive_updates=False,
     )
     await again.connect()
     await again(functions.help.GetConfigRequest())
@@ -59,9 +77,10 @@ async def main():
     with open(key_path, encoding="ascii") as key:
         rsa.add_key(key.read(), old=False)
     failed = 0
-    for connection in TRANSPORTS:
+    ways = MTPROXY if "--mtproxy" in sys.argv else [(connection, None) for connection in TRANSPORTS]
+    for connection, secret in ways:
         try:
-            await asyncio.wait_for(one_run(host, port, dc_id, connection), 60)
+            await asyncio.wait_for(one_run(host, port, dc_id, connection, secret), 60)
             print(f"telethon {connection.__name__}: ok", flush=True)
         except Exception as error:  # every kind of failure is a failure of this run
             failed += 1

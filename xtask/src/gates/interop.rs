@@ -1,7 +1,11 @@
-//! Third-party clients against the embedded datacenter, on loopback.
+//! Third-party clients against the embedded datacenter, on loopback: directly, and through `chappe-proxy`. Libraries that have
+//! session strings read those that `chappe-import` writes.
 //!
 //! The clients are installed from their registries to the target folder. If Python or Node is missing, or a registry cannot be
 //! reached, the gate leaves them out and says so.
+
+mod proxy;
+mod sessions;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -36,6 +40,18 @@ struct Client {
     script: &'static str,
     runtime: Runtime,
     when: When,
+    task: Task,
+}
+
+/// What a client does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Task {
+    /// Connects to the datacenter.
+    Connect,
+    /// Connects through `chappe-proxy`.
+    ConnectThroughProxy,
+    /// Reads session strings.
+    ReadSessions,
 }
 
 /// When a client runs.
@@ -57,17 +73,34 @@ enum Runtime {
 }
 
 const CLIENTS: &[Client] = &[
-    client("telethon_client.py", Runtime::Python("telethon==1.45.0"), When::Always),
-    client("pyrogram_client.py", Runtime::Python("kurigram==2.2.26"), When::Always),
+    client("telethon_client.py", Runtime::Python(TELETHON), When::Always),
+    client("pyrogram_client.py", Runtime::Python(KURIGRAM), When::Always),
     client("mtcute_client.mjs", Runtime::Node, When::Always),
     client("gramjs_client.cjs", Runtime::Node, When::Always),
     client("mtproto_core_client.cjs", Runtime::Node, When::Always),
     client("pyrogram_client.py", Runtime::Python("pyrogram==2.0.106"), When::WithAll),
-    client("tdlib_client.py", Runtime::Library("prebuilt-tdlib@0.1008065.0"), When::WithAll),
+    client("tdlib_client.py", Runtime::Library(TDLIB), When::WithAll),
+    client("telethon_client.py", Runtime::Python(TELETHON), When::Always).doing(Task::ConnectThroughProxy),
+    client("pyrogram_client.py", Runtime::Python(KURIGRAM), When::Always).doing(Task::ConnectThroughProxy),
+    client("mtcute_client.mjs", Runtime::Node, When::Always).doing(Task::ConnectThroughProxy),
+    client("tdlib_client.py", Runtime::Library(TDLIB), When::WithAll).doing(Task::ConnectThroughProxy),
+    client("read_sessions.py", Runtime::Python(TELETHON), When::Always).doing(Task::ReadSessions),
+    client("read_sessions.py", Runtime::Python(KURIGRAM), When::Always).doing(Task::ReadSessions),
+    client("read_sessions.cjs", Runtime::Node, When::Always).doing(Task::ReadSessions),
 ];
 
+const TELETHON: &str = "telethon==1.45.0";
+const KURIGRAM: &str = "kurigram==2.2.26";
+const TDLIB: &str = "prebuilt-tdlib@0.1008065.0";
+
 const fn client(script: &'static str, runtime: Runtime, when: When) -> Client {
-    Client { script, runtime, when }
+    Client { script, runtime, when, task: Task::Connect }
+}
+
+impl Client {
+    const fn doing(self, task: Task) -> Self {
+        Self { task, ..self }
+    }
 }
 
 /// Arguments of `cargo xtask interop`.
@@ -103,9 +136,9 @@ fn run_until(context: &mut Context, limit: When) -> Result<Verdict> {
     let mut ran = Vec::new();
     let mut left_out = Vec::new();
     let mut failed = Vec::new();
-    let mut server = None;
+    let mut peers = Peers::default();
     let mut prepared: Vec<(Runtime, Option<PathBuf>)> = Vec::new();
-    for Client { script, runtime, .. } in
+    for Client { script, runtime, task, .. } in
         CLIENTS.iter().filter(|client| client.when == When::Always || limit == When::WithAll)
     {
         let known = prepared.iter().find(|(known, _)| known == runtime);
@@ -120,12 +153,9 @@ fn run_until(context: &mut Context, limit: When) -> Result<Verdict> {
             program
         };
         let Some(program) = program else { continue };
-        let server = match &mut server {
-            Some(server) => server,
-            none => none.insert(Server::start(context)?),
-        };
         let mut command = Command::new(&program);
-        command.current_dir(&folder).arg(script).args(&server.address).arg(DC_ID);
+        command.current_dir(&folder).arg(script);
+        peers.add_arguments(context, *task, &folder, &mut command)?;
         match context.shell.run(&mut command) {
             Ok(()) => ran.push(*script),
             Err(_) => failed.push(*script),
@@ -139,6 +169,49 @@ fn run_until(context: &mut Context, limit: When) -> Result<Verdict> {
     match ran.as_slice() {
         [] => Ok(Verdict::Skipped(format!("no client can be had{missing}"))),
         ran => Ok(Verdict::Passed(format!("{}{missing}", ran.join(", ")))),
+    }
+}
+
+/// What clients need, each made when the first one needs it.
+#[derive(Default)]
+struct Peers {
+    // Dropped first: it is in front of the other.
+    proxy: Option<proxy::Proxy>,
+    server: Option<Server>,
+    sessions: Option<[&'static str; 2]>,
+}
+
+impl Peers {
+    /// Adds the arguments of a client's script.
+    fn add_arguments(
+        &mut self,
+        context: &Context,
+        task: Task,
+        folder: &Path,
+        command: &mut Command,
+    ) -> Result<()> {
+        if task == Task::ReadSessions {
+            let files = match self.sessions {
+                Some(files) => files,
+                None => *self.sessions.insert(sessions::write(context, folder)?),
+            };
+            command.args(files);
+            return Ok(());
+        }
+        let server = match &mut self.server {
+            Some(server) => server,
+            none => none.insert(Server::start(context)?),
+        };
+        if task == Task::Connect {
+            command.args(&server.address).arg(DC_ID);
+            return Ok(());
+        }
+        let proxy = match &mut self.proxy {
+            Some(proxy) => proxy,
+            none => none.insert(proxy::Proxy::start(context, &server.address)?),
+        };
+        command.args(&proxy.address).arg(DC_ID).arg("--mtproxy");
+        Ok(())
     }
 }
 
