@@ -138,6 +138,9 @@ async fn run(path: &Path) -> Result<()> {
     for address in proxy.local_addrs() {
         tracing::info!(%address, "listening");
     }
+    if let Some(address) = proxy.metrics_addr() {
+        tracing::info!(%address, "metrics");
+    }
     notify(&[NotifyState::Ready]);
     while signals.next().await == Signal::Reload {
         reload(&proxy, path);
