@@ -59,8 +59,8 @@ const TARGETS: &[Target] = &[
         manifest: None,
     },
     Target {
-        schema: "crates/chappe-loopback/schema/datacenter.tl",
-        out: "crates/chappe-loopback/src/generated",
+        schema: "crates/chappe-conformance/schema/datacenter.tl",
+        out: "crates/chappe-conformance/tests/datacenter",
         style: "owned",
         has_serde: false,
         manifest: None,

@@ -13,7 +13,7 @@ const SOURCES: [&str; 7] = [
     "tl-schema/mtproto.tl",
     "tl-schema/api.tl",
     "tl-schema/secret.tl",
-    "crates/chappe-loopback/schema/datacenter.tl",
+    "crates/chappe-conformance/schema/datacenter.tl",
     "crates/chappe-tl-api/Cargo.toml",
 ];
 

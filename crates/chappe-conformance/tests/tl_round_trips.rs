@@ -16,13 +16,12 @@ use rand_core::SeedableRng as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The datacenter's own schema, generated like a user's: with flags, namespaces, recursion and generic functions.
-#[path = "../../chappe-loopback/src/generated/mod.rs"]
+/// Part of the API, generated like a user's schema: with flags, namespaces, recursion and generic functions.
 mod datacenter;
 
 const SERVICE: &str = "tl-schema/mtproto.tl";
 const SECRET: &str = "tl-schema/secret.tl";
-const DATACENTER: &str = "crates/chappe-loopback/schema/datacenter.tl";
+const DATACENTER: &str = "crates/chappe-conformance/schema/datacenter.tl";
 
 /// Values of each constructor and function that are tried.
 const ROUNDS: u32 = 24;

@@ -6,8 +6,7 @@ use chappe_tl_mtproto::{AnyCall, enums, functions, types};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
-/// The datacenter's own schema, generated like a user's.
-#[path = "../../chappe-loopback/src/generated/mod.rs"]
+/// Part of the API, generated like a user's schema.
 mod datacenter;
 
 fn vector(count: u32, elements: impl IntoIterator<Item = u8>) -> Vec<u8> {

@@ -7,8 +7,7 @@ use chappe_tl::{Blob, Deserializable, RawVec, RemoteCall, Serializable};
 use chappe_tl_mtproto::{enums, functions, types};
 use chappe_tl_parser::id;
 
-/// The datacenter's own schema, generated like a user's.
-#[path = "../../chappe-loopback/src/generated/mod.rs"]
+/// Part of the API, generated like a user's schema.
 mod datacenter;
 
 fn both_ways<T: Serializable + Deserializable + PartialEq + core::fmt::Debug>(value: &T, entry: &Entry) {

@@ -1,7 +1,8 @@
 //! An embedded Telegram datacenter, for tests without a network.
 //!
-//! It listens on a real socket, finds out which transport a client speaks, makes real keys and keeps real
-//! sessions. It answers what clients of any layer ask when they connect; further methods are one closure each.
+//! It listens on a real socket, finds out which transport a client speaks, makes real keys and keeps real sessions. It has
+//! accounts that log in, messages, updates and files, which datacenters share ([`Cloud`]); further methods are one async
+//! closure each ([`Options::on`]).
 //!
 //! ```
 //! use chappe_loopback::Loopback;
@@ -33,15 +34,15 @@
 )]
 
 pub mod api;
+mod cloud;
 mod error;
 mod faults;
 mod faulty;
 mod handler;
 mod loopback;
 mod options;
-#[path = "generated/mod.rs"]
-pub mod schema;
 
+pub use cloud::{Cloud, Message};
 pub use error::StartError;
 pub use faults::{Fault, FaultScript, Misbehaviour};
 pub use loopback::Loopback;

@@ -9,15 +9,16 @@ use chappe_crypto::rsa::{KeyRing, PublicKey};
 use chappe_handshake::{ClientOptions, DcId};
 use chappe_net::{ConnectOptions, DialOptions};
 use chappe_server::tokio::Server;
-use chappe_server::{Engine, EngineOptions, ServerCounters};
+use chappe_server::{Datacenter, Engine, EngineOptions, Event, ServerCounters};
 use chappe_transport::{Connector, Framing};
 use tokio::sync::oneshot;
 
-use crate::api::{Api, Endpoint};
+use crate::api::Api;
+use crate::cloud::Cloud;
 use crate::error::StartError;
 use crate::faults::FaultScript;
 use crate::faulty::FaultyConversation;
-use crate::handler::ApiHandler;
+use crate::handler::FaultyHandler;
 use crate::options::Options;
 
 /// A running datacenter. It stops when this is dropped.
@@ -25,6 +26,7 @@ use crate::options::Options;
 pub struct Loopback {
     address: SocketAddr,
     dc: DcId,
+    cloud: Cloud,
     public_key: PublicKey,
     engine: Arc<Engine>,
     server: Server,
@@ -55,15 +57,17 @@ impl Loopback {
         let listener = options.sockets.bind(options.listen)?;
         let address = listener.local_addr()?;
 
-        let mut api = Api::new(Endpoint { dc: options.dc, address });
-        for (_, add) in options.handlers.0 {
-            add(&mut api);
-        }
-        for (token, account) in options.bots.0 {
-            api.add_bot(token, account);
-        }
+        let (dc, is_cdn) = (options.dc, options.is_cdn);
+        let api = Api { cloud: options.cloud.clone(), dc, address, is_cdn };
+        let cloud = options.cloud.clone();
+        let dispatcher = api.router().merge(options.router).into_handler();
+        let dispatcher = dispatcher.with_limits(options.limits).with_hook(move |event| {
+            if let Event::SessionEnded { session } = event {
+                cloud.end_session(session);
+            }
+        });
         options.session.policy = options.policy;
-        let handler = ApiHandler::new(Arc::new(api), options.faults.clone());
+        let handler = FaultyHandler { inner: dispatcher, faults: options.faults.clone() };
         let engine = Engine::new(EngineOptions::new(handshake, options.session), handler, &mut rng)?;
 
         let faults = options.faults.clone();
@@ -72,6 +76,9 @@ impl Loopback {
             let wrap = move |conversation| FaultyConversation::wrap(conversation, &faults);
             Server::serve_wrapped(listener, options.sockets.clone(), Arc::clone(&engine), wrap)?
         };
+        let cdn_key = is_cdn.then(|| public_key.to_pem().unwrap_or_default());
+        let datacenter = if is_cdn { Datacenter::cdn(dc, address) } else { Datacenter::new(dc, address) };
+        options.cloud.add_datacenter(datacenter, cdn_key);
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new().name("chappe-loopback".into()).spawn(move || {
             // A dropped sender stops it as well; every connection ends with the runtime.
@@ -79,7 +86,8 @@ impl Loopback {
         })?;
         Ok(Self {
             address,
-            dc: options.dc,
+            dc,
+            cloud: options.cloud,
             public_key,
             engine,
             server,
@@ -112,6 +120,11 @@ impl Loopback {
         keys.add(self.public_key.clone());
         let handshake = ClientOptions::new(keys, self.dc);
         ConnectOptions::at(self.address, DialOptions::new(Connector::plain(Framing::Intermediate)), handshake)
+    }
+
+    /// Returns accounts, logins, messages and files, to look into and to change.
+    pub const fn cloud(&self) -> &Cloud {
+        &self.cloud
     }
 
     /// Returns its keys and sessions.
@@ -147,6 +160,7 @@ impl Loopback {
 
     fn shut_down(&mut self) {
         drop(self.stop.take());
+        self.cloud.remove_datacenter(self.dc, self.address);
         if let Some(thread) = self.thread.take() {
             // The thread ends by itself; a panic in it was reported when it happened.
             let _ = thread.join();

@@ -5,12 +5,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::PrivateKey;
 use chappe_handshake::{DcId, ServerOptions};
-use chappe_server::ListenOptions;
+use chappe_server::{CallContext, CallLimits, FromCall, IntoAnswer, ListenOptions, Router, RpcError};
 use chappe_session::server::{Policy, ServerConfig};
-use chappe_tl::{Deserializable, Identifiable, RemoteCall, Serializable};
-use chappe_tl_mtproto::types::RpcError;
 
-use crate::api::{Account, Answer, Api, Caller};
+use crate::api::Account;
+use crate::cloud::Cloud;
 use crate::error::StartError;
 use crate::faults::FaultScript;
 use crate::loopback::Loopback;
@@ -26,30 +25,10 @@ pub struct Options {
     pub(crate) session: ServerConfig,
     pub(crate) sockets: ListenOptions,
     pub(crate) faults: FaultScript,
-    pub(crate) bots: Bots,
-    pub(crate) handlers: Handlers,
-}
-
-/// Bots by their tokens, which `Debug` does not show.
-#[derive(Default)]
-pub(crate) struct Bots(pub(crate) Vec<(String, Account)>);
-
-impl std::fmt::Debug for Bots {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(_, account)| account)).finish()
-    }
-}
-
-type AddHandler = Box<dyn FnOnce(&mut Api)>;
-
-/// What adds the handlers to the API, once there is one, by constructor id.
-#[derive(Default)]
-pub(crate) struct Handlers(pub(crate) Vec<(u32, AddHandler)>);
-
-impl std::fmt::Debug for Handlers {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(id, _)| id)).finish()
-    }
+    pub(crate) cloud: Cloud,
+    pub(crate) is_cdn: bool,
+    pub(crate) router: Router,
+    pub(crate) limits: CallLimits,
 }
 
 impl Options {
@@ -64,8 +43,10 @@ impl Options {
             session: ServerConfig::default(),
             sockets: ListenOptions::datacenter(),
             faults: FaultScript::new(),
-            bots: Bots::default(),
-            handlers: Handlers::default(),
+            cloud: Cloud::new(),
+            is_cdn: false,
+            router: Router::new(),
+            limits: CallLimits::default(),
         }
     }
 
@@ -125,52 +106,70 @@ impl Options {
         self
     }
 
-    /// Lets `auth.importBotAuthorization` with this token log in.
+    /// Shares accounts, logins, messages and files with other datacenters, and lets the caller look into them and change them.
     #[must_use]
-    pub fn bot(mut self, token: impl Into<String>, account: Account) -> Self {
-        self.bots.0.push((token.into(), account));
+    pub fn cloud(mut self, cloud: &Cloud) -> Self {
+        self.cloud = cloud.clone();
         self
     }
 
-    /// Answers a function, by its constructor id, with a closure. It gets the whole encoded call, id included, and
-    /// gives the encoded result.
+    /// Makes it a cache of files (CDN) instead of an ordinary datacenter.
     #[must_use]
-    pub fn on(
-        mut self,
-        constructor_id: u32,
-        handler: impl Fn(&Caller, &[u8]) -> Answer + Send + Sync + 'static,
-    ) -> Self {
-        self.handlers.0.push((constructor_id, Box::new(move |api| api.on(constructor_id, handler))));
+    pub const fn cdn(mut self) -> Self {
+        self.is_cdn = true;
         self
     }
 
-    /// Answers a function with a closure that takes the decoded call and gives its result, or an error.
+    /// Lets `auth.importBotAuthorization` with this token log in: [`Cloud::add_bot`] of the cloud that was set last.
+    #[must_use]
+    pub fn bot(self, token: impl Into<String>, account: Account) -> Self {
+        self.cloud.add_bot(token, account);
+        self
+    }
+
+    /// Sets how many calls run at the same time.
+    #[must_use]
+    pub const fn limits(mut self, limits: CallLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Answers a function with an async closure that takes the decoded call and returns its result, or an error. Built-in answers
+    /// are replaced. See [`Router::on`].
     ///
     /// ```
-    /// use chappe_loopback::schema::{enums, functions::help::GetNearestDc, types};
-    /// use chappe_loopback::{Options, api};
+    /// use chappe_loopback::Options;
     /// use chappe_net::blocking;
+    /// use chappe_server::Answer;
+    /// use chappe_tl_api::functions::help::GetNearestDc;
+    /// use chappe_tl_api::{enums, types};
     ///
     /// let server = Options::new()
-    ///     .on_call(|caller, _: GetNearestDc| match caller.auth_key_id {
-    ///         0 => Err(api::error(401, "AUTH_KEY_UNREGISTERED")),
-    ///         _ => Ok(types::NearestDc { country: "FR".into(), this_dc: 2, nearest_dc: 4 }.into()),
+    ///     .on(|_ctx, _: GetNearestDc| async {
+    ///         let nearest = types::NearestDc { country: "FR", this_dc: 2, nearest_dc: 4 };
+    ///         Ok(Answer::new(&enums::NearestDc::from(nearest)))
     ///     })
     ///     .start()?;
     /// let client = blocking::connect(server.connect_options())?;
-    /// let enums::NearestDc::NearestDc(nearest) = client.invoke(&GetNearestDc {}).wait()?;
-    /// assert_eq!(nearest.nearest_dc, 4);
+    /// let nearest = client.invoke(&GetNearestDc {}).wait()?;
+    /// assert_eq!(nearest.get().nearest_dc, 4);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn on_call<F>(
-        mut self,
-        handler: impl Fn(&Caller, F) -> Result<F::Return, RpcError> + Send + Sync + 'static,
-    ) -> Self
+    pub fn on<C, F, A>(mut self, handler: impl Fn(CallContext, C) -> F + Send + Sync + 'static) -> Self
     where
-        F: RemoteCall<Return: Serializable> + Identifiable + Deserializable,
+        C: FromCall,
+        F: Future<Output = Result<A, RpcError>> + Send + 'static,
+        A: IntoAnswer<C::Return>,
     {
-        self.handlers.0.push((F::CONSTRUCTOR_ID, Box::new(move |api| api.on_call(handler))));
+        self.router = self.router.on(handler);
+        self
+    }
+
+    /// Answers the functions of a router. Built-in answers are replaced.
+    #[must_use]
+    pub fn router(mut self, router: Router) -> Self {
+        self.router = self.router.merge(router);
         self
     }
 

@@ -11,9 +11,9 @@
 
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
+use chappe::api::{enums, functions::upload, types};
 use chappe::loopback::Loopback;
-use chappe::loopback::schema::{enums, functions::upload, types};
 use chappe::net::tokio::start;
 use chappe::net::{DataCenter, InvokeOptions, Lane, Transfer};
 
@@ -40,7 +40,8 @@ async fn main() -> Result<()> {
             transfer.push(client.invoke(&part(number)));
         }
         let Some(answer) = transfer.recv().await else { break };
-        let enums::upload::File::File(file) = answer?;
+        let answer = answer?;
+        let enums::upload::File::File(file) = answer.get() else { bail!("{answer:?} is no file") };
         ensure!(file.bytes == content(received), "part {received} is as it was sent");
         received += 1;
     }
@@ -62,25 +63,22 @@ async fn upload_file(datacenter: &DataCenter) -> Result<()> {
     for number in 0..PARTS {
         for (half, bytes) in content(number).chunks(PART / 2).enumerate() {
             let file_part = (2 * number + half) as i32;
-            let call =
-                upload::SaveBigFilePart { file_id: FILE, file_part, file_total_parts, bytes: bytes.to_vec() };
+            let call = upload::SaveBigFilePart { file_id: FILE, file_part, file_total_parts, bytes };
             ensure!(client.invoke_with(&call, &InvokeOptions::default().unpacked()).await?, "it is kept");
         }
     }
     Ok(())
 }
 
-fn part(number: usize) -> upload::GetFile {
-    let location = types::InputDocumentFileLocation {
-        id: FILE,
-        access_hash: 0,
-        file_reference: Vec::new(),
-        thumb_size: String::new(),
-    };
+/// Where the file lies.
+const LOCATION: types::InputDocumentFileLocation<'static> =
+    types::InputDocumentFileLocation { id: FILE, access_hash: 0, file_reference: &[], thumb_size: "" };
+
+fn part(number: usize) -> upload::GetFile<'static> {
     upload::GetFile {
         precise: false,
         cdn_supported: false,
-        location: enums::InputFileLocation::InputDocumentFileLocation(location),
+        location: enums::InputFileLocation::InputDocumentFileLocation(&LOCATION),
         offset: (number * PART) as i64,
         limit: PART as i32,
     }

@@ -4,99 +4,94 @@
 //! cargo run --release --example server
 //! ```
 //!
-//! It starts the server, calls each method over another transport, and ends it in order.
+//! It starts the server, calls each method over another transport, prints what the server counted, and ends it in order.
 #![forbid(unsafe_code)]
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "a program for a host with std")]
 
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use chappe::authentication::{ClientOptions, DcId, ServerOptions};
 use chappe::crypto::rng::Drbg;
 use chappe::crypto::rsa::{KeyRing, PrivateKey};
-use chappe::framing::{FrameBuf, RpcOutcome, RpcResult, UnixTime, constructor_id};
+use chappe::framing::{FrameBuf, RpcOutcome, RpcResult, UnixTime};
 use chappe::net::Stream;
 use chappe::net::blocking::dial_with_new_key;
 use chappe::net::{Carrier, DialOptions, Endpoint};
-use chappe::server::blocking::Server;
-use chappe::server::{Context, Engine, EngineOptions, Handler, ListenOptions, Verdict};
+use chappe::server::tokio::Server;
+use chappe::server::{Engine, EngineOptions, ListenOptions, Router, RpcError};
 use chappe::session::EncryptedSession;
 use chappe::session::server::ServerConfig;
-use chappe::tl::{Deserializable, EncodeError, RemoteCall, Serializable, Sink};
+use chappe::tl::deserialize::{self, Buffer};
+use chappe::tl::{Deserializable, EncodeError, Identifiable, RemoteCall, Serializable, Sink};
 use chappe::transport::{AckRequest, Connector, Framing, Incoming};
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The methods. With a schema of one's own these types come from `chappe-tl-gen`; see `crates/examples/private-schema`.
-#[derive(Debug)]
-enum Call {
-    /// `now#11111111 = long;` the time in seconds.
-    Now,
-    /// `add#22222222 a:long b:long = long;`
-    Add(i64, i64),
-    /// `length#33333333 text:string = long;`
-    Length(String),
-}
+/// Functions as `chappe-tl-gen` writes them, in short. With a schema of your own, generate them: see
+/// `crates/examples/private-schema`.
+macro_rules! functions {
+    ($($(#[$doc:meta])* $name:ident $id:literal { $($field:ident: $type:ty),* })*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        struct $name {
+            $($field: $type,)*
+        }
 
-impl Call {
-    const NOW: u32 = 0x1111_1111;
-    const ADD: u32 = 0x2222_2222;
-    const LENGTH: u32 = 0x3333_3333;
+        impl Identifiable for $name {
+            const CONSTRUCTOR_ID: u32 = $id;
+        }
 
-    /// Reads a call; `None` if it is none of ours.
-    fn read(body: &[u8]) -> Option<Self> {
-        let (id, fields) = (constructor_id(body).ok()?, body.get(4..)?);
-        let long = |at: usize| Some(i64::from_le_bytes(fields.get(at..at + 8)?.try_into().ok()?));
-        Some(match id {
-            Self::NOW => Self::Now,
-            Self::ADD => Self::Add(long(0)?, long(8)?),
-            Self::LENGTH => Self::Length(String::from_bytes(fields).ok()?),
-            _ => return None,
-        })
-    }
-}
-
-impl Serializable for Call {
-    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> Result<(), EncodeError> {
-        match self {
-            Self::Now => Self::NOW.serialize(out),
-            Self::Add(a, b) => {
-                Self::ADD.serialize(out)?;
-                a.serialize(out)?;
-                b.serialize(out)
-            }
-            Self::Length(text) => {
-                Self::LENGTH.serialize(out)?;
-                text.serialize(out)
+        impl Serializable for $name {
+            fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> Result<(), EncodeError> {
+                Self::CONSTRUCTOR_ID.serialize(out)?;
+                $(self.$field.serialize(out)?;)*
+                Ok(())
             }
         }
-    }
+
+        impl Deserializable for $name {
+            fn deserialize(buf: Buffer<'_, '_>) -> deserialize::Result<Self> {
+                buf.expect_id(stringify!($name), Self::CONSTRUCTOR_ID)?;
+                Ok(Self { $($field: <$type>::deserialize(buf)?,)* })
+            }
+        }
+
+        impl RemoteCall for $name {
+            type Return = i64;
+        }
+    )*};
 }
 
-impl RemoteCall for Call {
-    type Return = i64;
+functions! {
+    /// `now#11111111 = long;` the time in seconds.
+    Now 0x1111_1111 {}
+    /// `add#22222222 a:long b:long = long;`
+    Add 0x2222_2222 { a: i64, b: i64 }
+    /// `length#33333333 text:string = long;` takes a while.
+    Length 0x3333_3333 { text: String }
 }
 
-/// Answers calls. Called for each query, on the connection's own thread.
-struct Methods;
-
-impl Handler for Methods {
-    fn query(&self, _context: &Context<'_>, body: &[u8]) -> Verdict {
-        let result = match Call::read(body) {
-            Some(Call::Now) => SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs() as i64),
-            Some(Call::Add(a, b)) => match a.checked_add(b) {
-                Some(sum) => sum,
-                None => return Verdict::Error { code: 400, message: "SUM_TOO_LARGE".into() },
-            },
-            Some(Call::Length(text)) => text.len() as i64,
-            None => return Verdict::Error { code: 400, message: "METHOD_INVALID".into() },
-        };
-        Verdict::Answer(result.to_bytes())
-    }
+/// The handlers. Each is a closure that takes the origin of the call and the decoded call, and returns a future.
+fn router() -> Router {
+    Router::new()
+        .on(|_, _: Now| async {
+            Ok(SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs() as i64))
+        })
+        .on(|_, call: Add| async move {
+            call.a.checked_add(call.b).ok_or_else(|| RpcError::new(400, "SUM_TOO_LARGE"))
+        })
+        .on(|_, call: Length| async move {
+            // Other calls of the same connection are answered meanwhile.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            Ok(call.text.len() as i64)
+        })
 }
 
-fn main() -> Result<()> {
+#[tokio::main]
+async fn main() -> Result<()> {
     let mut rng = Drbg::from_os()?;
     let private = PrivateKey::generate(&mut rng)?;
     let mut keys = KeyRing::empty();
@@ -104,36 +99,59 @@ fn main() -> Result<()> {
 
     // `strict` takes clients that follow the rules; `lenient` those of the world.
     let handshake = ServerOptions::strict(vec![private], vec![DcId::production(2)]);
-    let engine = Engine::new(EngineOptions::new(handshake, ServerConfig::default()), Methods, &mut rng)?;
+    let options = EngineOptions::new(handshake, ServerConfig::default());
+    let engine = Engine::new(options, router().into_handler(), &mut rng)?;
     let mut limits = ListenOptions::datacenter();
     limits.max_connections_per_address = 100;
-    let server = Server::listen("127.0.0.1:0", limits, engine)?;
+    let server = Server::listen("127.0.0.1:0", limits, engine).await?;
     println!("serving on {}", server.local_addr());
 
-    let host = server.local_addr().to_string();
-    let padded = Connector::obfuscated(Framing::PaddedIntermediate, None)?;
-    let calls = [
-        ("TCP", Connector::plain(Framing::Full), Carrier::Tcp, Call::Add(40, 2)),
-        ("WebSocket", padded, Carrier::WebSocket(Endpoint::websocket(&*host)), Call::Length("chappe".into())),
-        ("HTTP", Connector::plain(Framing::Full), Carrier::Http(Endpoint::http(&*host)), Call::Now),
-    ];
-    for (name, connector, carrier, call) in calls {
-        let dialling = DialOptions::new(connector).with_carrier(carrier);
-        let client = ClientOptions::new(keys.clone(), DcId::production(2));
-        let (stream, finished) = dial_with_new_key(server.local_addr(), &dialling, client, &mut rng, |_| {})?;
-        let (key, salt) = (finished.key(), finished.first_salt);
-        let session = EncryptedSession::with_rng(key, salt, finished.time_offset, &mut rng);
-        println!("{name:<10} {call:?} = {}", ask(stream, session, &call, &mut rng)?);
-    }
+    // A client is a program of its own; here it is a thread.
+    let address = server.local_addr();
+    tokio::task::spawn_blocking(move || call_each(address, &keys)).await??;
 
-    let counters = server.counters();
-    println!("{} connections, {} bytes in, {} out", counters.accepted, counters.bytes_in, counters.bytes_out);
-    ensure!(server.shutdown(PATIENCE), "a connection did not end in time");
+    println!("\n{}", server.engine().metrics().prometheus("example", &server.counters()));
+    ensure!(server.shutdown(PATIENCE).await, "a connection did not end in time");
+    Ok(())
+}
+
+/// Calls each function, each over another transport.
+fn call_each(address: SocketAddr, keys: &KeyRing) -> Result<()> {
+    let host = address.to_string();
+    let tcp = (Connector::plain(Framing::Full), Carrier::Tcp);
+    call("TCP", address, keys, tcp, &Add { a: 40, b: 2 })?;
+    let padded = Connector::obfuscated(Framing::PaddedIntermediate, None)?;
+    let websocket = (padded, Carrier::WebSocket(Endpoint::websocket(&*host)));
+    call("WebSocket", address, keys, websocket, &Length { text: "chappe".into() })?;
+    let http = (Connector::plain(Framing::Full), Carrier::Http(Endpoint::http(&*host)));
+    call("HTTP", address, keys, http, &Now {})
+}
+
+/// Connects, makes a key, and calls a function.
+fn call<C: RemoteCall<Return = i64> + std::fmt::Debug>(
+    name: &str,
+    address: SocketAddr,
+    keys: &KeyRing,
+    (connector, carrier): (Connector, Carrier),
+    call: &C,
+) -> Result<()> {
+    let mut rng = Drbg::from_os()?;
+    let dialling = DialOptions::new(connector).with_carrier(carrier);
+    let client = ClientOptions::new(keys.clone(), DcId::production(2));
+    let (stream, finished) = dial_with_new_key(address, &dialling, client, &mut rng, |_| {})?;
+    let (key, salt) = (finished.key(), finished.first_salt);
+    let session = EncryptedSession::with_rng(key, salt, finished.time_offset, &mut rng);
+    println!("{name:<10} {call:?} = {}", ask(stream, session, call, &mut rng)?);
     Ok(())
 }
 
 /// Makes one call. A program of more than one would let `chappe::net::Client` do this.
-fn ask(mut stream: Stream, mut session: EncryptedSession, call: &Call, rng: &mut Drbg) -> Result<i64> {
+fn ask(
+    mut stream: Stream,
+    mut session: EncryptedSession,
+    call: &impl RemoteCall<Return = i64>,
+    rng: &mut Drbg,
+) -> Result<i64> {
     if stream.framing() == Framing::PaddedIntermediate {
         session.set_transport_tail(chappe::session::TransportTail::Padded);
     }

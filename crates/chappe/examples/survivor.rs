@@ -11,9 +11,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use chappe::api::functions::help::GetNearestDc;
 use chappe::crypto::rng::Drbg;
 use chappe::crypto::rsa::PrivateKey;
-use chappe::loopback::schema::functions::help::GetNearestDc;
 use chappe::loopback::{Loopback, Options};
 use chappe::net::{Client, Gap, Update, tokio::connect};
 use chappe::server::KeyState;

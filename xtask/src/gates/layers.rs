@@ -97,6 +97,7 @@ const LAYERS: &[Layer] = &[
             "chappe-handshake",
             "chappe-session",
             "chappe-carrier",
+            "chappe-tl-api",
             "chappe-net",
             "chappe-server",
         ],

@@ -106,7 +106,7 @@ where
 /// Measures calls.
 pub fn run(settings: &Settings, report: &mut Report) -> Result<()> {
     let datacenter = Datacenter::start()?;
-    let body = chappe_loopback::schema::functions::help::GetNearestDc {}.to_bytes();
+    let body = chappe_tl_api::functions::help::GetNearestDc {}.to_bytes();
     for flavor in [Flavor::CurrentThread, Flavor::MultiThread] {
         let mut callers: Vec<(&str, Box<dyn Caller>)> = vec![
             (OURS, Box::new(ours(flavor, &datacenter, body.clone())?)),

@@ -11,9 +11,9 @@ use chappe_framing::{
     EncryptedHeader, EncryptedWriter, FrameBuf, MessageHeader, MsgId, Padding, SeqNo, ServerSalt, SessionId,
     TransportTail, open,
 };
-use chappe_loopback::schema::{enums, functions, types};
 use chappe_net::{Client, InvokeOptions, PendingCall, blocking};
 use chappe_tl::Serializable as _;
+use chappe_tl_api::{enums, functions, types};
 
 use super::datacenter::Datacenter;
 use crate::harness::{Group, Settings};
@@ -57,7 +57,7 @@ fn upload(client: &Client) -> Result<()> {
             file_id: FILE,
             file_part: part as i32,
             file_total_parts: 2 * PARTS as i32,
-            bytes,
+            bytes: &bytes,
         };
         client.invoke_with(&call, &InvokeOptions::default().unpacked()).wait()?;
     }
@@ -68,13 +68,13 @@ fn part(number: usize) -> Vec<u8> {
     let location = types::InputDocumentFileLocation {
         id: FILE,
         access_hash: 0,
-        file_reference: Vec::new(),
-        thumb_size: String::new(),
+        file_reference: &[],
+        thumb_size: "",
     };
     let call = functions::upload::GetFile {
         precise: false,
         cdn_supported: false,
-        location: enums::InputFileLocation::InputDocumentFileLocation(location),
+        location: enums::InputFileLocation::InputDocumentFileLocation(&location),
         offset: (number * PART) as i64,
         limit: PART as i32,
     };

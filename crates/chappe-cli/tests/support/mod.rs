@@ -11,9 +11,8 @@ use chappe::api::{AnyCall, enums, functions, types};
 use chappe::crypto::dh::{Group, KNOWN_PRIME};
 use chappe::crypto::rng::Drbg;
 use chappe::crypto::srp;
-use chappe::loopback::api::{self, Answer};
 use chappe::loopback::{Loopback, Options};
-use chappe::server::ListenOptions;
+use chappe::server::{ListenOptions, Router, RpcError};
 use chappe::tl::table::Arena;
 use chappe::tl::{Identifiable, Serializable};
 use chappe::transport::ProxySecret;
@@ -103,14 +102,14 @@ pub(crate) fn telegram() -> Loopback {
     let options = on::<functions::auth::SendCode<'_>>(options, |_| Ok(sent_code()));
     let options = on::<functions::auth::SignIn<'_>>(options, |call| match call {
         AnyCall::AuthSignIn(call) if call.phone_code == Some(CODE) => {
-            Err(api::error(401, "SESSION_PASSWORD_NEEDED"))
+            Err(RpcError::new(401, "SESSION_PASSWORD_NEEDED"))
         }
-        _ => Err(api::error(400, "PHONE_CODE_INVALID")),
+        _ => Err(RpcError::new(400, "PHONE_CODE_INVALID")),
     });
     let options = on::<functions::account::GetPassword>(options, |_| Ok(password_settings()));
     let options = on::<functions::auth::CheckPassword<'_>>(options, |call| match call {
         AnyCall::AuthCheckPassword(call) if is_right(&call.password) => Ok(authorization()),
-        _ => Err(api::error(400, "PASSWORD_HASH_INVALID")),
+        _ => Err(RpcError::new(400, "PASSWORD_HASH_INVALID")),
     });
     // The code is scanned between the first question and the second.
     let asked = AtomicUsize::new(0);
@@ -132,13 +131,15 @@ pub(crate) fn telegram() -> Loopback {
 /// Answers the function `F` with a closure that takes the decoded call.
 fn on<F: Identifiable>(
     options: Options,
-    answer: impl Fn(&AnyCall<'_>) -> Answer + Send + Sync + 'static,
+    answer: impl Fn(&AnyCall<'_>) -> Result<Vec<u8>, RpcError> + Send + Sync + 'static,
 ) -> Options {
-    options.on(F::CONSTRUCTOR_ID, move |_, bytes| {
+    options.router(Router::new().on_raw(F::CONSTRUCTOR_ID, move |call| {
         let arena = Arena::new();
-        let call = arena.decode::<AnyCall<'_>>(bytes).map_err(|_| api::error(400, "INPUT_FETCH_ERROR"))?;
-        answer(call)
-    })
+        let decoded = arena.decode::<AnyCall<'_>>(&call.body);
+        let decoded = decoded.map_err(|_| RpcError::new(400, "INPUT_FETCH_ERROR"));
+        let answered = decoded.and_then(&answer);
+        async move { answered.map(Into::into) }
+    }))
 }
 
 fn sent_code() -> Vec<u8> {

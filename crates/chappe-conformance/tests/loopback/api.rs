@@ -3,24 +3,25 @@
 use chappe_crypto::rng::Drbg;
 use chappe_handshake::{DcId, KeyKind};
 use chappe_loopback::api::Account;
-use chappe_loopback::schema::{enums, functions, types};
 use chappe_loopback::{Loopback, Options};
+use chappe_server::Router;
 use chappe_tl::{Blob, Identifiable, Serializable};
+use chappe_tl_api::{enums, functions, types};
 use chappe_tl_mtproto::functions::{GetFutureSalts, PingDelayDisconnect, RpcDropAnswer};
 use chappe_tl_mtproto::types as service;
 use chappe_transport::{AckRequest, Framing};
 
 use crate::client::{Client, connect, make_key_for, plain};
 
-fn init<X>(query: X) -> functions::InitConnection<X> {
+fn init<X>(query: X) -> functions::InitConnection<'static, X> {
     functions::InitConnection {
         api_id: 1,
-        device_model: "test".into(),
-        system_version: "1".into(),
-        app_version: "1".into(),
-        system_lang_code: "en".into(),
-        lang_pack: String::new(),
-        lang_code: "en".into(),
+        device_model: "test",
+        system_version: "1",
+        app_version: "1",
+        system_lang_code: "en",
+        lang_pack: "",
+        lang_code: "en",
         proxy: None,
         params: None,
         query,
@@ -38,7 +39,7 @@ fn wrappers_come_off_in_any_order() {
     client.call(&functions::InvokeWithLayer { layer: 200, query: without }).expect("Telethon's order");
     let inside = init(functions::InvokeWithoutUpdates { query: query() });
     client.call(&functions::InvokeWithLayer { layer: 200, query: inside }).expect("mtcute's order");
-    let after = functions::InvokeAfterMsgs { msg_ids: vec![1, 2], query: init(query()) };
+    let after = functions::InvokeAfterMsgs { msg_ids: &[1, 2], query: init(query()) };
     client.call(&functions::InvokeAfterMsg { msg_id: 1, query: after }).expect("order before all");
 }
 
@@ -68,7 +69,7 @@ fn sec_110_an_unknown_function_gets_an_error_and_the_connection_stays() {
 fn what_needs_a_login_says_so() {
     let dc = Loopback::start().expect("a port is free");
     let mut client = Client::start(&dc);
-    let me = functions::users::GetUsers { id: vec![enums::InputUser::UserSelf] };
+    let me = functions::users::GetUsers { id: &[enums::InputUser::UserSelf] };
     let query = client.send(&me, AckRequest::No);
     let refused = client.answer(query).expect_err("nobody is logged in");
     assert_eq!((refused.code, refused.message.as_str()), (401, "AUTH_KEY_UNREGISTERED"));
@@ -82,15 +83,14 @@ fn a_login_can_be_carried_to_another_key_once() {
     let log_in = functions::auth::ImportBotAuthorization {
         flags: 0,
         api_id: 1,
-        api_hash: String::new(),
-        bot_auth_token: "77:secret".into(),
+        api_hash: "",
+        bot_auth_token: "77:secret",
     };
     let query = first.send(&log_in, AckRequest::No);
     first.answer(query).expect("the token is known");
 
     let exported = first.call(&functions::auth::ExportAuthorization { dc_id: 2 }).expect("logged in");
-    let enums::auth::ExportedAuthorization::ExportedAuthorization(exported) = exported;
-    let import = functions::auth::ImportAuthorization { id: exported.id, bytes: exported.bytes };
+    let import = functions::auth::ImportAuthorization { id: exported.get().id, bytes: exported.get().bytes };
     let query = second.send(&import, AckRequest::No);
     second.answer(query).expect("good for one use");
     second.call(&functions::updates::GetState {}).expect("logged in");
@@ -105,25 +105,22 @@ fn what_was_uploaded_comes_back() {
     let mut client = Client::start(&dc);
     let part = |number: u8| -> Vec<u8> { (0..PART).map(|i| (i % 251) as u8 ^ number).collect() };
     for number in 0..4_u8 {
-        let (file_part, bytes) = (i32::from(number), part(number));
+        let (file_part, bytes) = (i32::from(number), &part(number)[..]);
         let save = functions::upload::SaveBigFilePart { file_id: 5, file_part, file_total_parts: 4, bytes };
         assert!(client.call(&save).expect("a good part"));
     }
-    let location = types::InputDocumentFileLocation {
-        id: 5,
-        access_hash: 0,
-        file_reference: Vec::new(),
-        thumb_size: String::new(),
-    };
+    let location =
+        types::InputDocumentFileLocation { id: 5, access_hash: 0, file_reference: &[], thumb_size: "" };
     for number in 0..4_u8 {
         let get = functions::upload::GetFile {
             precise: false,
             cdn_supported: false,
-            location: enums::InputFileLocation::InputDocumentFileLocation(location.clone()),
+            location: enums::InputFileLocation::InputDocumentFileLocation(&location),
             offset: i64::from(number) * PART as i64,
             limit: PART as i32,
         };
-        let enums::upload::File::File(file) = client.call(&get).expect("the file is there");
+        let file = client.call(&get).expect("the file is there");
+        let enums::upload::File::File(file) = file.get() else { panic!("{file:?}") };
         assert!(file.bytes == part(number), "part {number}");
     }
 }
@@ -131,10 +128,10 @@ fn what_was_uploaded_comes_back() {
 #[test]
 fn a_closure_answers_a_function_of_ones_own() {
     let dc = Options::new()
-        .on(0x1234_5678, |caller, call| {
-            assert_ne!(caller.auth_key_id, 0);
-            Ok(call.to_vec())
-        })
+        .router(Router::new().on_raw(0x1234_5678, |call| async move {
+            assert!(call.context.permanent_key_id().is_some());
+            Ok(call.body.into())
+        }))
         .start()
         .expect("a port is free");
     let mut client = Client::start(&dc);
@@ -176,10 +173,9 @@ fn a_client_is_told_the_datacenter_that_its_key_was_made_for() {
         let mut stream = connect(&dc, plain(Framing::Abridged), &mut rng);
         let finished = make_key_for(&dc, id, &mut stream, KeyKind::Permanent, &mut rng);
         let mut client = Client::with_key(stream, &finished, rng);
-        let enums::Config::Config(config) = client.call(&functions::help::GetConfig {}).expect("an answer");
-        assert_eq!(config.this_dc, i32::from(id.number()), "{id:?}");
-        let enums::NearestDc::NearestDc(nearest) =
-            client.call(&functions::help::GetNearestDc {}).expect("an answer");
-        assert_eq!(nearest.this_dc, i32::from(id.number()), "{id:?}");
+        let config = client.call(&functions::help::GetConfig {}).expect("an answer");
+        assert_eq!(config.get().this_dc, i32::from(id.number()), "{id:?}");
+        let nearest = client.call(&functions::help::GetNearestDc {}).expect("an answer");
+        assert_eq!(nearest.get().this_dc, i32::from(id.number()), "{id:?}");
     }
 }

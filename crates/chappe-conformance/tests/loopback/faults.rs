@@ -3,11 +3,11 @@
 use core::time::Duration;
 use std::time::Instant;
 
-use chappe_loopback::schema::functions;
 use chappe_loopback::{Fault, FaultScript, Misbehaviour, Options};
 use chappe_net::blocking::dial;
 use chappe_net::{DialOptions, LinkError};
 use chappe_tl::Identifiable;
+use chappe_tl_api::functions;
 use chappe_tl_mtproto::types;
 use chappe_transport::{AckRequest, Incoming, TransportErrorCode};
 

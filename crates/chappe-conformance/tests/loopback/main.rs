@@ -2,6 +2,7 @@
 
 mod api;
 mod client;
+mod cloud;
 mod faults;
 mod temporary_keys;
 mod transports;

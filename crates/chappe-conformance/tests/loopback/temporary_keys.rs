@@ -8,10 +8,10 @@ use chappe_framing::{MsgId, MsgOrigin, UnixTime};
 use chappe_handshake::KeyKind;
 use chappe_handshake::bind::BindTempAuthKey;
 use chappe_loopback::api::Account;
-use chappe_loopback::schema::functions;
 use chappe_loopback::{Loopback, Options};
 use chappe_session::EncryptedSession;
 use chappe_tl::{Deserializable, Identifiable};
+use chappe_tl_api::functions;
 use chappe_tl_mtproto::functions::{DestroyAuthKey, Ping};
 use chappe_tl_mtproto::types::DestroyAuthKeyOk;
 use chappe_transport::{AckRequest, Framing, Incoming, TransportErrorCode};
@@ -64,8 +64,8 @@ fn a_bound_key_speaks_for_the_permanent_one() {
     let log_in = functions::auth::ImportBotAuthorization {
         flags: 0,
         api_id: 1,
-        api_hash: String::new(),
-        bot_auth_token: "77:secret".into(),
+        api_hash: "",
+        bot_auth_token: "77:secret",
     };
     let query = client.send(&log_in, AckRequest::No);
     client.answer(query).expect("the token is known");

@@ -4,9 +4,9 @@ use chappe_crypto::rng::Drbg;
 use chappe_framing::FrameBuf;
 use chappe_handshake::KeyKind;
 use chappe_loopback::Loopback;
-use chappe_loopback::schema::{enums, functions};
 use chappe_net::blocking::dial;
 use chappe_net::{Carrier, DialOptions, Endpoint, LinkError};
+use chappe_tl_api::functions;
 use chappe_tl_mtproto::functions::Ping;
 use chappe_transport::{AckRequest, Connector, Framing, Incoming, TransportErrorCode};
 
@@ -23,10 +23,10 @@ fn every_transport_makes_a_key_and_gets_its_configuration() {
     let dc = Loopback::start().expect("a port is free");
     for connector in all_connectors() {
         let mut client = Client::start_over(&dc, connector.clone());
-        let enums::Config::Config(config) = client.call(&functions::help::GetConfig {}).expect("an answer");
+        let config = client.call(&functions::help::GetConfig {}).expect("an answer");
+        let config = config.get();
         assert_eq!(config.this_dc, i32::from(dc.dc().number()), "{connector:?}");
-        let enums::DcOption::DcOption(option) = &config.dc_options[0];
-        assert_eq!(option.port, i32::from(dc.address().port()));
+        assert_eq!(config.dc_options[0].port, i32::from(dc.address().port()));
     }
 }
 
@@ -42,8 +42,8 @@ fn websocket_and_http_on_the_same_port_make_a_key_and_get_their_configuration() 
         let mut stream = dial(dc.address(), &options, &mut rng).expect("the datacenter listens");
         let finished = make_key(&dc, &mut stream, KeyKind::Permanent, &mut rng);
         let mut client = Client::with_key(stream, &finished, rng);
-        let enums::Config::Config(config) = client.call(&functions::help::GetConfig {}).expect("an answer");
-        assert_eq!(config.this_dc, i32::from(dc.dc().number()));
+        let config = client.call(&functions::help::GetConfig {}).expect("an answer");
+        assert_eq!(config.get().this_dc, i32::from(dc.dc().number()));
     }
     let counters = dc.counters();
     assert_eq!((counters.streams, counters.unknown), (1, 0));

@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
-use chappe_loopback::schema::functions::help::GetNearestDc;
 use chappe_net::{Address, Blame, ConnectOptions, blocking, tokio::connect};
+use chappe_tl_api::functions::help::GetNearestDc;
 
 use crate::world::World;
 

@@ -2,9 +2,9 @@
 
 use core::time::Duration;
 
-use chappe_loopback::schema::{enums, functions};
 use chappe_net::tokio::connect;
 use chappe_net::{Carrier, Endpoint, Gap, Update};
+use chappe_tl_api::functions;
 use tokio::time::timeout;
 
 use crate::world::World;
@@ -13,9 +13,8 @@ use crate::world::World;
 async fn a_client_connects_calls_and_closes() {
     let world = World::start();
     let client = connect(world.options()).await.expect("a connection");
-    let enums::Config::Config(config) =
-        client.invoke(&functions::help::GetConfig {}).await.expect("an answer");
-    assert_eq!(config.this_dc, i32::from(world.datacenter().dc().number()));
+    let config = client.invoke(&functions::help::GetConfig {}).await.expect("an answer");
+    assert_eq!(config.get().this_dc, i32::from(world.datacenter().dc().number()));
     assert!(client.status().is_connected);
     client.close().await;
     assert!(client.status().is_over);

@@ -4,9 +4,9 @@ use core::time::Duration;
 use std::thread;
 
 use chappe_loopback::Fault;
-use chappe_loopback::schema::{enums, functions};
 use chappe_net::blocking::connect;
 use chappe_net::{Gap, InvokeError, InvokeOptions, Update};
+use chappe_tl_api::functions;
 use chappe_transport::TransportErrorCode;
 
 use crate::world::{Cutter, Hole, World};
@@ -15,9 +15,8 @@ use crate::world::{Cutter, Hole, World};
 fn a_thread_connects_calls_and_closes() {
     let world = World::start();
     let client = connect(world.options()).expect("a connection");
-    let enums::Config::Config(config) =
-        client.invoke(&functions::help::GetConfig {}).wait().expect("an answer");
-    assert_eq!(config.this_dc, i32::from(world.datacenter().dc().number()));
+    let config = client.invoke(&functions::help::GetConfig {}).wait().expect("an answer");
+    assert_eq!(config.get().this_dc, i32::from(world.datacenter().dc().number()));
     client.close().wait();
     let after = client.invoke(&functions::help::GetConfig {}).wait();
     assert!(matches!(after, Err(InvokeError::Closed)), "{after:?}");

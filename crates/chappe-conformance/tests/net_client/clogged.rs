@@ -3,11 +3,11 @@
 use core::time::Duration;
 use std::time::Instant;
 
-use chappe_loopback::schema::functions;
 use chappe_net::tokio::connect;
 use chappe_net::{
     Blame, ConnectError, ConnectOptions, InvokeError, InvokeOptions, PendingCall, Proxy, blocking,
 };
+use chappe_tl_api::functions;
 
 use crate::world::{Cutter, Hole, World};
 
@@ -23,8 +23,8 @@ fn options(world: &World, cutter: &Cutter) -> ConnectOptions {
     options
 }
 
-fn part(number: i32) -> functions::upload::SaveFilePart {
-    functions::upload::SaveFilePart { file_id: 1, file_part: number, bytes: vec![number as u8; 512 << 10] }
+fn part(number: i32) -> functions::upload::SaveFilePart<'static> {
+    functions::upload::SaveFilePart { file_id: 1, file_part: number, bytes: &[7; 512 << 10] }
 }
 
 fn in_haste() -> InvokeOptions {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use chappe_loopback::schema::functions::help::GetNearestDc;
 use chappe_net::store::{KeyStore as _, MemoryStore, Slot};
 use chappe_net::{Blame, InvokeError, blocking, tokio::connect};
 use chappe_session::KeyDestruction;
+use chappe_tl_api::functions::help::GetNearestDc;
 
 use crate::world::World;
 

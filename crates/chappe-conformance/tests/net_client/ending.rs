@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use chappe_loopback::Misbehaviour;
-use chappe_loopback::schema::functions::help::GetNearestDc;
 use chappe_net::store::{KeyStore, MemoryStore, Slot, StoreError, Zeroizing};
 use chappe_net::{
     ConnectError, ConnectOptions, DataCenter, InvokeError, Lane, blocking,
     tokio::{connect, start},
 };
+use chappe_tl_api::functions::help::GetNearestDc;
 use tokio::runtime;
 
 use crate::world::World;

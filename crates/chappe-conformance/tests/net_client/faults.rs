@@ -3,11 +3,11 @@
 use chappe_types::Rule;
 use core::time::Duration;
 
-use chappe_loopback::schema::functions;
 use chappe_loopback::{Fault, Misbehaviour};
 use chappe_net::tokio::connect;
 use chappe_net::{Blame, Client, ConnectError, InvokeError, InvokeOptions, LinkError};
 use chappe_session::client::Repeat;
+use chappe_tl_api::functions;
 use chappe_transport::TransportErrorCode;
 use tokio::time::timeout;
 

@@ -4,9 +4,9 @@
 use core::time::Duration;
 
 use chappe_framing::{MSG_CONTAINER, MsgId, SessionId, write_rpc_result_header};
-use chappe_loopback::schema::functions;
 use chappe_net::{Blame, InvokeError};
 use chappe_tl::deserialize::Error as TlError;
+use chappe_tl_api::functions;
 use tokio::time::timeout;
 
 use crate::forger::{Attack, Forger, Known, frame};
@@ -161,10 +161,10 @@ const WRONG: [(&str, Attack, Expected); 3] = [
 
 /// A `nearestDc` as the datacenter would answer.
 fn nearest_dc(known: &Known) -> Vec<u8> {
-    use chappe_loopback::schema::{enums, types};
     use chappe_tl::Serializable as _;
-    let nearest = types::NearestDc { country: "FR".into(), this_dc: 2, nearest_dc: 2 };
-    result(known.query, &enums::NearestDc::NearestDc(nearest).to_bytes())
+    use chappe_tl_api::{enums, types};
+    let nearest = types::NearestDc { country: "FR", this_dc: 2, nearest_dc: 2 };
+    result(known.query, &enums::NearestDc::from(nearest).to_bytes())
 }
 
 fn half(known: &Known) -> Vec<u8> {

@@ -3,10 +3,10 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use chappe_loopback::schema::functions;
 use chappe_net::store::{KeyStore as _, MemoryStore, Slot, load_state};
 use chappe_net::tokio::connect;
 use chappe_net::{Blame, ConnectError};
+use chappe_tl_api::functions;
 use tokio::time::timeout;
 
 use crate::world::World;

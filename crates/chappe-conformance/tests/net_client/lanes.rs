@@ -2,10 +2,10 @@
 
 use core::time::Duration;
 
-use chappe_loopback::schema::functions;
 use chappe_net::tokio::start;
 use chappe_net::{Candidate, DataCenter, DataCenters, InvokeOptions, Lane, Transfer};
 use chappe_session::client::Repeat;
+use chappe_tl_api::functions;
 use tokio::time::timeout;
 
 use crate::world::{Cutter, Hole, World};

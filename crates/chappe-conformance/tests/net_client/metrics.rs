@@ -1,8 +1,8 @@
 //! What clients count.
 
 use chappe_loopback::Misbehaviour;
-use chappe_loopback::schema::functions::help::GetNearestDc;
 use chappe_net::{Metrics, blocking, tokio::connect};
+use chappe_tl_api::functions::help::GetNearestDc;
 
 use crate::world::World;
 

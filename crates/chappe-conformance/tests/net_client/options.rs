@@ -4,13 +4,13 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use chappe_crypto::rng::Drbg;
-use chappe_loopback::schema::functions::help::GetNearestDc;
 use chappe_net::store::{MemoryStore, Slot, load_state};
 use chappe_net::{
     Address, Blame, ConnectError, ConnectOptions, Credentials, InvokeError, LinkError, Proxy, blocking,
     tokio::connect,
 };
 use chappe_session::client::KeyMaterial;
+use chappe_tl_api::functions::help::GetNearestDc;
 use rand_core::Rng as _;
 
 use crate::world::World;

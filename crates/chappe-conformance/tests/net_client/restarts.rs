@@ -2,10 +2,10 @@
 
 use core::time::Duration;
 
-use chappe_loopback::schema::functions;
 use chappe_net::tokio::connect;
 use chappe_net::{Gap, Update};
 use chappe_tl::Serializable;
+use chappe_tl_api::functions;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 

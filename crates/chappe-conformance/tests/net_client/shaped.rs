@@ -12,9 +12,10 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
-use chappe_loopback::schema::{enums, functions, types};
 use chappe_net::{Client, ConnectOptions, InvokeOptions, blocking, tokio::connect};
+use chappe_server::{Answer, Call};
 use chappe_session::liveness::LivenessPolicy;
+use chappe_tl_api::{enums, functions, types};
 
 use crate::world::World;
 
@@ -121,7 +122,7 @@ fn time_of(bytes: usize, rate: usize) -> Duration {
 /// A datacenter whose files consist of one part of [`PART`] bytes that gzip cannot shrink.
 fn world() -> World {
     World::start_with(|options| {
-        options.on_call(|_, _: functions::upload::GetFile| {
+        options.on(|_, _: Call<functions::upload::GetFile<'static>>| async {
             let mut state = 1_u32;
             let bytes = core::iter::repeat_with(|| {
                 state ^= state << 13;
@@ -130,7 +131,9 @@ fn world() -> World {
                 state as u8
             });
             let r#type = enums::storage::FileType::FileUnknown;
-            Ok(types::upload::File { r#type, mtime: 0, bytes: bytes.take(PART).collect() }.into())
+            let bytes: Vec<_> = bytes.take(PART).collect();
+            let file = types::upload::File { r#type, mtime: 0, bytes: &bytes };
+            Ok(Answer::new(&enums::upload::File::File(file)))
         })
     })
 }
@@ -145,17 +148,13 @@ fn options(world: &World, relay: &Relay) -> ConnectOptions {
     options
 }
 
-fn get_file() -> functions::upload::GetFile {
-    let location = types::InputDocumentFileLocation {
-        id: 1,
-        access_hash: 2,
-        file_reference: Vec::new(),
-        thumb_size: String::new(),
-    };
+fn get_file() -> functions::upload::GetFile<'static> {
+    const DOCUMENT: types::InputDocumentFileLocation<'static> =
+        types::InputDocumentFileLocation { id: 1, access_hash: 2, file_reference: &[], thumb_size: "" };
     functions::upload::GetFile {
         precise: false,
         cdn_supported: false,
-        location: location.into(),
+        location: enums::InputFileLocation::InputDocumentFileLocation(&DOCUMENT),
         offset: 0,
         limit: 1 << 20,
     }
@@ -183,13 +182,14 @@ fn with_both_drivers(world: &World, up: Shape, down: Shape, test: impl Fn(&Clien
 #[test]
 fn a_part_that_takes_longer_than_the_patience_arrives_over_one_connection() {
     with_both_drivers(&world(), Shape::Open, Shape::Slow, |client| {
-        let enums::upload::File::File(file) = client.invoke(&get_file()).wait().expect("the part");
+        let file = client.invoke(&get_file()).wait().expect("the part");
+        let enums::upload::File::File(file) = file.get() else { panic!("{file:?}") };
         assert_eq!(file.bytes.len(), PART);
     });
 }
 
-fn save_part() -> functions::upload::SaveFilePart {
-    functions::upload::SaveFilePart { file_id: 1, file_part: 0, bytes: vec![7; PART / 4] }
+fn save_part() -> functions::upload::SaveFilePart<'static> {
+    functions::upload::SaveFilePart { file_id: 1, file_part: 0, bytes: &[7; PART / 4] }
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use core::time::Duration;
 
-use chappe_loopback::schema::functions;
 use chappe_net::tokio::connect;
 use chappe_net::{BackOff, InvokeError, InvokeOptions};
 use chappe_session::client::CallFailure;
+use chappe_tl_api::functions;
 use tokio::time::{pause, resume, sleep, timeout};
 
 use crate::world::{Cutter, World};

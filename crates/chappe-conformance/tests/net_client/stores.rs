@@ -4,12 +4,12 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
 
-use chappe_loopback::schema::functions::help::GetNearestDc;
 use chappe_net::store::{
     AsyncKeyStore, KeyStore, MemoryStore, Slot, StoreError, StoreFuture, Zeroizing, load_state,
 };
 use chappe_net::{Blame, ConnectError, Update, Waited, blocking, tokio::connect};
 use chappe_session::client::StateError;
+use chappe_tl_api::functions::help::GetNearestDc;
 
 use crate::world::World;
 

@@ -7,14 +7,14 @@ use chappe_carrier::proxy::Negotiation;
 use chappe_crypto::rng::Drbg;
 use chappe_framing::{FrameBuf, TransportTail};
 use chappe_handshake::{ClientOptions, DcId, ServerOptions};
-use chappe_loopback::api::{Account, Api, Endpoint};
-use chappe_loopback::schema::functions;
-use chappe_loopback::{FaultScript, Loopback, Options};
+use chappe_loopback::api::Account;
+use chappe_loopback::{Cloud, FaultScript, Loopback, Options};
 use chappe_net::store::{MemoryStore, Zeroizing};
 use chappe_net::{ConnectOptions, Credentials, DataCenter, DataCenters, DialOptions, Proxy, blocking, tokio};
 use chappe_server::{Context, Engine, EngineOptions, Handler, KeyState, KeyStatus, Verdict};
 use chappe_session::client::{ClientConfig, ClientSession, KeyMaterial, SendOptions};
 use chappe_session::server::ServerConfig;
+use chappe_tl_api::functions;
 use chappe_transport::{AckRequest, Connector, Framing, ProxySecret};
 
 use crate::search::{Secrets, secret};
@@ -72,10 +72,11 @@ pub(crate) fn sec_005_no_debug_of_a_client_or_a_datacenter_shows_a_key() {
         .bot(String::from_utf8_lossy(TOKEN), account());
     let in_clear = || Secrets::of([TOKEN, PASSWORD]);
     in_clear().hidden_by("chappe_loopback::Options", &server);
-    let endpoint = Endpoint { dc: DcId::production(2), address: SocketAddr::from(([127, 0, 0, 1], 1)) };
-    let mut api = Api::new(endpoint);
-    api.add_bot(String::from_utf8_lossy(TOKEN), account());
-    in_clear().hidden_by("chappe_loopback::api::Api", &api);
+    let cloud = Cloud::new();
+    cloud.add_bot(String::from_utf8_lossy(TOKEN), account());
+    cloud.add_user("123", account());
+    cloud.set_password(account().id, Some(&String::from_utf8_lossy(PASSWORD)));
+    in_clear().hidden_by("chappe_loopback::Cloud", &cloud);
     let running: Loopback = server.start().unwrap();
 
     let mut keys = chappe_crypto::rsa::KeyRing::empty();

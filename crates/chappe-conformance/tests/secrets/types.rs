@@ -9,14 +9,13 @@ use crate::search::shown;
 use crate::{drivers, exchange, texts};
 
 /// Crates no type of which is printed: what they hold is what the caller or a schema gave them.
-const CRATES: [(&str, &str); 7] = [
+const CRATES: [(&str, &str); 6] = [
     ("chappe", "shows the other crates"),
     ("chappe_tl", "encoding of values that are the caller's"),
     ("chappe_tl_gen", "a generator; knows schemas and no messages"),
     ("chappe_tl_mtproto", "objects as they stand on the wire: who prints one prints its fields"),
     ("chappe_tl_parser", "a parser of schemas"),
     ("chappe_tl_secret", "objects as they stand on the wire: who prints one prints its fields"),
-    ("chappe_loopback::schema", "objects as they stand on the wire: who prints one prints its fields"),
 ];
 
 /// Types that are not printed, by the reason.
@@ -49,7 +48,6 @@ const EXEMPT: [(&str, &[&str]); 6] = [
             "chappe_handshake::RefusalReason",
             "chappe_handshake::QueryRefusal",
             "chappe_loopback::StartError",
-            "chappe_loopback::api::WrapperError",
             "chappe_net::ConnectError",
             "chappe_net::CreateKeyError",
             "chappe_net::InvokeError",
@@ -141,7 +139,10 @@ const EXEMPT: [(&str, &[&str]); 6] = [
             "chappe_net::Timing",
             "chappe_net::UpdateLimits",
             "chappe_server::Budgets",
+            "chappe_server::CallLimits",
             "chappe_server::EngineCounters",
+            "chappe_server::Histogram",
+            "chappe_server::Metrics",
             "chappe_server::Networks",
             "chappe_server::ServerCounters",
             "chappe_net::store::Slot",
@@ -215,12 +216,17 @@ const EXEMPT: [(&str, &[&str]); 6] = [
             "chappe_loopback::Fault",
             "chappe_loopback::FaultScript",
             "chappe_loopback::Misbehaviour",
-            "chappe_loopback::api::Unwrapped",
+            "chappe_loopback::Message",
             "chappe_net::InvokeOptions",
             "chappe_net::Update",
             "chappe_net::UpdateObject",
             "chappe_net::Waited",
+            "chappe_server::Answer",
+            "chappe_server::Call",
+            "chappe_server::Device",
             "chappe_server::Output",
+            "chappe_server::RawCall",
+            "chappe_server::Reply",
             "chappe_server::Verdict",
             "chappe_session::Message",
             "chappe_session::MessageView",
@@ -241,8 +247,6 @@ const EXEMPT: [(&str, &[&str]); 6] = [
         "addresses, and handles of what is printed here",
         &[
             "chappe_loopback::api::Account",
-            "chappe_loopback::api::Caller",
-            "chappe_loopback::api::Endpoint",
             "chappe_net::Action",
             "chappe_carrier::Address",
             "chappe_net::Carrier",
@@ -274,6 +278,14 @@ const EXEMPT: [(&str, &[&str]); 6] = [
             "chappe_net::Step",
             "chappe_carrier::TlsOptions",
             "chappe_net::Transfer",
+            "chappe_server::CallContext",
+            "chappe_server::Datacenter",
+            "chappe_server::Datacenters",
+            "chappe_server::Dispatcher",
+            "chappe_server::Event",
+            "chappe_server::Logins",
+            "chappe_server::Router",
+            "chappe_server::RouterService",
             "chappe_server::blocking::Server",
             "chappe_server::driver::ConnectionLimit",
             "chappe_server::driver::ConnectionPermit",

@@ -1,5 +1,6 @@
 //! A call that has come and has no answer yet.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -11,7 +12,7 @@ use super::limits::CallLimits;
 use crate::metrics::{Activity, subtract};
 
 /// A call as it came, without its wrappers.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RawCall {
     /// The origin of the call.
     pub context: CallContext,
@@ -23,6 +24,17 @@ impl RawCall {
     /// Returns the constructor id of the function; 0 for a body without one.
     pub fn constructor_id(&self) -> u32 {
         constructor_id(&self.body).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for RawCall {
+    /// Omits the fields of the call, which may be a password or a token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawCall")
+            .field("constructor_id", &format_args!("{:08x}", self.constructor_id()))
+            .field("len", &self.body.len())
+            .field("msg_id", &self.context.msg_id())
+            .finish_non_exhaustive()
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
+use chappe::api::{enums, functions, types};
 use chappe::crypto::rng::Drbg;
-use chappe::loopback::schema::{enums, functions, types};
 use chappe::mtproto;
 use rand_core::Rng as _;
 
@@ -27,7 +27,8 @@ const PART_LEN: usize = 512 << 10;
 /// `help.getConfig`.
 pub(crate) fn configuration(tunnel: &mut Tunnel, target: &Target, rng: &mut Drbg) -> Result<()> {
     let begun = Instant::now();
-    let enums::Config::Config(config) = tunnel.call(functions::help::GetConfig {}, rng)?;
+    let config = tunnel.call(functions::help::GetConfig {}, rng)?;
+    let config = config.get();
     let took = begun.elapsed();
     let addresses = config.dc_options.len();
     let told = format!("this_dc {} of {addresses} addresses, test_mode {}", config.this_dc, config.test_mode);
@@ -74,23 +75,20 @@ pub(crate) fn files(tunnel: &mut Tunnel, rng: &mut Drbg) -> Result<()> {
 
     let begun = Instant::now();
     for (file_part, part) in (0..).zip(file.chunks(PART_LEN)) {
-        let call = functions::upload::SaveFilePart { file_id, file_part, bytes: part.to_vec() };
+        let call = functions::upload::SaveFilePart { file_id, file_part, bytes: part };
         ensure!(tunnel.call(call, rng)?, "part {file_part} was not saved");
     }
     transferred("upload.saveFilePart", FILE_LEN, begun.elapsed());
 
-    let document = types::InputDocumentFileLocation {
-        id: file_id,
-        access_hash: 0,
-        file_reference: Vec::new(),
-        thumb_size: String::new(),
-    };
-    let location = enums::InputFileLocation::InputDocumentFileLocation(document);
+    let document =
+        types::InputDocumentFileLocation { id: file_id, access_hash: 0, file_reference: &[], thumb_size: "" };
+    let location = enums::InputFileLocation::InputDocumentFileLocation(&document);
     let (offset, limit) = (0, FILE_LEN as i32);
     let call = functions::upload::GetFile { precise: false, cdn_supported: false, location, offset, limit };
     let begun = Instant::now();
-    let enums::upload::File::File(answer) = tunnel.call(call, rng)?;
+    let answer = tunnel.call(call, rng)?;
     transferred("upload.getFile", FILE_LEN, begun.elapsed());
+    let enums::upload::File::File(answer) = answer.get() else { bail!("the file lies elsewhere") };
     ensure!(answer.bytes == file, "the file came back changed");
     Ok(())
 }

@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use chappe::EncryptedSession;
+use chappe::api::LAYER;
+use chappe::api::functions::{InitConnection, InvokeWithLayer};
 use chappe::authentication::Finished;
 use chappe::crypto::AuthKey;
 use chappe::crypto::rng::Drbg;
 use chappe::framing::{FrameBuf, MsgId, RPC_RESULT, RpcOutcome, RpcResult, UnixTime, constructor_id};
-use chappe::loopback::schema::functions::{InitConnection, InvokeWithLayer};
 use chappe::mtproto::{enums, types};
 use chappe::net::Stream;
 use chappe::session::UnpackError;
@@ -17,9 +18,6 @@ use chappe::transport::{AckRequest, Incoming};
 use chappe::types::RpcError;
 
 use crate::args::Args;
-
-/// Layer of the API whose types are used here: the same since layer 158.
-const LAYER: i32 = 158;
 
 /// How often a call is repeated because its salt or number was not right.
 const MAX_REPEATS: usize = 3;
@@ -83,12 +81,12 @@ impl Tunnel {
         }
         let query = InitConnection {
             api_id: self.api_id,
-            device_model: "example".into(),
-            system_version: std::env::consts::OS.into(),
-            app_version: env!("CARGO_PKG_VERSION").into(),
-            system_lang_code: "en".into(),
-            lang_pack: String::new(),
-            lang_code: "en".into(),
+            device_model: "example",
+            system_version: std::env::consts::OS,
+            app_version: env!("CARGO_PKG_VERSION"),
+            system_lang_code: "en",
+            lang_pack: "",
+            lang_code: "en",
             proxy: None,
             params: None,
             query: call,

@@ -7,8 +7,9 @@ use std::path::Path;
 use std::thread;
 
 use chappe::dynamic::{Schema, encode, encode_object, schemas};
-use chappe::loopback::{Loopback, Options, api};
+use chappe::loopback::{Loopback, Options};
 use chappe::schema::{Name, Type};
+use chappe::server::{Reply, Router, RpcError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -17,7 +18,7 @@ use crate::output::{Output, Report, count};
 
 /// An error instead of an answer, by its name in the schema.
 #[derive(Deserialize)]
-struct RpcError {
+struct NamedError {
     error_code: i32,
     error_message: String,
 }
@@ -35,18 +36,28 @@ pub(super) fn from_file(mut options: Options, path: &Path) -> Result<Options> {
             function.ok_or_else(|| Failure::input(format!("{name}: there is no method `{method}`")))?;
         let answer = answer(schema, &function.result, &json)
             .map_err(|failure| failure.while_doing(format_args!("{name}: {method}")))?;
-        options = options.on(function.id, move |_, _| answer.clone());
+        let answered = move |_| {
+            let answer = answer.clone();
+            async move { answer }
+        };
+        options = options.router(Router::new().on_raw(function.id, answered));
     }
     Ok(options)
 }
 
 /// Encodes an answer, or an `rpc_error` in its place.
-fn answer(schema: &Schema, ty: &Type, json: &serde_json::Value) -> Result<api::Answer> {
+fn answer(
+    schema: &Schema,
+    ty: &Type,
+    json: &serde_json::Value,
+) -> Result<core::result::Result<Reply, RpcError>> {
     if json["_"] == "rpc_error" {
-        let error = RpcError::deserialize(json).or_blame(Blame::Input, "not an rpc_error")?;
-        return Ok(Err(api::error(error.error_code, error.error_message)));
+        let error = NamedError::deserialize(json).or_blame(Blame::Input, "not an rpc_error")?;
+        return Ok(Err(RpcError::new(error.error_code, error.error_message)));
     }
-    encode(schema, ty, json).map(Ok).map_err(|error| Failure::of(Blame::Input, &error))
+    encode(schema, ty, json)
+        .map(|object| Ok(object.into()))
+        .map_err(|error| Failure::of(Blame::Input, &error))
 }
 
 /// Reads the lines of standard input in a thread, which ends with the program.
