@@ -86,6 +86,21 @@ const LAYERS: &[Layer] = &[
     // A client's connection is cut at every byte against a server in memory.
     Layer { package: "chappe-net", edge: true, may_use: MACHINES, in_tests: &["chappe-server"] },
     edge(
+        "chappe-web",
+        &[
+            "chappe-types",
+            "chappe-crypto",
+            "chappe-tl",
+            "chappe-tl-mtproto",
+            "chappe-framing",
+            "chappe-transport",
+            "chappe-handshake",
+            "chappe-session",
+            "chappe-carrier",
+            "chappe-net",
+        ],
+    ),
+    edge(
         "chappe-loopback",
         &[
             "chappe-types",
