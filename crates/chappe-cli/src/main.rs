@@ -9,6 +9,7 @@
 //! | `reach` | where a command connects to, and how |
 //! | `sessions` | sessions of any library, from files and strings |
 //! | `secrets` | passcodes from files, the environment and the terminal |
+//! | `traffic` | keys, schemas and printing of the commands that show traffic |
 //! | `failure` | errors by who has to act, and exit codes |
 #![forbid(unsafe_code)]
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "a program for a host with std")]
@@ -22,6 +23,7 @@ mod output;
 mod reach;
 mod secrets;
 mod sessions;
+mod traffic;
 
 use std::process::ExitCode;
 

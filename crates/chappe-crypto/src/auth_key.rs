@@ -5,6 +5,7 @@
 //! Spec: <https://core.telegram.org/mtproto/description#authorization-key-auth-key>.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use core::fmt;
 
 use subtle::ConstantTimeEq;
@@ -67,6 +68,23 @@ impl AuthKey {
     /// Spec: <https://core.telegram.org/mtproto/description#key-identifier-auth-key-id>.
     pub const fn id(&self) -> AuthKeyId {
         self.id
+    }
+
+    /// Returns the line of a key log for this key, without a line end: `AUTH_KEY`, the id in 16 and the key in 512
+    /// hexadecimal digits.
+    ///
+    /// A reader of the line can read everything that was or will be sent under the key.
+    pub fn to_key_log_line(&self) -> Zeroizing<String> {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let head = alloc::format!("AUTH_KEY {} ", self.id);
+        // Allocated at full size: a text that grows leaves its old memory behind without wiping it.
+        let mut line = Zeroizing::new(String::with_capacity(head.len() + 2 * LEN));
+        line.push_str(&head);
+        for byte in self.secret.iter() {
+            line.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            line.push(char::from(DIGITS[usize::from(byte & 0xf)]));
+        }
+        line
     }
 
     /// Returns `auth_key_aux_hash`, the first 8 bytes of the key's SHA-1, used in the nonce hashes and as
@@ -137,6 +155,12 @@ mod tests {
         bytes[255] = 1;
         assert_eq!(AuthKey::from_bytes(bytes).as_bytes(), &bytes);
         assert_eq!(AuthKey::from_slice(&bytes[1..]), Err(AuthKeyError::InvalidLength { len: 255 }));
+    }
+
+    #[test]
+    fn a_line_of_a_key_log_has_the_id_and_the_key() {
+        let line = AuthKey::from_bytes([3; LEN]).to_key_log_line();
+        assert_eq!(*line, std::format!("AUTH_KEY 23cb9431a56e812f {}", "03".repeat(LEN)));
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::String;
 use core::fmt;
 
 use chappe_crypto::{AuthKey, AuthKeyId};
@@ -18,10 +17,10 @@ const KEY_DIGITS: usize = 512;
 ///
 /// ```
 /// use chappe_crypto::AuthKey;
-/// use chappe_dissect::{Keys, key_log_line};
+/// use chappe_dissect::Keys;
 ///
 /// let key = AuthKey::from_bytes([3; 256]);
-/// let line = key_log_line(&key);
+/// let line = key.to_key_log_line();
 /// assert!(line.starts_with("AUTH_KEY 23cb9431a56e812f 0303"));
 ///
 /// let mut keys = Keys::new();
@@ -96,19 +95,6 @@ fn parse(id: Option<&str>, digits: Option<&str>) -> Result<AuthKey, KeyLogProble
     }
 }
 
-/// Returns the line of a key log for a key, without a line end.
-///
-/// Whoever reads the line can read everything that was or will be sent under the key.
-pub fn key_log_line(key: &AuthKey) -> Zeroizing<String> {
-    let head = format!("{LABEL} {} ", key.id());
-    // Allocated at full size: a text that grows leaves its old memory behind without wiping it.
-    let mut line = Zeroizing::new(String::with_capacity(head.len() + KEY_DIGITS));
-    line.push_str(&head);
-    let digits = Zeroizing::new(base16ct::lower::encode_string(key.as_bytes()));
-    line.push_str(&digits);
-    line
-}
-
 /// Which line of a key log cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -165,7 +151,7 @@ mod tests {
 
     #[test]
     fn other_lines_of_a_key_log_are_skipped() {
-        let text = format!("# comment\n\nCLIENT_RANDOM 00 11\n{}\r\n", *key_log_line(&key()));
+        let text = format!("# comment\n\nCLIENT_RANDOM 00 11\n{}\r\n", *key().to_key_log_line());
         let mut keys = Keys::new();
         assert_eq!(keys.read_key_log(&text), Ok(1));
         assert_eq!(keys.len(), 1);
@@ -173,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_line_without_a_valid_key_is_named() {
-        let good = key_log_line(&key());
+        let good = key().to_key_log_line();
         let cases = [
             ("AUTH_KEY", KeyLogProblem::Incomplete),
             ("AUTH_KEY 23cb9431a56e812f 00", KeyLogProblem::KeyLength { digits: 2 }),

@@ -28,7 +28,7 @@
 //! | item | subject |
 //! |---|---|
 //! | [`Dissector`] | connections to records |
-//! | [`Keys`], [`key_log_line`] | keys, and the key log |
+//! | [`Keys`] | keys, and the key log that they are read from |
 //! | [`Record`], [`Content`], [`Message`] | what was found |
 //! | [`Line`], [`Field`], [`Names`] | records as text, and as named fields |
 #![cfg_attr(feature = "capture", doc = "| [`capture`] | files of the formats pcap and pcapng |")]
@@ -64,7 +64,7 @@ use dissector::Source;
 
 pub use dissector::{DEFAULT_MAX_MEMORY, Dissector, MAX_CONNECTIONS};
 pub use field::{Field, Value};
-pub use keys::{KeyLogError, KeyLogProblem, Keys, key_log_line};
+pub use keys::{KeyLogError, KeyLogProblem, Keys};
 pub use line::Line;
 pub use names::Names;
 pub use record::{

@@ -43,6 +43,8 @@ mod create_key;
 mod driver;
 #[cfg(feature = "client")]
 mod engine;
+#[cfg(feature = "client")]
+mod key_log;
 mod options;
 pub mod store;
 #[cfg(feature = "client")]
@@ -52,6 +54,8 @@ pub mod tokio;
 mod validate;
 #[cfg(feature = "client")]
 mod waiters;
+#[cfg(all(feature = "wire-log", feature = "client"))]
+mod wire_log;
 
 #[cfg(feature = "tls")]
 pub use chappe_carrier::TlsOptions;
@@ -68,8 +72,13 @@ pub use client::{
 pub use driver::{Driver, Socket, Sockets, StoreJob};
 #[cfg(feature = "client")]
 pub use engine::{Action, Opening, ReadBuffer, SocketId, StoreTask};
+#[cfg(feature = "client")]
+pub use key_log::{KEY_LOG_FILE, KeyLog, KeyLogFile};
 pub use options::{Carrier, DialOptions};
 #[cfg(feature = "client")]
 pub use stream::{Flush, ReadMore, Stream};
 #[cfg(feature = "client")]
 pub use validate::InvalidOption;
+#[cfg(all(feature = "wire-log", feature = "client"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "wire-log")))]
+pub use wire_log::WireLog;

@@ -3,6 +3,8 @@
 mod bench;
 mod call;
 mod completions;
+mod decode;
+mod decrypt;
 mod doctor;
 mod login;
 mod man;
@@ -10,6 +12,7 @@ mod ping;
 mod schema;
 mod serve;
 mod session;
+mod tap;
 
 use clap::Subcommand;
 
@@ -25,6 +28,9 @@ pub(crate) enum Command {
     Call(call::Call),
     Login(login::Login),
     Session(session::Session),
+    Decode(decode::Decode),
+    Decrypt(decrypt::Decrypt),
+    Tap(tap::Tap),
     Schema(schema::Schema),
     Bench(bench::Bench),
     Completions(completions::Completions),
@@ -41,6 +47,9 @@ impl Command {
             Self::Call(command) => command.run(output),
             Self::Login(command) => command.run(output),
             Self::Session(command) => command.run(output),
+            Self::Decode(command) => command.run(output),
+            Self::Decrypt(command) => command.run(output),
+            Self::Tap(command) => command.run(output),
             Self::Schema(command) => command.run(output),
             Self::Bench(command) => command.run(output),
             Self::Completions(command) => command.run(output),

@@ -7,12 +7,13 @@ mod probe;
 mod tunnel;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chappe::authentication::{ClientOptions, DcId};
 use chappe::crypto::rsa::{KeyRing, PublicKey};
 use chappe::loopback::Loopback;
-use chappe::net::{Address, Candidate, ConnectOptions};
+use chappe::net::{Address, Candidate, ConnectOptions, KeyLogFile};
 
 use crate::failure::{Blame, Failure, OrBlame as _, Result};
 
@@ -74,7 +75,8 @@ impl Reach {
         let mut options = ConnectOptions::new(handshake, candidates);
         options.timing.connect = self.timeout().saturating_mul(3);
         options.timing.call = Some(self.timeout().saturating_mul(3));
-        Ok(options)
+        // For `chappe decrypt` and `chappe tap`. Nothing is logged unless the environment names a file.
+        Ok(options.with_key_log(Arc::new(KeyLogFile::from_env())))
     }
 
     /// Returns the addresses to dial, each with the way that the options name.

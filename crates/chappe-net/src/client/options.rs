@@ -14,9 +14,12 @@ use chappe_transport::{Connector, ProxyLink, ProxySecret, SecretError};
 
 use super::{ClientId, PendingCall, addresses};
 use crate::engine::KeyShare;
+use crate::key_log::KeyLog;
 use crate::options::DialOptions;
 use crate::store::handle::Unreadable;
 use crate::store::{AsyncKeyStore, KeyStore, Slot, Store};
+#[cfg(feature = "wire-log")]
+use crate::wire_log::WireLog;
 use chappe_carrier::{Address, Proxy};
 
 /// How a client is set up.
@@ -66,6 +69,12 @@ pub struct ConnectOptions {
     pub backoff: BackOff,
     /// Bounds of the queue of updates.
     pub updates: UpdateLimits,
+    /// Receives the keys of the client. Default none.
+    pub key_log: Option<Arc<dyn KeyLog>>,
+    /// Shows the messages of the client. Default none.
+    #[cfg(feature = "wire-log")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "wire-log")))]
+    pub wire_log: Option<WireLog>,
     /// The temporary key that the clients of a datacenter share.
     pub(crate) key_share: Option<Arc<KeyShare>>,
 }
@@ -272,6 +281,9 @@ impl ConnectOptions {
             timing: Timing::default(),
             backoff: BackOff::default(),
             updates: UpdateLimits::default(),
+            key_log: None,
+            #[cfg(feature = "wire-log")]
+            wire_log: None,
             key_share: None,
         }
     }
@@ -314,6 +326,23 @@ impl ConnectOptions {
         for candidate in self.candidates.iter_mut().chain(&mut self.media_candidates) {
             candidate.dialling.proxy = Some(proxy.clone());
         }
+        self
+    }
+
+    /// Passes the keys of the client to a log, so that its traffic can be read, for example a
+    /// [`KeyLogFile`](crate::KeyLogFile).
+    #[must_use]
+    pub fn with_key_log(mut self, log: Arc<dyn KeyLog>) -> Self {
+        self.key_log = Some(log);
+        self
+    }
+
+    /// Shows the messages of the client.
+    #[cfg(feature = "wire-log")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "wire-log")))]
+    #[must_use]
+    pub fn with_wire_log(mut self, log: WireLog) -> Self {
+        self.wire_log = Some(log);
         self
     }
 

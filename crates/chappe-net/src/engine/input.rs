@@ -103,6 +103,8 @@ impl Engine {
 
     /// Handles something that arrived. It is opened in place.
     fn handle_incoming(&mut self, now: Now, connection: ConnectionId, incoming: Incoming<'_>) {
+        #[cfg(feature = "wire-log")]
+        self.observe_received(now, connection, &incoming);
         let Some(found) = self.connections.iter().find(|known| known.id == connection) else {
             return;
         };
@@ -302,6 +304,9 @@ impl Engine {
     }
 
     fn on_key(&mut self, now: Now, finished: &Finished, kind: KeyKind) {
+        if let KeyKind::Temporary { .. } = kind {
+            self.observe_key(&finished.key());
+        }
         match (kind, self.session.as_deref_mut()) {
             (KeyKind::Temporary { .. }, Some(session)) => {
                 (self.wants_temporary_key, self.is_key_doubtful, self.is_binding) = (false, false, true);

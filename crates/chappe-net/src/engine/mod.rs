@@ -29,6 +29,7 @@ mod keys;
 mod link;
 mod links;
 mod machine;
+mod observing;
 mod opening;
 mod output;
 mod race;
@@ -319,6 +320,7 @@ impl Engine {
     }
 
     fn start_session(&mut self, key: KeyMaterial, now: Now) {
+        self.observe_key(&key.auth_key);
         let forward_secrecy = match self.options.temporary_keys {
             Some(_) => ForwardSecrecy::On,
             None => ForwardSecrecy::Off,

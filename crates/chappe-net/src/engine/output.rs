@@ -155,6 +155,8 @@ impl Engine {
     }
 
     fn send(&mut self, now: Now, connection: ConnectionId, frame: chappe_framing::FrameBuf, ack: AckRequest) {
+        #[cfg(feature = "wire-log")]
+        self.observe_sent(now, connection, &frame);
         if let Err(error) = self.links.send(now, connection, frame, ack) {
             self.lose(now, connection, ConnectError::Link(error));
         }
