@@ -228,6 +228,32 @@ fn a_user_logs_in_with_a_qr_code_that_another_device_scans() {
 }
 
 #[test]
+fn session_files_are_read_with_the_program_sqlite3_or_it_is_named() {
+    let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("../chappe-conformance/interop/sessions/fixtures");
+    // They are not in the archive of the crate.
+    let files =
+        files.exists().then_some(["telethon-1.45.0", "pyrogram-2.0.106", "mtcute-0.30.3", "grammers-0.11"]);
+    let has_sqlite = std::process::Command::new("sqlite3").arg("--version").output().is_ok();
+    for name in files.iter().flatten() {
+        let file = format!(
+            "{}/../chappe-conformance/interop/sessions/fixtures/{name}.session",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let shown = run(&["session", "show", &file]);
+        if has_sqlite {
+            assert!(shown.stdout.contains("08d3c873b7e89ff2"), "{name}: {}{}", shown.stdout, shown.stderr);
+        } else {
+            assert_eq!(
+                (shown.code, shown.stderr.contains("`sqlite3` does not start")),
+                (6, true),
+                "{}",
+                shown.stderr
+            );
+        }
+    }
+}
+
+#[test]
 fn the_doctor_knows_a_login_page_from_a_silent_firewall() {
     let portal = support::web_server(
         "HTTP/1.1 302 Found\r\nLocation: http://login.example/\r\nContent-Length: 0\r\n\r\n",

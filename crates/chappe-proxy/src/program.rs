@@ -62,7 +62,12 @@ impl Arguments {
         }
     }
 
-    fn try_run(self) -> Result<()> {
+    /// Does what is asked for, for programs that report errors in their own way.
+    ///
+    /// # Errors
+    ///
+    /// The configuration is wrong, which is a [`ConfigError`](crate::ConfigError), or this machine does not allow to serve.
+    pub fn try_run(self) -> Result<()> {
         match self.command {
             Some(Command::Secret) => secret(),
             Some(Command::Link { user, public, qr }) => link(&self.config, user.as_deref(), public, qr),

@@ -90,8 +90,9 @@ impl Doctor {
             }
         };
         let found = match offset {
-            0 => "agrees with the datacenter".to_owned(),
-            behind @ 1.. => format!("{behind} s behind the datacenter"),
+            // Both ends count whole seconds.
+            -1..=1 => "agrees with the datacenter".to_owned(),
+            behind @ 2.. => format!("{behind} s behind the datacenter"),
             ahead => format!("{} s ahead of the datacenter", ahead.unsigned_abs()),
         };
         let (verdict, advice) = judge_clock(offset);

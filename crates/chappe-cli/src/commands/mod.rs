@@ -9,6 +9,7 @@ mod doctor;
 mod login;
 mod man;
 mod ping;
+mod proxy;
 mod schema;
 mod serve;
 mod session;
@@ -25,6 +26,8 @@ pub(crate) enum Command {
     Ping(ping::Ping),
     Doctor(doctor::Doctor),
     Serve(serve::Serve),
+    /// Runs an MTProxy, as the program `chappe-proxy` does
+    Proxy(proxy::Proxy),
     Call(call::Call),
     Login(login::Login),
     Session(session::Session),
@@ -44,6 +47,7 @@ impl Command {
             Self::Ping(command) => command.run(output),
             Self::Doctor(command) => command.run(output),
             Self::Serve(command) => command.run(output),
+            Self::Proxy(command) => command.run(),
             Self::Call(command) => command.run(output),
             Self::Login(command) => command.run(output),
             Self::Session(command) => command.run(output),
