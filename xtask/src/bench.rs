@@ -34,6 +34,8 @@ enum Suite {
     Tl,
     /// Creating an `auth_key`, client and server.
     Handshake,
+    /// A server: handshakes, calls, strangers, idle sessions.
+    Server,
     /// Messages through a session.
     Session,
     /// Connections and calls over real sockets.
@@ -57,6 +59,7 @@ impl Bench {
             Suite::Idle => (&[], &["idle"]),
             Suite::Crypto => (&[], &["crypto"]),
             Suite::Handshake => (&[], &["handshake"]),
+            Suite::Server => (&[], &["server"]),
             Suite::Session => (&["--features", "session"], &["session"]),
             Suite::Net => (&["--features", "net"], &["net"]),
             Suite::Tl => (&["--features", "tl"], &["tl", "tl-build"]),

@@ -110,7 +110,7 @@ fn key() -> AuthKey {
 }
 
 /// Returns the memory of this process, in bytes.
-fn resident() -> Result<f64> {
+pub fn resident() -> Result<f64> {
     let status = fs::read_to_string("/proc/self/status").context("this is measured on Linux")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
     let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;

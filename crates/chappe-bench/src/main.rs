@@ -16,6 +16,7 @@ mod net;
 #[cfg(openssl)]
 mod openssl;
 mod report;
+mod server;
 #[cfg(feature = "session")]
 mod session;
 mod timing;
@@ -43,6 +44,8 @@ enum Suite {
     Crypto(Options),
     /// Creating an `auth_key`, client and server; writes its section of docs/performance.md.
     Handshake(Options),
+    /// A server: handshakes, calls, strangers, idle sessions.
+    Server(Options),
     /// Calls through a session; writes its section of docs/performance.md. Needs the feature `session`.
     #[cfg(feature = "session")]
     Session(Options),
@@ -94,6 +97,10 @@ fn main() -> Result<()> {
         Suite::Idle => idle::run(),
         Suite::Crypto(options) => options.report("crypto", &crypto::run(&options.settings())),
         Suite::Handshake(options) => options.report("handshake", &handshake::run(&options.settings())?),
+        Suite::Server(options) => {
+            print!("{}", server::run(&options.settings())?);
+            Ok(())
+        }
         #[cfg(feature = "session")]
         Suite::Session(options) => options.report("session", &session::run(&options.settings())),
         #[cfg(feature = "net")]

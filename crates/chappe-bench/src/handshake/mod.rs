@@ -96,6 +96,16 @@ pub fn run(settings: &Settings) -> Result<Report> {
     Ok(report)
 }
 
+/// Measures our server half with our client: CPU time of each exchange in nanoseconds.
+///
+/// # Errors
+///
+/// Fails if an exchange fails.
+pub fn server_half(rounds: usize) -> Result<Vec<f64>> {
+    let mut server = Server::new()?;
+    (0..rounds).map(|round| Ok(exchange(CLIENTS[0], &mut server, round)?.server())).collect()
+}
+
 /// Goes through one exchange; the server draws the same numbers in the same round.
 fn exchange((name, client): (&str, Client), server: &mut Server, round: usize) -> Result<Costs> {
     server.reseed(round as u64);
