@@ -40,6 +40,8 @@ enum Suite {
     Session,
     /// Connections and calls over real sockets.
     Net,
+    /// A proxy between client and datacenter.
+    Proxy,
 }
 
 /// Arguments of `cargo xtask timing`.
@@ -62,6 +64,7 @@ impl Bench {
             Suite::Server => (&[], &["server"]),
             Suite::Session => (&["--features", "session"], &["session"]),
             Suite::Net => (&["--features", "net"], &["net"]),
+            Suite::Proxy => (&["--features", "proxy"], &["proxy"]),
             Suite::Tl => (&["--features", "tl"], &["tl", "tl-build"]),
         };
         for suite in suites {

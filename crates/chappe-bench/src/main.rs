@@ -15,6 +15,8 @@ mod machine;
 mod net;
 #[cfg(openssl)]
 mod openssl;
+#[cfg(feature = "proxy")]
+mod proxy;
 mod report;
 mod server;
 #[cfg(feature = "session")]
@@ -52,6 +54,9 @@ enum Suite {
     /// Connections and calls over real sockets; writes its section of docs/performance.md. Needs the feature `net`.
     #[cfg(feature = "net")]
     Net(Options),
+    /// A proxy between client and datacenter; writes its section of docs/performance.md. Needs the feature `proxy`.
+    #[cfg(feature = "proxy")]
+    Proxy(Options),
     /// Decoding and encoding; writes its section of docs/performance.md. Needs the feature `tl`.
     #[cfg(feature = "tl")]
     Tl(Options),
@@ -90,6 +95,10 @@ impl Options {
 }
 
 fn main() -> Result<()> {
+    #[cfg(feature = "proxy")]
+    if proxy::is_child()? {
+        return Ok(());
+    }
     if let Some(log) = tl_build::compiler_log() {
         tl_build::compile(&log);
     }
@@ -105,6 +114,8 @@ fn main() -> Result<()> {
         Suite::Session(options) => options.report("session", &session::run(&options.settings())),
         #[cfg(feature = "net")]
         Suite::Net(options) => options.report("net", &net::run(&options.settings())?),
+        #[cfg(feature = "proxy")]
+        Suite::Proxy(options) => options.report("proxy", &proxy::run(&options.settings())?),
         #[cfg(feature = "tl")]
         Suite::Tl(options) => options.report("tl", &tl::run(&options.settings())?),
         Suite::TlBuild(options) => options.report("tl-build", &tl_build::run()?),
