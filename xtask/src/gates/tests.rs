@@ -27,8 +27,8 @@ pub(super) fn run(context: &mut Context) -> Result<Verdict> {
         context.shell.say(&format!("{program} is not installed: the tests that start it are skipped"))?;
     }
     context.shell.run(test.args(["--workspace", "--all-features"]))?;
-    let skipped = missing.iter().map(|program| format!(", without {program}")).collect::<String>();
-    Ok(Verdict::Passed(format!("{note}{skipped}")))
+    let without: Vec<_> = missing.iter().map(|program| format!(", without {program}")).collect();
+    Ok(Verdict::Passed(note.to_owned() + &without.concat()))
 }
 
 /// Returns which of the stores are not installed that tests start. The tests look for them as this does.

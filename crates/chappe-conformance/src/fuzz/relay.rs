@@ -65,11 +65,15 @@ fn comparable(seen: Seen, to: Framing) -> Vec<(Vec<u8>, u32)> {
     let mut seen = seen.0;
     // Behind the last whole block of a message, the reader of this framing sees padding.
     if to == Framing::PaddedIntermediate {
-        seen.iter_mut().for_each(|(payload, _)| payload.truncate(unpadded_len(payload)));
+        for (payload, _) in &mut seen {
+            payload.truncate(unpadded_len(payload));
+        }
     }
     if !to.has_quick_acks() {
         seen.retain(|(payload, mark)| !payload.is_empty() || mark & 0x8000_0000 == 0);
-        seen.iter_mut().filter(|(payload, _)| !payload.is_empty()).for_each(|(_, mark)| *mark = 0);
+        for (_, mark) in seen.iter_mut().filter(|(payload, _)| !payload.is_empty()) {
+            *mark = 0;
+        }
     }
     seen
 }

@@ -192,7 +192,9 @@ fn values(
         let path = |function: &Definition, life| shapes.struct_path("functions", function, life);
         let gate =
             calls::feature(options, *namespace).map(|feature| format!("#[cfg(feature = \"{feature}\")]"));
-        gate.iter().for_each(|gate| body.line(0, gate));
+        if let Some(gate) = &gate {
+            body.line(0, gate);
+        }
         body.line(0, &format!("tl::received! {{ {}", structs::PROMISE));
         for function in &plain {
             body.line(1, &format!("{}, {};", path(function, "'_"), path(function, "'a")));
