@@ -65,12 +65,8 @@ fn upload(client: &Client) -> Result<()> {
 }
 
 fn part(number: usize) -> Vec<u8> {
-    let location = types::InputDocumentFileLocation {
-        id: FILE,
-        access_hash: 0,
-        file_reference: &[],
-        thumb_size: "",
-    };
+    let location =
+        types::InputDocumentFileLocation { id: FILE, access_hash: 0, file_reference: &[], thumb_size: "" };
     let call = functions::upload::GetFile {
         precise: false,
         cdn_supported: false,

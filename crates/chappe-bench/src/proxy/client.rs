@@ -140,7 +140,9 @@ pub(super) fn connect_many(address: &str, secret: Option<&str>, count: usize) ->
     thread::scope(|scope| {
         let threads: Vec<_> = (0..AT_ONCE)
             .map(|_| {
-                scope.spawn(|| (0..count / AT_ONCE).try_for_each(|_| Client::connect(address, secret).map(drop)))
+                scope.spawn(|| {
+                    (0..count / AT_ONCE).try_for_each(|_| Client::connect(address, secret).map(drop))
+                })
             })
             .collect();
         threads.into_iter().try_for_each(|thread| thread.join().ok().context("a thread panicked")?)

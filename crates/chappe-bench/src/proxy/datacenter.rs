@@ -61,7 +61,10 @@ async fn connection(mut socket: TcpStream) -> io::Result<()> {
         chunk[0] = SINK;
         for _ in 0..chunks {
             out.clear();
-            connection.sender.encode_into(&mut out, &chunk, AckRequest::No, &mut rng).map_err(io::Error::other)?;
+            connection
+                .sender
+                .encode_into(&mut out, &chunk, AckRequest::No, &mut rng)
+                .map_err(io::Error::other)?;
             socket.write_all(&out).await?;
         }
         buf.release();

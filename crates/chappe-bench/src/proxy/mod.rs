@@ -64,13 +64,23 @@ pub fn run(settings: &Settings) -> Result<Report> {
     let dd = format!("dd{KEY}");
     let ee = format!("ee{KEY}6578616d706c652e636f6d");
     let mut cases = vec![
-        Case { name: "relay", secret: None, process: Process::start("relay", &datacenter.address)?, bulk: BULK },
+        Case {
+            name: "relay",
+            secret: None,
+            process: Process::start("relay", &datacenter.address)?,
+            bulk: BULK,
+        },
         Case { name: "chappe, dd", secret: Some(dd.clone()), process: proxy()?, bulk: BULK },
         Case { name: "chappe, ee", secret: Some(ee), process: proxy()?, bulk: BULK },
     ];
     match python::start(&datacenter.address) {
         Ok(process) => {
-            cases.push(Case { name: "mtprotoproxy (PyPI), dd", secret: Some(dd), process, bulk: BULK_PYTHON });
+            cases.push(Case {
+                name: "mtprotoproxy (PyPI), dd",
+                secret: Some(dd),
+                process,
+                bulk: BULK_PYTHON,
+            });
         }
         Err(error) => println!("mtprotoproxy is left out: {error:#}"),
     }

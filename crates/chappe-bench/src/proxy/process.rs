@@ -48,7 +48,9 @@ impl Process {
     /// Returns the CPU time of all of its threads.
     pub(super) fn cpu(&self) -> Result<Duration> {
         let mut nanos = 0;
-        for task in fs::read_dir(format!("/proc/{}/task", self.child.id())).context("this is measured on Linux")? {
+        for task in
+            fs::read_dir(format!("/proc/{}/task", self.child.id())).context("this is measured on Linux")?
+        {
             let text = fs::read_to_string(task?.path().join("schedstat"))?;
             nanos += text.split(' ').next().context("no time")?.parse::<u64>()?;
         }

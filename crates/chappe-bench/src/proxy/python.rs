@@ -33,7 +33,9 @@ pub(super) fn start(datacenter: &str) -> Result<Process> {
     fs::write(&runner, RUNNER)?;
     fs::write(
         &config,
-        format!("PORT = 1\nUSERS = {{\"bench\": \"{KEY}\"}}\nSECURE_ONLY = True\nMASK = False\nPREFER_IPV6 = False\n"),
+        format!(
+            "PORT = 1\nUSERS = {{\"bench\": \"{KEY}\"}}\nSECURE_ONLY = True\nMASK = False\nPREFER_IPV6 = False\n"
+        ),
     )?;
     let (_, port) = datacenter.rsplit_once(':').context("the datacenter has a port")?;
     let mut command = Command::new(python);

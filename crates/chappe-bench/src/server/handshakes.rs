@@ -45,7 +45,8 @@ fn openssl_rsa() -> Result<f64> {
     let output = output.context("the program openssl is needed")?;
     let text = String::from_utf8_lossy(&output.stdout);
     // `+F2:index:bits:seconds per private operation:seconds per public operation`, newer ones with more fields behind.
-    let line = text.lines().find_map(|line| line.strip_prefix("+F2:")).context("openssl prints no figures")?;
+    let line =
+        text.lines().find_map(|line| line.strip_prefix("+F2:")).context("openssl prints no figures")?;
     let seconds: f64 = line.split(':').nth(2).context("openssl prints no figures")?.parse()?;
     Ok(seconds * 1e9)
 }

@@ -32,8 +32,7 @@ pub fn run(_: &Settings, report: &mut Report) -> Result<()> {
         let key = AuthKey::from_bytes(core::array::from_fn(|at| (number >> (at % 2 * 8)) as u8 ^ at as u8));
         engine.add_key(KeyState::new(key.clone(), KeyStatus::Permanent));
         for _ in 0..PER_KEY {
-            let mut connection =
-                engine.connect(([127, 0, 0, 1], 1).into(), TransportTail::None, || ());
+            let mut connection = engine.connect(([127, 0, 0, 1], 1).into(), TransportTail::None, || ());
             let mut session = EncryptedSession::with_rng(key.clone(), 0, 0, &mut rng);
             // The first is answered with the right salt.
             for ping_id in 0..2 {
@@ -52,7 +51,9 @@ pub fn run(_: &Settings, report: &mut Report) -> Result<()> {
     let sessions = engine.metrics().sessions();
     ensure!(sessions == (KEYS * PER_KEY) as u64, "{sessions} sessions are left");
     let each = (resident()? - before) / sessions as f64;
-    let work = format!("memory of one of {sessions} idle sessions ({each:.0} bytes, its part of a key included) / 4 KiB");
+    let work = format!(
+        "memory of one of {sessions} idle sessions ({each:.0} bytes, its part of a key included) / 4 KiB"
+    );
     let ratio = each / LIMIT;
     report.target("sessions", work, Bound::AtMost(1.0), Spread { median: ratio, low: ratio, high: ratio });
     Ok(())

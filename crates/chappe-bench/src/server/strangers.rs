@@ -7,10 +7,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use chappe_crypto::{factorize, rng::Drbg};
-use chappe_framing::{FrameBuf, MsgIdGenerator, MsgOrigin, PlainMessage, UnixTime, plain};
 use chappe_crypto::Side;
 use chappe_crypto::rand_core::Rng as _;
+use chappe_crypto::{factorize, rng::Drbg};
+use chappe_framing::{FrameBuf, MsgIdGenerator, MsgOrigin, PlainMessage, UnixTime, plain};
 use chappe_tl::{Deserializable as _, Serializable as _};
 use chappe_tl_mtproto::{enums, functions};
 
