@@ -7,13 +7,14 @@ use std::process::{Command, Output};
 use std::time::SystemTime;
 
 /// What `codegen` reads.
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 8] = [
     "Cargo.toml",
     "xtask/Cargo.toml",
     "tl-schema/mtproto.tl",
     "tl-schema/api.tl",
     "tl-schema/secret.tl",
     "crates/chappe-conformance/schema/datacenter.tl",
+    "crates/chappe-server/schema/router.tl",
     "crates/chappe-tl-api/Cargo.toml",
 ];
 

@@ -205,8 +205,9 @@ impl Threads {
         if !options.is_load_balancer(peer.ip()) {
             let (open, reading) = self.begin(socket, peer, Vec::new())?;
             let span = tracing::info_span!("connection", %peer);
-            spawn("chappe-connection", move || span.in_scope(|| open.write_until_end()))?;
-            return reading.start();
+            let writing = span.clone();
+            spawn("chappe-connection", move || writing.in_scope(|| open.write_until_end()))?;
+            return span.in_scope(|| reading.start());
         }
         // Until the header has come, the connection has no place among the others.
         let limit = options.max_connections;

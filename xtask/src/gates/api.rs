@@ -85,6 +85,8 @@ fn current(context: &Context) -> Result<Option<Vec<Snapshot>>> {
         .publishable()
         .into_iter()
         .filter(|package| package.name.as_str() != GENERATED)
+        // A program has no API.
+        .filter(|package| package.targets.iter().any(cargo_metadata::Target::is_lib))
         .collect();
     let mut doc = shell::cargo(context.workspace.root());
     doc.args(["doc", "--quiet", "--no-deps", "--all-features"]);

@@ -55,10 +55,11 @@ pub(super) fn unwrap(query: &[u8], limit: Option<usize>) -> Result<Unwrapped, Rp
                 read_wrapper(id, &mut cursor, &mut found).map_err(|_| malformed())?;
                 cursor.rest()
             }
-            _ => {
+            Ok(_) => {
                 found.query = rest.to_vec();
                 return Ok(found);
             }
+            Err(_) => return Err(malformed()),
         };
     }
     Err(RpcError::new(400, "INPUT_REQUEST_TOO_LONG"))
