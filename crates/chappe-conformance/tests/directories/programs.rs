@@ -108,7 +108,7 @@ impl Program {
     pub(crate) fn start_again(&mut self) {
         let deadline = Instant::now() + PATIENCE;
         while TcpStream::connect(self.address()).is_err() {
-            assert!(Instant::now() < deadline, "{:?} does not start", self.command.get_program());
+            assert!(Instant::now() < deadline, "{} does not start", self.command.get_program().display());
             // What a killed PostgreSQL leaves behind holds its folder for a moment, and another one ends at once then.
             let has_ended = |child: &mut Child| child.try_wait().is_ok_and(|ended| ended.is_some());
             if self.child.as_mut().is_none_or(has_ended) {

@@ -21,11 +21,11 @@ impl Balancer {
         thread::spawn(move || {
             for (turn, client) in listener.incoming().map_while(Result::ok).enumerate() {
                 let known = known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                let order = known.iter().cycle().skip(turn % known.len().max(1)).take(known.len());
+                let mut order = known.iter().cycle().skip(turn % known.len().max(1)).take(known.len());
                 let connect =
                     |address: &SocketAddr| TcpStream::connect_timeout(address, Duration::from_secs(1)).ok();
                 // A connection that finds no process is closed.
-                let Some(server) = order.filter_map(connect).next() else { continue };
+                let Some(server) = order.find_map(connect) else { continue };
                 for (mut from, mut to) in [(&client, &server), (&server, &client)]
                     .map(|(from, to)| [from, to].map(|socket| socket.try_clone().expect("a socket")).into())
                 {

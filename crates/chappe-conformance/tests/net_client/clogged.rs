@@ -24,7 +24,8 @@ fn options(world: &World, cutter: &Cutter) -> ConnectOptions {
 }
 
 fn part(number: i32) -> functions::upload::SaveFilePart<'static> {
-    functions::upload::SaveFilePart { file_id: 1, file_part: number, bytes: &[7; 512 << 10] }
+    static BYTES: [u8; 512 << 10] = [7; 512 << 10];
+    functions::upload::SaveFilePart { file_id: 1, file_part: number, bytes: &BYTES }
 }
 
 fn in_haste() -> InvokeOptions {

@@ -189,7 +189,8 @@ fn a_part_that_takes_longer_than_the_patience_arrives_over_one_connection() {
 }
 
 fn save_part() -> functions::upload::SaveFilePart<'static> {
-    functions::upload::SaveFilePart { file_id: 1, file_part: 0, bytes: &[7; PART / 4] }
+    static BYTES: [u8; PART / 4] = [7; PART / 4];
+    functions::upload::SaveFilePart { file_id: 1, file_part: 0, bytes: &BYTES }
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! Servers whose calls are answered by a typed router, and clients of ours.
+#![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "a test for a host with std")]
 
 mod calls;
 mod limits;

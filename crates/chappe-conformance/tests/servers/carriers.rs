@@ -139,8 +139,8 @@ fn the_exchange_of_a_key_over_http_belongs_to_no_connection() {
         let finished = loop {
             assert!(handshake.poll_transmit(Now::from_system(), &mut frame), "it has a question");
             questions += 1;
-            let mut answer = post(running.address(), frame.as_slice());
-            match handshake.handle_frame(Now::from_system(), &mut answer, &mut rng).expect("it is accepted") {
+            let answer = post(running.address(), frame.as_slice());
+            match handshake.handle_frame(Now::from_system(), &answer, &mut rng).expect("it is accepted") {
                 Progress::Done(finished) => break finished,
                 _ => frame.clear(),
             }

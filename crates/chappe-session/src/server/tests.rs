@@ -119,8 +119,8 @@ fn the_answer_of_an_earlier_owner_is_given_if_there_is_one() {
 #[test]
 fn the_state_of_messages_tells_those_of_an_earlier_owner_from_those_that_did_not_come() {
     let mut session = continued();
-    let asked = [id(7), id(150)].map(|id| id.to_raw());
-    let request = crate::service::encode(&types::MsgsStateReq { msg_ids: asked.to_vec().into() });
+    let asked = [id(7), id(150)].map(MsgId::to_raw);
+    let request = crate::service::encode(&types::MsgsStateReq { msg_ids: asked.to_vec() });
     let (_, sent) = shown(&mut session, id(200), &request);
     assert!(says(&sent, QUERY_SETTLED.1), "the client waits for an answer");
     let received = Status::RECEIVED | Status::ANSWERED;
