@@ -4,6 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
+use chappe::transport::ProxySecret;
 use console::Term;
 
 use crate::failure::{Blame, Failure, OrBlame as _, Result};
@@ -40,6 +41,20 @@ pub(crate) fn first_line(path: &Path) -> Result<String> {
     let name = path.display();
     let text = fs::read_to_string(path).or_blame(Blame::Input, format_args!("cannot read {name}"))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+/// Reads secrets of MTProxies: those that are given, and those of a file with one in each line.
+pub(crate) fn proxy_secrets(given: &[String], file: Option<&Path>) -> Result<Vec<ProxySecret>> {
+    let mut texts = given.to_vec();
+    if let Some(path) = file {
+        let name = path.display();
+        let lines = fs::read_to_string(path).or_blame(Blame::Input, format_args!("cannot read {name}"))?;
+        texts.extend(lines.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned));
+    }
+    let parse = |text: &String| {
+        ProxySecret::parse(text).or_blame(Blame::Input, "a secret of an MTProxy cannot be read")
+    };
+    texts.iter().map(parse).collect()
 }
 
 /// Asks for a secret, which the terminal does not show. `otherwise` is where it can come from instead.

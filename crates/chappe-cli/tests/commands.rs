@@ -114,7 +114,7 @@ fn wrong_input_is_one_line_and_exit_code_2() {
 
 #[test]
 fn the_exit_code_names_the_culprit() {
-    // Nobody listens on the port once the listener is gone.
+    // Without the listener, connections to the port are refused.
     let closed =
         TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap().to_string();
     assert_eq!(run(&["ping", &closed]).code, 3, "the network");

@@ -14,7 +14,7 @@ use crate::expiry::unix_time;
 use crate::upstream::UpstreamSettings;
 use crate::user::UserLimits;
 
-/// Most users. Each secret costs a hash and a block of AES for every connection of a stranger.
+/// The most users. A connection that knows no secret costs a hash and a block of AES for each of them.
 const MAX_USERS: usize = 4096;
 
 /// Least and most bytes of a window.

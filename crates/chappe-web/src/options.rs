@@ -5,7 +5,7 @@ use chappe_net::{Address, Candidate, ConnectOptions, DialOptions};
 use chappe_transport::websocket::{HostPurpose, PATH, TEST_PATH, host};
 use chappe_transport::{Connector, Framing};
 
-/// Makes options for a public datacenter, 1 to 5: its URLs for everything and for files, and the built-in keys. For another
+/// Makes options for a public datacenter, 1 to 5: its URL for API calls, its URL for files, and the built-in keys. For another
 /// number there is no candidate.
 pub fn production(dc: u16) -> ConnectOptions {
     of(ClientOptions::production(dc), PATH)

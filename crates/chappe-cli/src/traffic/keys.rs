@@ -7,7 +7,7 @@ use chappe::dissect::Keys;
 use chappe::transport::ProxySecret;
 
 use crate::failure::{Blame, OrBlame as _, Result};
-use crate::secrets::Passcode;
+use crate::secrets::{self, Passcode};
 use crate::sessions;
 
 /// Keys that envelopes are opened with.
@@ -91,16 +91,6 @@ pub(crate) struct SecretSources {
 impl SecretSources {
     /// Reads all secrets.
     pub(crate) fn read(&self) -> Result<Vec<ProxySecret>> {
-        let mut texts = self.secret.clone();
-        if let Some(path) = &self.secret_file {
-            let name = path.display();
-            let lines =
-                fs::read_to_string(path).or_blame(Blame::Input, format_args!("cannot read {name}"))?;
-            texts.extend(lines.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned));
-        }
-        let parse = |text: &String| {
-            ProxySecret::parse(text).or_blame(Blame::Input, "a secret of an MTProxy cannot be read")
-        };
-        texts.iter().map(parse).collect()
+        secrets::proxy_secrets(&self.secret, self.secret_file.as_deref())
     }
 }

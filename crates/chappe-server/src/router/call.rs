@@ -8,8 +8,8 @@ use chappe_tl::{Identifiable, RemoteCall};
 
 /// A decoded call, as a handler of a [`Router`](crate::Router) takes it.
 ///
-/// It is implemented for every function that can be decoded without an arena: those of a private schema, and those of the
-/// API that borrow nothing (`help::GetConfig`). Handlers of other functions of the API take a [`Call`].
+/// Functions of a private schema implement it, and those functions of the API that borrow nothing
+/// (`help::GetConfig`). Handlers of other functions of the API take a [`Call`].
 pub trait FromCall: Sized + Send + 'static {
     /// The constructor id of the function.
     const CONSTRUCTOR_ID: u32;

@@ -21,6 +21,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::failure::{Blame, Failure, OrBlame as _, Result, Status};
 use crate::output::Output;
+use crate::secrets;
 use fault::Entry;
 use folder::Folder;
 use ready::{Ready, Stopped};
@@ -132,17 +133,7 @@ impl Serve {
     }
 
     fn secrets(&self) -> Result<Vec<ProxySecret>> {
-        let mut texts = self.secret.clone();
-        if let Some(path) = &self.secret_file {
-            let name = path.display();
-            let lines =
-                fs::read_to_string(path).or_blame(Blame::Input, format_args!("cannot read {name}"))?;
-            texts.extend(lines.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned));
-        }
-        let read = |text: &String| {
-            ProxySecret::parse(text).or_blame(Blame::Input, "a secret of the MTProxy cannot be read")
-        };
-        texts.iter().map(read).collect()
+        secrets::proxy_secrets(&self.secret, self.secret_file.as_deref())
     }
 }
 
