@@ -113,7 +113,11 @@ fn watch(server: SocketAddr, ledger: &Ledger) {
             let wanted = (Some(peer.clone()), message.to_owned());
             let deadline = Instant::now() + Duration::from_secs(20);
             while !ledger.told.lock().expect("no panic").contains(&wanted) {
-                assert!(Instant::now() < deadline, "{wanted:?} is not told");
+                assert!(
+                    Instant::now() < deadline,
+                    "{wanted:?} is not told: {:?}",
+                    ledger.told.lock().expect("no panic")
+                );
                 thread::park_timeout(Duration::from_millis(1));
             }
         }

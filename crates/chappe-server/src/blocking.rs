@@ -207,7 +207,7 @@ impl Threads {
             let span = tracing::info_span!("connection", %peer);
             let writing = span.clone();
             spawn("chappe-connection", move || writing.in_scope(|| open.write_until_end()))?;
-            return span.in_scope(|| reading.start());
+            return reading.start(span);
         }
         // Until the header has come, the connection has no place among the others.
         let limit = options.max_connections;
@@ -236,9 +236,8 @@ impl Threads {
         drop(unnamed);
         let (open, reading) = self.begin(socket, client, first)?;
         let span = tracing::info_span!("connection", peer = %client, load_balancer = %peer.ip());
-        let _entered = span.enter();
-        reading.start()?;
-        open.write_until_end();
+        reading.start(span.clone())?;
+        span.in_scope(|| open.write_until_end());
         Ok(())
     }
 
@@ -352,8 +351,7 @@ impl ReadGuard {
         }
     }
 
-    fn start(self) -> Result<(), LinkError> {
-        let span = tracing::Span::current();
+    fn start(self, span: tracing::Span) -> Result<(), LinkError> {
         spawn("chappe-reading", move || span.in_scope(|| self.read_until_end()))?;
         Ok(())
     }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::std_instead_of_alloc, reason = "a test")]
 
 mod drivers;
+mod edges;
 mod exchange;
 #[cfg(target_os = "linux")]
 mod memory;
