@@ -55,7 +55,7 @@ const WRONG_INPUT: &[(&[&str], &str)] = &[
         &["serve", "--fault", "explode"],
         "invalid value 'explode' for '--fault <FAULT>': there is no fault `explode` (see --help)",
     ),
-    (&["serve", "--secret", "zz"], "a secret of the MTProxy cannot be read: neither hexadecimal nor base64"),
+    (&["serve", "--secret", "zz"], "a secret of an MTProxy cannot be read: neither hexadecimal nor base64"),
     (
         &["serve", "--answers", "FILES/new.tl"],
         "FILES/new.tl is no JSON object: expected value at line 1 column 1",
