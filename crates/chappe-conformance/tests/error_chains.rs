@@ -14,7 +14,7 @@ use chappe_handshake::{ApiMisuse, InvalidAnswer, QueryRefusal, RefusalReason};
 use chappe_session::UnpackError;
 use chappe_session::client::{ReceiveError, SendError};
 use chappe_session::server::{RespondError, ServerError};
-use chappe_tl::{Deserializable, EncodeError, deserialize};
+use chappe_tl::{DecodeError, Deserializable, EncodeError};
 
 /// Asserts that the chain is `len` texts long and that none of them contains another.
 #[track_caller]
@@ -34,7 +34,7 @@ fn assert_prints_each_text_once(error: &(dyn Error + 'static), len: usize) {
     }
 }
 
-fn unreadable() -> deserialize::Error {
+fn unreadable() -> DecodeError {
     i64::from_bytes(&[0; 4]).expect_err("four bytes are no long")
 }
 

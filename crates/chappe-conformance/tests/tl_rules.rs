@@ -1,6 +1,6 @@
 //! The rules about TL, SEC-112 to SEC-118, and inputs that cost other implementations their memory or their stack.
 
-use chappe_tl::deserialize::{DecodeOptions, Error};
+use chappe_tl::deserialize::{DecodeError, DecodeOptions};
 use chappe_tl::{Deserializable, EncodeError, FlagGroup, Serializable};
 use chappe_tl_mtproto::{AnyCall, enums, functions, types};
 use rand_chacha::ChaCha8Rng;
@@ -39,7 +39,7 @@ fn sec_112_an_object_that_ends_early_is_refused_with_field_and_offset() {
 fn sec_113_a_count_of_2_147_483_647_is_refused_before_anything_is_allocated() {
     let bytes = [&0x62d6_b459_u32.to_le_bytes()[..], &vector(0x7fff_ffff, [0; 16])].concat();
     let error = enums::MsgsAck::from_bytes(&bytes).expect_err("the count is a lie");
-    assert!(matches!(error, Error::BadCount { count: i32::MAX, most: 2, .. }), "{error}");
+    assert!(matches!(error, DecodeError::BadCount { count: i32::MAX, most: 2, .. }), "{error}");
     assert_eq!((error.place().ty, error.place().field, error.place().offset), ("msgs_ack", "msg_ids", 8));
 }
 
@@ -47,7 +47,7 @@ fn sec_113_a_count_of_2_147_483_647_is_refused_before_anything_is_allocated() {
 fn sec_113_a_string_of_16_mib_in_8_bytes_is_refused_before_anything_is_allocated() {
     let bytes = [0x04de_b57d_u32.to_le_bytes(), [0; 4], [0; 4], [0xfe, 0xff, 0xff, 0xff], [0; 4]].concat();
     let error = enums::MsgsStateInfo::from_bytes(&bytes).expect_err("the length is a lie");
-    assert!(matches!(error, Error::UnexpectedEof { needed: 16_777_220, remaining: 8, .. }), "{error}");
+    assert!(matches!(error, DecodeError::UnexpectedEof { needed: 16_777_220, remaining: 8, .. }), "{error}");
     assert_eq!((error.place().field, error.place().offset), ("info", 12));
 }
 
@@ -59,7 +59,7 @@ fn sec_113_elements_are_counted_by_their_shortest_encoding() {
     bytes.extend(3_u32.to_le_bytes());
     bytes.extend([0; 47]);
     let error = enums::FutureSalts::from_bytes(&bytes).expect_err("the count is a lie");
-    assert!(matches!(error, Error::BadCount { count: 3, most: 2, .. }), "{error}");
+    assert!(matches!(error, DecodeError::BadCount { count: 3, most: 2, .. }), "{error}");
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn sec_114_an_unknown_object_inside_another_one_is_found_where_it_begins() {
 #[test]
 fn sec_115_bytes_after_the_object_are_refused() {
     let ping = [functions::Ping { ping_id: 1 }.to_bytes(), vec![0; 4]].concat();
-    assert!(matches!(functions::Ping::from_bytes(&ping), Err(Error::TrailingBytes { count: 4, .. })));
+    assert!(matches!(functions::Ping::from_bytes(&ping), Err(DecodeError::TrailingBytes { count: 4, .. })));
 }
 
 /// `jsonArray` in `jsonArray`, `depth` times.
@@ -113,7 +113,7 @@ fn sec_116_objects_nested_100_000_deep_are_refused_on_a_stack_of_256_kib() {
     on_small_stack(|| {
         let error =
             datacenter::enums::Jsonvalue::from_bytes(&nested(100_000)).expect_err("it nests too deep");
-        assert!(matches!(error, Error::TooDeep { limit: 64, .. }), "{error}");
+        assert!(matches!(error, DecodeError::TooDeep { limit: 64, .. }), "{error}");
         assert_eq!(error.place().offset, 64 * 12 + 4);
     });
 }
@@ -123,7 +123,7 @@ fn sec_116_64_levels_are_read_and_65_are_not() {
     on_small_stack(|| {
         assert!(datacenter::enums::Jsonvalue::from_bytes(&nested(64)).is_ok());
         let error = datacenter::enums::Jsonvalue::from_bytes(&nested(65)).expect_err("it nests too deep");
-        assert!(matches!(error, Error::TooDeep { limit: 64, .. }), "{error}");
+        assert!(matches!(error, DecodeError::TooDeep { limit: 64, .. }), "{error}");
     });
 }
 
@@ -135,7 +135,7 @@ fn sec_116_calls_in_calls_are_counted_as_well() {
             bytes.extend(0xbf94_59b7_u32.to_le_bytes());
         }
         let error = datacenter::AnyCall::from_bytes(&bytes).expect_err("it nests too deep");
-        assert!(matches!(error, Error::TooDeep { limit: 64, .. }), "{error}");
+        assert!(matches!(error, DecodeError::TooDeep { limit: 64, .. }), "{error}");
     });
 }
 
@@ -183,7 +183,7 @@ fn unknown_flags_are_ignored_by_clients_and_refused_by_strict_servers() {
     assert_eq!(datacenter::functions::updates::GetDifference::from_bytes(&bytes), Ok(call));
     let strict =
         datacenter::functions::updates::GetDifference::from_bytes_with(&bytes, DecodeOptions::strict());
-    assert!(matches!(strict, Err(Error::UnknownFlags { bits: 0x8000_0000, .. })));
+    assert!(matches!(strict, Err(DecodeError::UnknownFlags { bits: 0x8000_0000, .. })));
 }
 
 #[test]

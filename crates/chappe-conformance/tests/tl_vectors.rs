@@ -2,7 +2,7 @@
 
 use chappe_conformance::vectors::{self, Entry};
 use chappe_crypto::hash::sha256;
-use chappe_tl::deserialize::{Cursor, DecodeOptions, Error};
+use chappe_tl::deserialize::{Cursor, DecodeError, DecodeOptions};
 use chappe_tl::{Blob, Deserializable, RawVec, RemoteCall, Serializable};
 use chappe_tl_mtproto::{enums, functions, types};
 use chappe_tl_parser::id;
@@ -53,15 +53,17 @@ fn every_malformed_string_is_refused_as_said() {
         match entry.name() {
             "long_form_for_short_length" => {
                 assert_eq!(lenient.as_deref(), Ok(b"abc".as_slice()));
-                assert!(matches!(strict, Err(Error::LongStringForm { len: 3, .. })), "{strict:?}");
+                assert!(matches!(strict, Err(DecodeError::LongStringForm { len: 3, .. })), "{strict:?}");
             }
             "nonzero_padding" => {
                 assert_eq!(lenient.as_deref(), Ok(b"a".as_slice()));
-                assert!(matches!(strict, Err(Error::NonZeroPadding { .. })), "{strict:?}");
+                assert!(matches!(strict, Err(DecodeError::NonZeroPadding { .. })), "{strict:?}");
             }
-            "prefix_ff" => assert!(matches!(lenient, Err(Error::BadStringPrefix { .. })), "{lenient:?}"),
+            "prefix_ff" => {
+                assert!(matches!(lenient, Err(DecodeError::BadStringPrefix { .. })), "{lenient:?}")
+            }
             _ => {
-                assert!(matches!(lenient, Err(Error::UnexpectedEof { .. })), "{entry:?}: {lenient:?}");
+                assert!(matches!(lenient, Err(DecodeError::UnexpectedEof { .. })), "{entry:?}: {lenient:?}");
                 assert_eq!(lenient, strict);
             }
         }
@@ -220,16 +222,18 @@ fn every_malformed_value_is_refused_as_said() {
             other => panic!("nobody tries the vector {other}"),
         };
         let is_expected = match entry.name() {
-            "vector_negative_count" => matches!(error, Some(Error::BadCount { count: -1, .. })),
-            "vector_huge_count" => matches!(error, Some(Error::BadCount { count: i32::MAX, most: 0, .. })),
+            "vector_negative_count" => matches!(error, Some(DecodeError::BadCount { count: -1, .. })),
+            "vector_huge_count" => {
+                matches!(error, Some(DecodeError::BadCount { count: i32::MAX, most: 0, .. }))
+            }
             "vector_wrong_constructor" => {
-                matches!(error, Some(Error::UnexpectedConstructor { id: 0x1cb5_c416, .. }))
+                matches!(error, Some(DecodeError::UnexpectedConstructor { id: 0x1cb5_c416, .. }))
             }
             "bool_unknown" => {
-                matches!(error, Some(Error::UnexpectedConstructor { id: 0, wanted: "Bool", .. }))
+                matches!(error, Some(DecodeError::UnexpectedConstructor { id: 0, wanted: "Bool", .. }))
             }
-            "trailing_bytes" => matches!(error, Some(Error::TrailingBytes { count: 4, .. })),
-            _ => matches!(error, Some(Error::UnexpectedEof { needed: 8, remaining: 7, .. })),
+            "trailing_bytes" => matches!(error, Some(DecodeError::TrailingBytes { count: 4, .. })),
+            _ => matches!(error, Some(DecodeError::UnexpectedEof { needed: 8, remaining: 7, .. })),
         };
         assert!(is_expected, "{entry:?}: {error:?}");
     }

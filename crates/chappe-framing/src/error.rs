@@ -5,7 +5,7 @@
 use core::fmt;
 
 use chappe_crypto::AuthKeyId;
-use chappe_tl::deserialize;
+use chappe_tl::DecodeError;
 use chappe_types::Rule;
 
 use crate::{MsgId, SessionId};
@@ -74,7 +74,7 @@ pub enum MalformedFrame {
     /// The checksum or the size at the end of a gzip stream is not that of the unpacked bytes.
     BadChecksum,
     /// A TL value inside the message cannot be read.
-    Tl(deserialize::Error),
+    Tl(DecodeError),
 }
 
 /// Which rule a peer broke with a well-formed frame.
@@ -261,8 +261,8 @@ impl From<PeerMisbehaved> for FrameError {
     }
 }
 
-impl From<deserialize::Error> for FrameError {
-    fn from(error: deserialize::Error) -> Self {
+impl From<DecodeError> for FrameError {
+    fn from(error: DecodeError) -> Self {
         Self::Malformed(MalformedFrame::Tl(error))
     }
 }

@@ -33,7 +33,7 @@
 //!     other => panic!("{other:?}"),
 //! }
 //! arena.reset();
-//! # Ok::<(), chappe_tl::deserialize::Error>(())
+//! # Ok::<(), chappe_tl::DecodeError>(())
 //! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(test), no_std)]

@@ -4,7 +4,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::alloc::System;
 
-use chappe_tl::deserialize::{DecodeOptions, Error, Place};
+use chappe_tl::deserialize::{DecodeError, DecodeOptions, Place};
 use chappe_tl::table::{Arena, Decoded, OwnedAnswer, View};
 use chappe_tl::{Deserializable, EncodeError, FlagGroup, Identifiable, RemoteCall, Serializable};
 use chappe_tl_api::{LAYER, One, enums, functions, name_for_id, types};
@@ -213,7 +213,7 @@ fn sec_114_an_unknown_constructor_says_what_it_is_and_where_it_begins() {
     let place = Place { ty: "updateShortMessage", field: "entities", offset: entities };
     assert_eq!(
         error,
-        Error::UnexpectedConstructor { id: 0xdead_beef, name: None, wanted: "MessageEntity", place }
+        DecodeError::UnexpectedConstructor { id: 0xdead_beef, name: None, wanted: "MessageEntity", place }
     );
     assert_eq!(error.unknown_object(&bytes), Some((0xdead_beef, &bytes[entities..])));
 }
@@ -221,8 +221,8 @@ fn sec_114_an_unknown_constructor_says_what_it_is_and_where_it_begins() {
 #[test]
 fn an_unexpected_constructor_is_named_if_the_schema_has_it() {
     let bytes = enums::Updates::TooLong.to_bytes();
-    let name = |error: Error| match error {
-        Error::UnexpectedConstructor { name, .. } => name,
+    let name = |error: DecodeError| match error {
+        DecodeError::UnexpectedConstructor { name, .. } => name,
         other => panic!("{other}"),
     };
     let arena = Arena::new();
@@ -254,7 +254,7 @@ fn a_string_that_is_not_utf8_costs_a_character_and_not_the_object() {
     assert_eq!(arena.replaced_strings(), 0);
     let error = arena.decode_with::<enums::Updates<'_>>(&bytes, DecodeOptions::strict()).unwrap_err();
     let place = Place { ty: "updateShortMessage", field: "message", offset: at };
-    assert_eq!(error, Error::InvalidUtf8 { place, valid_up_to: 0 });
+    assert_eq!(error, DecodeError::InvalidUtf8 { place, valid_up_to: 0 });
 }
 
 #[test]
@@ -263,7 +263,10 @@ fn sec_115_bytes_after_an_object_are_an_error() {
     let len = bytes.len();
     bytes.extend([0; 4]);
     let error = Arena::new().decode::<enums::Updates<'_>>(&bytes).unwrap_err();
-    assert_eq!(error, Error::TrailingBytes { place: Place { offset: len, ..Place::default() }, count: 4 });
+    assert_eq!(
+        error,
+        DecodeError::TrailingBytes { place: Place { offset: len, ..Place::default() }, count: 4 }
+    );
     let owned = Decoded::<enums::Updates<'_>>::from_vec(bytes.clone()).map(|_| ()).unwrap_err();
     assert_eq!(owned, error);
     let arena = Arena::new();
@@ -278,7 +281,10 @@ fn sec_116_nesting_without_end_is_an_error_on_a_small_stack() {
     let bytes = bold.repeat(100_000);
     let work = move || {
         let error = Arena::new().decode::<enums::RichText<'_>>(&bytes).unwrap_err();
-        assert!(matches!(error, Error::TooDeep { limit: 64, place } if place.offset == 64 * 4), "{error}");
+        assert!(
+            matches!(error, DecodeError::TooDeep { limit: 64, place } if place.offset == 64 * 4),
+            "{error}"
+        );
         // As deep as it may be, it fits the stack.
         let mut allowed = bytes[..63 * 4].to_vec();
         enums::RichText::TextEmpty.serialize(&mut allowed).unwrap();
@@ -321,19 +327,19 @@ fn sec_113_lengths_are_believed_only_if_the_bytes_are_there() {
     bytes.extend([0; 64]);
     let arena = Arena::new();
     let error = arena.decode::<&[enums::Update<'_>]>(&bytes).unwrap_err();
-    assert!(matches!(error, Error::BadCount { count: i32::MAX, most: 16, .. }), "{error}");
+    assert!(matches!(error, DecodeError::BadCount { count: i32::MAX, most: 16, .. }), "{error}");
     assert!(arena.capacity() < 1 << 16);
     // The least user has 12 bytes (userEmpty): six of them do not fit 64 bytes.
     bytes[4..8].copy_from_slice(&6_i32.to_le_bytes());
     let error = arena.decode::<&[enums::User<'_>]>(&bytes).unwrap_err();
-    assert!(matches!(error, Error::BadCount { count: 6, most: 5, .. }), "{error}");
+    assert!(matches!(error, DecodeError::BadCount { count: 6, most: 5, .. }), "{error}");
     bytes[4..8].copy_from_slice(&(-1_i32).to_le_bytes());
-    assert!(matches!(arena.decode::<&[i64]>(&bytes), Err(Error::BadCount { count: -1, .. })));
+    assert!(matches!(arena.decode::<&[i64]>(&bytes), Err(DecodeError::BadCount { count: -1, .. })));
 
     let announced = [254, 0xff, 0xff, 0xff, 1, 2, 3, 4];
     let error = arena.decode::<&[u8]>(&announced).unwrap_err();
-    assert!(matches!(error, Error::UnexpectedEof { needed: 0x0100_0004, remaining: 8, .. }), "{error}");
-    assert!(matches!(arena.decode::<&str>(&[255, 0, 0, 0]), Err(Error::BadStringPrefix { .. })));
+    assert!(matches!(error, DecodeError::UnexpectedEof { needed: 0x0100_0004, remaining: 8, .. }), "{error}");
+    assert!(matches!(arena.decode::<&str>(&[255, 0, 0, 0]), Err(DecodeError::BadStringPrefix { .. })));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Functions as a server receives them.
 #![cfg(all(feature = "server", feature = "functions"))]
 
-use chappe_tl::deserialize::{Deserializable as _, Error};
+use chappe_tl::deserialize::{DecodeError, Deserializable as _};
 use chappe_tl::table::Decoded;
 use chappe_tl::{Identifiable as _, Serializable as _};
 use chappe_tl_api::functions::{help, messages, upload};
@@ -36,9 +36,9 @@ fn another_function_and_trailing_bytes_are_refused() {
     let other = help::GetNearestDc {}.to_bytes();
     assert!(matches!(
         help::GetConfig::from_bytes(&other),
-        Err(Error::UnexpectedConstructor { id: help::GetNearestDc::CONSTRUCTOR_ID, .. })
+        Err(DecodeError::UnexpectedConstructor { id: help::GetNearestDc::CONSTRUCTOR_ID, .. })
     ));
     let long = [help::GetConfig {}.to_bytes(), vec![0; 4]].concat();
-    assert!(matches!(help::GetConfig::from_bytes(&long), Err(Error::TrailingBytes { count: 4, .. })));
+    assert!(matches!(help::GetConfig::from_bytes(&long), Err(DecodeError::TrailingBytes { count: 4, .. })));
     assert!(help::GetAppConfig::from_bytes(&help::GetAppConfig { hash: 1 }.to_bytes()[..4]).is_err());
 }

@@ -26,7 +26,7 @@
 //! // and the client knows how to read it.
 //! let enums::Pong::Pong(pong) = <functions::Ping as RemoteCall>::Return::from_bytes(&answer)?;
 //! assert_eq!(pong.ping_id, 7);
-//! # Ok::<(), chappe_tl::deserialize::Error>(())
+//! # Ok::<(), chappe_tl::DecodeError>(())
 //! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(test), no_std)]

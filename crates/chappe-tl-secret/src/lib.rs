@@ -31,7 +31,7 @@
 //! };
 //! let bytes = enums::DecryptedMessageLayer::from(layer.clone()).to_bytes();
 //! assert_eq!(enums::DecryptedMessageLayer::from_bytes(&bytes)?, layer.into());
-//! # Ok::<(), chappe_tl::deserialize::Error>(())
+//! # Ok::<(), chappe_tl::DecodeError>(())
 //! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(test), no_std)]

@@ -20,7 +20,7 @@
 //! # Example
 //!
 //! ```
-//! use chappe_tl::{Deserializable, Serializable, deserialize::Error};
+//! use chappe_tl::{DecodeError, Deserializable, Serializable};
 //!
 //! let ids = vec![1_i64, 2];
 //! let bytes = ids.to_bytes();
@@ -29,7 +29,7 @@
 //!
 //! // An object of an unknown constructor is an error with its position.
 //! match Vec::<i64>::from_bytes(&[0xef, 0xbe, 0xad, 0xde]) {
-//!     Err(Error::UnexpectedConstructor { id, wanted, place, .. }) => {
+//!     Err(DecodeError::UnexpectedConstructor { id, wanted, place, .. }) => {
 //!         assert_eq!((id, place.offset, wanted), (0xdead_beef, 0, "Vector"));
 //!     }
 //!     other => panic!("{other:?}"),
@@ -61,7 +61,7 @@ pub mod __private {
     pub use crate::table::internals::*;
 }
 
-pub use deserialize::Deserializable;
+pub use deserialize::{DecodeError, Deserializable};
 pub use raw::{Blob, Int512, RawVec};
 pub use serialize::{EncodeError, FlagGroup, Serializable};
 pub use sink::{Sink, SliceSink};

@@ -6,7 +6,7 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::deserialize::{Buffer, Cursor, Deserializable, Error, Place, Result};
+use crate::deserialize::{Buffer, Cursor, DecodeError, Deserializable, Place, Result};
 use crate::{EncodeError, Serializable, Sink};
 
 /// Maximum length of a string or bytes value: 2^24 - 1 bytes.
@@ -116,7 +116,7 @@ impl<'a> Cursor<'a> {
     fn read_bytes_from(&mut self, start: usize) -> Result<&'a [u8]> {
         let place = Place::at(start);
         let (header, len) = match self.read_byte()? {
-            0xff => return Err(Error::BadStringPrefix { place }),
+            0xff => return Err(DecodeError::BadStringPrefix { place }),
             LONG_FORM => {
                 let [a, b, c] = self.read_array()?;
                 (4, u32::from_le_bytes([a, b, c, 0]) as usize)
@@ -126,15 +126,15 @@ impl<'a> Cursor<'a> {
         let needed = padded(header, len);
         let whole = self.rest().len() + header;
         let Ok(body) = self.take(needed - header) else {
-            return Err(Error::UnexpectedEof { place, needed, remaining: whole });
+            return Err(DecodeError::UnexpectedEof { place, needed, remaining: whole });
         };
         let (bytes, padding) = body.split_at(len);
         if self.is_canonical_wanted() {
             if header == 4 && len <= MAX_SHORT_LEN {
-                return Err(Error::LongStringForm { place, len });
+                return Err(DecodeError::LongStringForm { place, len });
             }
             if padding.iter().any(|byte| *byte != 0) {
-                return Err(Error::NonZeroPadding { place: Place::at(start + header + len) });
+                return Err(DecodeError::NonZeroPadding { place: Place::at(start + header + len) });
             }
         }
         Ok(bytes)
@@ -155,7 +155,7 @@ impl<'a> Cursor<'a> {
                 self.rewind(start);
                 let header = if bytes.len() <= MAX_SHORT_LEN { 1 } else { 4 };
                 let place = Place::at(start + header);
-                Err(Error::InvalidUtf8 { place, valid_up_to: error.valid_up_to() })
+                Err(DecodeError::InvalidUtf8 { place, valid_up_to: error.valid_up_to() })
             }
             Err(_) => {
                 self.count_lossy_string();

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::deserialize::{Buffer, Cursor, Deserializable, Error, Place, Result};
+use crate::deserialize::{Buffer, Cursor, DecodeError, Deserializable, Place, Result};
 use crate::{EncodeError, RawVec, Serializable, Sink};
 
 /// Constructor id of `vector {t:Type} # [ t ] = Vector t`.
@@ -36,7 +36,7 @@ impl Cursor<'_> {
             }
             _ => {
                 self.rewind(offset);
-                Err(Error::BadCount { place: Place::at(offset), count, most })
+                Err(DecodeError::BadCount { place: Place::at(offset), count, most })
             }
         }
     }

@@ -1,13 +1,13 @@
 //! What reading refuses, what it forgives, and what its errors say.
 
-use chappe_tl::deserialize::{Cursor, DecodeOptions, Error};
+use chappe_tl::deserialize::{Cursor, DecodeError, DecodeOptions};
 use chappe_tl::{Blob, Deserializable, RawVec, Serializable};
 
 #[test]
 fn an_announced_16_mib_string_in_8_bytes_is_refused() {
     let bytes = [0xfe, 0xff, 0xff, 0xff, b'a', b'b', b'c', b'd'];
     match Vec::<u8>::from_bytes(&bytes) {
-        Err(Error::UnexpectedEof { place, needed, remaining }) => {
+        Err(DecodeError::UnexpectedEof { place, needed, remaining }) => {
             assert_eq!((place.offset, needed, remaining), (0, 16_777_220, 8));
         }
         other => panic!("{other:?}"),
@@ -20,7 +20,7 @@ fn a_count_that_the_rest_cannot_hold_is_refused() {
         let mut bytes = count.to_bytes();
         bytes.extend([0; 12]);
         match RawVec::<i64>::from_bytes(&bytes) {
-            Err(Error::BadCount { place, count: found, most: limit }) => {
+            Err(DecodeError::BadCount { place, count: found, most: limit }) => {
                 assert_eq!((place.offset, found, limit), (0, count, most));
             }
             other => panic!("{other:?}"),
@@ -47,7 +47,9 @@ fn strict_reading_refuses_a_string_that_is_not_utf8_and_says_where() {
     let mut cursor = Cursor::with_options(&bytes, DecodeOptions::strict());
     assert_eq!(String::deserialize(&mut cursor).as_deref(), Ok("abc"));
     match String::deserialize(&mut cursor) {
-        Err(Error::InvalidUtf8 { place, valid_up_to }) => assert_eq!((place.offset, valid_up_to), (5, 1)),
+        Err(DecodeError::InvalidUtf8 { place, valid_up_to }) => {
+            assert_eq!((place.offset, valid_up_to), (5, 1))
+        }
         other => panic!("{other:?}"),
     }
     assert_eq!(cursor.pos(), 4, "a read that fails leaves the position where it was");
@@ -60,8 +62,8 @@ fn strict_reading_refuses_what_nobody_should_write() {
     assert_eq!(Vec::<u8>::from_bytes(&long_form).as_deref(), Ok(b"abc".as_slice()));
     assert_eq!(Vec::<u8>::from_bytes(&padded).as_deref(), Ok(b"a".as_slice()));
     let strict = |bytes| Vec::<u8>::from_bytes_with(bytes, DecodeOptions::strict());
-    assert!(matches!(strict(&long_form), Err(Error::LongStringForm { len: 3, .. })));
-    assert!(matches!(strict(&padded), Err(Error::NonZeroPadding { .. })));
+    assert!(matches!(strict(&long_form), Err(DecodeError::LongStringForm { len: 3, .. })));
+    assert!(matches!(strict(&padded), Err(DecodeError::NonZeroPadding { .. })));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use chappe_framing::{MSG_CONTAINER, MsgId, SessionId, write_rpc_result_header};
 use chappe_net::{Blame, InvokeError};
-use chappe_tl::deserialize::Error as TlError;
+use chappe_tl::DecodeError;
 use chappe_tl_api::functions;
 use tokio::time::timeout;
 
@@ -138,24 +138,24 @@ fn no_attack_on_a_client_of_threads_costs_more_than_a_connection() {
 }
 
 /// Returns whether an error is the right one.
-type Expected = fn(&TlError) -> bool;
+type Expected = fn(&DecodeError) -> bool;
 
 /// Results that are none of the call's type.
 const WRONG: [(&str, Attack, Expected); 3] = [
     (
         "another constructor",
         |known| known.say(&result(known.query, &0x9972_75b5_u32.to_le_bytes())),
-        |error| matches!(error, TlError::UnexpectedConstructor { id: 0x9972_75b5, .. }),
+        |error| matches!(error, DecodeError::UnexpectedConstructor { id: 0x9972_75b5, .. }),
     ),
     (
         "half an object",
         |known| known.say(&half(known)),
-        |error| matches!(error, TlError::UnexpectedEof { .. }),
+        |error| matches!(error, DecodeError::UnexpectedEof { .. }),
     ),
     (
         "something behind the object",
         |known| known.say(&more(known)),
-        |error| matches!(error, TlError::TrailingBytes { count: 4, .. }),
+        |error| matches!(error, DecodeError::TrailingBytes { count: 4, .. }),
     ),
 ];
 

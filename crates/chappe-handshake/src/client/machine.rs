@@ -263,9 +263,9 @@ impl ClientHandshake {
 
 /// Reads the awaited answer. Another object of the handshake is [`InvalidAnswer::Unexpected`], not damaged bytes.
 fn read<T: chappe_tl::Deserializable>(message: &PlainMessage<'_>) -> Result<T, Error> {
-    use chappe_tl::deserialize::Error as TlError;
+    use chappe_tl::DecodeError;
     match message.object() {
-        Err(FrameError::Malformed(MalformedFrame::Tl(TlError::UnexpectedConstructor { id, .. })))
+        Err(FrameError::Malformed(MalformedFrame::Tl(DecodeError::UnexpectedConstructor { id, .. })))
             if id == message.constructor_id() =>
         {
             Err(InvalidAnswer::Unexpected { id }.into())

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chappe_session::client::{AuthorizationTrouble, CallFailure, ReceiveError, SendError};
-use chappe_tl::deserialize;
+use chappe_tl::DecodeError;
 use chappe_transport::{StreamRefusal, TransportError, TransportErrorCode};
 use chappe_types::{DcId, RpcError, Rule};
 
@@ -269,7 +269,7 @@ pub enum InvokeError {
     /// The client ended because it could not connect.
     Connection(Arc<ConnectError>),
     /// The answer is not of the type that the call returns.
-    Answer(deserialize::Error),
+    Answer(DecodeError),
     /// The call was not accepted.
     Send(SendError),
     /// This cannot be done; the text says why.

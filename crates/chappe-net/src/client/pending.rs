@@ -8,7 +8,7 @@ use core::task::{Context, Poll, Waker};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chappe_tl::deserialize;
+use chappe_tl::DecodeError;
 
 use super::{CallReference, InvokeError};
 use crate::block_on::{block_on, block_on_for};
@@ -65,7 +65,7 @@ pub(super) struct Accepted {
 #[must_use = "dropping a call cancels it"]
 pub struct PendingCall<T> {
     stage: Stage,
-    decode: fn(Vec<u8>) -> Result<T, deserialize::Error>,
+    decode: fn(Vec<u8>) -> Result<T, DecodeError>,
     result: PhantomData<fn() -> T>,
 }
 
@@ -85,7 +85,7 @@ enum Stage {
 impl<T> PendingCall<T> {
     pub(super) fn new(
         accepted: Result<Accepted, InvokeError>,
-        decode: fn(Vec<u8>) -> Result<T, deserialize::Error>,
+        decode: fn(Vec<u8>) -> Result<T, DecodeError>,
     ) -> Self {
         let stage = match accepted {
             Ok(Accepted { slot, shared, call }) => Stage::Waiting { slot, shared, call },
@@ -102,7 +102,7 @@ impl<T> PendingCall<T> {
     /// Waits for the answer to something that is not a call.
     pub(super) fn answer(
         slot: Result<Arc<Slot>, InvokeError>,
-        decode: fn(Vec<u8>) -> Result<T, deserialize::Error>,
+        decode: fn(Vec<u8>) -> Result<T, DecodeError>,
     ) -> Self {
         let stage = slot.map_or_else(Stage::Refused, Stage::Signal);
         Self { stage, decode, result: PhantomData }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use chappe_framing::MsgId;
 use chappe_session::client::AuthorizationTrouble;
-use chappe_tl::deserialize::{self, Deserializable};
+use chappe_tl::{DecodeError, Deserializable};
 
 use super::UpdateLimits;
 use crate::block_on::{block_on, block_on_for};
@@ -62,7 +62,7 @@ impl UpdateObject {
     /// # Errors
     ///
     /// Fails if it is of another type; its bytes are still there.
-    pub fn decode<T: Deserializable>(&self) -> Result<T, deserialize::Error> {
+    pub fn decode<T: Deserializable>(&self) -> Result<T, DecodeError> {
         T::from_bytes(&self.bytes)
     }
 }

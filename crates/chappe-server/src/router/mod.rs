@@ -25,7 +25,7 @@ use std::fmt;
 use std::future::ready;
 use std::sync::Arc;
 
-use chappe_tl::deserialize::Error as DecodeError;
+use chappe_tl::DecodeError;
 use chappe_types::RpcError;
 
 pub use answer::{Answer, IntoAnswer, Reply};

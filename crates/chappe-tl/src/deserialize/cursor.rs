@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{DecodeOptions, Error, Object, Place, Result, Strictness};
+use super::{DecodeError, DecodeOptions, Object, Place, Result, Strictness};
 
 /// Reads from a slice, front to back.
 ///
@@ -66,7 +66,7 @@ impl<'a> Cursor<'a> {
     pub const fn finish(&self) -> Result<()> {
         match self.remaining() {
             0 => Ok(()),
-            count => Err(Error::TrailingBytes { place: Place::at(self.pos), count }),
+            count => Err(DecodeError::TrailingBytes { place: Place::at(self.pos), count }),
         }
     }
 
@@ -198,7 +198,7 @@ impl<'a> Cursor<'a> {
 
     /// Returns the error for an id that was just read and is not a constructor of `ty`.
     #[cold]
-    pub fn unknown_id(&mut self, ty: &'static str, id: u32) -> Error {
+    pub fn unknown_id(&mut self, ty: &'static str, id: u32) -> DecodeError {
         self.pos = self.pos.saturating_sub(4);
         self.unexpected_id(ty, id)
     }
@@ -250,19 +250,19 @@ impl<'a> Cursor<'a> {
     }
 
     #[cold]
-    pub(crate) const fn eof(&self, needed: usize) -> Error {
-        Error::UnexpectedEof { place: Place::at(self.pos), needed, remaining: self.remaining() }
+    pub(crate) const fn eof(&self, needed: usize) -> DecodeError {
+        DecodeError::UnexpectedEof { place: Place::at(self.pos), needed, remaining: self.remaining() }
     }
 
     /// Returns the error for a next id that is not a constructor of `ty`.
     #[cold]
-    pub const fn unexpected_id(&self, ty: &'static str, id: u32) -> Error {
-        Error::UnexpectedConstructor { id, name: None, wanted: ty, place: Place::at(self.pos) }
+    pub const fn unexpected_id(&self, ty: &'static str, id: u32) -> DecodeError {
+        DecodeError::UnexpectedConstructor { id, name: None, wanted: ty, place: Place::at(self.pos) }
     }
 
     #[cold]
-    const fn too_deep(&self, ty: &'static str) -> Error {
+    const fn too_deep(&self, ty: &'static str) -> DecodeError {
         let place = Place { ty, field: "", offset: self.pos };
-        Error::TooDeep { place, limit: self.options.max_depth }
+        DecodeError::TooDeep { place, limit: self.options.max_depth }
     }
 }

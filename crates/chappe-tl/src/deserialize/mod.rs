@@ -1,18 +1,18 @@
 //! Reading objects.
 //!
-//! [`Cursor`] reads the bytes of an object and checks every length before use. [`Error`] contains the type, the field, the
+//! [`Cursor`] reads the bytes of an object and checks every length before use. [`DecodeError`] contains the type, the field, the
 //! offset and the offending value.
 //!
 //! **Invariants:** nothing is allocated for a length that the remaining bytes cannot hold, and no input nests deeper
 //! than [`DecodeOptions::max_depth`].
 
 mod cursor;
-mod error;
+mod decode_error;
 mod object;
 mod options;
 
 pub use cursor::Cursor;
-pub use error::{Error, Place};
+pub use decode_error::{DecodeError, Place};
 pub use object::Object;
 pub use options::{DecodeOptions, Strictness};
 
@@ -20,7 +20,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 /// The result of reading.
-pub type Result<T> = core::result::Result<T, Error>;
+pub type Result<T> = core::result::Result<T, DecodeError>;
 
 /// The input of objects.
 pub type Buffer<'a, 'b> = &'a mut Cursor<'b>;

@@ -2,7 +2,7 @@
 
 use crate::codegen::is_set;
 
-use super::{Cursor, Deserializable, Error, Place, Result};
+use super::{Cursor, DecodeError, Deserializable, Place, Result};
 
 /// Reads the fields of one object and adds type and field to errors.
 ///
@@ -54,7 +54,7 @@ impl<'c, 'a> Object<'c, 'a> {
         let offset = self.cursor.pos();
         let word = self.cursor.read_u32().map_err(|error| error.within(self.ty, field))?;
         if word & !known != 0 && self.cursor.is_canonical_wanted() {
-            return Err(Error::UnknownFlags {
+            return Err(DecodeError::UnknownFlags {
                 place: Place { ty: self.ty, field, offset },
                 bits: word & !known,
             });

@@ -14,12 +14,12 @@ pub enum Strictness {
 /// The options of reading an object.
 ///
 /// ```
-/// use chappe_tl::{Deserializable, deserialize::{Error, DecodeOptions}};
+/// use chappe_tl::{DecodeError, Deserializable, deserialize::DecodeOptions};
 ///
 /// let not_utf8 = [2, 0xff, b'x', 0];
 /// assert_eq!(String::from_bytes(&not_utf8).as_deref(), Ok("\u{fffd}x"));
 /// let refused = String::from_bytes_with(&not_utf8, DecodeOptions::strict());
-/// assert!(matches!(refused, Err(Error::InvalidUtf8 { .. })));
+/// assert!(matches!(refused, Err(DecodeError::InvalidUtf8 { .. })));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

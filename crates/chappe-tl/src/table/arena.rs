@@ -2,7 +2,7 @@
 
 use super::raw::Source;
 use super::{Arena, Family, Type, View};
-use crate::deserialize::{DecodeOptions, Error, Place, Result};
+use crate::deserialize::{DecodeError, DecodeOptions, Place, Result};
 
 impl Arena {
     /// Decodes an object that fills `bytes` exactly.
@@ -66,6 +66,6 @@ impl Arena {
 pub(super) fn nothing_left(len: usize, taken: usize) -> Result<()> {
     match len - taken {
         0 => Ok(()),
-        count => Err(Error::TrailingBytes { place: Place::at(taken), count }),
+        count => Err(DecodeError::TrailingBytes { place: Place::at(taken), count }),
     }
 }

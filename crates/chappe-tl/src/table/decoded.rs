@@ -25,7 +25,7 @@ use crate::{EncodeError, Serializable, Sink};
 /// let elsewhere = std::thread::spawn({ let words = words.clone(); move || words.get()[0].len() });
 /// assert_eq!(*words.get(), ["hello"]);
 /// assert_eq!(elsewhere.join().ok(), Some(5));
-/// # Ok::<(), chappe_tl::deserialize::Error>(())
+/// # Ok::<(), chappe_tl::DecodeError>(())
 /// ```
 pub struct Decoded<T> {
     owned: Arc<Owned>,

@@ -15,7 +15,7 @@
 //!
 //! // The other side does not know which function was called.
 //! assert_eq!(AnyCall::from_bytes(&bytes)?, AnyCall::TelemetrySend(call));
-//! # Ok::<(), chappe_tl::deserialize::Error>(())
+//! # Ok::<(), chappe_tl::DecodeError>(())
 //! ```
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,6 @@
 //! Types for what schemas outside of Telegram's API have.
 
-use chappe_tl::deserialize::Error;
+use chappe_tl::DecodeError;
 use chappe_tl::table::{Arena, Decoded};
 use chappe_tl::{Deserializable, EncodeError, Int512, MAX_EMPTY_ELEMENTS, RawVec, RemoteCall, Serializable};
 
@@ -68,7 +68,7 @@ fn vectors_of_what_takes_no_bytes_are_read_back() {
     let mut more = bytes;
     more[8] = 2;
     match types::Nothings::from_bytes(&more) {
-        Err(Error::BadCount { count: 2, most: 1, .. }) => {}
+        Err(DecodeError::BadCount { count: 2, most: 1, .. }) => {}
         other => panic!("{other:?}"),
     }
     let over = types::Nothings { f1: nothing(MAX_EMPTY_ELEMENTS + 1), ..nothings };
@@ -155,7 +155,7 @@ fn an_arena_reads_vectors_of_what_takes_no_bytes_up_to_the_same_limit() {
     assert_eq!(read.to_bytes(), bytes);
     bytes[12] = 2;
     match arena.decode::<borrowed::enums::Nothings<'_>>(&bytes) {
-        Err(Error::BadCount { count: 2, most: 1, .. }) => {}
+        Err(DecodeError::BadCount { count: 2, most: 1, .. }) => {}
         other => panic!("{other:?}"),
     }
     let nothing = vec![borrowed::types::Nothing {}; MAX_EMPTY_ELEMENTS + 1];

@@ -14,7 +14,7 @@ use core::ptr::NonNull;
 
 use super::machine::{Machine, Stop};
 use super::reader::View;
-use crate::deserialize::{DecodeOptions, Error};
+use crate::deserialize::{DecodeError, DecodeOptions};
 use crate::table::layout::MAX_ALIGN;
 use crate::table::{Family, Type};
 
@@ -149,7 +149,7 @@ impl Arena {
         &'a self,
         ty: &'static Type,
         source: Source<'a>,
-    ) -> Result<(View<'a>, usize), Error> {
+    ) -> Result<(View<'a>, usize), DecodeError> {
         // SAFETY: as in `decode_at`, except that no Rust type is claimed for the table: a view reads what was
         // written by the same table.
         unsafe {
@@ -167,7 +167,7 @@ impl Arena {
     pub(in crate::table) fn decode_at<'a, T: Family>(
         &'a self,
         source: Source<'a>,
-    ) -> Result<(&'a T::Of<'a>, usize), Error> {
+    ) -> Result<(&'a T::Of<'a>, usize), DecodeError> {
         const { T::TYPE.assert_is::<T>() };
         // SAFETY: the borrow as in `capacity`. The slot has the size of the type and is aligned to 8, which is as much
         // as any type asks for; `T::TYPE` describes `T::Of`, so when `object` returns Ok the slot holds a valid

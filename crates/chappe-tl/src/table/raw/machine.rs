@@ -13,7 +13,7 @@ use core::ptr::NonNull;
 use super::arena::{Bump, Source};
 use super::slices::{AnySlice, OptAnySlice, ZEROS_ARE_NONE};
 use crate::Int512;
-use crate::deserialize::{DecodeOptions, Error, Place, Strictness};
+use crate::deserialize::{DecodeError, DecodeOptions, Place, Strictness};
 use crate::primitives::{BOOL_FALSE, BOOL_TRUE};
 use crate::table::flags::{Flags, WINDOW};
 use crate::table::layout::Payload;
@@ -29,7 +29,7 @@ pub(super) struct Stop;
 pub(super) struct Machine<'a, 'm> {
     source: Source<'a>,
     bump: &'m mut Bump,
-    error: Option<Error>,
+    error: Option<DecodeError>,
     /// How many elements without bytes were announced.
     empty: usize,
 }
@@ -54,7 +54,8 @@ impl<'a, 'm> Machine<'a, 'm> {
         depth: u16,
     ) -> Result<&'a [u8], Stop> {
         let Some(depth) = depth.checked_sub(1) else {
-            return self.stop(rest, |place, options| Error::TooDeep { place, limit: options.max_depth });
+            return self
+                .stop(rest, |place, options| DecodeError::TooDeep { place, limit: options.max_depth });
         };
         let (tag, constructor) = if ty.boxed {
             let id = self.u32(&mut rest)?;
@@ -399,7 +400,7 @@ impl<'a, 'm> Machine<'a, 'm> {
                 }
                 Ok(len)
             }
-            _ => self.stop_before(rest, 4, |place, _| Error::BadCount { place, count, most }),
+            _ => self.stop_before(rest, 4, |place, _| DecodeError::BadCount { place, count, most }),
         }
     }
 
@@ -459,7 +460,7 @@ impl<'a, 'm> Machine<'a, 'm> {
         let (header, len) = match short {
             0..=253 => (1, usize::from(short)),
             254 => (4, u32::from_le_bytes([a, b, c, 0]) as usize),
-            255 => return self.stop(rest, |place, _| Error::BadStringPrefix { place }),
+            255 => return self.stop(rest, |place, _| DecodeError::BadStringPrefix { place }),
         };
         let whole = (header + len).next_multiple_of(4);
         let Some((bytes, behind)) = rest.split_at_checked(whole) else {
@@ -490,7 +491,7 @@ impl<'a, 'm> Machine<'a, 'm> {
     fn replaced(&mut self, bytes: &[u8], start: &'a [u8], valid_up_to: usize) -> Result<&'a str, Stop> {
         if self.source.options.utf8 == Strictness::Strict {
             let header = if start[0] < 254 { 1 } else { 4 };
-            return self.stop(&start[header..], |place, _| Error::InvalidUtf8 { place, valid_up_to });
+            return self.stop(&start[header..], |place, _| DecodeError::InvalidUtf8 { place, valid_up_to });
         }
         self.bump.replaced += 1;
         let text = String::from_utf8_lossy(bytes);
@@ -508,10 +509,10 @@ impl<'a, 'm> Machine<'a, 'm> {
         len: usize,
     ) -> Result<(), Stop> {
         if header == 4 && len <= 253 {
-            return self.stop(rest, |place, _| Error::LongStringForm { place, len });
+            return self.stop(rest, |place, _| DecodeError::LongStringForm { place, len });
         }
         if rest[header + len..whole].iter().any(|byte| *byte != 0) {
-            return self.stop(&rest[header + len..], |place, _| Error::NonZeroPadding { place });
+            return self.stop(&rest[header + len..], |place, _| DecodeError::NonZeroPadding { place });
         }
         Ok(())
     }
@@ -521,7 +522,7 @@ impl<'a, 'm> Machine<'a, 'm> {
         let word = self.u32(rest)?;
         let bits = word & !field.known();
         if bits != 0 && self.source.options.canonical == Strictness::Strict {
-            return self.stop_before(rest, 4, |place, _| Error::UnknownFlags { place, bits });
+            return self.stop_before(rest, 4, |place, _| DecodeError::UnknownFlags { place, bits });
         }
         Ok(word)
     }
@@ -547,7 +548,7 @@ impl<'a, 'm> Machine<'a, 'm> {
     #[inline(never)]
     fn end<T>(&mut self, rest: &'a [u8], needed: usize) -> Result<T, Stop> {
         let remaining = rest.len();
-        self.stop(rest, |place, _| Error::UnexpectedEof { place, needed, remaining })
+        self.stop(rest, |place, _| DecodeError::UnexpectedEof { place, needed, remaining })
     }
 
     /// Stops at an id that was just read.
@@ -556,7 +557,7 @@ impl<'a, 'm> Machine<'a, 'm> {
     fn unknown<T>(&mut self, rest: &'a [u8], id: u32, wanted: &'static str) -> Result<T, Stop> {
         self.stop_before(rest, 4, |place, _| {
             let name = None;
-            Error::UnexpectedConstructor { id, name, wanted, place }
+            DecodeError::UnexpectedConstructor { id, name, wanted, place }
         })
     }
 
@@ -566,7 +567,7 @@ impl<'a, 'm> Machine<'a, 'm> {
     fn stop<T>(
         &mut self,
         rest: &'a [u8],
-        error: impl FnOnce(Place, DecodeOptions) -> Error,
+        error: impl FnOnce(Place, DecodeOptions) -> DecodeError,
     ) -> Result<T, Stop> {
         self.stop_before(rest, 0, error)
     }
@@ -577,7 +578,7 @@ impl<'a, 'm> Machine<'a, 'm> {
         &mut self,
         rest: &'a [u8],
         back: usize,
-        error: impl FnOnce(Place, DecodeOptions) -> Error,
+        error: impl FnOnce(Place, DecodeOptions) -> DecodeError,
     ) -> Result<T, Stop> {
         let offset = self.source.offset + self.source.input.len() - rest.len() - back;
         self.error = Some(error(Place::at(offset), self.source.options));
@@ -585,7 +586,7 @@ impl<'a, 'm> Machine<'a, 'm> {
     }
 
     /// The reason of a stop.
-    pub(super) fn why(self) -> Error {
+    pub(super) fn why(self) -> DecodeError {
         self.error.expect("every stop is made by `stop_before`, which says why")
     }
 

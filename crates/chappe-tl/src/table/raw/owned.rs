@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 
 use super::arena::{Arena, Source};
-use crate::deserialize::Error;
+use crate::deserialize::DecodeError;
 use crate::table::Family;
 
 /// An object and the memory it lives in.
@@ -29,7 +29,7 @@ impl Owned {
     pub(in crate::table) fn decode<T: Family>(
         source: Source<'_>,
         buffer: Vec<u8>,
-    ) -> Result<(Self, usize, usize), Error> {
+    ) -> Result<(Self, usize, usize), DecodeError> {
         let arena = Arena::new();
         // Either the strings are in `buffer`, which is kept, or they are copied into the arena.
         let source = if source.copy { source } else { Source { input: &buffer, ..source } };

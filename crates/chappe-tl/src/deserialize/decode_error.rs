@@ -35,7 +35,7 @@ impl fmt::Display for Place {
 /// Why bytes are not the encoding of the wanted type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Error {
+pub enum DecodeError {
     /// The bytes end before the value does.
     UnexpectedEof {
         /// Where the value begins.
@@ -47,7 +47,7 @@ pub enum Error {
     },
     /// A boxed value begins with an id that is not one of the type's constructors.
     ///
-    /// The object may be of another layer. Its bytes begin at `place.offset` and can be kept ([`Error::unknown_object`]).
+    /// The object may be of another layer. Its bytes begin at `place.offset` and can be kept ([`DecodeError::unknown_object`]).
     ///
     /// Without a `name` the id is not in the schema. If this is the first answer on a connection, the usual cause is a client
     /// that did not send its layer: a server answers in the layer of `invokeWithLayer`, and in an old one if there was none.
@@ -119,7 +119,7 @@ pub enum Error {
     },
 }
 
-impl Error {
+impl DecodeError {
     /// Returns where reading stopped.
     pub const fn place(&self) -> Place {
         match self {
@@ -185,7 +185,7 @@ impl Error {
     }
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnexpectedEof { place, needed, remaining } => {
@@ -215,4 +215,4 @@ impl fmt::Display for Error {
     }
 }
 
-impl core::error::Error for Error {}
+impl core::error::Error for DecodeError {}
