@@ -56,14 +56,14 @@ fn framing() {
 
 #[test]
 fn handshake() {
-    use chappe_handshake::Error;
+    use chappe_handshake::HandshakeError;
 
-    assert_prints_each_text_once(&Error::Frame(unreadable().into()), 3);
+    assert_prints_each_text_once(&HandshakeError::Frame(unreadable().into()), 3);
     assert_prints_each_text_once(&InvalidAnswer::Pq(FactorizeError::TooLarge), 2);
     assert_prints_each_text_once(&InvalidAnswer::DhParams(DhError::NotPrime), 2);
-    assert_prints_each_text_once(&Error::from(InvalidAnswer::DhParams(DhError::NotPrime)), 2);
+    assert_prints_each_text_once(&HandshakeError::from(InvalidAnswer::DhParams(DhError::NotPrime)), 2);
     assert_prints_each_text_once(&ApiMisuse::Encode(unencodable()), 2);
-    assert_prints_each_text_once(&Error::from(unencodable()), 2);
+    assert_prints_each_text_once(&HandshakeError::from(unencodable()), 2);
     assert_prints_each_text_once(&QueryRefusal::from(RefusalReason::Frame(unreadable().into())), 3);
 }
 

@@ -19,7 +19,7 @@ use crate::Retry;
 /// [`DhGenRetry`](Self::DhGenRetry) continues the exchange.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Error {
+pub enum HandshakeError {
     /// A frame, or the object in it, cannot be read (SEC-09 to SEC-12).
     Frame(FrameError),
     /// The answer breaks a rule of the exchange: it is not the server's, or its values are unsafe.
@@ -106,7 +106,7 @@ pub enum ApiMisuse {
     Encode(EncodeError),
 }
 
-impl Error {
+impl HandshakeError {
     /// Returns whether starting over would fail the same way: the cause is the configuration or this machine.
     pub const fn is_fatal(&self) -> bool {
         matches!(self, Self::UnknownFingerprints { .. } | Self::NoRandomness | Self::Misuse(_))
@@ -142,7 +142,7 @@ impl InvalidAnswer {
     }
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Frame(_) => f.write_str("answer cannot be read"),
@@ -193,7 +193,7 @@ impl fmt::Display for ApiMisuse {
     }
 }
 
-impl core::error::Error for Error {
+impl core::error::Error for HandshakeError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Frame(error) => Some(error),
@@ -224,25 +224,25 @@ impl core::error::Error for ApiMisuse {
     }
 }
 
-impl From<FrameError> for Error {
+impl From<FrameError> for HandshakeError {
     fn from(error: FrameError) -> Self {
         Self::Frame(error)
     }
 }
 
-impl From<InvalidAnswer> for Error {
+impl From<InvalidAnswer> for HandshakeError {
     fn from(answer: InvalidAnswer) -> Self {
         Self::InvalidAnswer(answer)
     }
 }
 
-impl From<ApiMisuse> for Error {
+impl From<ApiMisuse> for HandshakeError {
     fn from(misuse: ApiMisuse) -> Self {
         Self::Misuse(misuse)
     }
 }
 
-impl From<EncodeError> for Error {
+impl From<EncodeError> for HandshakeError {
     fn from(error: EncodeError) -> Self {
         Self::Misuse(ApiMisuse::Encode(error))
     }

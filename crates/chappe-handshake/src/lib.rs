@@ -6,7 +6,7 @@
 //! ```
 //! use chappe_framing::{FrameBuf, MonoTime, Now, UnixTime};
 //! use chappe_handshake::{
-//!     ClientHandshake, ClientOptions, DcId, Peer, Progress, Reply, ServerHandshakes, ServerOptions,
+//!     ClientHandshake, ClientOptions, DcId, PeerId, Progress, QueryReply, ServerHandshakes, ServerOptions,
 //! };
 //! # use chappe_crypto::rsa::{KeyRing, PrivateKey};
 //! # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
@@ -25,10 +25,10 @@
 //! let mut created = None;
 //! let finished = loop {
 //!     client.poll_transmit(now, &mut question);
-//!     match server.handle_frame(now, Peer(1), question.as_slice(), &mut answer, &mut rng) {
-//!         Reply::Answer => {}
-//!         Reply::Key(candidate) => created = Some(candidate.accept()),
-//!         Reply::Refuse(refusal) => return Err(refusal.into()),
+//!     match server.handle_frame(now, PeerId(1), question.as_slice(), &mut answer, &mut rng) {
+//!         QueryReply::Answer => {}
+//!         QueryReply::Key(candidate) => created = Some(candidate.accept()),
+//!         QueryReply::Refuse(refusal) => return Err(refusal.into()),
 //!     }
 //!     if let Progress::Done(finished) = client.handle_frame(now, answer.as_slice(), &mut rng)? {
 //!         break finished;
@@ -71,10 +71,10 @@ pub use client::{
     ClientHandshake, ClientOptions, ExpectDhGen, ExpectResPq, ExpectServerDhParams, Finished,
     HANDSHAKE_TIMEOUT, MAX_RETRIES, Outcome, Progress, Retry,
 };
-pub use error::{ApiMisuse, Error, InvalidAnswer};
+pub use error::{ApiMisuse, HandshakeError, InvalidAnswer};
 pub use server::{
-    Candidate, ConfigError, CreatedKey, DcPolicy, FrameStep, Peer, QueryRefusal, RateLimit, RefusalReason,
-    Reply, ServerHandshakes, ServerOptions, Tolerance, Work, WorkDone,
+    CreatedKey, DcPolicy, FrameStep, KeyCandidate, PeerId, QueryRefusal, QueryReply, RateLimit,
+    RefusalReason, ServerHandshakes, ServerOptions, ServerOptionsError, Tolerance, Work, WorkDone,
 };
 pub use steps::{Step1, Step2, Step3, finish_with, step1_with, step2_with, step3_with};
 #[cfg(all(feature = "std", feature = "getrandom"))]

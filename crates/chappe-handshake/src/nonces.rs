@@ -8,7 +8,7 @@ use chappe_framing::ServerSalt;
 use nonce::HashNumber;
 use zeroize::Zeroizing;
 
-use crate::{Error, InvalidAnswer};
+use crate::{HandshakeError, InvalidAnswer};
 
 /// Proof that the peer repeated both nonces. Only [`Nonces::check`] makes one.
 #[derive(Debug)]
@@ -24,7 +24,11 @@ pub(crate) struct Nonces {
 
 impl Nonces {
     /// Compares the nonces in a message, in constant time (SEC-14, SEC-15, SEC-16).
-    pub(crate) fn check(&self, nonce: &[u8; 16], server_nonce: &[u8; 16]) -> Result<NoncesEqual, Error> {
+    pub(crate) fn check(
+        &self,
+        nonce: &[u8; 16],
+        server_nonce: &[u8; 16],
+    ) -> Result<NoncesEqual, HandshakeError> {
         if !ct::eq(nonce, &self.nonce) {
             return Err(InvalidAnswer::Nonce { got: *nonce, expected: self.nonce }.into());
         }

@@ -8,7 +8,9 @@ use chappe_framing::UnixTime;
 use chappe_tl_mtproto::{enums, functions};
 use rand_core::CryptoRng;
 
-use crate::{ClientOptions, Error, ExpectDhGen, ExpectResPq, ExpectServerDhParams, Finished, Outcome};
+use crate::{
+    ClientOptions, ExpectDhGen, ExpectResPq, ExpectServerDhParams, Finished, HandshakeError, Outcome,
+};
 
 /// State between [`step1`] and [`step2`].
 pub type Step1 = ExpectResPq;
@@ -32,7 +34,7 @@ pub fn step2_with(
     response: enums::ResPq,
     options: &ClientOptions,
     rng: &mut (impl CryptoRng + ?Sized),
-) -> Result<(functions::ReqDhParams, Step2), Error> {
+) -> Result<(functions::ReqDhParams, Step2), HandshakeError> {
     state.handle(response, options, rng)
 }
 
@@ -48,7 +50,7 @@ pub fn step3_with(
     now: UnixTime,
     primes: &mut PrimeCache,
     rng: &mut (impl CryptoRng + ?Sized),
-) -> Result<(functions::SetClientDhParams, Step3), Error> {
+) -> Result<(functions::SetClientDhParams, Step3), HandshakeError> {
     state.handle(response, now, primes, rng)
 }
 
@@ -56,16 +58,16 @@ pub fn step3_with(
 ///
 /// # Errors
 ///
-/// Those of [`ExpectDhGen::handle`], and [`Error::DhGenRetry`] with the next request and state if
+/// Those of [`ExpectDhGen::handle`], and [`HandshakeError::DhGenRetry`] with the next request and state if
 /// the server asks for another attempt.
 pub fn finish_with(
     state: Step3,
     response: enums::SetClientDhParamsAnswer,
     rng: &mut (impl CryptoRng + ?Sized),
-) -> Result<Finished, Error> {
+) -> Result<Finished, HandshakeError> {
     match state.handle(response, rng)? {
         Outcome::Done(finished) => Ok(finished),
-        Outcome::Retry(retry) => Err(Error::DhGenRetry(retry)),
+        Outcome::Retry(retry) => Err(HandshakeError::DhGenRetry(retry)),
     }
 }
 
@@ -77,16 +79,16 @@ mod with_system {
     use chappe_crypto::rng::Drbg;
 
     use super::{
-        ClientOptions, Error, Finished, PrimeCache, Step1, Step2, Step3, UnixTime, enums, finish_with,
-        functions, step1_with, step2_with, step3_with,
+        ClientOptions, Finished, HandshakeError, PrimeCache, Step1, Step2, Step3, UnixTime, enums,
+        finish_with, functions, step1_with, step2_with, step3_with,
     };
 
     /// Builds `req_pq_multi`.
     ///
     /// # Errors
     ///
-    /// [`Error::NoRandomness`] if the operating system has no randomness (SEC-01).
-    pub fn step1() -> Result<(functions::ReqPqMulti, Step1), Error> {
+    /// [`HandshakeError::NoRandomness`] if the operating system has no randomness (SEC-01).
+    pub fn step1() -> Result<(functions::ReqPqMulti, Step1), HandshakeError> {
         Ok(step1_with(&mut system_rng()?))
     }
 
@@ -98,7 +100,10 @@ mod with_system {
     /// # Errors
     ///
     /// Those of [`ExpectResPq::handle`](crate::ExpectResPq::handle).
-    pub fn step2(state: Step1, response: enums::ResPq) -> Result<(functions::ReqDhParams, Step2), Error> {
+    pub fn step2(
+        state: Step1,
+        response: enums::ResPq,
+    ) -> Result<(functions::ReqDhParams, Step2), HandshakeError> {
         step2_with(state, response, &ClientOptions::production(2), &mut system_rng()?)
     }
 
@@ -110,7 +115,7 @@ mod with_system {
     pub fn step3(
         state: Step2,
         response: enums::ServerDhParams,
-    ) -> Result<(functions::SetClientDhParams, Step3), Error> {
+    ) -> Result<(functions::SetClientDhParams, Step3), HandshakeError> {
         let mut primes = PrimeCache::default();
         step3_with(state, response, UnixTime::now(), &mut primes, &mut system_rng()?)
     }
@@ -119,13 +124,16 @@ mod with_system {
     ///
     /// # Errors
     ///
-    /// Those of [`ExpectDhGen::handle`](crate::ExpectDhGen::handle). [`Error::DhGenRetry`] carries the next request and
+    /// Those of [`ExpectDhGen::handle`](crate::ExpectDhGen::handle). [`HandshakeError::DhGenRetry`] carries the next request and
     /// state: send the request and call this function again with the state.
-    pub fn finish(state: Step3, response: enums::SetClientDhParamsAnswer) -> Result<Finished, Error> {
+    pub fn finish(
+        state: Step3,
+        response: enums::SetClientDhParamsAnswer,
+    ) -> Result<Finished, HandshakeError> {
         finish_with(state, response, &mut system_rng()?)
     }
 
-    fn system_rng() -> Result<Drbg, Error> {
-        Drbg::from_os().map_err(|_| Error::NoRandomness)
+    fn system_rng() -> Result<Drbg, HandshakeError> {
+        Drbg::from_os().map_err(|_| HandshakeError::NoRandomness)
     }
 }

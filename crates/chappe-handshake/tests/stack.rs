@@ -7,7 +7,7 @@ use std::thread;
 use chappe_crypto::rsa::{KeyRing, PrivateKey, PublicKey};
 use chappe_framing::{FrameBuf, MonoTime, Now, UnixTime};
 use chappe_handshake::{
-    ClientHandshake, ClientOptions, DcId, Peer, Progress, Reply, ServerHandshakes, ServerOptions,
+    ClientHandshake, ClientOptions, DcId, PeerId, Progress, QueryReply, ServerHandshakes, ServerOptions,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -58,10 +58,10 @@ fn server(key: PrivateKey, questions: &mpsc::Receiver<Vec<u8>>, answer: &mpsc::S
     let mut server = ServerHandshakes::new(options).expect("the options are in order");
     let (mut rng, mut out, mut created) = (rng(3), FrameBuf::new(), None);
     for question in questions {
-        match server.handle_frame(now(), Peer(1), &question, &mut out, &mut rng) {
-            Reply::Answer => {}
-            Reply::Key(candidate) => created = Some(candidate.accept()),
-            Reply::Refuse(refusal) => panic!("{refusal}"),
+        match server.handle_frame(now(), PeerId(1), &question, &mut out, &mut rng) {
+            QueryReply::Answer => {}
+            QueryReply::Key(candidate) => created = Some(candidate.accept()),
+            QueryReply::Refuse(refusal) => panic!("{refusal}"),
         }
         answer.send(out.as_slice().to_vec()).expect("the client is there");
     }

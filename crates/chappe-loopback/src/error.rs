@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use chappe_handshake::ConfigError;
+use chappe_handshake::ServerOptionsError;
 
 /// Why a datacenter does not start.
 #[derive(Debug)]
@@ -12,7 +12,7 @@ pub enum StartError {
     /// The address cannot be bound, or the operating system has no thread or randomness to give.
     Io(io::Error),
     /// The options of the handshake cannot work.
-    Config(ConfigError),
+    Config(ServerOptionsError),
     /// No RSA key could be made.
     Key(String),
 }
@@ -43,8 +43,8 @@ impl From<io::Error> for StartError {
     }
 }
 
-impl From<ConfigError> for StartError {
-    fn from(error: ConfigError) -> Self {
+impl From<ServerOptionsError> for StartError {
+    fn from(error: ServerOptionsError) -> Self {
         Self::Config(error)
     }
 }

@@ -50,7 +50,7 @@ impl Loopback {
         let handshake = options.handshake_options(&mut rng)?;
         let public_key = match handshake.keys.first() {
             Some(key) => key.public_key().clone(),
-            None => return Err(chappe_handshake::ConfigError::NoKeys.into()),
+            None => return Err(chappe_handshake::ServerOptionsError::NoKeys.into()),
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         // Bound first: the API tells clients its address.

@@ -63,7 +63,7 @@ pub(crate) async fn create_key(
             continue;
         }
         handshake.handle_timeout(now)?;
-        let over = chappe_handshake::Error::Misuse(chappe_handshake::ApiMisuse::Over);
+        let over = chappe_handshake::HandshakeError::Misuse(chappe_handshake::ApiMisuse::Over);
         let deadline = handshake.poll_timeout().ok_or(over)?;
         stream.read_more(deadline.since(now.mono)).await?;
     }

@@ -12,7 +12,9 @@ use chappe_crypto::AuthKey;
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::{KeyRing, PrivateKey};
 use chappe_framing::{FrameBuf, Now};
-use chappe_handshake::{ClientHandshake, ClientOptions, DcId, Peer, Reply, ServerHandshakes, ServerOptions};
+use chappe_handshake::{
+    ClientHandshake, ClientOptions, DcId, PeerId, QueryReply, ServerHandshakes, ServerOptions,
+};
 use chappe_net::{CreateKeyError, DialOptions, LinkError, Stage, Step, blocking};
 use chappe_transport::{
     AcceptConfig, AcceptContext, AcceptStep, Acceptor, AckRequest, ConnectionLimits, Connector, Framing,
@@ -102,13 +104,13 @@ fn serve_one(
                 }
                 Deed::Answer => {}
             }
-            match server.handle_frame(Now::from_system(), Peer(1), payload, &mut answer, &mut rng) {
-                Reply::Answer => {}
-                Reply::Key(candidate) => {
+            match server.handle_frame(Now::from_system(), PeerId(1), payload, &mut answer, &mut rng) {
+                QueryReply::Answer => {}
+                QueryReply::Key(candidate) => {
                     let key = candidate.accept().auth_key.clone();
                     keys.lock().expect("no panic in this thread").push(key);
                 }
-                Reply::Refuse(refusal) => panic!("{refusal}"),
+                QueryReply::Refuse(refusal) => panic!("{refusal}"),
             }
             let sender = &mut connection.sender;
             sender.encode_into(&mut out, answer.as_slice(), AckRequest::No, &mut rng).expect("a frame");
@@ -172,7 +174,8 @@ fn a_transport_error_is_told_from_a_failed_check() {
     let stranger = options().with_keys(KeyRing::empty());
     let error =
         blocking::dial_with_new_key(address, &dialling(), stranger, &mut rng, |_| {}).expect_err("no key");
-    let CreateKeyError::Handshake(chappe_handshake::Error::UnknownFingerprints { .. }) = error else {
+    let CreateKeyError::Handshake(chappe_handshake::HandshakeError::UnknownFingerprints { .. }) = error
+    else {
         panic!("{error:?}");
     };
 }
@@ -186,7 +189,10 @@ fn sec_043_a_silent_server_is_given_up_at_the_deadline() {
     let handshake = ClientHandshake::begin(options(), now, &mut rng).expect("valid options");
     let mut handshake = handshake.with_deadline(now.mono + Duration::from_millis(50));
     let error = blocking::create_key(&mut stream, &mut handshake, &mut rng, |_| {}).expect_err("no key");
-    assert!(matches!(error, CreateKeyError::Handshake(chappe_handshake::Error::TimedOut)), "{error:?}");
+    assert!(
+        matches!(error, CreateKeyError::Handshake(chappe_handshake::HandshakeError::TimedOut)),
+        "{error:?}"
+    );
     assert!(handshake.is_over());
 }
 

@@ -8,7 +8,7 @@ use chappe_carrier::lock;
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::{AuthKeyId, QuickAckToken, Side};
 use chappe_framing::{FrameBuf, FrameError, MsgId, Opened, TransportTail, auth_key_id, constructor_id, open};
-use chappe_handshake::Peer;
+use chappe_handshake::PeerId;
 use chappe_handshake::bind::{BindError, BindTempAuthKey};
 use chappe_session::server::{MessageCheck, ServerError, ServerEvent, ServerSession};
 use chappe_session::{BadMsgCode, HttpWait, KeyDestruction, MonoTime, Now};
@@ -57,7 +57,7 @@ pub(crate) enum Waiting {
 pub struct ServerConnection {
     engine: Arc<Engine>,
     number: u64,
-    peer: Peer,
+    peer: PeerId,
     tail: TransportTail,
     waker: Waker,
     sessions: Vec<Attached>,
@@ -133,7 +133,7 @@ impl ServerConnection {
     pub(crate) fn new(
         engine: Arc<Engine>,
         number: u64,
-        peer: Peer,
+        peer: PeerId,
         tail: TransportTail,
         waker: Waker,
     ) -> Self {

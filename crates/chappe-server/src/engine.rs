@@ -11,7 +11,9 @@ use chappe_crypto::rng::Drbg;
 use chappe_crypto::{AuthKeyId, hash};
 use chappe_framing::{FrameBuf, MsgId, Opened, SessionId, TransportTail, UnixTime};
 use chappe_handshake::bind::{BindContext, BindError, BindTempAuthKey};
-use chappe_handshake::{ConfigError, FrameStep, Peer, QueryRefusal, Reply, ServerHandshakes, Work};
+use chappe_handshake::{
+    FrameStep, PeerId, QueryRefusal, QueryReply, ServerHandshakes, ServerOptionsError, Work,
+};
 use chappe_session::server::{MessageCheck, SaltSchedule, ServerSession};
 use chappe_session::{BadMsgCode, Now};
 use rand_core::Rng as _;
@@ -89,7 +91,7 @@ impl Engine {
         options: EngineOptions,
         handler: impl Handler,
         rng: &mut Drbg,
-    ) -> Result<Arc<Self>, ConfigError> {
+    ) -> Result<Arc<Self>, ServerOptionsError> {
         let secret = options.salt_secret.unwrap_or_else(|| {
             let mut secret = [0; 32];
             rng.fill_bytes(&mut secret);
@@ -284,13 +286,13 @@ impl Engine {
     }
 
     /// Networks are only counted, so a keyed hash is kept instead of them.
-    fn network_of(&self, address: IpAddr) -> Peer {
+    fn network_of(&self, address: IpAddr) -> PeerId {
         let mac = match self.options.networks.of(address) {
             IpAddr::V4(v4) => hash::hmac_sha256(&self.network_secret[..], &[&v4.octets()]),
             IpAddr::V6(v6) => hash::hmac_sha256(&self.network_secret[..], &[&v6.octets()]),
         };
         let [a, b, c, d, e, f, g, h, ..] = mac;
-        Peer(u64::from_le_bytes([a, b, c, d, e, f, g, h]))
+        PeerId(u64::from_le_bytes([a, b, c, d, e, f, g, h]))
     }
 
     /// Answers a plain frame into `out`, or queues the work that its answer needs. `replies` returns where the answer goes
@@ -298,7 +300,7 @@ impl Engine {
     pub(crate) fn handshake(
         self: &Arc<Self>,
         now: Now,
-        peer: Peer,
+        peer: PeerId,
         frame: &[u8],
         out: &mut FrameBuf,
         rng: &mut Drbg,
@@ -367,9 +369,9 @@ impl Engine {
         let done = work.run(rng);
         self.observed.activity.handshake_seconds.record(begun.elapsed().as_secs_f64());
         match lock(&self.handshakes).finish(now, done, out) {
-            Reply::Answer => Ok(None),
-            Reply::Refuse(refusal) => Err(refusal),
-            Reply::Key(candidate) => {
+            QueryReply::Answer => Ok(None),
+            QueryReply::Refuse(refusal) => Err(refusal),
+            QueryReply::Key(candidate) => {
                 let mut keys = lock(&self.keys);
                 if keys.contains(candidate.auth_key().id()) {
                     candidate.retry();

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use chappe_carrier::lock;
-use chappe_handshake::{Peer, Work};
+use chappe_handshake::{PeerId, Work};
 
 use crate::Budgets;
 use crate::replies::Replies;
@@ -85,9 +85,9 @@ impl HandshakeQueue {
 /// Queues of many networks, which take turns.
 #[derive(Debug)]
 struct Tasks<T> {
-    by_network: BTreeMap<Peer, VecDeque<T>>,
+    by_network: BTreeMap<PeerId, VecDeque<T>>,
     /// The networks that have work, each once.
-    turns: VecDeque<Peer>,
+    turns: VecDeque<PeerId>,
     len: usize,
 }
 
@@ -103,7 +103,7 @@ impl<T> Tasks<T> {
     }
 
     /// Adds a task; returns the one that there is no room for.
-    fn push(&mut self, network: Peer, task: T, most: usize, most_of_network: usize) -> Option<T> {
+    fn push(&mut self, network: PeerId, task: T, most: usize, most_of_network: usize) -> Option<T> {
         let own = self.by_network.get(&network).map_or(0, VecDeque::len);
         if own >= most_of_network {
             return Some(task);
@@ -159,12 +159,12 @@ mod tests {
     fn networks_take_turns_however_much_each_has() {
         let mut tasks = Tasks::default();
         for number in 0..5 {
-            assert_eq!(tasks.push(Peer(1), number, 100, 100), None);
+            assert_eq!(tasks.push(PeerId(1), number, 100, 100), None);
         }
-        assert_eq!(tasks.push(Peer(2), 20, 100, 100), None);
-        assert_eq!(tasks.push(Peer(3), 30, 100, 100), None);
+        assert_eq!(tasks.push(PeerId(2), 20, 100, 100), None);
+        assert_eq!(tasks.push(PeerId(3), 30, 100, 100), None);
         assert_eq!(tasks.pop(), Some(0));
-        assert_eq!(tasks.push(Peer(2), 21, 100, 100), None);
+        assert_eq!(tasks.push(PeerId(2), 21, 100, 100), None);
         assert_eq!(drained(&mut tasks), [20, 30, 1, 21, 2, 3, 4]);
         assert!(tasks.is_empty() && tasks.by_network.is_empty() && tasks.turns.is_empty());
     }
@@ -173,12 +173,12 @@ mod tests {
     fn a_full_queue_takes_from_the_network_with_the_most() {
         let mut tasks = Tasks::default();
         for number in 0..4 {
-            assert_eq!(tasks.push(Peer(1), number, 4, 4), None);
+            assert_eq!(tasks.push(PeerId(1), number, 4, 4), None);
         }
-        assert_eq!(tasks.push(Peer(1), 9, 4, 4), Some(9), "its own share is used up");
-        assert_eq!(tasks.push(Peer(2), 20, 4, 4), Some(3));
-        assert_eq!(tasks.push(Peer(3), 30, 4, 4), Some(2));
-        assert_eq!(tasks.push(Peer(2), 21, 4, 4), Some(21), "nobody has more than one more");
+        assert_eq!(tasks.push(PeerId(1), 9, 4, 4), Some(9), "its own share is used up");
+        assert_eq!(tasks.push(PeerId(2), 20, 4, 4), Some(3));
+        assert_eq!(tasks.push(PeerId(3), 30, 4, 4), Some(2));
+        assert_eq!(tasks.push(PeerId(2), 21, 4, 4), Some(21), "nobody has more than one more");
         assert_eq!((tasks.len, drained(&mut tasks)), (4, vec![0, 20, 30, 1]));
     }
 }

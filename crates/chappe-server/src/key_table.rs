@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use chappe_crypto::AuthKeyId;
 use chappe_framing::UnixTime;
-use chappe_handshake::Peer;
+use chappe_handshake::PeerId;
 
 use crate::Budgets;
 use crate::keys::KeyState;
@@ -49,18 +49,18 @@ enum Place {
 #[derive(Debug, Default)]
 struct Pool {
     order: BTreeMap<u64, AuthKeyId>,
-    by_network: HashMap<Peer, BTreeMap<u64, AuthKeyId>>,
+    by_network: HashMap<PeerId, BTreeMap<u64, AuthKeyId>>,
 }
 
 impl Pool {
-    fn insert(&mut self, number: u64, id: AuthKeyId, network: Option<Peer>) {
+    fn insert(&mut self, number: u64, id: AuthKeyId, network: Option<PeerId>) {
         self.order.insert(number, id);
         if let Some(network) = network {
             self.by_network.entry(network).or_default().insert(number, id);
         }
     }
 
-    fn remove(&mut self, number: u64, network: Option<Peer>) {
+    fn remove(&mut self, number: u64, network: Option<PeerId>) {
         self.order.remove(&number);
         if let Some(network) = network
             && let Some(ids) = self.by_network.get_mut(&network)
@@ -73,7 +73,7 @@ impl Pool {
     }
 
     /// Returns the key that must go before another one of `network` comes, if one must.
-    fn least(&self, network: Option<Peer>, most: usize, most_of_network: usize) -> Option<AuthKeyId> {
+    fn least(&self, network: Option<PeerId>, most: usize, most_of_network: usize) -> Option<AuthKeyId> {
         let own = network.and_then(|network| self.by_network.get(&network));
         let own = own.filter(|own| own.len() >= most_of_network.max(1));
         let full = if self.order.len() >= most.max(1) { Some(&self.order) } else { None };
@@ -193,7 +193,7 @@ impl Keys {
         Place::Used(number)
     }
 
-    fn leave(&mut self, place: Place, network: Option<Peer>) {
+    fn leave(&mut self, place: Place, network: Option<PeerId>) {
         match place {
             Place::Unused(number) => self.unused.remove(number, network),
             Place::Used(number) => self.used.remove(number, network),
@@ -287,7 +287,7 @@ mod tests {
             expires_at: None,
             dc: None,
         };
-        Arc::new(KeyState::created(created, NOW, Peer(network)))
+        Arc::new(KeyState::created(created, NOW, PeerId(network)))
     }
 
     fn has(keys: &Keys, number: u16) -> bool {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use chappe_carrier::lock;
 use chappe_crypto::{AuthKey, AuthKeyId};
 use chappe_framing::{MsgId, ServerSalt, SessionId, UnixTime};
-use chappe_handshake::{CreatedKey, DcId, Peer};
+use chappe_handshake::{CreatedKey, DcId, PeerId};
 use chappe_session::MonoTime;
 
 use crate::Budgets;
@@ -55,7 +55,7 @@ pub struct KeyState {
     sessions: Mutex<Sessions>,
     life: Arc<KeyLife>,
     /// The network of the client that made the key here.
-    network: Option<Peer>,
+    network: Option<PeerId>,
     /// The second in which the key was last noted to be in use; 0 if never.
     touched_at: AtomicU64,
     meters: Mutex<Meters>,
@@ -119,7 +119,7 @@ impl KeyState {
         }
     }
 
-    pub(crate) fn created(created: CreatedKey, salt_until: UnixTime, network: Peer) -> Self {
+    pub(crate) fn created(created: CreatedKey, salt_until: UnixTime, network: PeerId) -> Self {
         let kind = match created.expires_at {
             None => KeyStatus::Permanent,
             Some(expires_at) => KeyStatus::Temporary { expires_at, bound_to: None },
@@ -268,7 +268,7 @@ impl KeyState {
         &self.life
     }
 
-    pub(crate) const fn network(&self) -> Option<Peer> {
+    pub(crate) const fn network(&self) -> Option<PeerId> {
         self.network
     }
 

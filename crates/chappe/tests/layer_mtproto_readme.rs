@@ -131,7 +131,7 @@ fn the_short_forms_trust_the_published_keys() -> Result<()> {
     let refused = auth::step2(state, res_pq).map(|_| ()).expect_err("a stranger");
     let ours = datacenter.public_key().fingerprint().to_raw();
     match refused {
-        auth::Error::UnknownFingerprints { fingerprints } => assert_eq!(fingerprints, [ours]),
+        auth::HandshakeError::UnknownFingerprints { fingerprints } => assert_eq!(fingerprints, [ours]),
         other => panic!("{other}"),
     }
     Ok(())

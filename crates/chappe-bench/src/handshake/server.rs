@@ -7,7 +7,7 @@ use chappe_crypto::{
     rsa::{PrivateKey, PublicKey},
 };
 use chappe_framing::{FrameBuf, MsgIdGenerator, MsgOrigin, Now, PlainMessage, UnixTime, plain};
-use chappe_handshake::{Peer, Reply, ServerHandshakes, ServerOptions};
+use chappe_handshake::{PeerId, QueryReply, ServerHandshakes, ServerOptions};
 
 use super::Costs;
 
@@ -63,13 +63,13 @@ impl Server {
     pub fn handle_frame(&mut self, frame: &[u8], costs: &mut Costs) -> Result<&[u8]> {
         let now = Now::from_system();
         let Self { handshakes, rng, answer, accepted, .. } = self;
-        costs.at_server(|| match handshakes.handle_frame(now, Peer(1), frame, answer, rng) {
-            Reply::Answer => Ok(()),
-            Reply::Key(candidate) => {
+        costs.at_server(|| match handshakes.handle_frame(now, PeerId(1), frame, answer, rng) {
+            QueryReply::Answer => Ok(()),
+            QueryReply::Key(candidate) => {
                 *accepted = Some(*candidate.accept().auth_key.as_bytes());
                 Ok(())
             }
-            Reply::Refuse(refusal) => bail!("the server refused: {refusal}"),
+            QueryReply::Refuse(refusal) => bail!("the server refused: {refusal}"),
         })?;
         announce_production_key(&mut self.answer)?;
         Ok(self.answer.as_slice())

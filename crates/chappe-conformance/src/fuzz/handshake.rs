@@ -15,7 +15,8 @@ use chappe_crypto::rsa::{KeyRing, PrivateKey};
 use chappe_crypto::{AuthKey, hash, ige, nonce};
 use chappe_framing::{FrameBuf, MonoTime, Now, UnixTime};
 use chappe_handshake::{
-    ClientHandshake, ClientOptions, DcId, KeyKind, Peer, Progress, Reply, ServerHandshakes, ServerOptions,
+    ClientHandshake, ClientOptions, DcId, KeyKind, PeerId, Progress, QueryReply, ServerHandshakes,
+    ServerOptions,
 };
 use chappe_tl::{Deserializable, Serializable};
 use chappe_tl_mtproto::{enums, functions};
@@ -34,7 +35,7 @@ pub(super) const PAIR: Target = Target {
 };
 
 const NOW: Now = Now::new(MonoTime::ZERO, UnixTime::from_secs(1_707_425_105));
-const PEER: Peer = Peer(1);
+const PEER: PeerId = PeerId(1);
 /// Length of a plain envelope's header.
 const HEADER: usize = 20;
 
@@ -148,7 +149,7 @@ fn greet(server: &mut ServerHandshakes, seed: u64) {
     let (mut question, mut answer) = (FrameBuf::new(), FrameBuf::new());
     assert!(client.poll_transmit(NOW, &mut question), "the first question waits");
     let reply = server.handle_frame(NOW, PEER, question.as_slice(), &mut answer, &mut server_rng);
-    assert!(matches!(reply, Reply::Answer), "an honest client is answered");
+    assert!(matches!(reply, QueryReply::Answer), "an honest client is answered");
     let progress = client.handle_frame(NOW, answer.as_slice(), &mut client_rng);
     assert!(matches!(progress, Ok(Progress::ServerKnown)), "and takes the answer");
 }
@@ -191,17 +192,17 @@ fn exchange(
         for question in between.pass(buf.as_slice(), fates.next()?) {
             let mut out = FrameBuf::new();
             let is_answered = match server.handle_frame(NOW, PEER, &question, &mut out, &mut server_rng) {
-                Reply::Answer => true,
-                Reply::Key(candidate) if retries > 0 => {
+                QueryReply::Answer => true,
+                QueryReply::Key(candidate) if retries > 0 => {
                     retries -= 1;
                     candidate.retry();
                     true
                 }
-                Reply::Key(candidate) => {
+                QueryReply::Key(candidate) => {
                     made.push(candidate.accept().auth_key);
                     true
                 }
-                Reply::Refuse(_) => false,
+                QueryReply::Refuse(_) => false,
             };
             if is_answered {
                 answers.push(out.as_slice().to_vec());
@@ -356,7 +357,7 @@ mod tests {
         let (mut question, mut answer) = (FrameBuf::new(), FrameBuf::new());
         assert!(client.poll_transmit(NOW, &mut question));
         let reply = server.handle_frame(NOW, PEER, question.as_slice(), &mut answer, &mut Seeded::rng(3));
-        assert!(matches!(reply, Reply::Answer));
+        assert!(matches!(reply, QueryReply::Answer));
         let progress = client.handle_frame(NOW, answer.as_slice(), &mut client_rng);
         assert!(matches!(progress, Ok(Progress::ServerKnown)));
         let request = functions::ReqDhParams::from_bytes(client.last_request()).expect("it asks for this");

@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use chappe_framing::{FrameBuf, Now, UnixTime};
 use chappe_handshake::{
-    ClientHandshake, ClientOptions, CreatedKey, DcId, Error, Finished, KeyKind, Peer, Progress, Reply,
-    ServerHandshakes, ServerOptions,
+    ClientHandshake, ClientOptions, CreatedKey, DcId, Finished, HandshakeError, KeyKind, PeerId, Progress,
+    QueryReply, ServerHandshakes, ServerOptions,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -28,7 +28,7 @@ struct World {
     now: Now,
     created: Vec<CreatedKey>,
     /// The connection; a new one is made whenever something was lost.
-    peer: Peer,
+    peer: PeerId,
     /// How many keys the server still rejects.
     retries: u8,
 }
@@ -44,7 +44,7 @@ impl World {
             rng,
             now,
             created: Vec::new(),
-            peer: Peer(0),
+            peer: PeerId(0),
             retries: 0,
         }
     }
@@ -53,13 +53,13 @@ impl World {
     fn ask(&mut self, question: &[u8]) -> Vec<u8> {
         let mut out = FrameBuf::new();
         match self.server.handle_frame(self.now, self.peer, question, &mut out, &mut self.rng) {
-            Reply::Answer => {}
-            Reply::Key(candidate) if self.retries > 0 => {
+            QueryReply::Answer => {}
+            QueryReply::Key(candidate) if self.retries > 0 => {
                 self.retries -= 1;
                 candidate.retry();
             }
-            Reply::Key(candidate) => self.created.push(candidate.accept()),
-            Reply::Refuse(refusal) => panic!("{refusal}"),
+            QueryReply::Key(candidate) => self.created.push(candidate.accept()),
+            QueryReply::Refuse(refusal) => panic!("{refusal}"),
         }
         out.as_slice().to_vec()
     }
@@ -70,18 +70,18 @@ impl World {
     }
 
     /// Runs the exchange to its end; `fate` decides over each frame.
-    fn run(&mut self, mut fate: impl FnMut(&mut ChaCha20Rng) -> Fate) -> Result<Finished, Error> {
+    fn run(&mut self, mut fate: impl FnMut(&mut ChaCha20Rng) -> Fate) -> Result<Finished, HandshakeError> {
         self.run_with(|world| fate(&mut world.rng))
     }
 
     /// Runs the exchange to its end; `fate` decides over each frame and may change the world.
-    fn run_with(&mut self, mut fate: impl FnMut(&mut Self) -> Fate) -> Result<Finished, Error> {
+    fn run_with(&mut self, mut fate: impl FnMut(&mut Self) -> Fate) -> Result<Finished, HandshakeError> {
         let mut question = FrameBuf::new();
         loop {
             if !self.client.poll_transmit(self.now, &mut question) {
                 // Nothing came back: a new connection, the same bytes.
                 self.pass(Duration::from_millis(100));
-                self.peer = Peer(self.peer.0 + 1);
+                self.peer = PeerId(self.peer.0 + 1);
                 self.client.handle_timeout(self.now)?;
                 self.client.resend();
                 continue;
@@ -165,7 +165,7 @@ fn a_link_that_delivers_nothing_ends_at_the_deadline() {
     let mut world = World::new(7, client_options(), server_options());
     let started_at = world.now;
     let result = world.run(|_| Fate::Lost);
-    assert!(matches!(result, Err(Error::TimedOut)), "{result:?}");
+    assert!(matches!(result, Err(HandshakeError::TimedOut)), "{result:?}");
     let elapsed = world.now.mono.since(started_at.mono);
     assert!(
         elapsed >= chappe_handshake::HANDSHAKE_TIMEOUT && elapsed < Duration::from_secs(31),
@@ -204,14 +204,14 @@ fn an_undecided_candidate_comes_again() {
         answer.clear();
         let World { server, client, rng, now, created, peer, .. } = &mut world;
         match server.handle_frame(*now, *peer, question.as_slice(), &mut answer, rng) {
-            Reply::Key(candidate) if undecided == 0 => {
+            QueryReply::Key(candidate) if undecided == 0 => {
                 undecided += 1;
                 drop(candidate);
                 continue;
             }
-            Reply::Key(candidate) => created.push(candidate.accept()),
-            Reply::Answer => {}
-            Reply::Refuse(refusal) => panic!("{refusal}"),
+            QueryReply::Key(candidate) => created.push(candidate.accept()),
+            QueryReply::Answer => {}
+            QueryReply::Refuse(refusal) => panic!("{refusal}"),
         }
         if let Progress::Done(finished) = client.handle_frame(*now, answer.as_slice(), rng).unwrap() {
             world.check(&finished);
@@ -234,9 +234,9 @@ fn two_exchanges_at_once_do_not_disturb_each_other() {
                 continue;
             }
             match server.handle_frame(*now, *peer, question.as_slice(), &mut answer, rng) {
-                Reply::Answer => {}
-                Reply::Key(candidate) => created.push(candidate.accept()),
-                Reply::Refuse(refusal) => panic!("{refusal}"),
+                QueryReply::Answer => {}
+                QueryReply::Key(candidate) => created.push(candidate.accept()),
+                QueryReply::Refuse(refusal) => panic!("{refusal}"),
             }
             if let Progress::Done(finished) = client.handle_frame(*now, answer.as_slice(), rng).unwrap() {
                 keys.push(finished.key());
@@ -260,10 +260,10 @@ fn the_time_offset_is_the_difference_of_the_clocks() {
         let (mut question, mut answer) = (FrameBuf::new(), FrameBuf::new());
         let finished = loop {
             assert!(client.poll_transmit(local, &mut question));
-            match server.handle_frame(remote, Peer(1), question.as_slice(), &mut answer, &mut rng) {
-                Reply::Answer => {}
-                Reply::Key(candidate) => drop(candidate.accept()),
-                Reply::Refuse(refusal) => panic!("{refusal}"),
+            match server.handle_frame(remote, PeerId(1), question.as_slice(), &mut answer, &mut rng) {
+                QueryReply::Answer => {}
+                QueryReply::Key(candidate) => drop(candidate.accept()),
+                QueryReply::Refuse(refusal) => panic!("{refusal}"),
             }
             if let Progress::Done(finished) = client.handle_frame(local, answer.as_slice(), &mut rng).unwrap()
             {
@@ -289,14 +289,14 @@ fn the_short_forms_carry_out_an_exchange() {
         let mut out = FrameBuf::new();
         match server.handle_frame(
             Now::from_system(),
-            Peer(1),
+            PeerId(1),
             &crate::from_client(&request),
             &mut out,
             &mut rng,
         ) {
-            Reply::Answer => {}
-            Reply::Key(candidate) => created = Some(candidate.accept()),
-            Reply::Refuse(refusal) => panic!("{refusal}"),
+            QueryReply::Answer => {}
+            QueryReply::Key(candidate) => created = Some(candidate.accept()),
+            QueryReply::Refuse(refusal) => panic!("{refusal}"),
         }
         crate::object_of(out.as_slice())
     };
@@ -327,7 +327,10 @@ fn the_two_argument_step_trusts_published_keys_only() {
     };
     let (request, state) = step1().unwrap();
     let ours = crate::public_key().fingerprint().to_raw();
-    assert!(matches!(step2(state, answer(request.nonce, ours)), Err(Error::UnknownFingerprints { .. })));
+    assert!(matches!(
+        step2(state, answer(request.nonce, ours)),
+        Err(HandshakeError::UnknownFingerprints { .. })
+    ));
     let (request, state) = step1().unwrap();
     assert!(step2(state, answer(request.nonce, -3_414_540_481_677_951_611)).is_ok());
 }

@@ -3,8 +3,8 @@
 use chappe_crypto::dh::PrimeCache;
 use chappe_framing::{FrameBuf, UnixTime};
 use chappe_handshake::{
-    ClientHandshake, Error, ExpectResPq, Finished, Progress, Reply, Step3, finish_with, step1_with,
-    step2_with, step3_with,
+    ClientHandshake, ExpectResPq, Finished, HandshakeError, Progress, QueryReply, Step3, finish_with,
+    step1_with, step2_with, step3_with,
 };
 use chappe_tl::{Deserializable, Serializable};
 use chappe_tl_mtproto::enums;
@@ -21,7 +21,7 @@ const RUNS: [&str; 6] = [
 ];
 
 /// Plays the client's half against the answers of the vectors; returns how it ended.
-fn play_client(run: &Run) -> Result<Finished, Error> {
+fn play_client(run: &Run) -> Result<Finished, HandshakeError> {
     let now = UnixTime::from_secs(1_707_425_100);
     let mut rng = run.client_script();
     let mut client = ClientHandshake::begin(run.client_options(), at(now), &mut rng)?;
@@ -46,7 +46,7 @@ fn the_client_repeats_every_run_byte_for_byte() {
         let run = Run::load(name);
         let played = play_client(&run);
         let Some(result) = &run.result else {
-            assert!(matches!(played, Err(Error::DhGenFail)), "{name}: {played:?}");
+            assert!(matches!(played, Err(HandshakeError::DhGenFail)), "{name}: {played:?}");
             continue;
         };
         let finished = played.unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -86,14 +86,14 @@ fn the_server_repeats_every_run_byte_for_byte() {
                 &mut buf,
                 &mut rng,
             ) {
-                Reply::Answer => {}
-                Reply::Key(candidate) if retries > 0 => {
+                QueryReply::Answer => {}
+                QueryReply::Key(candidate) if retries > 0 => {
                     retries -= 1;
                     candidate.retry();
                 }
-                Reply::Key(candidate) if run.result.is_none() => candidate.fail(),
-                Reply::Key(candidate) => created = Some(candidate.accept()),
-                Reply::Refuse(refusal) => panic!("{name}: {refusal}"),
+                QueryReply::Key(candidate) if run.result.is_none() => candidate.fail(),
+                QueryReply::Key(candidate) => created = Some(candidate.accept()),
+                QueryReply::Refuse(refusal) => panic!("{name}: {refusal}"),
             }
             assert_eq!(object_of(buf.as_slice()), without_foreign_keys(answer), "{name}");
         }
@@ -124,7 +124,7 @@ fn the_four_functions_give_what_the_machine_gives() {
     assert_eq!(request.to_bytes(), questions[2]);
     for (answer, next_question) in answers[2..4].iter().zip(&questions[3..]) {
         let answer = enums::SetClientDhParamsAnswer::from_bytes(answer).unwrap();
-        let Err(Error::DhGenRetry(retry)) = finish_with(state, answer, &mut rng) else {
+        let Err(HandshakeError::DhGenRetry(retry)) = finish_with(state, answer, &mut rng) else {
             panic!("the server asked for another attempt");
         };
         assert_eq!(retry.request.to_bytes(), *next_question);

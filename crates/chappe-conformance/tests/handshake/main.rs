@@ -13,10 +13,10 @@ use chappe_conformance::script::Script;
 use chappe_conformance::vectors::{self, Entry};
 use chappe_crypto::rsa::{KeyRing, PrivateKey, PublicKey};
 use chappe_framing::{FrameBuf, MonoTime, MsgId, Now, PlainMessage, UnixTime, plain};
-use chappe_handshake::{ClientOptions, DcId, KeyKind, Peer, ServerHandshakes, ServerOptions};
+use chappe_handshake::{ClientOptions, DcId, KeyKind, PeerId, ServerHandshakes, ServerOptions};
 
 /// The peer of all tests that know only one.
-const PEER: Peer = Peer(1);
+const PEER: PeerId = PeerId(1);
 
 /// Returns the private key of the vectors.
 fn private_key() -> PrivateKey {

@@ -6,8 +6,8 @@ use chappe_crypto::dh::DhError;
 use chappe_crypto::factorize::FactorizeError;
 use chappe_framing::{FrameBuf, FrameError, MalformedFrame, Now, PeerMisbehaved, UnixTime};
 use chappe_handshake::{
-    ApiMisuse, ClientHandshake, Error, InvalidAnswer, Progress, QueryRefusal, RefusalReason, Reply,
-    ServerHandshakes, TransportErrorCode,
+    ApiMisuse, ClientHandshake, HandshakeError, InvalidAnswer, Progress, QueryRefusal, QueryReply,
+    RefusalReason, ServerHandshakes, TransportErrorCode,
 };
 
 use crate::{PEER, Run, at, from_client, from_server, server};
@@ -15,7 +15,7 @@ use crate::{PEER, Run, at, from_client, from_server, server};
 const NOW: Now = at(UnixTime::from_secs(1_707_425_105));
 
 /// Brings a client to where it waits for the answer that the case replaces, and gives it the case's.
-fn play_client(case: &Entry) -> (ClientHandshake, Result<Progress, Error>, Script) {
+fn play_client(case: &Entry) -> (ClientHandshake, Result<Progress, HandshakeError>, Script) {
     let run = Run::load("permanent_key_dc2");
     let mut rng = run.client_script();
     let mut client = ClientHandshake::begin(run.client_options(), NOW, &mut rng).expect("it can begin");
@@ -29,36 +29,38 @@ fn play_client(case: &Entry) -> (ClientHandshake, Result<Progress, Error>, Scrip
     (client, result, rng)
 }
 
-fn is_expected_of_client(case: &Entry, error: &Error) -> bool {
+fn is_expected_of_client(case: &Entry, error: &HandshakeError) -> bool {
     use DhError as Dh;
     match (case.text("replaces"), case.name()) {
         (_, "nonce_mismatch" | "inner_nonce_mismatch") => {
-            matches!(error, Error::InvalidAnswer(InvalidAnswer::Nonce { .. }))
+            matches!(error, HandshakeError::InvalidAnswer(InvalidAnswer::Nonce { .. }))
         }
         (_, "server_nonce_mismatch" | "inner_server_nonce_mismatch") => {
-            matches!(error, Error::InvalidAnswer(InvalidAnswer::ServerNonce { .. }))
+            matches!(error, HandshakeError::InvalidAnswer(InvalidAnswer::ServerNonce { .. }))
         }
         ("resPQ", "unknown_fingerprints_only" | "no_fingerprints") => {
-            matches!(error, Error::UnknownFingerprints { .. })
+            matches!(error, HandshakeError::UnknownFingerprints { .. })
         }
         ("resPQ", "pq_is_prime") => {
-            matches!(error, Error::InvalidAnswer(InvalidAnswer::Pq(FactorizeError::Prime { .. })))
+            matches!(error, HandshakeError::InvalidAnswer(InvalidAnswer::Pq(FactorizeError::Prime { .. })))
         }
         ("resPQ", "wrong_constructor") => {
             matches!(
                 error,
-                Error::InvalidAnswer(InvalidAnswer::Unexpected { .. })
-                    | Error::Frame(FrameError::Misbehaved(PeerMisbehaved::NotAHandshakeObject { .. }))
+                HandshakeError::InvalidAnswer(InvalidAnswer::Unexpected { .. })
+                    | HandshakeError::Frame(FrameError::Misbehaved(
+                        PeerMisbehaved::NotAHandshakeObject { .. }
+                    ))
             )
         }
         ("resPQ", "bare_vector") => {
-            matches!(error, Error::Frame(FrameError::Malformed(MalformedFrame::Tl(_))))
+            matches!(error, HandshakeError::Frame(FrameError::Malformed(MalformedFrame::Tl(_))))
         }
         (_, "inner_sha1_mismatch" | "inner_padding_24_bytes") => {
-            matches!(error, Error::InvalidAnswer(InvalidAnswer::DhInnerData))
+            matches!(error, HandshakeError::InvalidAnswer(InvalidAnswer::DhInnerData))
         }
         (_, "encrypted_answer_not_multiple_of_16") => {
-            matches!(error, Error::InvalidAnswer(InvalidAnswer::NotPadded { len: 588 }))
+            matches!(error, HandshakeError::InvalidAnswer(InvalidAnswer::NotPadded { len: 588 }))
         }
         (_, name) if name.starts_with("g_") && name.ends_with("_not_allowed_for_known_prime") => {
             let expected = |g| match g {
@@ -67,21 +69,21 @@ fn is_expected_of_client(case: &Entry, error: &Error) -> bool {
             };
             let g = name["g_".len()..].split('_').next().expect("the name holds g");
             let g = g.parse().expect("g is a number");
-            matches!(error, Error::InvalidAnswer(InvalidAnswer::DhParams(got)) if *got == expected(g))
+            matches!(error, HandshakeError::InvalidAnswer(InvalidAnswer::DhParams(got)) if *got == expected(g))
         }
         (_, "dh_prime_composite") => {
             matches!(
                 error,
-                Error::InvalidAnswer(InvalidAnswer::DhParams(
+                HandshakeError::InvalidAnswer(InvalidAnswer::DhParams(
                     Dh::NotPrime | Dh::NotSafePrime | Dh::GeneratorNotResidue { .. }
                 ))
             )
         }
         (_, "g_a_0" | "g_a_1" | "g_a_p_minus_1" | "g_a_p") => {
-            matches!(error, Error::InvalidAnswer(InvalidAnswer::DhParams(Dh::ValueOutOfGroup)))
+            matches!(error, HandshakeError::InvalidAnswer(InvalidAnswer::DhParams(Dh::ValueOutOfGroup)))
         }
         (_, "g_a_below_2_1984" | "g_a_above_p_minus_2_1984") => {
-            matches!(error, Error::InvalidAnswer(InvalidAnswer::DhParams(Dh::ValueOutOfSafeRange)))
+            matches!(error, HandshakeError::InvalidAnswer(InvalidAnswer::DhParams(Dh::ValueOutOfSafeRange)))
         }
         (
             _,
@@ -90,9 +92,9 @@ fn is_expected_of_client(case: &Entry, error: &Error) -> bool {
             | "retry_with_wrong_hash2"
             | "fail_with_wrong_hash3"
             | "server_DH_params_fail_wrong_hash",
-        ) => matches!(error, Error::InvalidAnswer(InvalidAnswer::NewNonceHash { .. })),
-        (_, "genuine_fail") => matches!(error, Error::DhGenFail),
-        (_, "server_DH_params_fail_genuine") => matches!(error, Error::DhParamsFail),
+        ) => matches!(error, HandshakeError::InvalidAnswer(InvalidAnswer::NewNonceHash { .. })),
+        (_, "genuine_fail") => matches!(error, HandshakeError::DhGenFail),
+        (_, "server_DH_params_fail_genuine") => matches!(error, HandshakeError::DhParamsFail),
         (replaces, name) => panic!("no expectation for {replaces}, {name}"),
     }
 }
@@ -112,18 +114,18 @@ fn the_client_refuses_every_negative_case_for_the_right_reason() {
         assert!(!client.poll_transmit(NOW, &mut FrameBuf::new()), "{case:?}");
         let honest = from_server(&Run::load("permanent_key_dc2").step(case.text("replaces")).bytes("body"));
         let again = client.handle_frame(NOW, &honest, &mut rng);
-        assert!(matches!(again, Err(Error::Misuse(ApiMisuse::Over))), "{case:?}: {again:?}");
+        assert!(matches!(again, Err(HandshakeError::Misuse(ApiMisuse::Over))), "{case:?}: {again:?}");
     }
 }
 
 fn ask(server: &mut ServerHandshakes, object: &[u8], rng: &mut Script) -> Result<(), QueryRefusal> {
     match server.handle_frame(NOW, PEER, &from_client(object), &mut FrameBuf::new(), rng) {
-        Reply::Answer => Ok(()),
-        Reply::Key(candidate) => {
+        QueryReply::Answer => Ok(()),
+        QueryReply::Key(candidate) => {
             candidate.accept();
             Ok(())
         }
-        Reply::Refuse(refusal) => Err(refusal),
+        QueryReply::Refuse(refusal) => Err(refusal),
     }
 }
 

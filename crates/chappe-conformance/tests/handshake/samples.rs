@@ -5,7 +5,8 @@ use chappe_conformance::vectors::{self, Entry};
 use chappe_crypto::dh::{DhError, PrimeCache};
 use chappe_framing::UnixTime;
 use chappe_handshake::{
-    ClientHandshake, ClientOptions, Error, InvalidAnswer, Progress, step1_with, step2_with, step3_with,
+    ClientHandshake, ClientOptions, HandshakeError, InvalidAnswer, Progress, step1_with, step2_with,
+    step3_with,
 };
 use chappe_tl::{Deserializable, Serializable};
 use chappe_tl_mtproto::{enums, types};
@@ -84,7 +85,7 @@ fn the_transcript_of_2013_is_understood_and_its_generator_refused() {
     let refused = step3_with(state, answer, now, &mut PrimeCache::default(), &mut rng).map(|_| ());
     let expected = DhError::GeneratorNotResidue { generator: 2 };
     assert!(
-        matches!(refused, Err(Error::InvalidAnswer(InvalidAnswer::DhParams(error))) if error == expected),
+        matches!(refused, Err(HandshakeError::InvalidAnswer(InvalidAnswer::DhParams(error))) if error == expected),
         "{refused:?}"
     );
 }

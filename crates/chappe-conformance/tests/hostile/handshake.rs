@@ -9,7 +9,7 @@ use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::KeyRing;
 use chappe_framing::{FrameBuf, MonoTime, MsgId, Now, PlainMessage, UnixTime, plain};
 use chappe_handshake::{
-    ClientHandshake, ClientOptions, DcId, Peer, Progress, Reply, ServerHandshakes, ServerOptions,
+    ClientHandshake, ClientOptions, DcId, PeerId, Progress, QueryReply, ServerHandshakes, ServerOptions,
     TransportErrorCode,
 };
 use chappe_tl::{Deserializable, Serializable};
@@ -18,7 +18,7 @@ use chappe_tl_mtproto::{enums, functions, types};
 use crate::{WORDS, private_key};
 
 const NOW: Now = Now::new(MonoTime::ZERO, UnixTime::from_secs(1_707_425_105));
-const PEER: Peer = Peer(1);
+const PEER: PeerId = PeerId(1);
 
 /// What a refused message may cost at most while it is worked on, in bytes.
 const COST: u64 = 1 << 20;
@@ -59,11 +59,11 @@ fn ask(
 ) -> Result<Vec<u8>, Option<TransportErrorCode>> {
     let mut out = FrameBuf::new();
     match server.handle_frame(NOW, PEER, question, &mut out, rng) {
-        Reply::Answer => {}
-        Reply::Key(candidate) => {
+        QueryReply::Answer => {}
+        QueryReply::Key(candidate) => {
             candidate.accept();
         }
-        Reply::Refuse(refusal) => return Err(refusal.code),
+        QueryReply::Refuse(refusal) => return Err(refusal.code),
     }
     Ok(out.as_slice().to_vec())
 }

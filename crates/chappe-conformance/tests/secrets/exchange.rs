@@ -7,8 +7,8 @@ use chappe_crypto::rsa::KeyRing;
 use chappe_framing::{FrameBuf, MonoTime, MsgId, Now, SessionId, UnixTime, plain};
 use chappe_handshake::bind::{BindContext, BindTempAuthKey};
 use chappe_handshake::{
-    ClientHandshake, ClientOptions, DcId, ExpectResPq, FrameStep, Outcome, Peer, Progress, Reply, Retry,
-    ServerHandshakes, ServerOptions,
+    ClientHandshake, ClientOptions, DcId, ExpectResPq, FrameStep, Outcome, PeerId, Progress, QueryReply,
+    Retry, ServerHandshakes, ServerOptions,
 };
 use chappe_tl::{Deserializable as _, Serializable as _};
 use chappe_tl_mtproto::enums;
@@ -27,11 +27,11 @@ fn exchange_over_frames(options: ClientOptions, server_options: ServerOptions, k
     let mut is_done = false;
     while !is_done {
         assert!(client.poll_transmit(time, &mut question));
-        let step = server.begin_frame(time, Peer(1), question.as_slice(), &mut answer, server_rng);
+        let step = server.begin_frame(time, PeerId(1), question.as_slice(), &mut answer, server_rng);
         texts.push(show("chappe_handshake::FrameStep", &step));
         let reply = match step {
-            FrameStep::Answer => Reply::Answer,
-            FrameStep::Refuse(refusal) => Reply::Refuse(refusal),
+            FrameStep::Answer => QueryReply::Answer,
+            FrameStep::Refuse(refusal) => QueryReply::Refuse(refusal),
             FrameStep::Work(work) => {
                 texts.push(show("chappe_handshake::Work", &work));
                 let done = work.run(server_rng);
@@ -39,9 +39,9 @@ fn exchange_over_frames(options: ClientOptions, server_options: ServerOptions, k
                 server.finish(time, done, &mut answer)
             }
         };
-        texts.push(show("chappe_handshake::Reply", &reply));
-        if let Reply::Key(candidate) = reply {
-            texts.push(show("chappe_handshake::Candidate", &candidate));
+        texts.push(show("chappe_handshake::QueryReply", &reply));
+        if let QueryReply::Key(candidate) = reply {
+            texts.push(show("chappe_handshake::KeyCandidate", &candidate));
             texts.push(show("chappe_handshake::CreatedKey", &candidate.accept()));
         }
         texts.push(show("chappe_handshake::ServerHandshakes", &server));
@@ -66,14 +66,14 @@ fn exchange_by_steps(options: &ClientOptions, server_options: ServerOptions, kep
     let mut ask = |question: &[u8]| {
         let (mut frame, mut answer) = (FrameBuf::new(), FrameBuf::new());
         plain::write_bytes(&mut frame, MsgId::from_raw(4), question).unwrap();
-        match server.handle_frame(time, Peer(1), frame.as_slice(), &mut answer, server_rng) {
-            Reply::Answer => {}
-            Reply::Key(candidate) if retries > 0 => {
+        match server.handle_frame(time, PeerId(1), frame.as_slice(), &mut answer, server_rng) {
+            QueryReply::Answer => {}
+            QueryReply::Key(candidate) if retries > 0 => {
                 retries -= 1;
                 candidate.retry();
             }
-            Reply::Key(candidate) => drop(candidate.accept()),
-            Reply::Refuse(refusal) => panic!("{refusal}"),
+            QueryReply::Key(candidate) => drop(candidate.accept()),
+            QueryReply::Refuse(refusal) => panic!("{refusal}"),
         }
         answer.as_slice()[20..].to_vec()
     };

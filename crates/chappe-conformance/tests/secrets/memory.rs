@@ -18,8 +18,8 @@ use chappe_crypto::rsa::{KeyRing, PrivateKey};
 use chappe_crypto::{AuthKey, nonce};
 use chappe_framing::{FrameBuf, SessionId, TransportTail, UnixTime};
 use chappe_handshake::{
-    ClientHandshake, ClientOptions, CreatedKey, DcId, Finished, Peer, Progress, Reply, ServerHandshakes,
-    ServerOptions,
+    ClientHandshake, ClientOptions, CreatedKey, DcId, Finished, PeerId, Progress, QueryReply,
+    ServerHandshakes, ServerOptions,
 };
 use chappe_net::store::{FileStore, KeyStore, MemoryStore, Slot, Zeroizing, load_state};
 use chappe_session::client::{ClientConfig, ClientSession, KeyMaterial, SendOptions};
@@ -108,10 +108,10 @@ fn handshake(client_rng: &mut Recorder, server_rng: &mut Recorder) -> (Box<Finis
     let (mut question, mut answer) = (FrameBuf::new(), FrameBuf::new());
     loop {
         assert!(client.poll_transmit(time, &mut question));
-        match server.handle_frame(time, Peer(1), question.as_slice(), &mut answer, server_rng) {
-            Reply::Answer => {}
-            Reply::Key(candidate) => created = Some(candidate.accept()),
-            Reply::Refuse(refusal) => panic!("{refusal}"),
+        match server.handle_frame(time, PeerId(1), question.as_slice(), &mut answer, server_rng) {
+            QueryReply::Answer => {}
+            QueryReply::Key(candidate) => created = Some(candidate.accept()),
+            QueryReply::Refuse(refusal) => panic!("{refusal}"),
         }
         if let Progress::Done(finished) = client.handle_frame(time, answer.as_slice(), client_rng).unwrap() {
             return (Box::new(finished), created.unwrap());

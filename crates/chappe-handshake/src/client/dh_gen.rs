@@ -13,7 +13,7 @@ use rand_core::CryptoRng;
 use super::Finished;
 use crate::inner;
 use crate::nonces::{Nonces, NoncesEqual, retry_id};
-use crate::{Error, InvalidAnswer};
+use crate::{HandshakeError, InvalidAnswer};
 
 /// Most further attempts that a server may ask for (SEC-38).
 ///
@@ -65,7 +65,7 @@ impl ExpectDhGen {
     pub(super) fn first_attempt(
         params: DhParams,
         rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<(functions::SetClientDhParams, Self), Error> {
+    ) -> Result<(functions::SetClientDhParams, Self), HandshakeError> {
         Self::attempt(params, 0, 0, rng)
     }
 
@@ -75,9 +75,9 @@ impl ExpectDhGen {
         retry_id: i64,
         retries: u8,
         rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<(functions::SetClientDhParams, Self), Error> {
+    ) -> Result<(functions::SetClientDhParams, Self), HandshakeError> {
         let Nonces { nonce, server_nonce, .. } = params.nonces;
-        let agreement = params.group.agree(rng, &params.g_a).map_err(|_| Error::NoRandomness)?;
+        let agreement = params.group.agree(rng, &params.g_a).map_err(|_| HandshakeError::NoRandomness)?;
         let g_b = agreement.public.as_bytes().to_vec();
         let inner = types::ClientDhInnerData { nonce, server_nonce, retry_id, g_b };
         let inner = enums::ClientDhInnerData::ClientDhInnerData(inner);
@@ -93,14 +93,14 @@ impl ExpectDhGen {
     ///
     /// * [`InvalidAnswer::Nonce`], [`InvalidAnswer::ServerNonce`], [`InvalidAnswer::NewNonceHash`] if the
     ///   answer is not the server's (SEC-37 to SEC-39).
-    /// * [`Error::DhGenFail`] if the server refused every key.
+    /// * [`HandshakeError::DhGenFail`] if the server refused every key.
     /// * [`InvalidAnswer::TooManyRetries`] if it asked for more than [`MAX_RETRIES`] further attempts.
     #[expect(clippy::needless_pass_by_value, reason = "an answer is handled once, as in every state")]
     pub fn handle(
         self,
         answer: enums::SetClientDhParamsAnswer,
         rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<Outcome, Error> {
+    ) -> Result<Outcome, HandshakeError> {
         use enums::SetClientDhParamsAnswer as Answer;
         match answer {
             Answer::DhGenOk(types::DhGenOk { nonce, server_nonce, new_nonce_hash1 }) => {
@@ -116,18 +116,18 @@ impl ExpectDhGen {
             Answer::DhGenFail(types::DhGenFail { nonce, server_nonce, new_nonce_hash3 }) => {
                 let proof = self.params.nonces.check(&nonce, &server_nonce)?;
                 self.check_hash(HashNumber::Fail, new_nonce_hash3, &proof)?;
-                Err(Error::DhGenFail)
+                Err(HandshakeError::DhGenFail)
             }
         }
     }
 
     /// Checks that the server knows the new nonce and the key of this attempt.
-    fn check_hash(&self, number: HashNumber, got: [u8; 16], _: &NoncesEqual) -> Result<(), Error> {
+    fn check_hash(&self, number: HashNumber, got: [u8; 16], _: &NoncesEqual) -> Result<(), HandshakeError> {
         let expected = self.params.nonces.answer_hash(number, &self.auth_key);
         if ct::eq(&got, &expected) { Ok(()) } else { Err(InvalidAnswer::NewNonceHash { got }.into()) }
     }
 
-    fn retry(self, rng: &mut (impl CryptoRng + ?Sized)) -> Result<Outcome, Error> {
+    fn retry(self, rng: &mut (impl CryptoRng + ?Sized)) -> Result<Outcome, HandshakeError> {
         let retries = self.retries + 1;
         if retries > MAX_RETRIES {
             return Err(InvalidAnswer::TooManyRetries.into());

@@ -11,7 +11,7 @@ use rand_core::CryptoRng;
 use super::dh_gen::{DhParams, ExpectDhGen};
 use crate::inner::{self, InnerError};
 use crate::nonces::{Nonces, NoncesEqual};
-use crate::{Error, InvalidAnswer};
+use crate::{HandshakeError, InvalidAnswer};
 
 /// Waiting for `server_DH_params_ok`, the answer to `req_DH_params`.
 #[must_use = "the exchange ends here unless the answer is handled"]
@@ -37,7 +37,7 @@ impl ExpectServerDhParams {
     /// * [`InvalidAnswer::NotPadded`], [`InvalidAnswer::DhInnerData`] if the encrypted part
     ///   is malformed (SEC-26 to SEC-28).
     /// * [`InvalidAnswer::DhParams`] if the parameters are not safe (SEC-30 to SEC-34).
-    /// * [`Error::DhParamsFail`] if the server refused, [`InvalidAnswer::NewNonceHash`] if the
+    /// * [`HandshakeError::DhParamsFail`] if the server refused, [`InvalidAnswer::NewNonceHash`] if the
     ///   refusal is not the server's (SEC-39).
     pub fn handle(
         self,
@@ -45,7 +45,7 @@ impl ExpectServerDhParams {
         now: UnixTime,
         primes: &mut PrimeCache,
         rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<(functions::SetClientDhParams, ExpectDhGen), Error> {
+    ) -> Result<(functions::SetClientDhParams, ExpectDhGen), HandshakeError> {
         let answer = match answer {
             enums::ServerDhParams::Ok(answer) => answer,
             enums::ServerDhParams::Fail(answer) => return Err(self.refused(&answer)),
@@ -61,7 +61,7 @@ impl ExpectServerDhParams {
     }
 
     /// Decrypts the inner object and checks its hash.
-    fn decrypt(&self, encrypted: &[u8], _: &NoncesEqual) -> Result<types::ServerDhInnerData, Error> {
+    fn decrypt(&self, encrypted: &[u8], _: &NoncesEqual) -> Result<types::ServerDhInnerData, HandshakeError> {
         let inner = inner::open(encrypted, &self.nonces.tmp_aes()).map_err(|error| match error {
             InnerError::Length => InvalidAnswer::NotPadded { len: encrypted.len() },
             InnerError::Content => InvalidAnswer::DhInnerData,
@@ -71,14 +71,14 @@ impl ExpectServerDhParams {
     }
 
     /// Checks that a refusal is the server's (SEC-39); anyone on the path can send one without proof.
-    fn refused(self, answer: &types::ServerDhParamsFail) -> Error {
+    fn refused(self, answer: &types::ServerDhParamsFail) -> HandshakeError {
         if let Err(error) = self.nonces.check(&answer.nonce, &answer.server_nonce) {
             return error;
         }
         if !ct::eq(&answer.new_nonce_hash, &self.nonces.fail_hash()) {
             return InvalidAnswer::NewNonceHash { got: answer.new_nonce_hash }.into();
         }
-        Error::DhParamsFail
+        HandshakeError::DhParamsFail
     }
 }
 
@@ -88,7 +88,7 @@ fn check_group(
     primes: &mut PrimeCache,
     rng: &mut (impl CryptoRng + ?Sized),
     _: &NoncesEqual,
-) -> Result<(Group, PublicValue), Error> {
+) -> Result<(Group, PublicValue), HandshakeError> {
     let group = Group::check(&inner.dh_prime, inner.g, primes, rng).map_err(InvalidAnswer::DhParams)?;
     let g_a = group.check_public(&inner.g_a).map_err(InvalidAnswer::DhParams)?;
     Ok((group, g_a))

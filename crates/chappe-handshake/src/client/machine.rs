@@ -18,7 +18,7 @@ use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
 use super::{ClientOptions, ExpectDhGen, ExpectResPq, ExpectServerDhParams, Finished, Outcome, Retry};
-use crate::{ApiMisuse, Error, InvalidAnswer};
+use crate::{ApiMisuse, HandshakeError, InvalidAnswer};
 
 /// Time limit of an exchange, counted from the first request, unless the caller sets another one (SEC-43).
 ///
@@ -83,7 +83,7 @@ impl ClientHandshake {
         options: ClientOptions,
         now: Now,
         rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, HandshakeError> {
         options.expires_in()?;
         let (request, state) = ExpectResPq::begin(rng);
         Ok(Self {
@@ -129,14 +129,14 @@ impl ClientHandshake {
     ///
     /// # Errors
     ///
-    /// Every error ends the exchange: close the connection. [`Error::is_fatal`] returns whether starting over would fail the
+    /// Every error ends the exchange: close the connection. [`HandshakeError::is_fatal`] returns whether starting over would fail the
     /// same way.
     pub fn handle_frame(
         &mut self,
         now: Now,
         frame: &[u8],
         rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<Progress, Error> {
+    ) -> Result<Progress, HandshakeError> {
         let progress = self.advance(now, frame, rng);
         // After an error, a request that was not sent yet belongs to an exchange that is over.
         self.is_request_waiting &= progress.is_ok();
@@ -148,7 +148,7 @@ impl ClientHandshake {
         now: Now,
         frame: &[u8],
         rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<Progress, Error> {
+    ) -> Result<Progress, HandshakeError> {
         // On failure the state is dropped here, which wipes its secrets.
         let state = mem::replace(&mut self.state, State::Over);
         if matches!(state, State::Over) {
@@ -175,14 +175,14 @@ impl ClientHandshake {
     ///
     /// # Errors
     ///
-    /// [`Error::TimedOut`] if it has passed.
-    pub fn handle_timeout(&mut self, now: Now) -> Result<(), Error> {
+    /// [`HandshakeError::TimedOut`] if it has passed.
+    pub fn handle_timeout(&mut self, now: Now) -> Result<(), HandshakeError> {
         if self.is_over() || now.mono < self.deadline {
             return Ok(());
         }
         self.state = State::Over;
         self.is_request_waiting = false;
-        Err(Error::TimedOut)
+        Err(HandshakeError::TimedOut)
     }
 
     /// Schedules the last request to be sent again, byte for byte (SEC-42).
@@ -212,7 +212,7 @@ impl ClientHandshake {
         state: ExpectResPq,
         message: &PlainMessage<'_>,
         rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<Progress, Error> {
+    ) -> Result<Progress, HandshakeError> {
         let answer: enums::ResPq = read(message)?;
         let (request, next) = state.handle(answer, &self.options, rng)?;
         self.send(&request, State::ServerDhParams(next))?;
@@ -225,7 +225,7 @@ impl ClientHandshake {
         message: &PlainMessage<'_>,
         now: UnixTime,
         rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<Progress, Error> {
+    ) -> Result<Progress, HandshakeError> {
         let answer: enums::ServerDhParams = read(message)?;
         let (request, next) = state.handle(answer, now, &mut self.primes, rng)?;
         self.send(&request, State::DhGen(Box::new(next)))?;
@@ -237,7 +237,7 @@ impl ClientHandshake {
         state: ExpectDhGen,
         message: &PlainMessage<'_>,
         rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<Progress, Error> {
+    ) -> Result<Progress, HandshakeError> {
         let answer: enums::SetClientDhParamsAnswer = read(message)?;
         match state.handle(answer, rng)? {
             Outcome::Done(finished) => {
@@ -252,7 +252,7 @@ impl ClientHandshake {
         }
     }
 
-    fn send(&mut self, request: &impl Serializable, state: State) -> Result<(), Error> {
+    fn send(&mut self, request: &impl Serializable, state: State) -> Result<(), HandshakeError> {
         self.request.zeroize();
         request.serialize(&mut self.request)?;
         self.is_request_waiting = true;
@@ -262,7 +262,7 @@ impl ClientHandshake {
 }
 
 /// Reads the awaited answer. Another object of the handshake is [`InvalidAnswer::Unexpected`], not damaged bytes.
-fn read<T: chappe_tl::Deserializable>(message: &PlainMessage<'_>) -> Result<T, Error> {
+fn read<T: chappe_tl::Deserializable>(message: &PlainMessage<'_>) -> Result<T, HandshakeError> {
     use chappe_tl::DecodeError;
     match message.object() {
         Err(FrameError::Malformed(MalformedFrame::Tl(DecodeError::UnexpectedConstructor { id, .. })))

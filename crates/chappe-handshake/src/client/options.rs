@@ -2,7 +2,7 @@
 
 use chappe_crypto::rsa::KeyRing;
 
-use crate::{ApiMisuse, Error};
+use crate::{ApiMisuse, HandshakeError};
 use chappe_types::{DcId, KeyKind};
 
 /// The key that a client asks for, and the servers it trusts.
@@ -50,7 +50,7 @@ impl ClientOptions {
 
 impl ClientOptions {
     /// Returns the value of the field `expires_in`, if a temporary key is asked for.
-    pub(crate) fn expires_in(&self) -> Result<Option<i32>, Error> {
+    pub(crate) fn expires_in(&self) -> Result<Option<i32>, HandshakeError> {
         match self.kind {
             KeyKind::Permanent => Ok(None),
             KeyKind::Temporary { expires_in: seconds } => match i32::try_from(seconds) {

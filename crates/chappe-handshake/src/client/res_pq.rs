@@ -12,7 +12,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::{ClientOptions, ExpectServerDhParams};
 use crate::nonces::{Nonces, NoncesEqual};
-use crate::{Error, InvalidAnswer};
+use crate::{HandshakeError, InvalidAnswer};
 
 /// Waiting for `resPQ`, the answer to `req_pq_multi`.
 #[must_use = "the exchange ends here unless the answer is handled"]
@@ -33,7 +33,7 @@ impl ExpectResPq {
     /// # Errors
     ///
     /// * [`InvalidAnswer::Nonce`] if the nonce is not the client's (SEC-14).
-    /// * [`Error::UnknownFingerprints`] if no key is known (SEC-17).
+    /// * [`HandshakeError::UnknownFingerprints`] if no key is known (SEC-17).
     /// * [`InvalidAnswer::Pq`] if `pq` is not a product of two distinct primes (SEC-21).
     /// * [`ApiMisuse::InvalidExpiry`](crate::ApiMisuse::InvalidExpiry) if the options ask for an impossible lifetime.
     pub fn handle(
@@ -41,7 +41,7 @@ impl ExpectResPq {
         answer: enums::ResPq,
         options: &ClientOptions,
         rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<(functions::ReqDhParams, ExpectServerDhParams), Error> {
+    ) -> Result<(functions::ReqDhParams, ExpectServerDhParams), HandshakeError> {
         let enums::ResPq::ResPq(answer) = answer;
         // All later messages must repeat the server_nonce of this first answer.
         let server_nonce = answer.server_nonce;
@@ -54,7 +54,7 @@ impl ExpectResPq {
 
         let factors = Factors { pq: answer.pq, p: minimal_bytes(p), q: minimal_bytes(q) };
         let inner = inner_data(&factors, &nonces, options.dc.to_raw(), expires_in)?;
-        let encrypted_data = key.encrypt_pad(&inner, rng).map_err(|_| Error::NoRandomness)?;
+        let encrypted_data = key.encrypt_pad(&inner, rng).map_err(|_| HandshakeError::NoRandomness)?;
         let request = functions::ReqDhParams {
             nonce: nonces.nonce,
             server_nonce: nonces.server_nonce,
@@ -84,9 +84,9 @@ fn select_key<'k>(
     answer: &types::ResPq,
     options: &'k ClientOptions,
     _: &NoncesEqual,
-) -> Result<&'k PublicKey, Error> {
+) -> Result<&'k PublicKey, HandshakeError> {
     let offered = &answer.server_public_key_fingerprints;
-    let unknown = || Error::UnknownFingerprints { fingerprints: offered.clone() };
+    let unknown = || HandshakeError::UnknownFingerprints { fingerprints: offered.clone() };
     options.keys.select(offered).ok_or_else(unknown)
 }
 
@@ -96,7 +96,7 @@ fn inner_data(
     nonces: &Nonces,
     dc: i32,
     expires_in: Option<i32>,
-) -> Result<Zeroizing<Vec<u8>>, Error> {
+) -> Result<Zeroizing<Vec<u8>>, HandshakeError> {
     let Factors { pq, p, q } = factors;
     let (pq, p, q) = (pq.clone(), p.clone(), q.clone());
     let Nonces { nonce, server_nonce, ref new_nonce } = *nonces;

@@ -9,7 +9,7 @@ use chappe_crypto::hash;
 use chappe_framing::MonoTime;
 use chappe_tl_mtproto::types;
 
-use super::Peer;
+use super::PeerId;
 use super::primes::Factors;
 use crate::nonces::Nonces;
 
@@ -24,7 +24,7 @@ pub(super) struct Exchange {
     pub(super) state: State,
     pub(super) started_at: MonoTime,
     /// Who started it.
-    pub(super) peer: Peer,
+    pub(super) peer: PeerId,
     /// Answered queries, by hash, with the object of the answer (SEC-58).
     answers: Vec<(QueryHash, Vec<u8>)>,
 }
@@ -68,7 +68,7 @@ impl QueryHash {
 
 impl Exchange {
     /// Starts an exchange with an answer and the state after it.
-    pub(super) fn new(state: State, peer: Peer, now: MonoTime, query: QueryHash, answer: Vec<u8>) -> Self {
+    pub(super) fn new(state: State, peer: PeerId, now: MonoTime, query: QueryHash, answer: Vec<u8>) -> Self {
         let mut answers = Vec::with_capacity(3);
         answers.push((query, answer));
         Self { state, started_at: now, peer, answers }

@@ -12,7 +12,7 @@ use chappe_crypto::{ct, hash};
 use chappe_framing::UnixTime;
 use zeroize::Zeroizing;
 
-use super::Peer;
+use super::PeerId;
 use super::exchange::Name;
 use super::primes::Factors;
 
@@ -31,7 +31,7 @@ impl FirstStep {
     }
 
     /// Names the exchange that a client begins with its nonce.
-    pub(super) fn name(&self, now: UnixTime, peer: Peer, nonce: [u8; 16]) -> Name {
+    pub(super) fn name(&self, now: UnixTime, peer: PeerId, nonce: [u8; 16]) -> Name {
         Name { nonce, server_nonce: self.server_nonce(period(now), peer, nonce) }
     }
 
@@ -39,7 +39,7 @@ impl FirstStep {
     pub(super) fn recall(
         &self,
         now: UnixTime,
-        peer: Peer,
+        peer: PeerId,
         name: &Name,
         lifetime: Duration,
     ) -> Option<Factors> {
@@ -56,7 +56,7 @@ impl FirstStep {
         Factors::random(&mut Drbg::from_seed(seed))
     }
 
-    fn server_nonce(&self, period: u64, Peer(peer): Peer, nonce: [u8; 16]) -> [u8; 16] {
+    fn server_nonce(&self, period: u64, PeerId(peer): PeerId, nonce: [u8; 16]) -> [u8; 16] {
         let parts: [&[u8]; 4] = [b"server_nonce", &period.to_le_bytes(), &peer.to_le_bytes(), &nonce];
         let mac = hash::hmac_sha256(&self.secret[..], &parts);
         let mut server_nonce = [0; 16];
@@ -91,27 +91,27 @@ mod tests {
     fn a_name_is_recalled_for_its_peer_for_ten_minutes_at_most() {
         let first_step = FirstStep::new([1; 32]);
         for begun in [0, 59] {
-            let name = first_step.name(at(begun), Peer(1), [7; 16]);
-            let recalled = |seconds, peer| first_step.recall(at(seconds), Peer(peer), &name, LIFETIME);
+            let name = first_step.name(at(begun), PeerId(1), [7; 16]);
+            let recalled = |seconds, peer| first_step.recall(at(seconds), PeerId(peer), &name, LIFETIME);
             assert_eq!(recalled(begun, 1), Some(first_step.factors(&name)));
             assert!(recalled(begun + 540, 1).is_some(), "an honest client has time");
             assert_eq!(recalled(begun + 600, 1), None);
             assert_eq!(recalled(begun, 2), None, "another peer has begun another exchange");
             let other_secret = FirstStep::new([2; 32]);
-            assert_eq!(other_secret.recall(at(begun), Peer(1), &name, LIFETIME), None);
+            assert_eq!(other_secret.recall(at(begun), PeerId(1), &name, LIFETIME), None);
         }
     }
 
     #[test]
     fn names_that_nobody_was_given_are_not_recalled() {
         let first_step = FirstStep::new([1; 32]);
-        let name = first_step.name(at(0), Peer(1), [7; 16]);
+        let name = first_step.name(at(0), PeerId(1), [7; 16]);
         for bit in 0..128 {
             let (mut nonce, mut server_nonce) = (name.nonce, name.server_nonce);
             nonce[bit / 8] ^= 1 << (bit % 8);
             server_nonce[bit / 8] ^= 1 << (bit % 8);
             for wrong in [Name { nonce, ..name }, Name { server_nonce, ..name }] {
-                assert_eq!(first_step.recall(at(0), Peer(1), &wrong, LIFETIME), None, "{bit}");
+                assert_eq!(first_step.recall(at(0), PeerId(1), &wrong, LIFETIME), None, "{bit}");
             }
         }
     }
@@ -119,11 +119,11 @@ mod tests {
     #[test]
     fn a_repeated_first_query_gets_the_same_answer_and_others_get_others() {
         let first_step = FirstStep::new([1; 32]);
-        let name = first_step.name(at(0), Peer(1), [7; 16]);
-        assert_eq!(first_step.name(at(59), Peer(1), [7; 16]), name);
-        let other = first_step.name(at(0), Peer(1), [8; 16]);
+        let name = first_step.name(at(0), PeerId(1), [7; 16]);
+        assert_eq!(first_step.name(at(59), PeerId(1), [7; 16]), name);
+        let other = first_step.name(at(0), PeerId(1), [8; 16]);
         assert_ne!(other.server_nonce, name.server_nonce);
         assert_ne!(first_step.factors(&other), first_step.factors(&name));
-        assert_ne!(first_step.name(at(60), Peer(1), [7; 16]), name);
+        assert_ne!(first_step.name(at(60), PeerId(1), [7; 16]), name);
     }
 }

@@ -17,7 +17,7 @@ use super::primes::Factors;
 use super::rate_limit::Meter;
 use super::table::{Room, Table};
 use super::work::{Made, Work, WorkDone};
-use super::{Candidate, ConfigError, Peer, QueryRefusal, RefusalReason, ServerOptions};
+use super::{KeyCandidate, PeerId, QueryRefusal, RefusalReason, ServerOptions, ServerOptionsError};
 
 /// The exchanges of a server.
 ///
@@ -38,11 +38,11 @@ pub struct ServerHandshakes {
 /// The result of a frame.
 #[derive(Debug)]
 #[must_use]
-pub enum Reply<'t> {
+pub enum QueryReply<'t> {
     /// The buffer holds the frame to send.
     Answer,
     /// The exchange reached its last step: decide, then send the content of the buffer.
-    Key(Candidate<'t>),
+    Key(KeyCandidate<'t>),
     /// No answer, except a transport error if the refusal has a code.
     Refuse(QueryRefusal),
 }
@@ -80,12 +80,12 @@ impl ServerHandshakes {
     /// # Errors
     ///
     /// Fails if the options cannot work.
-    pub fn new(options: ServerOptions) -> Result<Self, ConfigError> {
+    pub fn new(options: ServerOptions) -> Result<Self, ServerOptionsError> {
         if options.keys.is_empty() {
-            return Err(ConfigError::NoKeys);
+            return Err(ServerOptionsError::NoKeys);
         }
         if options.max_exchanges == 0 {
-            return Err(ConfigError::NoRoom);
+            return Err(ServerOptionsError::NoRoom);
         }
         Ok(Self {
             options: Arc::new(options),
@@ -100,7 +100,7 @@ impl ServerHandshakes {
     /// Computes first answers from a secret of 32 random bytes, instead of drawing and remembering them.
     ///
     /// First queries then need no memory, and the rate limit does not count them: a flood of them pushes out no exchange.
-    /// The second query must come from the same [`Peer`] as the first. Servers that share the secret and agree on peers
+    /// The second query must come from the same [`PeerId`] as the first. Servers that share the secret and agree on peers
     /// continue each other's exchanges after the first step.
     #[must_use]
     pub fn with_first_step_secret(self, secret: [u8; 32]) -> Self {
@@ -126,14 +126,14 @@ impl ServerHandshakes {
     pub fn handle_frame<'t>(
         &'t mut self,
         now: Now,
-        peer: Peer,
+        peer: PeerId,
         frame: &[u8],
         out: &'t mut FrameBuf,
         rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Reply<'t> {
+    ) -> QueryReply<'t> {
         match self.begin_frame(now, peer, frame, out, rng) {
-            FrameStep::Answer => Reply::Answer,
-            FrameStep::Refuse(refusal) => Reply::Refuse(refusal),
+            FrameStep::Answer => QueryReply::Answer,
+            FrameStep::Refuse(refusal) => QueryReply::Refuse(refusal),
             FrameStep::Work(work) => self.finish(now, work.run(rng), out),
         }
     }
@@ -143,7 +143,7 @@ impl ServerHandshakes {
     pub fn begin_frame(
         &mut self,
         now: Now,
-        peer: Peer,
+        peer: PeerId,
         frame: &[u8],
         out: &mut FrameBuf,
         rng: &mut (impl CryptoRng + ?Sized),
@@ -166,7 +166,7 @@ impl ServerHandshakes {
     }
 
     /// Takes in the result of work. Writes the answer, if there is one, into `out`.
-    pub fn finish<'t>(&'t mut self, now: Now, done: WorkDone, out: &'t mut FrameBuf) -> Reply<'t> {
+    pub fn finish<'t>(&'t mut self, now: Now, done: WorkDone, out: &'t mut FrameBuf) -> QueryReply<'t> {
         let WorkDone { name, query, peer, made } = done;
         let finished = match made {
             Ok(Made::Params { answer, params }) => {
@@ -181,21 +181,21 @@ impl ServerHandshakes {
         let mut answering = Answering { msg_ids: &mut self.msg_ids, out, now };
         let exchange = self.table.get_mut(&name).ok_or(RefusalReason::UnknownExchange);
         match (finished, exchange) {
-            (Err(reason), _) | (_, Err(reason)) => Reply::Refuse(reason.into()),
+            (Err(reason), _) | (_, Err(reason)) => QueryReply::Refuse(reason.into()),
             (Ok(key), Ok(exchange)) => {
                 // The same query may have been answered meanwhile: it can come over two connections.
                 if let Some(answer) = exchange.answer_to(query) {
                     answering.write(answer);
-                    return Reply::Answer;
+                    return QueryReply::Answer;
                 }
-                let Some(key) = key else { return Reply::Refuse(RefusalReason::Internal.into()) };
-                let candidate = Candidate { exchange, answering, query, key };
+                let Some(key) = key else { return QueryReply::Refuse(RefusalReason::Internal.into()) };
+                let candidate = KeyCandidate { exchange, answering, query, key };
                 // Key id zero marks plain messages on the wire, so no key may have it (SEC-56).
                 if candidate.auth_key().id().is_zero() {
                     candidate.retry();
-                    return Reply::Answer;
+                    return QueryReply::Answer;
                 }
-                Reply::Key(candidate)
+                QueryReply::Key(candidate)
             }
         }
     }
@@ -215,7 +215,7 @@ impl ServerHandshakes {
     fn on_req_pq(
         &mut self,
         now: Now,
-        peer: Peer,
+        peer: PeerId,
         message: &PlainMessage<'_>,
         out: &mut FrameBuf,
         rng: &mut (impl CryptoRng + ?Sized),
@@ -252,7 +252,7 @@ impl ServerHandshakes {
     fn on_req_dh_params(
         &mut self,
         now: Now,
-        peer: Peer,
+        peer: PeerId,
         message: &PlainMessage<'_>,
         out: &mut FrameBuf,
     ) -> Result<Option<Work>, RefusalReason> {
@@ -284,7 +284,7 @@ impl ServerHandshakes {
     }
 
     /// Returns the factors of an exchange whose first answer was computed.
-    fn recall(&self, now: Now, peer: Peer, name: &Name) -> Option<Factors> {
+    fn recall(&self, now: Now, peer: PeerId, name: &Name) -> Option<Factors> {
         let first_step = self.first_step.as_ref().filter(|_| !self.failed.contains(name))?;
         first_step.recall(now.unix, peer, name, self.options.lifetime)
     }
@@ -317,7 +317,7 @@ impl ServerHandshakes {
         now: MonoTime,
         name: Name,
         query: QueryHash,
-        peer: Peer,
+        peer: PeerId,
         (answer, params): (Vec<u8>, Arc<DhParamsSent>),
     ) -> Result<(), RefusalReason> {
         let state = State::DhParamsSent { params, retry_id: 0 };
@@ -362,7 +362,7 @@ impl ServerHandshakes {
     }
 }
 
-fn charge(meter: &mut Meter, options: &ServerOptions, now: Now, peer: Peer) -> Result<(), RefusalReason> {
+fn charge(meter: &mut Meter, options: &ServerOptions, now: Now, peer: PeerId) -> Result<(), RefusalReason> {
     match &options.rate {
         Some(limit) if !meter.charge(limit, now.mono, peer) => Err(RefusalReason::TooOften),
         _ => Ok(()),

@@ -3,7 +3,7 @@
 //! ```text
 //! req_pq_multi → resPQ            the name of the exchange is (nonce, server_nonce)
 //! req_DH_params → server_DH_params_ok
-//! set_client_DH_params → Candidate → dh_gen_ok | dh_gen_retry | dh_gen_fail
+//! set_client_DH_params → KeyCandidate → dh_gen_ok | dh_gen_retry | dh_gen_fail
 //! ```
 //!
 //! An exchange belongs to its name, not to a connection: a client whose connection broke continues over another one.
@@ -14,12 +14,12 @@
 //!
 //! Spec: <https://core.telegram.org/mtproto/auth_key>.
 
-mod candidate;
 mod exchange;
 mod failed;
 mod first_step;
 mod handshakes;
 mod inner_data;
+mod key_candidate;
 mod options;
 mod primes;
 mod rate_limit;
@@ -27,9 +27,9 @@ mod refusal;
 mod table;
 mod work;
 
-pub use candidate::{Candidate, CreatedKey};
-pub use handshakes::{FrameStep, Reply, ServerHandshakes};
-pub use options::{ConfigError, DcPolicy, ServerOptions, Tolerance};
-pub use rate_limit::{Peer, RateLimit};
+pub use handshakes::{FrameStep, QueryReply, ServerHandshakes};
+pub use key_candidate::{CreatedKey, KeyCandidate};
+pub use options::{DcPolicy, ServerOptions, ServerOptionsError, Tolerance};
+pub use rate_limit::{PeerId, RateLimit};
 pub use refusal::{QueryRefusal, RefusalReason};
 pub use work::{Work, WorkDone};

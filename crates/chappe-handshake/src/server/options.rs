@@ -102,14 +102,14 @@ impl DcPolicy {
 /// Why the server cannot start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum ConfigError {
+pub enum ServerOptionsError {
     /// There is no private key.
     NoKeys,
     /// The table has no room for a single exchange.
     NoRoom,
 }
 
-impl fmt::Display for ConfigError {
+impl fmt::Display for ServerOptionsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoKeys => "there is no private key",
@@ -118,4 +118,4 @@ impl fmt::Display for ConfigError {
     }
 }
 
-impl core::error::Error for ConfigError {}
+impl core::error::Error for ServerOptionsError {}

@@ -7,7 +7,7 @@ use chappe_framing::MonoTime;
 
 /// Identifies a peer for the rate limit, for example by a keyed hash of its IP address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Peer(pub u64);
+pub struct PeerId(pub u64);
 
 /// How often a peer may start an exchange or make the server decrypt. A whole exchange counts as two requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,12 +39,12 @@ impl Default for RateLimit {
 /// Counts requests by peer: for each, the time at which its debt is paid.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
-    earned_at: BTreeMap<Peer, MonoTime>,
+    earned_at: BTreeMap<PeerId, MonoTime>,
 }
 
 impl Meter {
     /// Charges one request. Returns whether the peer had one left.
-    pub(super) fn charge(&mut self, limit: &RateLimit, now: MonoTime, peer: Peer) -> bool {
+    pub(super) fn charge(&mut self, limit: &RateLimit, now: MonoTime, peer: PeerId) -> bool {
         let earned_at = self.earned_at.get(&peer).copied().unwrap_or(now).max(now);
         let allowance = limit.interval.saturating_mul(limit.burst.saturating_sub(1));
         if earned_at.since(now) > allowance {
@@ -80,7 +80,7 @@ mod tests {
     fn sec_059_a_burst_is_allowed_and_then_one_per_interval() {
         let mut meter = Meter::default();
         let now = MonoTime::from_duration(Duration::from_secs(1000));
-        let mut charge = |now| meter.charge(&LIMIT, now, Peer(1));
+        let mut charge = |now| meter.charge(&LIMIT, now, PeerId(1));
         assert_eq!([charge(now), charge(now), charge(now), charge(now)], [true, true, true, false]);
         let later = now + Duration::from_secs(1);
         assert_eq!([charge(later), charge(later)], [true, false]);
@@ -91,7 +91,7 @@ mod tests {
         let mut meter = Meter::default();
         let now = MonoTime::from_duration(Duration::from_secs(1000));
         for peer in 0..1000 {
-            assert!(meter.charge(&LIMIT, now, Peer(peer)));
+            assert!(meter.charge(&LIMIT, now, PeerId(peer)));
             assert!(meter.earned_at.len() <= 2);
         }
     }
@@ -100,10 +100,10 @@ mod tests {
     fn a_flood_of_others_does_not_wipe_the_debt_of_the_worst() {
         let mut meter = Meter::default();
         let now = MonoTime::from_duration(Duration::from_secs(1000));
-        while meter.charge(&LIMIT, now, Peer(7)) {}
+        while meter.charge(&LIMIT, now, PeerId(7)) {}
         for peer in 100..1000 {
-            meter.charge(&LIMIT, now, Peer(peer));
+            meter.charge(&LIMIT, now, PeerId(peer));
         }
-        assert!(!meter.charge(&LIMIT, now, Peer(7)));
+        assert!(!meter.charge(&LIMIT, now, PeerId(7)));
     }
 }

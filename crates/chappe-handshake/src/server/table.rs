@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use chappe_framing::MonoTime;
 
-use super::Peer;
+use super::PeerId;
 use super::exchange::{Exchange, Name};
 
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ pub(super) struct Table {
     /// The exchange that a client's nonce started, to recognise a repeated first query.
     by_nonce: BTreeMap<[u8; 16], Name>,
     /// The exchanges of each peer, the oldest first.
-    by_peer: BTreeMap<Peer, VecDeque<Name>>,
+    by_peer: BTreeMap<PeerId, VecDeque<Name>>,
 }
 
 /// How many exchanges a table holds.

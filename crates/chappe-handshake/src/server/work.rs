@@ -11,11 +11,11 @@ use chappe_tl::Serializable;
 use chappe_tl_mtproto::{enums, functions, types};
 use rand_core::CryptoRng;
 
-use super::candidate::AgreedKey;
 use super::exchange::{DhParamsSent, Name, QueryHash};
 use super::inner_data::{self, CheckedInnerData};
+use super::key_candidate::AgreedKey;
 use super::primes::Factors;
-use super::{Peer, RefusalReason, ServerOptions};
+use super::{PeerId, RefusalReason, ServerOptions};
 use crate::inner;
 use crate::nonces::Nonces;
 
@@ -25,7 +25,7 @@ use crate::nonces::Nonces;
 pub struct Work {
     name: Name,
     query: QueryHash,
-    peer: Peer,
+    peer: PeerId,
     options: Arc<ServerOptions>,
     task: Task,
 }
@@ -34,7 +34,7 @@ pub struct Work {
 pub struct WorkDone {
     pub(super) name: Name,
     pub(super) query: QueryHash,
-    pub(super) peer: Peer,
+    pub(super) peer: PeerId,
     pub(super) made: Result<Made, RefusalReason>,
 }
 
@@ -56,7 +56,7 @@ impl Work {
         query: functions::ReqDhParams,
         hash: QueryHash,
         factors: Factors,
-        peer: Peer,
+        peer: PeerId,
         now: Now,
         options: &Arc<ServerOptions>,
     ) -> Self {
@@ -68,7 +68,7 @@ impl Work {
     pub(super) fn key(
         query: functions::SetClientDhParams,
         hash: QueryHash,
-        peer: Peer,
+        peer: PeerId,
         params: &Arc<DhParamsSent>,
         retry_id: i64,
         options: &Arc<ServerOptions>,
@@ -79,7 +79,7 @@ impl Work {
     }
 
     /// Returns the peer that it is done for.
-    pub const fn peer(&self) -> Peer {
+    pub const fn peer(&self) -> PeerId {
         self.peer
     }
 

@@ -53,7 +53,7 @@ pub enum ConnectError {
     /// The datacenter sent a transport error. It is unauthenticated (`SEC-134`).
     Refused(TransportErrorCode),
     /// The exchange that makes a key failed.
-    Handshake(chappe_handshake::Error),
+    Handshake(chappe_handshake::HandshakeError),
     /// A frame failed a check.
     Frame(ReceiveError),
     /// The datacenter gave up the key or the login: only a new login helps.
@@ -136,7 +136,7 @@ impl ConnectError {
             Self::Refused(_) | Self::Authorization(_) => Blame::Datacenter,
             Self::Handshake(error) => match error.rule() {
                 Some(rule) => Blame::Protocol { rule: Some(rule) },
-                None if matches!(error, chappe_handshake::Error::TimedOut) => Blame::Network,
+                None if matches!(error, chappe_handshake::HandshakeError::TimedOut) => Blame::Network,
                 None if error.is_fatal() => Blame::Caller,
                 None => Blame::Datacenter,
             },
@@ -370,12 +370,12 @@ mod tests {
         assert_eq!(call(420, "FLOOD_WAIT_9").wait(), Some(Duration::from_secs(9)));
         assert_eq!(call(303, "USER_MIGRATE_4").migrate_to(), Some(4));
         assert_eq!(call(400, "PEER_ID_INVALID").blame(), Blame::Call);
-        let nonce = chappe_handshake::Error::InvalidAnswer(chappe_handshake::InvalidAnswer::Nonce {
+        let nonce = chappe_handshake::HandshakeError::InvalidAnswer(chappe_handshake::InvalidAnswer::Nonce {
             got: [0; 16],
             expected: [1; 16],
         });
         assert_eq!(ConnectError::Handshake(nonce).blame(), Blame::Protocol { rule: Some(Rule::new(14)) });
-        let silent = ConnectError::Handshake(chappe_handshake::Error::TimedOut);
+        let silent = ConnectError::Handshake(chappe_handshake::HandshakeError::TimedOut);
         assert_eq!(silent.blame(), Blame::Network);
         let late = ConnectError::TimedOut {
             after: Duration::from_secs(1),
@@ -404,7 +404,7 @@ mod tests {
             Box::new(link(LinkError::Proxy(ProxyError::Unreachable(io())))),
             Box::new(link(LinkError::Proxy(ProxyError::CredentialsRefused))),
             Box::new(ConnectError::Refused(TransportErrorCode::WrongDc).at(peer)),
-            Box::new(ConnectError::Handshake(chappe_handshake::Error::TimedOut).at(peer)),
+            Box::new(ConnectError::Handshake(chappe_handshake::HandshakeError::TimedOut).at(peer)),
             Box::new(ConnectError::Store(file)),
             Box::new(ConnectError::Store(StoreError::other("the disk is full"))),
             Box::new(ConnectError::System(io())),

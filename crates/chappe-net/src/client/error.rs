@@ -15,7 +15,7 @@ pub enum CreateKeyError {
     /// The datacenter sent a transport error instead of an answer. It is unauthenticated (`SEC-134`).
     Refused(TransportErrorCode),
     /// An answer failed a check, or none came in time. The exchange has ended and its secrets are wiped.
-    Handshake(chappe_handshake::Error),
+    Handshake(chappe_handshake::HandshakeError),
 }
 
 impl CreateKeyError {
@@ -56,8 +56,8 @@ impl From<LinkError> for CreateKeyError {
     }
 }
 
-impl From<chappe_handshake::Error> for CreateKeyError {
-    fn from(error: chappe_handshake::Error) -> Self {
+impl From<chappe_handshake::HandshakeError> for CreateKeyError {
+    fn from(error: chappe_handshake::HandshakeError) -> Self {
         Self::Handshake(error)
     }
 }

@@ -258,10 +258,11 @@ impl Engine {
                 self.put_in_use(now, connection, tail);
             }
             Ok(ResPq::ResPq(answer)) => {
-                let error = chappe_handshake::Error::InvalidAnswer(chappe_handshake::InvalidAnswer::Nonce {
-                    got: answer.nonce,
-                    expected: nonce,
-                });
+                let error =
+                    chappe_handshake::HandshakeError::InvalidAnswer(chappe_handshake::InvalidAnswer::Nonce {
+                        got: answer.nonce,
+                        expected: nonce,
+                    });
                 self.lose(now, connection, ConnectError::Handshake(error));
             }
             Err(error) => self.lose(now, connection, ConnectError::Handshake(error.into())),
@@ -289,7 +290,7 @@ impl Engine {
         }
     }
 
-    fn on_handshake_error(&mut self, now: Now, error: chappe_handshake::Error) {
+    fn on_handshake_error(&mut self, now: Now, error: chappe_handshake::HandshakeError) {
         let connection = self.in_use();
         let error = ConnectError::Handshake(error);
         let error = match connection {

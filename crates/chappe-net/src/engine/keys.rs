@@ -3,7 +3,7 @@
 use chappe_crypto::dh::PrimeCache;
 use chappe_crypto::rng::Drbg;
 use chappe_framing::{FrameBuf, FrameError, PeerMisbehaved};
-use chappe_handshake::{ClientHandshake, ClientOptions, Error, Finished, KeyKind, Progress};
+use chappe_handshake::{ClientHandshake, ClientOptions, Finished, HandshakeError, KeyKind, Progress};
 use chappe_session::{MonoTime, Now};
 
 use crate::client::MAX_CONNECTIONS;
@@ -30,7 +30,7 @@ impl KeyWork {
         kind: KeyKind,
         now: Now,
         rng: &mut Drbg,
-    ) -> Result<(), Error> {
+    ) -> Result<(), HandshakeError> {
         if self.exchange.as_ref().is_some_and(|exchange| exchange.kind == kind) {
             return Ok(());
         }
@@ -67,12 +67,12 @@ impl KeyWork {
         now: Now,
         frame: &[u8],
         rng: &mut Drbg,
-    ) -> Result<Option<(Finished, KeyKind)>, Error> {
+    ) -> Result<Option<(Finished, KeyKind)>, HandshakeError> {
         // Anybody on the way can write such a frame (`SEC-75`): it must not pass for a sign of life.
         let exchange = self
             .exchange
             .as_mut()
-            .ok_or(Error::Frame(FrameError::Misbehaved(PeerMisbehaved::PlainNotAllowed)))?;
+            .ok_or(HandshakeError::Frame(FrameError::Misbehaved(PeerMisbehaved::PlainNotAllowed)))?;
         match exchange.handshake.handle_frame(now, frame, rng) {
             Ok(Progress::Done(finished)) => {
                 let kind = exchange.kind;
@@ -88,7 +88,7 @@ impl KeyWork {
         }
     }
 
-    pub(super) fn handle_timeout(&mut self, now: Now) -> Result<(), Error> {
+    pub(super) fn handle_timeout(&mut self, now: Now) -> Result<(), HandshakeError> {
         let Some(exchange) = self.exchange.as_mut() else {
             return Ok(());
         };

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use chappe_carrier::lock;
 use chappe_crypto::AuthKeyId;
 use chappe_framing::{FrameBuf, MsgId, MsgOrigin, SessionId, UnixTime};
-use chappe_handshake::Peer;
+use chappe_handshake::PeerId;
 use chappe_handshake::bind::{BindContext, BindError, BindTempAuthKey};
 
 use super::gate::{Gate, Outcome};
@@ -97,7 +97,7 @@ impl Engine {
     pub(crate) fn search_key(
         self: &Arc<Self>,
         id: AuthKeyId,
-        network: Peer,
+        network: PeerId,
         now: UnixTime,
         waker: &crate::session::Waker,
     ) -> Search {

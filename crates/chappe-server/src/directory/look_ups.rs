@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use chappe_carrier::lock;
-use chappe_handshake::Peer;
+use chappe_handshake::PeerId;
 
 use super::Directory;
 use super::gate::{Gate, GateKeeper, Outcome};
@@ -15,14 +15,14 @@ use crate::Engine;
 #[derive(Debug)]
 pub(crate) struct LookUps<K> {
     by_id: HashMap<K, LookUp>,
-    by_network: HashMap<Peer, usize>,
+    by_network: HashMap<PeerId, usize>,
 }
 
 #[derive(Debug)]
 struct LookUp {
     gate: Arc<Gate>,
     /// Of the client that was the first to need it.
-    network: Peer,
+    network: PeerId,
 }
 
 /// What becomes of the wish to make a request.
@@ -55,7 +55,7 @@ impl<K> Default for LookUps<K> {
 }
 
 impl<K: Eq + Hash> LookUps<K> {
-    pub(crate) fn begin(&mut self, id: K, network: Peer, limits: Limits) -> Wish {
+    pub(crate) fn begin(&mut self, id: K, network: PeerId, limits: Limits) -> Wish {
         if let Some(known) = self.by_id.get(&id) {
             return Wish::Joined(Arc::clone(&known.gate));
         }
@@ -128,7 +128,7 @@ mod tests {
     fn one_request_serves_all_and_each_network_has_its_share() {
         let limits = Limits { all: 3, of_network: 2 };
         let mut look_ups = LookUps::default();
-        let mut begin = |id, network| match look_ups.begin(id, Peer(network), limits) {
+        let mut begin = |id, network| match look_ups.begin(id, PeerId(network), limits) {
             Wish::Begun(_) => "begun",
             Wish::Joined(_) => "joined",
             Wish::Refused => "refused",
@@ -140,7 +140,7 @@ mod tests {
         assert_eq!([begin(3, 1), begin(3, 2), begin(4, 3)], ["refused", "begun", "refused"]);
         look_ups.end(&1);
         look_ups.end(&1);
-        let mut begin = |id, network| look_ups.begin(id, Peer(network), limits);
+        let mut begin = |id, network| look_ups.begin(id, PeerId(network), limits);
         assert!(matches!(begin(3, 1), Wish::Joined(_)) && matches!(begin(5, 1), Wish::Begun(_)));
         (1..9).for_each(|id| look_ups.end(&id));
         assert!(look_ups.by_id.is_empty() && look_ups.by_network.is_empty());

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use chappe_carrier::lock;
 use chappe_crypto::rng::Drbg;
 use chappe_framing::{MsgId, Opened};
-use chappe_handshake::Peer;
+use chappe_handshake::PeerId;
 use chappe_session::server::MessageCheck;
 use chappe_session::{MonoTime, Now};
 use rand_core::Rng as _;
@@ -129,7 +129,7 @@ impl Engine {
     pub(crate) fn admit(
         self: &Arc<Self>,
         now: Now,
-        network: Peer,
+        network: PeerId,
         key: &Arc<KeyState>,
         opened: &Opened<'_>,
         waker: &Waker,

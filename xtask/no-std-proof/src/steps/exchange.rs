@@ -6,7 +6,7 @@ use chappe_crypto::AuthKey;
 use chappe_crypto::rsa::{KeyRing, PrivateKey};
 use chappe_framing::{FrameBuf, MonoTime, Now, ServerSalt, UnixTime};
 use chappe_handshake::{
-    ClientHandshake, ClientOptions, DcId, Peer, Progress, Reply, ServerHandshakes, ServerOptions,
+    ClientHandshake, ClientOptions, DcId, PeerId, Progress, QueryReply, ServerHandshakes, ServerOptions,
 };
 use chappe_session::server::{SaltSchedule, ServerConfig, ServerEvent, ServerSession};
 use chappe_session::{EncryptedSession, TransportTail};
@@ -49,10 +49,10 @@ fn agreed() -> Option<(Agreed, Agreed)> {
     let mut created = None;
     loop {
         client.poll_transmit(NOW, &mut question);
-        match server.handle_frame(NOW, Peer(1), question.as_slice(), &mut answer, &mut theirs) {
-            Reply::Answer => {}
-            Reply::Key(candidate) => created = Some(candidate.accept()),
-            Reply::Refuse(_) => return None,
+        match server.handle_frame(NOW, PeerId(1), question.as_slice(), &mut answer, &mut theirs) {
+            QueryReply::Answer => {}
+            QueryReply::Key(candidate) => created = Some(candidate.accept()),
+            QueryReply::Refuse(_) => return None,
         }
         if let Progress::Done(finished) = client.handle_frame(NOW, answer.as_slice(), &mut ours).ok()? {
             let created = created?;

@@ -2,7 +2,7 @@
 
 use chappe_crypto::dh::{DhError, KNOWN_PRIME, PrimeCache};
 use chappe_crypto::nonce::HashNumber;
-use chappe_handshake::{Error, InvalidAnswer, Outcome, step3_with};
+use chappe_handshake::{HandshakeError, InvalidAnswer, Outcome, step3_with};
 use chappe_tl::Serializable;
 use chappe_tl_mtproto::enums;
 
@@ -16,8 +16,7 @@ fn sec_026_an_answer_that_is_not_whole_blocks_is_refused() {
         let (server, state) = Server::meet(&client_options(), &mut rng);
         let answer = server.params_of(vec![1; len]);
         let refused = step3_with(state, answer, NOW.unix, &mut PrimeCache::default(), &mut rng).map(|_| ());
-        let expected =
-            matches!(refused, Err(Error::InvalidAnswer(InvalidAnswer::NotPadded { len: got })) if got == len);
+        let expected = matches!(refused, Err(HandshakeError::InvalidAnswer(InvalidAnswer::NotPadded { len: got })) if got == len);
         assert!(expected, "{len}: {refused:?}");
     }
 }
@@ -37,7 +36,7 @@ fn sec_027_the_hash_of_the_answer_must_be_right() {
         let answer = enums::ServerDhParams::Ok(answer);
         let refused = step3_with(state, answer, NOW.unix, &mut PrimeCache::default(), &mut rng).map(|_| ());
         assert!(
-            matches!(refused, Err(Error::InvalidAnswer(InvalidAnswer::DhInnerData))),
+            matches!(refused, Err(HandshakeError::InvalidAnswer(InvalidAnswer::DhInnerData))),
             "{at}: {refused:?}"
         );
     }
@@ -55,7 +54,7 @@ fn sec_028_at_most_15_bytes_follow_the_inner_object() {
         match padding {
             8 => assert!(result.is_ok(), "{result:?}"),
             _ => assert!(
-                matches!(result, Err(Error::InvalidAnswer(InvalidAnswer::DhInnerData))),
+                matches!(result, Err(HandshakeError::InvalidAnswer(InvalidAnswer::DhInnerData))),
                 "{padding}: {result:?}"
             ),
         }
@@ -65,21 +64,21 @@ fn sec_028_at_most_15_bytes_follow_the_inner_object() {
 #[test]
 fn sec_029_the_nonces_inside_must_be_ours() {
     let refused = answer_params(|inner| inner.nonce[3] ^= 1);
-    let Err(Error::InvalidAnswer(InvalidAnswer::Nonce { got, expected })) = refused else {
+    let Err(HandshakeError::InvalidAnswer(InvalidAnswer::Nonce { got, expected })) = refused else {
         panic!("{refused:?}")
     };
     assert_eq!(got[3], expected[3] ^ 1);
     let refused = answer_params(|inner| inner.server_nonce[3] ^= 1);
-    let Err(Error::InvalidAnswer(InvalidAnswer::ServerNonce { got, expected })) = refused else {
+    let Err(HandshakeError::InvalidAnswer(InvalidAnswer::ServerNonce { got, expected })) = refused else {
         panic!("{refused:?}")
     };
     assert_eq!((got[3], expected), (0x50, SERVER_NONCE));
     assert!(answer_params(|_| {}).is_ok());
 }
 
-fn dh_error(result: Result<(), Error>) -> DhError {
+fn dh_error(result: Result<(), HandshakeError>) -> DhError {
     match result {
-        Err(Error::InvalidAnswer(InvalidAnswer::DhParams(error))) => error,
+        Err(HandshakeError::InvalidAnswer(InvalidAnswer::DhParams(error))) => error,
         other => panic!("{other:?}"),
     }
 }

@@ -3,7 +3,7 @@
 use chappe_crypto::dh::PrimeCache;
 use chappe_crypto::nonce::HashNumber;
 use chappe_crypto::{AuthKey, nonce};
-use chappe_handshake::{Error, InvalidAnswer, MAX_RETRIES, Outcome, Retry, step3_with};
+use chappe_handshake::{HandshakeError, InvalidAnswer, MAX_RETRIES, Outcome, Retry, step3_with};
 use chappe_tl_mtproto::{enums, types};
 
 use super::{NOW, SERVER_NONCE, Server, meet_at_the_end, rng};
@@ -34,7 +34,7 @@ fn sec_037_dh_gen_ok_must_prove_knowledge_of_the_key() {
         };
         let refused = state.handle(server.ok(hash), &mut rng).map(|_| ());
         assert!(
-            matches!(refused, Err(Error::InvalidAnswer(InvalidAnswer::NewNonceHash { got })) if got == hash),
+            matches!(refused, Err(HandshakeError::InvalidAnswer(InvalidAnswer::NewNonceHash { got })) if got == hash),
             "{refused:?}"
         );
     }
@@ -46,7 +46,10 @@ fn sec_038_retries_are_authenticated_chained_and_limited() {
     let (server, request, state) = meet_at_the_end(&mut rng);
     let (_, key) = server.agree(&request);
     let forged = state.handle(server.retry(server.hash(HashNumber::Ok, &key)), &mut rng).map(|_| ());
-    assert!(matches!(forged, Err(Error::InvalidAnswer(InvalidAnswer::NewNonceHash { .. }))), "{forged:?}");
+    assert!(
+        matches!(forged, Err(HandshakeError::InvalidAnswer(InvalidAnswer::NewNonceHash { .. }))),
+        "{forged:?}"
+    );
 
     let (server, mut request, mut state) = meet_at_the_end(&mut rng);
     let mut expected_id = 0;
@@ -61,7 +64,7 @@ fn sec_038_retries_are_authenticated_chained_and_limited() {
     let (inner, key) = server.agree(&request);
     assert_eq!(inner.retry_id, expected_id);
     let sixth = state.handle(server.retry(server.hash(HashNumber::Retry, &key)), &mut rng).map(|_| ());
-    assert!(matches!(sixth, Err(Error::InvalidAnswer(InvalidAnswer::TooManyRetries))), "{sixth:?}");
+    assert!(matches!(sixth, Err(HandshakeError::InvalidAnswer(InvalidAnswer::TooManyRetries))), "{sixth:?}");
 }
 
 #[test]
@@ -70,11 +73,14 @@ fn sec_039_failures_are_believed_only_with_their_hash() {
     let (server, request, state) = meet_at_the_end(&mut rng);
     let (_, key) = server.agree(&request);
     let forged = state.handle(server.fail(server.hash(HashNumber::Ok, &key)), &mut rng).map(|_| ());
-    assert!(matches!(forged, Err(Error::InvalidAnswer(InvalidAnswer::NewNonceHash { .. }))), "{forged:?}");
+    assert!(
+        matches!(forged, Err(HandshakeError::InvalidAnswer(InvalidAnswer::NewNonceHash { .. }))),
+        "{forged:?}"
+    );
     let (server, request, state) = meet_at_the_end(&mut rng);
     let (_, key) = server.agree(&request);
     let genuine = state.handle(server.fail(server.hash(HashNumber::Fail, &key)), &mut rng).map(|_| ());
-    assert!(matches!(genuine, Err(Error::DhGenFail)), "{genuine:?}");
+    assert!(matches!(genuine, Err(HandshakeError::DhGenFail)), "{genuine:?}");
 
     for genuine in [false, true] {
         let (server, state) = Server::meet(&client_options(), &mut rng);
@@ -86,8 +92,8 @@ fn sec_039_failures_are_believed_only_with_their_hash() {
         };
         let answer = enums::ServerDhParams::Fail(answer);
         match step3_with(state, answer, NOW.unix, &mut PrimeCache::default(), &mut rng).map(|_| ()) {
-            Err(Error::DhParamsFail) if genuine => {}
-            Err(Error::InvalidAnswer(InvalidAnswer::NewNonceHash { .. })) if !genuine => {}
+            Err(HandshakeError::DhParamsFail) if genuine => {}
+            Err(HandshakeError::InvalidAnswer(InvalidAnswer::NewNonceHash { .. })) if !genuine => {}
             other => panic!("{other:?}"),
         }
     }

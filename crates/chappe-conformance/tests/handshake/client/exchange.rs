@@ -7,7 +7,8 @@ use chappe_crypto::dh::{Group, PrimeCache};
 use chappe_crypto::nonce::HashNumber;
 use chappe_framing::{FrameBuf, FrameError, MalformedFrame, Now, PeerMisbehaved};
 use chappe_handshake::{
-    ClientHandshake, Error, HANDSHAKE_TIMEOUT, InvalidAnswer, Progress, step1_with, step2_with, step3_with,
+    ClientHandshake, HANDSHAKE_TIMEOUT, HandshakeError, InvalidAnswer, Progress, step1_with, step2_with,
+    step3_with,
 };
 use chappe_tl::Serializable;
 use chappe_tl_mtproto::{enums, types};
@@ -43,7 +44,7 @@ fn sec_013_an_answer_of_another_state_is_refused() {
         let answer = object(nonce)[early].clone();
         let id = u32::from_le_bytes(answer[..4].try_into().unwrap());
         assert!(
-            matches!(result, Err(Error::InvalidAnswer(InvalidAnswer::Unexpected { id: got })) if got == id),
+            matches!(result, Err(HandshakeError::InvalidAnswer(InvalidAnswer::Unexpected { id: got })) if got == id),
             "{result:?}"
         );
         assert!(client.is_over());
@@ -64,7 +65,7 @@ fn sec_043_an_exchange_has_a_deadline() {
     let late = Now::new(deadline, NOW.unix);
     assert_eq!(client.poll_timeout(), Some(deadline));
     assert!(client.handle_timeout(NOW).is_ok());
-    assert!(matches!(client.handle_timeout(late), Err(Error::TimedOut)));
+    assert!(matches!(client.handle_timeout(late), Err(HandshakeError::TimedOut)));
     assert!(client.is_over());
     assert!(!client.poll_transmit(late, &mut FrameBuf::new()));
     assert!(client.handle_timeout(late).is_ok(), "it is told once");
@@ -96,7 +97,7 @@ fn sec_001_a_source_that_repeats_itself_ends_the_exchange() {
     let server = Server { nonce: request.nonce, new_nonce, inner, exponent, group };
     let params = server.params(server.inner_data());
     let refused = step3_with(state, params, NOW.unix, &mut PrimeCache::default(), &mut broken).map(|_| ());
-    assert!(matches!(refused, Err(Error::NoRandomness)), "{refused:?}");
+    assert!(matches!(refused, Err(HandshakeError::NoRandomness)), "{refused:?}");
 }
 
 #[test]
@@ -133,7 +134,7 @@ fn frames_that_are_no_handshake_end_the_exchange() {
         let refused = client.handle_frame(NOW, &frame, &mut rng);
         let expected = matches!(
             refused,
-            Err(Error::Frame(
+            Err(HandshakeError::Frame(
                 FrameError::Malformed(MalformedFrame::TooShort { .. })
                     | FrameError::Misbehaved(
                         PeerMisbehaved::NotPlain { .. } | PeerMisbehaved::NotAHandshakeObject { .. }

@@ -12,7 +12,8 @@ use chappe_crypto::nonce::HashNumber;
 use chappe_crypto::{AuthKey, hash, ige, nonce};
 use chappe_framing::{Now, UnixTime};
 use chappe_handshake::{
-    ClientOptions, Error, ExpectDhGen, ExpectResPq, ExpectServerDhParams, step1_with, step2_with, step3_with,
+    ClientOptions, ExpectDhGen, ExpectResPq, ExpectServerDhParams, HandshakeError, step1_with, step2_with,
+    step3_with,
 };
 use chappe_tl::{Deserializable, Serializable};
 use chappe_tl_mtproto::{enums, functions, types};
@@ -40,7 +41,7 @@ fn res_pq(nonce: [u8; 16]) -> types::ResPq {
 }
 
 /// Lets a client handle a `resPQ` that was changed.
-fn answer_res_pq(change: impl FnOnce(&mut types::ResPq)) -> Result<functions::ReqDhParams, Error> {
+fn answer_res_pq(change: impl FnOnce(&mut types::ResPq)) -> Result<functions::ReqDhParams, HandshakeError> {
     let mut rng = rng();
     let (request, state) = step1_with(&mut rng);
     let mut answer = res_pq(request.nonce);
@@ -146,7 +147,7 @@ impl Server {
 }
 
 /// Lets a client handle `server_dh_params` of a server that changed its inner data.
-fn answer_params(change: impl FnOnce(&mut types::ServerDhInnerData)) -> Result<(), Error> {
+fn answer_params(change: impl FnOnce(&mut types::ServerDhInnerData)) -> Result<(), HandshakeError> {
     let mut rng = rng();
     let (server, state) = Server::meet(&client_options(), &mut rng);
     let mut inner = server.inner_data();

@@ -1,7 +1,7 @@
 //! What the client sends, and when again.
 
 use chappe_framing::FrameBuf;
-use chappe_handshake::{ApiMisuse, ClientHandshake, DcId, Error, KeyKind, step1_with, step2_with};
+use chappe_handshake::{ApiMisuse, ClientHandshake, DcId, HandshakeError, KeyKind, step1_with, step2_with};
 use chappe_tl::Serializable;
 use chappe_tl_mtproto::enums;
 use rand_chacha::ChaCha20Rng;
@@ -48,7 +48,7 @@ fn an_impossible_lifetime_is_refused_before_anything_is_sent() {
         let options = client_options().temporary(expires_in);
         let refused = ClientHandshake::begin(options, NOW, &mut rng()).map(|_| ());
         assert!(
-            matches!(refused, Err(Error::Misuse(ApiMisuse::InvalidExpiry { seconds })) if seconds == expires_in)
+            matches!(refused, Err(HandshakeError::Misuse(ApiMisuse::InvalidExpiry { seconds })) if seconds == expires_in)
         );
     }
 }

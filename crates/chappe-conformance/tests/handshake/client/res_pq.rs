@@ -4,7 +4,7 @@ use chappe_crypto::dh::PrimeCache;
 use chappe_crypto::factorize;
 use chappe_crypto::nonce::HashNumber;
 use chappe_crypto::rsa::KeyRing;
-use chappe_handshake::{Error, InvalidAnswer, step1_with, step2_with, step3_with};
+use chappe_handshake::{HandshakeError, InvalidAnswer, step1_with, step2_with, step3_with};
 use chappe_tl_mtproto::enums;
 
 use super::{NOW, SERVER_NONCE, Server, answer_res_pq, meet_at_the_end, res_pq, rng};
@@ -18,7 +18,7 @@ fn sec_014_the_nonce_of_res_pq_must_be_ours() {
             answer.nonce[byte] ^= 1;
             sent = answer.nonce;
         });
-        let Err(Error::InvalidAnswer(InvalidAnswer::Nonce { got, mut expected })) = refused else {
+        let Err(HandshakeError::InvalidAnswer(InvalidAnswer::Nonce { got, mut expected })) = refused else {
             panic!("{refused:?}")
         };
         expected[byte] ^= 1;
@@ -37,7 +37,7 @@ fn sec_015_the_server_nonce_must_stay_the_same() {
     answer.server_nonce[15] ^= 1;
     let answer = enums::ServerDhParams::Ok(answer);
     let refused = step3_with(state, answer, NOW.unix, &mut PrimeCache::default(), &mut rng).map(|_| ());
-    let Err(Error::InvalidAnswer(InvalidAnswer::ServerNonce { got, expected })) = refused else {
+    let Err(HandshakeError::InvalidAnswer(InvalidAnswer::ServerNonce { got, expected })) = refused else {
         panic!("{refused:?}")
     };
     assert_eq!((got[..15].to_vec(), got[15], expected), (vec![0x51; 15], 0x50, SERVER_NONCE));
@@ -50,7 +50,10 @@ fn sec_015_the_server_nonce_must_stay_the_same() {
     };
     answer.server_nonce[0] ^= 1;
     let refused = state.handle(enums::SetClientDhParamsAnswer::DhGenOk(answer), &mut rng);
-    assert!(matches!(refused, Err(Error::InvalidAnswer(InvalidAnswer::ServerNonce { .. }))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(HandshakeError::InvalidAnswer(InvalidAnswer::ServerNonce { .. }))),
+        "{refused:?}"
+    );
 }
 
 #[test]
@@ -63,7 +66,7 @@ fn sec_016_the_nonce_of_later_messages_must_be_ours() {
     answer.nonce[0] ^= 1;
     let answer = enums::ServerDhParams::Ok(answer);
     let refused = step3_with(state, answer, NOW.unix, &mut PrimeCache::default(), &mut rng).map(|_| ());
-    let Err(Error::InvalidAnswer(InvalidAnswer::Nonce { got, expected })) = refused else {
+    let Err(HandshakeError::InvalidAnswer(InvalidAnswer::Nonce { got, expected })) = refused else {
         panic!("{refused:?}")
     };
     assert_eq!(expected, server.nonce);
@@ -75,9 +78,12 @@ fn sec_017_a_server_without_a_known_key_is_refused() {
     for offered in [vec![], vec![1], vec![1, 2, 3]] {
         let refused = answer_res_pq(|answer| answer.server_public_key_fingerprints.clone_from(&offered));
         match refused {
-            Err(Error::UnknownFingerprints { fingerprints }) => {
+            Err(HandshakeError::UnknownFingerprints { fingerprints }) => {
                 assert_eq!(fingerprints, offered);
-                assert!(Error::UnknownFingerprints { fingerprints }.is_fatal(), "another attempt is no use");
+                assert!(
+                    HandshakeError::UnknownFingerprints { fingerprints }.is_fatal(),
+                    "another attempt is no use"
+                );
             }
             other => panic!("{other:?}"),
         }
@@ -97,7 +103,9 @@ fn sec_018_a_key_of_another_ring_is_not_used() {
             foreign.iter().map(|key| key.fingerprint().to_raw()).collect();
         let options = client_options().with_keys(own.clone());
         let refused = step2_with(state, enums::ResPq::ResPq(answer), &options, &mut rng).map(|_| ());
-        let Err(Error::UnknownFingerprints { fingerprints }) = refused else { panic!("{refused:?}") };
+        let Err(HandshakeError::UnknownFingerprints { fingerprints }) = refused else {
+            panic!("{refused:?}")
+        };
         assert_eq!(fingerprints, foreign.iter().map(|key| key.fingerprint().to_raw()).collect::<Vec<_>>());
     }
 }
@@ -117,7 +125,10 @@ fn sec_021_pq_must_be_a_product_of_two_distinct_primes() {
         vec![1; 9],
     ] {
         let refused = answer_res_pq(|answer| answer.pq.clone_from(&pq));
-        assert!(matches!(refused, Err(Error::InvalidAnswer(InvalidAnswer::Pq(_)))), "{pq:?} {refused:?}");
+        assert!(
+            matches!(refused, Err(HandshakeError::InvalidAnswer(InvalidAnswer::Pq(_)))),
+            "{pq:?} {refused:?}"
+        );
     }
     let request = answer_res_pq(|_| {}).unwrap();
     assert_eq!((request.p, request.q), (vec![0x5a, 0x30, 0x0d, 0x4b], vec![0x6a, 0x26, 0xdb, 0x65]));

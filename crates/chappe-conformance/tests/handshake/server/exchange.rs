@@ -3,7 +3,8 @@
 use chappe_crypto::AuthKeyId;
 use chappe_framing::{FrameBuf, FrameError, MalformedFrame};
 use chappe_handshake::{
-    ClientHandshake, DcId, Error, KeyKind, Progress, RefusalReason, Reply, Tolerance, TransportErrorCode,
+    ClientHandshake, DcId, HandshakeError, KeyKind, Progress, QueryReply, RefusalReason, Tolerance,
+    TransportErrorCode,
 };
 use chappe_tl::{Deserializable, Serializable};
 use chappe_tl_mtproto::{enums, functions};
@@ -76,13 +77,13 @@ fn sec_056_a_key_whose_id_is_taken_is_not_given_out() {
     loop {
         assert!(client.poll_transmit(NOW, &mut question));
         match rig.server.handle_frame(NOW, PEER, question.as_slice(), &mut answer, &mut rig.rng) {
-            Reply::Answer => {}
-            Reply::Key(candidate) if rejected.len() < 3 => {
+            QueryReply::Answer => {}
+            QueryReply::Key(candidate) if rejected.len() < 3 => {
                 rejected.push(candidate.auth_key().id());
                 candidate.retry();
             }
-            Reply::Key(candidate) => accepted = Some(candidate.accept().auth_key.id()),
-            Reply::Refuse(refusal) => panic!("{refusal}"),
+            QueryReply::Key(candidate) => accepted = Some(candidate.accept().auth_key.id()),
+            QueryReply::Refuse(refusal) => panic!("{refusal}"),
         }
         if let Progress::Done(finished) =
             client.handle_frame(NOW, answer.as_slice(), &mut client_rng).unwrap()
@@ -177,5 +178,5 @@ fn a_server_that_gives_up_says_so_with_proof() {
             break error;
         }
     };
-    assert!(matches!(error, Error::DhGenFail), "{error}");
+    assert!(matches!(error, HandshakeError::DhGenFail), "{error}");
 }

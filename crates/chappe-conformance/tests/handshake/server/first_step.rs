@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use chappe_framing::Now;
-use chappe_handshake::{Peer, RateLimit, RefusalReason};
+use chappe_handshake::{PeerId, RateLimit, RefusalReason};
 use chappe_tl::Serializable;
 use chappe_tl_mtproto::{enums, functions};
 
@@ -77,7 +77,7 @@ fn sec_044_a_name_that_was_not_given_out_is_unknown() {
     let query = rig.params_query(&other, enums::PQInnerData::Dc);
     assert_not_found(&rig.refused(&query), &RefusalReason::UnknownExchange);
     let query = rig.params_query(&first, enums::PQInnerData::Dc);
-    let elsewhere = rig.ask_as(Peer(PEER.0 + 1), &query.to_bytes());
+    let elsewhere = rig.ask_as(PeerId(PEER.0 + 1), &query.to_bytes());
     assert_not_found(&elsewhere.err().expect("it began nothing"), &RefusalReason::UnknownExchange);
     rig.now = after(660);
     assert_not_found(&rig.refused(&query), &RefusalReason::UnknownExchange);
@@ -93,12 +93,12 @@ fn one_peer_pushes_out_only_its_own_exchanges() {
     let query = rig.params_query(&first, enums::PQInnerData::Dc);
     rig.object(&query);
     for number in 0..10_u8 {
-        let begun = rig.ask_as(Peer(77), &functions::ReqPqMulti { nonce: [number; 16] }.to_bytes());
+        let begun = rig.ask_as(PeerId(77), &functions::ReqPqMulti { nonce: [number; 16] }.to_bytes());
         let Ok(Answer::Object(begun)) = begun else { panic!("it is answered") };
         let enums::ResPq::ResPq(begun) =
             chappe_tl::Deserializable::from_bytes(&begun).expect("it is a resPQ");
         let query = rig.params_query(&begun, enums::PQInnerData::Dc).to_bytes();
-        assert!(matches!(rig.ask_as(Peer(77), &query), Ok(Answer::Object(_))));
+        assert!(matches!(rig.ask_as(PeerId(77), &query), Ok(Answer::Object(_))));
     }
     assert_eq!(rig.server.len(), 3);
     let last = rig.last_query(&first, 12, |_| {});

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use chappe_framing::Now;
-use chappe_handshake::{Peer, RateLimit, RefusalReason, TransportErrorCode};
+use chappe_handshake::{PeerId, RateLimit, RefusalReason, TransportErrorCode};
 use chappe_tl::Serializable;
 use chappe_tl_mtproto::{enums, functions};
 
@@ -75,7 +75,7 @@ fn sec_059_a_peer_that_asks_too_often_is_told_so() {
         (refusal.reason, refusal.code),
         (RefusalReason::TooOften, Some(TransportErrorCode::TooManyConnections))
     );
-    let other = rig.ask_as(Peer(2), &functions::ReqPqMulti { nonce: [9; 16] }.to_bytes());
+    let other = rig.ask_as(PeerId(2), &functions::ReqPqMulti { nonce: [9; 16] }.to_bytes());
     assert!(matches!(other, Ok(Answer::Object(_))), "others are served");
     rig.now = after(1);
     rig.start();

@@ -1,6 +1,6 @@
 //! Parameters of the exchange, and the half of the client.
 
-use chappe_handshake::{ConfigError, RefusalReason, ServerHandshakes, ServerOptions};
+use chappe_handshake::{RefusalReason, ServerHandshakes, ServerOptions, ServerOptionsError};
 
 use super::{assert_not_found, strict};
 use crate::server_options;
@@ -57,9 +57,9 @@ fn sec_054_the_clients_public_value_must_be_in_range() {
 
 #[test]
 fn sec_055_a_server_starts_only_with_usable_parameters() {
-    assert_eq!(ServerHandshakes::new(ServerOptions::lenient(vec![])).err(), Some(ConfigError::NoKeys));
+    assert_eq!(ServerHandshakes::new(ServerOptions::lenient(vec![])).err(), Some(ServerOptionsError::NoKeys));
     let none = server_options().with_max_exchanges(0);
-    assert_eq!(ServerHandshakes::new(none).err(), Some(ConfigError::NoRoom));
+    assert_eq!(ServerHandshakes::new(none).err(), Some(ServerOptionsError::NoRoom));
     // A group that a client would refuse cannot even be made.
     let refused = chappe_crypto::dh::Group::known(2);
     assert_eq!(refused, Err(chappe_crypto::dh::DhError::GeneratorNotResidue { generator: 2 }));

@@ -9,7 +9,8 @@ mod inner_data;
 use chappe_crypto::{hash, ige, nonce};
 use chappe_framing::{FrameBuf, Now, UnixTime};
 use chappe_handshake::{
-    CreatedKey, Peer, QueryRefusal, RefusalReason, Reply, ServerHandshakes, ServerOptions, TransportErrorCode,
+    CreatedKey, PeerId, QueryRefusal, QueryReply, RefusalReason, ServerHandshakes, ServerOptions,
+    TransportErrorCode,
 };
 use chappe_tl::deserialize::Cursor;
 use chappe_tl::{Deserializable, Serializable};
@@ -53,22 +54,22 @@ impl Rig {
         self.ask_as(PEER, object)
     }
 
-    fn ask_as(&mut self, peer: Peer, object: &[u8]) -> Result<Answer, QueryRefusal> {
+    fn ask_as(&mut self, peer: PeerId, object: &[u8]) -> Result<Answer, QueryRefusal> {
         let mut out = FrameBuf::new();
         let created =
             match self.server.handle_frame(self.now, peer, &from_client(object), &mut out, &mut self.rng) {
-                Reply::Answer => None,
-                Reply::Key(candidate) if self.retries > 0 => {
+                QueryReply::Answer => None,
+                QueryReply::Key(candidate) if self.retries > 0 => {
                     self.retries -= 1;
                     candidate.retry();
                     None
                 }
-                Reply::Key(candidate) if self.refuses => {
+                QueryReply::Key(candidate) if self.refuses => {
                     candidate.fail();
                     None
                 }
-                Reply::Key(candidate) => Some(candidate.accept()),
-                Reply::Refuse(refusal) => return Err(refusal),
+                QueryReply::Key(candidate) => Some(candidate.accept()),
+                QueryReply::Refuse(refusal) => return Err(refusal),
             };
         let object = object_of(out.as_slice());
         Ok(match created {

@@ -20,7 +20,7 @@ use crate::nonces::{Nonces, retry_id};
 /// [refuses](Self::fail) all keys. If the candidate is dropped, the exchange keeps its state, and the client's next repeat
 /// of its query returns the candidate again.
 #[must_use = "the client waits for `accept`, `retry` or `fail`"]
-pub struct Candidate<'t> {
+pub struct KeyCandidate<'t> {
     pub(super) exchange: &'t mut Exchange,
     pub(super) answering: Answering<'t>,
     pub(super) query: QueryHash,
@@ -49,7 +49,7 @@ pub struct CreatedKey {
     pub dc: Option<i32>,
 }
 
-impl Candidate<'_> {
+impl KeyCandidate<'_> {
     /// Returns the key, so that the caller can look up its id.
     pub const fn auth_key(&self) -> &AuthKey {
         &self.key.auth_key
@@ -109,8 +109,8 @@ fn dh_gen(number: HashNumber, key: &AgreedKey) -> Result<Vec<u8>, EncodeError> {
     answer.try_to_bytes()
 }
 
-impl fmt::Debug for Candidate<'_> {
+impl fmt::Debug for KeyCandidate<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Candidate").field("auth_key", &self.key.auth_key).finish_non_exhaustive()
+        f.debug_struct("KeyCandidate").field("auth_key", &self.key.auth_key).finish_non_exhaustive()
     }
 }
