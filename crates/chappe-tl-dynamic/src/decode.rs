@@ -4,7 +4,7 @@ use core::fmt;
 
 use chappe_tl_parser::{Category, Condition, Definition, ParameterKind, Schema, Type};
 
-use crate::decode_error::{DecodeError, DecodeErrorKind};
+use crate::decode_error::{DecodeErrorKind, DynamicDecodeError};
 use crate::gzip::{self, UnpackError};
 use crate::id;
 use crate::object::{AnyObject, Field, Packed, Value, Vector};
@@ -12,8 +12,8 @@ use crate::object::{AnyObject, Field, Packed, Value, Vector};
 /// The bounds of reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Limits {
-    /// Maximum nesting of objects and vectors. Values above [`Limits::DEEPEST`] count as that.
+pub struct DecodeLimits {
+    /// Maximum nesting of objects and vectors. Values above [`DecodeLimits::DEEPEST`] count as that.
     pub depth: u16,
     /// Maximum number of values: fields, elements and objects.
     pub values: usize,
@@ -21,12 +21,12 @@ pub struct Limits {
     pub unpacked: usize,
 }
 
-impl Limits {
+impl DecodeLimits {
     /// The largest usable [`depth`](Self::depth): deeper JSON is not read by `serde_json`.
     pub const DEEPEST: u16 = 120;
 }
 
-impl Default for Limits {
+impl Default for DecodeLimits {
     /// 64 objects deep, 2²⁰ values, 16 MiB of unpacked data.
     fn default() -> Self {
         Self { depth: 64, values: 1 << 20, unpacked: 16 << 20 }
@@ -39,7 +39,7 @@ type Answers<'o> = &'o dyn Fn(i64) -> Option<Type>;
 #[derive(Clone, Copy)]
 pub struct Decoder<'s, 'o> {
     schema: &'s Schema,
-    limits: Limits,
+    limits: DecodeLimits,
     answers: Option<Answers<'o>>,
 }
 
@@ -52,12 +52,12 @@ impl fmt::Debug for Decoder<'_, '_> {
 impl<'s, 'o> Decoder<'s, 'o> {
     /// Reads objects of `schema` with the default limits.
     pub fn new(schema: &'s Schema) -> Self {
-        Self { schema, limits: Limits::default(), answers: None }
+        Self { schema, limits: DecodeLimits::default(), answers: None }
     }
 
     /// Sets the limits.
     #[must_use]
-    pub const fn limits(mut self, limits: Limits) -> Self {
+    pub const fn limits(mut self, limits: DecodeLimits) -> Self {
         self.limits = limits;
         self
     }
@@ -76,7 +76,7 @@ impl<'s, 'o> Decoder<'s, 'o> {
     /// # Errors
     ///
     /// Fails if `bytes` are not exactly one object of the schema, or if it exceeds a limit.
-    pub fn object(&self, bytes: &[u8]) -> Result<AnyObject<'s>, DecodeError> {
+    pub fn object(&self, bytes: &[u8]) -> Result<AnyObject<'s>, DynamicDecodeError> {
         let explored = self.explore(bytes);
         match (explored.value, explored.error) {
             (Value::Object(object), None) => Ok(object),
@@ -90,7 +90,7 @@ impl<'s, 'o> Decoder<'s, 'o> {
     /// # Errors
     ///
     /// Fails if `bytes` are not exactly one value of the type, or if it exceeds a limit.
-    pub fn value(&self, ty: &Type, bytes: &[u8]) -> Result<Value<'s>, DecodeError> {
+    pub fn value(&self, ty: &Type, bytes: &[u8]) -> Result<Value<'s>, DynamicDecodeError> {
         let explored = self.run(bytes, |reader| reader.value(ty));
         explored.error.map_or(Ok(explored.value), Err)
     }
@@ -131,8 +131,8 @@ impl<'s> AnyObject<'s> {
     ///
     /// # Errors
     ///
-    /// Fails if `bytes` are not exactly one object of the schema, or if it exceeds the default [`Limits`].
-    pub fn from_bytes(schema: &'s Schema, bytes: &[u8]) -> Result<Self, DecodeError> {
+    /// Fails if `bytes` are not exactly one object of the schema, or if it exceeds the default [`DecodeLimits`].
+    pub fn from_bytes(schema: &'s Schema, bytes: &[u8]) -> Result<Self, DynamicDecodeError> {
         Decoder::new(schema).object(bytes)
     }
 }
@@ -144,7 +144,7 @@ pub struct Explored<'s> {
     /// What was read. If there is an error, it has a [`Value::Unread`] or lacks its last fields.
     pub value: Value<'s>,
     /// The first problem.
-    pub error: Option<DecodeError>,
+    pub error: Option<DynamicDecodeError>,
 }
 
 /// What was used of the limits.
@@ -165,7 +165,7 @@ enum Step<'s> {
 /// Reads values until the first problem. A method that returns `None` has reported one.
 struct Reader<'b, 's> {
     schema: &'s Schema,
-    limits: Limits,
+    limits: DecodeLimits,
     answers: Option<Answers<'b>>,
     bytes: &'b [u8],
     pos: usize,
@@ -174,9 +174,9 @@ struct Reader<'b, 's> {
     depth: u16,
     spent: Spent,
     path: Vec<Step<'s>>,
-    problem: Option<DecodeError>,
+    problem: Option<DynamicDecodeError>,
     /// A problem in a message that was skipped.
-    earlier_problem: Option<DecodeError>,
+    earlier_problem: Option<DynamicDecodeError>,
 }
 
 impl<'b, 's> Reader<'b, 's> {
@@ -193,7 +193,7 @@ impl<'b, 's> Reader<'b, 's> {
                 Step::Index(index) => path = format!("{path}[{index}]"),
             }
         }
-        self.problem.get_or_insert(DecodeError { path, offset, kind });
+        self.problem.get_or_insert(DynamicDecodeError { path, offset, kind });
         None
     }
 
@@ -242,7 +242,7 @@ impl<'b, 's> Reader<'b, 's> {
     }
 
     fn enter(&mut self) -> Option<()> {
-        let limit = self.limits.depth.min(Limits::DEEPEST);
+        let limit = self.limits.depth.min(DecodeLimits::DEEPEST);
         if self.depth >= limit {
             return self.fail(self.pos, DecodeErrorKind::TooDeep { limit });
         }

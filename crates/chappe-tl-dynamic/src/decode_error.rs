@@ -5,7 +5,7 @@ use core::fmt;
 /// Where and why reading stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct DecodeError {
+pub struct DynamicDecodeError {
     /// The field, from the outermost object: `messages.messages.users[3].photo`.
     pub path: String,
     /// Where the offending value begins, in bytes; in `packed_data`, from the start of the unpacked data.
@@ -72,7 +72,7 @@ pub enum DecodeErrorKind {
     },
 }
 
-impl fmt::Display for DecodeError {
+impl fmt::Display for DynamicDecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "at byte {}", self.offset)?;
         if !self.path.is_empty() {
@@ -108,4 +108,4 @@ impl fmt::Display for DecodeErrorKind {
     }
 }
 
-impl core::error::Error for DecodeError {}
+impl core::error::Error for DynamicDecodeError {}

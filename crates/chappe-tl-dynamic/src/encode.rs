@@ -4,8 +4,8 @@ use chappe_tl_parser::{Category, Definition, Name, Parameter, ParameterKind, Sch
 use data_encoding::HEXLOWER_PERMISSIVE;
 use serde_json::{Map, Value};
 
-use crate::decode::Limits;
-use crate::encode_error::{EncodeError, EncodeErrorKind};
+use crate::decode::DecodeLimits;
+use crate::encode_error::{DynamicEncodeError, EncodeErrorKind};
 use crate::{gzip, id};
 
 /// Writes an object, named by its `_`, in TL. [`crate`] has the form of the JSON.
@@ -16,7 +16,7 @@ use crate::{gzip, id};
 /// # Errors
 ///
 /// Fails if `json` is not an object of the schema.
-pub fn encode_object(schema: &Schema, json: &Value) -> Result<Vec<u8>, EncodeError> {
+pub fn encode_object(schema: &Schema, json: &Value) -> Result<Vec<u8>, DynamicEncodeError> {
     encode(schema, &Type::Object, json)
 }
 
@@ -25,7 +25,7 @@ pub fn encode_object(schema: &Schema, json: &Value) -> Result<Vec<u8>, EncodeErr
 /// # Errors
 ///
 /// Fails if `json` is not a value of the type.
-pub fn encode(schema: &Schema, ty: &Type, json: &Value) -> Result<Vec<u8>, EncodeError> {
+pub fn encode(schema: &Schema, ty: &Type, json: &Value) -> Result<Vec<u8>, DynamicEncodeError> {
     let mut writer = Writer { schema, out: Vec::new(), path: String::new(), depth: 0 };
     writer.value(ty, json)?;
     Ok(writer.out)
@@ -36,7 +36,7 @@ const MAX_STRING: usize = 0xff_ffff;
 /// How much of an unexpected value an error repeats, in bytes.
 const SHOWN: usize = 40;
 
-type Written = Result<(), EncodeError>;
+type Written = Result<(), DynamicEncodeError>;
 
 struct Writer<'s> {
     schema: &'s Schema,
@@ -47,12 +47,12 @@ struct Writer<'s> {
 
 impl<'s> Writer<'s> {
     #[cold]
-    fn fail<T>(&self, kind: EncodeErrorKind) -> Result<T, EncodeError> {
-        Err(EncodeError { path: self.path.clone(), kind })
+    fn fail<T>(&self, kind: EncodeErrorKind) -> Result<T, DynamicEncodeError> {
+        Err(DynamicEncodeError { path: self.path.clone(), kind })
     }
 
     #[cold]
-    fn unexpected<T>(&self, expected: impl Into<String>, found: &Value) -> Result<T, EncodeError> {
+    fn unexpected<T>(&self, expected: impl Into<String>, found: &Value) -> Result<T, DynamicEncodeError> {
         let mut found = match found {
             Value::Array(_) => "a list".to_owned(),
             Value::Object(_) => "an object".to_owned(),
@@ -138,7 +138,7 @@ impl<'s> Writer<'s> {
         &self,
         ty: &Type,
         json: &Value,
-    ) -> Result<T, EncodeError> {
+    ) -> Result<T, DynamicEncodeError> {
         let number = match json {
             Value::Number(number) => number.as_i64().and_then(|number| T::try_from(number).ok()),
             Value::String(text) => text.parse().ok(),
@@ -152,7 +152,7 @@ impl<'s> Writer<'s> {
         number.map_or_else(|| self.unexpected(expected, json), Ok)
     }
 
-    fn double(&self, json: &Value) -> Result<[u8; 8], EncodeError> {
+    fn double(&self, json: &Value) -> Result<[u8; 8], DynamicEncodeError> {
         let number = match json {
             Value::Number(number) => number.as_f64(),
             Value::String(text) => match text.as_str() {
@@ -176,7 +176,7 @@ impl<'s> Writer<'s> {
     }
 
     /// Returns bytes that are given in hexadecimal, or as a list of numbers.
-    fn bytes(&self, json: &Value) -> Result<Vec<u8>, EncodeError> {
+    fn bytes(&self, json: &Value) -> Result<Vec<u8>, DynamicEncodeError> {
         let bytes = match json {
             Value::String(digits) => HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).ok(),
             Value::Array(numbers) => numbers
@@ -225,8 +225,8 @@ impl<'s> Writer<'s> {
     }
 
     fn enter(&mut self) -> Written {
-        if self.depth >= Limits::DEEPEST {
-            return self.fail(EncodeErrorKind::TooDeep { limit: Limits::DEEPEST });
+        if self.depth >= DecodeLimits::DEEPEST {
+            return self.fail(EncodeErrorKind::TooDeep { limit: DecodeLimits::DEEPEST });
         }
         self.depth += 1;
         Ok(())
@@ -292,7 +292,7 @@ impl<'s> Writer<'s> {
                 match self.find(name, is_of) {
                     Err(error) if self.find(name, |_| true).is_ok() => {
                         let (name, wanted) = (name.to_owned(), ty.to_string());
-                        return Err(EncodeError {
+                        return Err(DynamicEncodeError {
                             kind: EncodeErrorKind::WrongType { name, wanted },
                             ..error
                         });
@@ -322,14 +322,14 @@ impl<'s> Writer<'s> {
     }
 
     /// Writes bytes that are given as they are, and returns whether they are.
-    fn raw(&mut self, map: &Map<String, Value>) -> Result<bool, EncodeError> {
+    fn raw(&mut self, map: &Map<String, Value>) -> Result<bool, DynamicEncodeError> {
         let Some(raw) = map.get("_raw") else { return Ok(false) };
         let bytes = self.bytes(raw)?;
         self.out.extend(bytes);
         Ok(true)
     }
 
-    fn name<'j>(&self, map: &'j Map<String, Value>, json: &Value) -> Result<&'j str, EncodeError> {
+    fn name<'j>(&self, map: &'j Map<String, Value>, json: &Value) -> Result<&'j str, DynamicEncodeError> {
         match map.get("_") {
             Some(Value::String(name)) => Ok(name),
             Some(other) => self.unexpected("a name", other),
@@ -338,7 +338,11 @@ impl<'s> Writer<'s> {
     }
 
     /// Returns the definition of a name, with or without its id behind `#`, that a place accepts.
-    fn find(&self, text: &str, accepts: impl Fn(&Definition) -> bool) -> Result<&'s Definition, EncodeError> {
+    fn find(
+        &self,
+        text: &str,
+        accepts: impl Fn(&Definition) -> bool,
+    ) -> Result<&'s Definition, DynamicEncodeError> {
         let (name, id) = match text.split_once('#') {
             Some((name, digits)) => (Name::new(name), Some(u32::from_str_radix(digits, 16))),
             None => (Name::new(text), None),
@@ -410,7 +414,7 @@ impl<'s> Writer<'s> {
         definition: &Definition,
         word: &Parameter,
         map: &Map<String, Value>,
-    ) -> Result<u32, EncodeError> {
+    ) -> Result<u32, DynamicEncodeError> {
         let mut bits = match map.get(&word.name) {
             None | Some(Value::Null) => 0,
             Some(json) => self.integer::<u32>(&Type::Nat, json)?,

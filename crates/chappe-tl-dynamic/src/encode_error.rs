@@ -5,7 +5,7 @@ use core::fmt;
 /// Where and why JSON is not a value of the schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct EncodeError {
+pub struct DynamicEncodeError {
     /// The field, from the outermost object: `messages.sendMessage.peer.user_id`.
     pub path: String,
     /// The reason.
@@ -64,7 +64,7 @@ pub enum EncodeErrorKind {
     },
 }
 
-impl fmt::Display for EncodeError {
+impl fmt::Display for DynamicEncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.path.is_empty() {
             write!(f, "{}: ", self.path)?;
@@ -94,4 +94,4 @@ impl fmt::Display for EncodeErrorKind {
     }
 }
 
-impl core::error::Error for EncodeError {}
+impl core::error::Error for DynamicEncodeError {}

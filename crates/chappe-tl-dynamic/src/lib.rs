@@ -27,7 +27,7 @@
 //!
 //! # Bounds
 //!
-//! Nesting, the number of values and the size of unpacked data are bounded ([`Limits`]). No input panics.
+//! Nesting, the number of values and the size of unpacked data are bounded ([`DecodeLimits`]). No input panics.
 //!
 //! # Example
 //!
@@ -62,10 +62,10 @@ pub mod schemas;
 mod tree;
 
 pub use chappe_tl_parser::{Schema, Type};
-pub use decode::{Decoder, Explored, Limits};
-pub use decode_error::{DecodeError, DecodeErrorKind};
+pub use decode::{DecodeLimits, Decoder, Explored};
+pub use decode_error::{DecodeErrorKind, DynamicDecodeError};
 pub use encode::{encode, encode_object};
-pub use encode_error::{EncodeError, EncodeErrorKind};
+pub use encode_error::{DynamicEncodeError, EncodeErrorKind};
 pub use object::{AnyObject, Field, Packed, Value, Vector};
 
 /// Ids that have a meaning beyond the schema.

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use chappe_tl_dynamic::{
-    AnyObject, DecodeErrorKind, Decoder, EncodeErrorKind, Limits, Schema, Type, Value, encode, encode_object,
-    schemas,
+    AnyObject, DecodeErrorKind, DecodeLimits, Decoder, EncodeErrorKind, Schema, Type, Value, encode,
+    encode_object, schemas,
 };
 use serde_json::json;
 
@@ -128,8 +128,8 @@ fn every_limit_holds() {
          twice a:many2 b:many2 = T; many2 a:many3 b:many3 = M2; many3 a:n b:n = M3; box o:Object = Box;",
     )
     .unwrap();
-    let limited = |change: fn(&mut Limits)| {
-        let mut limits = Limits::default();
+    let limited = |change: fn(&mut DecodeLimits)| {
+        let mut limits = DecodeLimits::default();
         change(&mut limits);
         Decoder::new(&schema).limits(limits)
     };
@@ -147,7 +147,7 @@ fn every_limit_holds() {
     assert!(Decoder::new(&schema).object(&nested(64)).is_ok());
     assert_eq!(error(Decoder::new(&schema), &nested(65)), DecodeErrorKind::TooDeep { limit: 64 });
     let unbounded = limited(|limits| limits.depth = u16::MAX);
-    assert_eq!(error(unbounded, &nested(100_000)), DecodeErrorKind::TooDeep { limit: Limits::DEEPEST });
+    assert_eq!(error(unbounded, &nested(100_000)), DecodeErrorKind::TooDeep { limit: DecodeLimits::DEEPEST });
 
     let zeros = json!({ "_": "gzip_packed", "packed_data": { "_raw": "00".repeat(10_000) } });
     let small = limited(|limits| limits.unpacked = 9_999);
@@ -170,10 +170,10 @@ fn json_deeper_than_the_limit_is_refused() {
     let nested = |levels: usize| {
         (1..levels).fold(json!({ "_": "leaf" }), |inner, _| json!({ "_": "deep", "next": inner }))
     };
-    let deepest = usize::from(Limits::DEEPEST);
+    let deepest = usize::from(DecodeLimits::DEEPEST);
     assert_eq!(encode_object(&schema, &nested(deepest)).unwrap().len(), 4 * deepest);
     let error = encode_object(&schema, &nested(deepest + 1)).unwrap_err();
-    assert_eq!(error.kind, EncodeErrorKind::TooDeep { limit: Limits::DEEPEST });
+    assert_eq!(error.kind, EncodeErrorKind::TooDeep { limit: DecodeLimits::DEEPEST });
 }
 
 #[test]
