@@ -29,8 +29,8 @@
 //! |---|---|
 //! | [`Dissector`] | connections to records |
 //! | [`Keys`] | keys, and the key log that they are read from |
-//! | [`Record`], [`Content`], [`Message`] | what was found |
-//! | [`Line`], [`Field`], [`Names`] | records as text, and as named fields |
+//! | [`Record`], [`Content`], [`MessageRecord`] | what was found |
+//! | [`RecordLine`], [`RecordField`], [`Names`] | records as text, and as named fields |
 #![cfg_attr(feature = "capture", doc = "| [`capture`] | files of the formats pcap and pcapng |")]
 //!
 //! Memory is bounded: see [`MAX_CONNECTIONS`] and [`DEFAULT_MAX_MEMORY`]. No input panics.
@@ -63,12 +63,12 @@ mod websocket;
 use dissector::Source;
 
 pub use dissector::{DEFAULT_MAX_MEMORY, Dissector, MAX_CONNECTIONS};
-pub use field::{Field, Value};
+pub use field::{FieldValue, RecordField};
 pub use keys::{KeyLogError, KeyLogProblem, Keys};
-pub use line::Line;
+pub use line::RecordLine;
 pub use names::Names;
 pub use record::{
-    Carrier, ConnectionId, Content, Envelope, Message, Method, Moment, Object, Query, Record, Repeats,
-    Transport, Unreadable,
+    ConnectionId, Content, MessageEnvelope, MessageObject, MessageRecord, Method, Moment, Query, Record,
+    Repeats, SeenCarrier, Transport, Unreadable,
 };
 pub use stream::Beginning;

@@ -9,7 +9,8 @@ use chappe_transport::{Framing, TransportErrorCode};
 
 use crate::names::{Names, name};
 use crate::record::{
-    Carrier, Content, Envelope, Message, Method, Object, Query, Record, Repeats, Transport, Unreadable,
+    Content, MessageEnvelope, MessageObject, MessageRecord, Method, Query, Record, Repeats, SeenCarrier,
+    Transport, Unreadable,
 };
 
 /// Most ids of a list that are written.
@@ -19,7 +20,7 @@ const MAX_IDS: usize = 4;
 ///
 /// The line has the time of day in UTC, the number of the connection, the sender, and what was found.
 #[derive(Clone, Copy)]
-pub struct Line<'a> {
+pub struct RecordLine<'a> {
     record: &'a Record,
     names: &'a dyn Names,
 }
@@ -27,18 +28,18 @@ pub struct Line<'a> {
 impl Record {
     /// Returns the record as a line of text. `names` returns the names of the API's constructors and methods; the names of
     /// service messages are known.
-    pub const fn line<'a>(&'a self, names: &'a dyn Names) -> Line<'a> {
-        Line { record: self, names }
+    pub const fn line<'a>(&'a self, names: &'a dyn Names) -> RecordLine<'a> {
+        RecordLine { record: self, names }
     }
 }
 
-impl fmt::Debug for Line<'_> {
+impl fmt::Debug for RecordLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Line").field("record", self.record).finish_non_exhaustive()
+        f.debug_struct("RecordLine").field("record", self.record).finish_non_exhaustive()
     }
 }
 
-impl fmt::Display for Line<'_> {
+impl fmt::Display for RecordLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Record { at, connection, from, content } = self.record;
         let from = side(*from);
@@ -64,8 +65,8 @@ impl fmt::Display for Line<'_> {
     }
 }
 
-impl Line<'_> {
-    fn message(&self, f: &mut fmt::Formatter<'_>, message: &Message) -> fmt::Result {
+impl RecordLine<'_> {
+    fn message(&self, f: &mut fmt::Formatter<'_>, message: &MessageRecord) -> fmt::Result {
         if message.container.is_some() {
             f.write_str("  ")?;
         }
@@ -80,7 +81,7 @@ impl Line<'_> {
             None if len > 0 => write!(f, ", {len} bytes")?,
             None => {}
         }
-        if message.envelope == Envelope::Plain {
+        if message.envelope == MessageEnvelope::Plain {
             f.write_str(", plain")?;
         }
         match message.repeats {
@@ -91,15 +92,15 @@ impl Line<'_> {
         message.violations.iter().try_for_each(|error| write!(f, "; invalid: {error}"))
     }
 
-    fn object(&self, f: &mut fmt::Formatter<'_>, object: &Object) -> fmt::Result {
+    fn object(&self, f: &mut fmt::Formatter<'_>, object: &MessageObject) -> fmt::Result {
         match object {
-            Object::Container { count } => write!(f, "msg_container of {count}"),
-            Object::Acks(ids) => {
+            MessageObject::Container { count } => write!(f, "msg_container of {count}"),
+            MessageObject::Acks(ids) => {
                 f.write_str("msgs_ack")?;
                 ids.iter().take(MAX_IDS).try_for_each(|id| write!(f, " {id}"))?;
                 if ids.len() > MAX_IDS { write!(f, " and {} more", ids.len() - MAX_IDS) } else { Ok(()) }
             }
-            Object::Answer { req_msg_id, query, body, is_result } => {
+            MessageObject::Answer { req_msg_id, query, body, is_result } => {
                 if *is_result {
                     f.write_str("rpc_result ")?;
                 }
@@ -111,7 +112,7 @@ impl Line<'_> {
                 }
                 self.query(f, *req_msg_id, *query)
             }
-            Object::Other { method, .. } => self.method(f, *method),
+            MessageObject::Other { method, .. } => self.method(f, *method),
         }
     }
 
@@ -213,9 +214,9 @@ impl fmt::Display for Transport {
             f.write_str(", obfuscated")?;
         }
         match self.carrier {
-            Carrier::Tcp | Carrier::Http => {}
-            Carrier::FakeTls => f.write_str(", in fake TLS")?,
-            Carrier::WebSocket => f.write_str(", in WebSocket")?,
+            SeenCarrier::Tcp | SeenCarrier::Http => {}
+            SeenCarrier::FakeTls => f.write_str(", in fake TLS")?,
+            SeenCarrier::WebSocket => f.write_str(", in WebSocket")?,
         }
         if let Some(secret) = self.secret {
             write!(f, ", with secret {}", secret + 1)?;

@@ -42,7 +42,7 @@ pub enum Content {
     /// The transport of the connection was recognised.
     Transport(Transport),
     /// A message, plain or decrypted. A container and each message in it are records of their own.
-    Message(Box<Message>),
+    Message(Box<MessageRecord>),
     /// An envelope that was not opened.
     Sealed {
         /// The key that it names; zero for a plain envelope.
@@ -80,7 +80,7 @@ pub enum Content {
 #[non_exhaustive]
 pub struct Transport {
     /// What is between the transport and TCP.
-    pub carrier: Carrier,
+    pub carrier: SeenCarrier,
     /// The borders of frames; HTTP has none.
     pub framing: Option<Framing>,
     /// Whether the stream is obfuscated.
@@ -94,7 +94,7 @@ pub struct Transport {
 /// What is between a transport and TCP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Carrier {
+pub enum SeenCarrier {
     /// Nothing.
     Tcp,
     /// Records that imitate TLS.
@@ -132,9 +132,9 @@ pub enum Unreadable {
 /// A message.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Message {
+pub struct MessageRecord {
     /// The envelope that carried it.
-    pub envelope: Envelope,
+    pub envelope: MessageEnvelope,
     /// Its identifier.
     pub msg_id: MsgId,
     /// Its number; plain messages have none.
@@ -146,7 +146,7 @@ pub struct Message {
     /// Whether it was sent before.
     pub repeats: Option<Repeats>,
     /// The content.
-    pub object: Object,
+    pub object: MessageObject,
     /// Rules that it breaks.
     pub violations: Vec<FrameError>,
 }
@@ -154,7 +154,7 @@ pub struct Message {
 /// The envelope of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Envelope {
+pub enum MessageEnvelope {
     /// Not encrypted: the handshake.
     Plain,
     /// Encrypted with an `auth_key`.
@@ -184,7 +184,7 @@ pub enum Repeats {
 /// The content of a message.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Object {
+pub enum MessageObject {
     /// A container; records of its messages follow.
     Container {
         /// Number of messages.
@@ -232,7 +232,7 @@ pub struct Method {
     pub layer: Option<i32>,
 }
 
-impl Object {
+impl MessageObject {
     /// Returns the bytes of the object, from its constructor id on. Containers and acknowledgements have none.
     pub fn body(&self) -> &[u8] {
         match self {

@@ -15,7 +15,7 @@ use chappe_tl_mtproto::types;
 use crate::Source;
 use crate::keys::Keys;
 use crate::recent::Recent;
-use crate::record::{Content, Envelope, Message, Method, Object, Query, Record, Repeats};
+use crate::record::{Content, MessageEnvelope, MessageObject, MessageRecord, Method, Query, Record, Repeats};
 
 /// Most sessions that are remembered; the one that was used longest ago is forgotten.
 const MAX_SESSIONS: usize = 256;
@@ -78,7 +78,7 @@ struct Asked {
 #[derive(Clone, Copy)]
 struct Parcel<'a> {
     source: Source,
-    envelope: Envelope,
+    envelope: MessageEnvelope,
     header: MessageHeader,
     container: Option<MsgId>,
     packed_len: Option<usize>,
@@ -124,8 +124,11 @@ impl Sessions {
         let violations = [opened.require_named_session().err(), opened.require_origin(source.from).err()]
             .into_iter()
             .flatten();
-        let envelope =
-            Envelope::Encrypted { auth_key_id: id, salt: opened.salt(), session_id: opened.session_id() };
+        let envelope = MessageEnvelope::Encrypted {
+            auth_key_id: id,
+            salt: opened.salt(),
+            session_id: opened.session_id(),
+        };
         let parcel = Parcel {
             source,
             envelope,
@@ -153,17 +156,20 @@ impl Sessions {
     }
 }
 
-fn plain(source: Source, frame: &[u8]) -> Result<Message, FrameError> {
+fn plain(source: Source, frame: &[u8]) -> Result<MessageRecord, FrameError> {
     let message = PlainMessage::new_checked(frame, source.from)?;
     let body = message.body().to_vec();
-    Ok(Message {
-        envelope: Envelope::Plain,
+    Ok(MessageRecord {
+        envelope: MessageEnvelope::Plain,
         msg_id: message.msg_id(),
         seq_no: None,
         container: None,
         packed_len: None,
         repeats: None,
-        object: Object::Other { method: Method { constructor: message.constructor_id(), layer: None }, body },
+        object: MessageObject::Other {
+            method: Method { constructor: message.constructor_id(), layer: None },
+            body,
+        },
         violations: Vec::new(),
     })
 }
@@ -184,7 +190,7 @@ impl Reader<'_> {
             Ok(MSG_CONTAINER) if parcel.container.is_none() => {
                 match Container::new_checked(parcel.body, msg_id, from) {
                     Ok(container) => {
-                        let object = Object::Container { count: container.len() };
+                        let object = MessageObject::Container { count: container.len() };
                         self.push(parcel, object, violations);
                         for inner in &container {
                             let container = Some(msg_id);
@@ -213,7 +219,7 @@ impl Reader<'_> {
         let unpacked;
         let object = match constructor_id(parcel.body) {
             Ok(types::MsgsAck::CONSTRUCTOR_ID) => match acks(parcel.body) {
-                Some(acks) => Object::Acks(acks),
+                Some(acks) => MessageObject::Acks(acks),
                 None => other(parcel.body),
             },
             Ok(RPC_RESULT) => match RpcResult::new_checked(parcel.body) {
@@ -250,12 +256,12 @@ impl Reader<'_> {
         self.push(parcel, object, violations);
     }
 
-    fn push(&mut self, parcel: Parcel<'_>, object: Object, violations: Vec<FrameError>) {
+    fn push(&mut self, parcel: Parcel<'_>, object: MessageObject, violations: Vec<FrameError>) {
         let Parcel { source, envelope, header, container, packed_len, body } = parcel;
         let repeats = self.session.note(source, header, body, &object);
         let (msg_id, seq_no) = (header.msg_id, Some(header.seq_no));
         let message =
-            Message { envelope, msg_id, seq_no, container, packed_len, repeats, object, violations };
+            MessageRecord { envelope, msg_id, seq_no, container, packed_len, repeats, object, violations };
         self.out.push_back(source.record(Content::Message(Box::new(message))));
     }
 
@@ -269,7 +275,7 @@ impl Reader<'_> {
 
 impl Session {
     /// Finds the query of an answer.
-    fn answer(&mut self, req_msg_id: MsgId, now: UnixTime, body: Vec<u8>, is_result: bool) -> Object {
+    fn answer(&mut self, req_msg_id: MsgId, now: UnixTime, body: Vec<u8>, is_result: bool) -> MessageObject {
         let asked = self.queries.get_mut(&req_msg_id);
         let query = asked.map(|asked| {
             if is_result {
@@ -278,7 +284,7 @@ impl Session {
             }
             Query { method: asked.method, elapsed: now.saturating_since(asked.at) }
         });
-        Object::Answer { req_msg_id, query, body, is_result }
+        MessageObject::Answer { req_msg_id, query, body, is_result }
     }
 
     /// Remembers a message, and returns whether it was sent before.
@@ -287,7 +293,7 @@ impl Session {
         source: Source,
         header: MessageHeader,
         body: &[u8],
-        object: &Object,
+        object: &MessageObject,
     ) -> Option<Repeats> {
         let msg_id = header.msg_id;
         let seen = match source.from {
@@ -301,7 +307,7 @@ impl Session {
         if !is_new {
             return Some(Repeats::Message);
         }
-        let Object::Other { method, .. } = object else { return None };
+        let MessageObject::Other { method, .. } = object else { return None };
         if source.from == Side::Server {
             return None;
         }
@@ -322,8 +328,8 @@ impl Session {
     }
 }
 
-fn other(body: &[u8]) -> Object {
-    Object::Other { method: Method::of(body), body: body.to_vec() }
+fn other(body: &[u8]) -> MessageObject {
+    MessageObject::Other { method: Method::of(body), body: body.to_vec() }
 }
 
 /// Returns whether an object of a server begins with the id of the message that it is about.

@@ -11,7 +11,7 @@ use chappe_transport::parts::{
 use chappe_transport::{ConnectionLimits, ProxySecret, SecretKey, TransportError};
 
 use crate::half::{Half, Unwrapper};
-use crate::record::{Carrier, Transport, Unreadable};
+use crate::record::{SeenCarrier, Transport, Unreadable};
 use crate::search::Search;
 use crate::websocket::WebSocketReader;
 
@@ -48,7 +48,7 @@ enum Stage {
     /// A hello of fake TLS was seen: the answer, then records.
     Hello { secret: usize, random: [u8; 32], looks: u32 },
     /// Inside of fake TLS or WebSocket: an obfuscation header.
-    Header { carrier: Carrier, secret: Option<usize> },
+    Header { carrier: SeenCarrier, secret: Option<usize> },
     /// An upgrade to WebSocket was requested.
     Upgrade,
     /// Everything is known.
@@ -184,7 +184,7 @@ impl Stream {
                 self.client.open(Unwrapper::None, None, Some(framing), 0)?;
                 self.server.open(Unwrapper::None, None, Some(framing), 0)?;
                 Ok(Progress::Open(Transport {
-                    carrier: Carrier::Tcp,
+                    carrier: SeenCarrier::Tcp,
                     framing: Some(framing),
                     is_obfuscated: false,
                     secret: None,
@@ -193,7 +193,7 @@ impl Stream {
             }
             Detected::Http => self.http(limits),
             Detected::ClientHello => self.hello(secrets, limits),
-            Detected::Obfuscated => self.obfuscated(Carrier::Tcp, None, secrets),
+            Detected::Obfuscated => self.obfuscated(SeenCarrier::Tcp, None, secrets),
         }
     }
 
@@ -216,7 +216,7 @@ impl Stream {
         self.client.open(Unwrapper::None, None, None, 0)?;
         self.server.open(Unwrapper::None, None, None, 0)?;
         Ok(Progress::Open(Transport {
-            carrier: Carrier::Http,
+            carrier: SeenCarrier::Http,
             framing: None,
             is_obfuscated: false,
             secret: None,
@@ -231,7 +231,7 @@ impl Stream {
             None => Ok(Progress::Waiting),
             Some((101, len)) => {
                 self.server.consume(len);
-                Ok(Progress::Next(Stage::Header { carrier: Carrier::WebSocket, secret: None }))
+                Ok(Progress::Next(Stage::Header { carrier: SeenCarrier::WebSocket, secret: None }))
             }
             Some(_) => Err(Unreadable::OtherHttp),
         }
@@ -269,7 +269,7 @@ impl Stream {
         match check_server_answer(self.server.raw(), key, random, limits) {
             Ok(Some(len)) => {
                 self.server.consume(len);
-                Ok(Progress::Next(Stage::Header { carrier: Carrier::FakeTls, secret: Some(secret) }))
+                Ok(Progress::Next(Stage::Header { carrier: SeenCarrier::FakeTls, secret: Some(secret) }))
             }
             // The last packet of the answer can be missing so far, also where a record ends.
             _ if looks < MAX_LOOKS && self.server.raw().len() < limits.max_server_hello => {
@@ -282,14 +282,14 @@ impl Stream {
     /// Reads the obfuscation header inside of fake TLS or WebSocket.
     fn header(
         &mut self,
-        carrier: Carrier,
+        carrier: SeenCarrier,
         secret: Option<usize>,
         secrets: &[ProxySecret],
     ) -> Result<Progress, Unreadable> {
         // The header is split off again if it is incomplete, so a copy is unwrapped.
         let mut copy = self.client.raw().to_vec();
         let unwrapped = match carrier {
-            Carrier::FakeTls => {
+            SeenCarrier::FakeTls => {
                 RecordReader::new(Side::Client).unwrap(&mut copy).map_err(Unreadable::Malformed)?
             }
             _ => WebSocketReader::default().unwrap(&mut copy).map_err(|_| Unreadable::WebSocket)?,
@@ -303,7 +303,7 @@ impl Stream {
 
     fn obfuscated(
         &mut self,
-        carrier: Carrier,
+        carrier: SeenCarrier,
         secret: Option<usize>,
         secrets: &[ProxySecret],
     ) -> Result<Progress, Unreadable> {
@@ -314,7 +314,7 @@ impl Stream {
     /// Decrypts an obfuscation header: with the secret of fake TLS, or without a secret and with each.
     fn open_obfuscated(
         &mut self,
-        carrier: Carrier,
+        carrier: SeenCarrier,
         secret: Option<usize>,
         header: &[u8],
         secrets: &[ProxySecret],
@@ -332,9 +332,9 @@ impl Stream {
         let (streams, framing, dc, secret) = accepted.ok_or(Unreadable::Unrecognised)?;
         let Obfuscation { outgoing, incoming } = streams;
         let unwrap = |from| match carrier {
-            Carrier::FakeTls => Unwrapper::Records(RecordReader::new(from)),
-            Carrier::WebSocket => Unwrapper::WebSocket(WebSocketReader::default()),
-            Carrier::Tcp | Carrier::Http => Unwrapper::None,
+            SeenCarrier::FakeTls => Unwrapper::Records(RecordReader::new(from)),
+            SeenCarrier::WebSocket => Unwrapper::WebSocket(WebSocketReader::default()),
+            SeenCarrier::Tcp | SeenCarrier::Http => Unwrapper::None,
         };
         self.client.open(unwrap(Side::Client), Some(incoming), Some(framing), HEADER_LEN)?;
         self.server.open(unwrap(Side::Server), Some(outgoing), Some(framing), 0)?;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use chappe::crypto::Side;
 use chappe::dissect::capture::Ends;
-use chappe::dissect::{Content, Object, Record, Unreadable, Value};
+use chappe::dissect::{Content, FieldValue, MessageObject, Record, Unreadable};
 use serde_json::{Map, Value as Json, json};
 
 use super::SchemaNames;
@@ -96,16 +96,16 @@ impl Printer {
         record.fields(&self.names, &mut |field| {
             let name = format!("{prefix}{}", field.name);
             let value = match field.value {
-                Value::Text(text) => text.into(),
-                Value::Wire(text) => text.into(),
-                Value::Number(number) => number.into(),
-                Value::MsgId(msg_id) => msg_id.to_string().into(),
-                Value::MsgIds(ids) => ids.iter().map(ToString::to_string).collect::<Vec<_>>().into(),
-                Value::Constructor(id) => format!("#{id:08x}").into(),
-                Value::AuthKeyId(id) => id.to_string().into(),
-                Value::Unreadable(reason) => reason.to_string().into(),
-                Value::Error(error) => error.to_string().into(),
-                Value::Flag => true.into(),
+                FieldValue::Text(text) => text.into(),
+                FieldValue::Wire(text) => text.into(),
+                FieldValue::Number(number) => number.into(),
+                FieldValue::MsgId(msg_id) => msg_id.to_string().into(),
+                FieldValue::MsgIds(ids) => ids.iter().map(ToString::to_string).collect::<Vec<_>>().into(),
+                FieldValue::Constructor(id) => format!("#{id:08x}").into(),
+                FieldValue::AuthKeyId(id) => id.to_string().into(),
+                FieldValue::Unreadable(reason) => reason.to_string().into(),
+                FieldValue::Error(error) => error.to_string().into(),
+                FieldValue::Flag => true.into(),
                 _ => return,
             };
             // A field that is there twice becomes a list.
@@ -187,7 +187,7 @@ impl Printer {
 fn body(record: &Record) -> Option<(&[u8], Option<u32>)> {
     let Content::Message(message) = &record.content else { return None };
     let query = match &message.object {
-        Object::Answer { query: Some(query), is_result: true, .. } => Some(query.method.constructor),
+        MessageObject::Answer { query: Some(query), is_result: true, .. } => Some(query.method.constructor),
         _ => None,
     };
     Some((message.object.body(), query)).filter(|(body, _)| !body.is_empty())
