@@ -42,7 +42,7 @@ mod handler;
 mod loopback;
 mod options;
 
-pub use cloud::{Cloud, Message};
+pub use cloud::{Cloud, StoredMessage};
 pub use error::StartError;
 pub use faults::{Fault, FaultScript, Misbehaviour};
 pub use loopback::Loopback;

@@ -258,7 +258,7 @@ const EXEMPT: [(&str, &[&str]); 6] = [
             "chappe_loopback::Fault",
             "chappe_loopback::FaultScript",
             "chappe_loopback::Misbehaviour",
-            "chappe_loopback::Message",
+            "chappe_loopback::StoredMessage",
             "chappe_net::InvokeOptions",
             "chappe_net::Update",
             "chappe_net::UpdateObject",

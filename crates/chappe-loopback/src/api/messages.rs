@@ -10,7 +10,7 @@ use chappe_tl_api::{enums, types};
 
 use super::users::encode_users;
 use super::{Api, put_vector};
-use crate::cloud::{Message, State, UserId, encode_message};
+use crate::cloud::{StoredMessage, State, UserId, encode_message};
 
 /// `messages.sendMessage` of earlier layers. All begin with the same fields, if the message is no reply.
 const SEND_MESSAGE: [u32; 3] = [0x280d_096f, 0x983f_9745, 0x545c_d15a];
@@ -107,7 +107,7 @@ impl Api {
         self.as_user(ctx, |state, user| {
             let peer = peer_id(&call.peer, user)?;
             let person = state.people.get(&user).ok_or_else(|| RpcError::new(401, "USER_DEACTIVATED"))?;
-            let is_meant = |message: &&Message| {
+            let is_meant = |message: &&StoredMessage| {
                 (call.offset_id == 0 || message.id < call.offset_id)
                     && (call.max_id == 0 || message.id < call.max_id)
                     && message.id > call.min_id
@@ -143,7 +143,7 @@ fn peer_id(peer: &enums::InputPeer<'_>, caller: UserId) -> Result<UserId, RpcErr
 }
 
 /// Writes messages of a mailbox, each encoded.
-pub(super) fn encode_messages(messages: &[Message], owner: UserId, layer: i32) -> Vec<Vec<u8>> {
+pub(super) fn encode_messages(messages: &[StoredMessage], owner: UserId, layer: i32) -> Vec<Vec<u8>> {
     let encoded = messages.iter().map(|message| {
         let mut out = Vec::new();
         encode_message(message, owner, layer, &mut out);
@@ -153,12 +153,12 @@ pub(super) fn encode_messages(messages: &[Message], owner: UserId, layer: i32) -
 }
 
 /// Returns the users that messages name.
-pub(super) fn people_of(messages: &[Message], owner: UserId) -> BTreeSet<UserId> {
+pub(super) fn people_of(messages: &[StoredMessage], owner: UserId) -> BTreeSet<UserId> {
     messages.iter().map(|message| message.peer).chain([owner]).collect()
 }
 
 /// Writes `messages.messages` of a layer.
-fn put_messages(state: &State, messages: &[Message], owner: UserId, layer: i32, out: &mut Vec<u8>) {
+fn put_messages(state: &State, messages: &[StoredMessage], owner: UserId, layer: i32, out: &mut Vec<u8>) {
     /// The layer from which on `messages.messages` has a list of topics.
     const TOPICS: i32 = 222;
     let id: u32 = if layer >= TOPICS { 0x1d73_e7ea } else { 0x8c71_8e87 };

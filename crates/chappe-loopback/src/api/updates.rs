@@ -11,7 +11,7 @@ use chappe_tl_api::{enums, types};
 use super::messages::{encode_messages, people_of};
 use super::users::encode_users;
 use super::{Api, put_vector};
-use crate::cloud::{Mailbox, Message};
+use crate::cloud::{Mailbox, StoredMessage};
 
 /// Messages of one answer, at most. A client asks again for the rest.
 const MAX_SLICE: usize = 100;
@@ -60,7 +60,7 @@ impl Api {
             let asked = call.pts_limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(MAX_SLICE);
             let entries = mailbox.since(call.pts, asked.clamp(1, MAX_SLICE));
             let up_to = entries.last().map_or(call.pts, |last| last.pts);
-            let messages: Vec<Message> = entries.into_iter().map(|entry| entry.message).collect();
+            let messages: Vec<StoredMessage> = entries.into_iter().map(|entry| entry.message).collect();
             let id = if up_to == mailbox.pts() { DIFFERENCE } else { DIFFERENCE_SLICE };
             let mut out = id.to_le_bytes().to_vec();
             put_vector(&encode_messages(&messages, user, ctx.layer()), &mut out);

@@ -14,7 +14,7 @@ const MAX_MESSAGES: usize = 100_000;
 /// A message, as one of the two sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Message {
+pub struct StoredMessage {
     /// Its number, which differs for sender and receiver.
     pub id: i32,
     /// The other one.
@@ -31,7 +31,7 @@ pub struct Message {
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) pts: i32,
-    pub(crate) message: Message,
+    pub(crate) message: StoredMessage,
     random_id: Option<i64>,
 }
 
@@ -55,7 +55,7 @@ impl Mailbox {
         self.pts
     }
 
-    pub(super) fn messages(&self) -> impl Iterator<Item = &Message> {
+    pub(super) fn messages(&self) -> impl Iterator<Item = &StoredMessage> {
         self.entries.iter().map(|entry| &entry.message)
     }
 
@@ -64,10 +64,10 @@ impl Mailbox {
         self.entries.iter().rev().find(|entry| entry.random_id == Some(random_id))
     }
 
-    pub(super) fn push(&mut self, message: Message, random_id: Option<i64>) -> Entry {
+    pub(super) fn push(&mut self, message: StoredMessage, random_id: Option<i64>) -> Entry {
         self.pts += 1;
         self.last_id += 1;
-        let message = Message { id: self.last_id, ..message };
+        let message = StoredMessage { id: self.last_id, ..message };
         let entry = Entry { pts: self.pts, message, random_id };
         if self.entries.len() == MAX_MESSAGES {
             self.entries.pop_front();
@@ -87,8 +87,8 @@ impl Mailbox {
     }
 
     /// Returns the messages with a peer, or with all, the newest first.
-    pub(crate) fn history(&self, peer: Option<UserId>) -> impl Iterator<Item = &Message> {
-        let is_meant = move |message: &&Message| peer.is_none_or(|peer| message.peer == peer);
+    pub(crate) fn history(&self, peer: Option<UserId>) -> impl Iterator<Item = &StoredMessage> {
+        let is_meant = move |message: &&StoredMessage| peer.is_none_or(|peer| message.peer == peer);
         self.entries.iter().rev().map(|entry| &entry.message).filter(is_meant)
     }
 
@@ -112,7 +112,7 @@ const MESSAGE_IDS: [(i32, u32); 4] =
 const SECOND_FLAGS: i32 = 186;
 
 /// Writes `message` of a layer, of the mailbox of `owner`.
-pub(crate) fn encode_message(message: &Message, owner: UserId, layer: i32, out: &mut Vec<u8>) {
+pub(crate) fn encode_message(message: &StoredMessage, owner: UserId, layer: i32, out: &mut Vec<u8>) {
     const OUT: u32 = 1 << 1;
     const FROM_ID: u32 = 1 << 8;
     let from = if message.is_outgoing { owner } else { message.peer };
@@ -138,14 +138,14 @@ mod tests {
 
     use super::*;
 
-    fn message(text: &str) -> Message {
-        Message { id: 0, peer: 9, is_outgoing: true, date: 100, text: text.into() }
+    fn message(text: &str) -> StoredMessage {
+        StoredMessage { id: 0, peer: 9, is_outgoing: true, date: 100, text: text.into() }
     }
 
     #[test]
     fn a_message_of_the_current_layer_is_one() {
         let mut bytes = Vec::new();
-        encode_message(&Message { id: 5, ..message("hello") }, 7, LAYER, &mut bytes);
+        encode_message(&StoredMessage { id: 5, ..message("hello") }, 7, LAYER, &mut bytes);
         let decoded = Decoded::<enums::Message<'static>>::from_vec(bytes).expect("the layer's message");
         let enums::Message::Message(decoded) = decoded.get() else { panic!("{decoded:?}") };
         assert_eq!((decoded.id, decoded.out, decoded.date, decoded.message), (5, true, 100, "hello"));

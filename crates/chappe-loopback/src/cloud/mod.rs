@@ -17,7 +17,7 @@ use chappe_handshake::DcId;
 use chappe_server::{Attached, Datacenter, Logins};
 
 pub use account::{Account, UserId};
-pub use mailbox::Message;
+pub use mailbox::StoredMessage;
 
 pub(crate) use account::{digits, encode_user};
 pub(crate) use files::Piece;
@@ -132,7 +132,7 @@ impl Cloud {
     }
 
     /// Returns the messages of an account, the oldest first.
-    pub fn messages(&self, user: UserId) -> Vec<Message> {
+    pub fn messages(&self, user: UserId) -> Vec<StoredMessage> {
         let state = self.state();
         state.people.get(&user).map_or_else(Vec::new, |person| person.mailbox.messages().cloned().collect())
     }

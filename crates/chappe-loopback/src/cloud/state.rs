@@ -10,7 +10,7 @@ use chappe_tl_api::{enums, types};
 use super::account::{Account, Person, UserId};
 use super::files::Files;
 use super::logins::{Listening, SentCode};
-use super::mailbox::{Entry, Message};
+use super::mailbox::{Entry, StoredMessage};
 
 /// The content of a cloud.
 #[derive(Default)]
@@ -86,7 +86,7 @@ impl State {
         if let Some(known) = random_id.and_then(|id| sender.mailbox.with_random_id(id)) {
             return Some((Sent::of(known), Outgoing::default()));
         }
-        let message = |peer, is_outgoing| Message { id: 0, peer, is_outgoing, date, text: text.into() };
+        let message = |peer, is_outgoing| StoredMessage { id: 0, peer, is_outgoing, date, text: text.into() };
         let outgoing = sender.mailbox.push(message(to, true), random_id);
         let mut updates = Outgoing::default();
         self.announce(from, &outgoing, but, &mut updates);
