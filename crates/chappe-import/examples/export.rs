@@ -9,7 +9,7 @@ use std::io::{self, Write as _};
 
 use chappe_crypto::AuthKey;
 use chappe_handshake::Environment;
-use chappe_import::{ImportedSession, Server, User, gramjs, mtcute, pyrogram, telethon};
+use chappe_import::{ImportedSession, ServerAddress, User, gramjs, mtcute, pyrogram, telethon};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = env::args().skip(1).collect();
@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let session = ImportedSession {
         dc: dc.parse()?,
         environment: Some(Environment::Production),
-        server: Some(Server { host: host.clone(), port: port.parse()? }),
+        server: Some(ServerAddress { host: host.clone(), port: port.parse()? }),
         auth_key: AuthKey::from_slice(&bytes(key)?)?,
         user: Some(User { id: user.parse()?, is_bot: false }),
         api_id: Some(api_id.parse()?),

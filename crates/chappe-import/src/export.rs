@@ -7,7 +7,7 @@ use base64ct::Encoding;
 use chappe_handshake::Environment;
 use zeroize::Zeroizing;
 
-use crate::{ImportedSession, Server, User};
+use crate::{ImportedSession, ServerAddress, User};
 
 /// Why a session cannot be written in another library's form. No variant holds a part of the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +90,7 @@ pub(crate) fn dc(session: &ImportedSession) -> Result<u8, ExportError> {
     u8::try_from(session.dc).map_err(|_| ExportError::Datacenter { id: session.dc })
 }
 
-pub(crate) fn server(session: &ImportedSession) -> Result<&Server, ExportError> {
+pub(crate) fn server(session: &ImportedSession) -> Result<&ServerAddress, ExportError> {
     let server = session.server.as_ref().ok_or(ExportError::NoServer)?;
     if server.host.len() > MAX_HOST { Err(ExportError::NotAnAddress) } else { Ok(server) }
 }

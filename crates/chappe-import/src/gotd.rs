@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 
 use crate::json::Object;
 use crate::keys::Keys;
-use crate::{ImportError, ImportedSession, Server, environment, text};
+use crate::{ImportError, ImportedSession, ServerAddress, environment, text};
 
 /// Longest file that is read. The configuration of the API in it has some kilobytes.
 const MAX_LEN: usize = 1 << 20;
@@ -49,7 +49,7 @@ pub fn from_json(json: &str) -> Result<ImportedSession, ImportError> {
 }
 
 /// Reads an address with a port. It is empty where the library chooses one from the configuration.
-fn server(address: &str) -> Result<Option<Server>, ImportError> {
+fn server(address: &str) -> Result<Option<ServerAddress>, ImportError> {
     if address.is_empty() {
         return Ok(None);
     }

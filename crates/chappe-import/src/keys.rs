@@ -3,7 +3,7 @@
 use chappe_crypto::{AuthKey, AuthKeyId};
 use chappe_handshake::Environment;
 
-use crate::{ImportError, ImportedSession, Server, User};
+use crate::{ImportError, ImportedSession, ServerAddress, User};
 
 /// Most keys of one file. A client has one for each datacenter, of which there are a dozen with those for media.
 pub(crate) const MAX_KEYS: usize = 100;
@@ -16,7 +16,7 @@ pub(crate) struct Keys {
     pub(crate) user: Option<User>,
     pub(crate) environment: Option<Environment>,
     pub(crate) api_id: Option<i32>,
-    found: Vec<(u16, AuthKey, Option<Server>)>,
+    found: Vec<(u16, AuthKey, Option<ServerAddress>)>,
 }
 
 impl Keys {
@@ -26,7 +26,7 @@ impl Keys {
         dc: i64,
         key: &[u8],
         id: Option<[u8; 8]>,
-        server: Option<Server>,
+        server: Option<ServerAddress>,
     ) -> Result<(), ImportError> {
         if self.found.len() == MAX_KEYS {
             return Err(ImportError::Malformed { what: "number of keys" });
@@ -45,7 +45,7 @@ impl Keys {
             return Err(ImportError::NoKey);
         }
         let is_main = |dc: u16| self.main == Some(dc.into());
-        let session = |(dc, auth_key, server): (u16, AuthKey, Option<Server>)| ImportedSession {
+        let session = |(dc, auth_key, server): (u16, AuthKey, Option<ServerAddress>)| ImportedSession {
             dc,
             environment: self.environment,
             server,

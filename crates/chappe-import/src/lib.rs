@@ -78,7 +78,7 @@ pub struct ImportedSession {
     /// The environment of the datacenter, if the library records it. Telethon, GramJS and grammers do not.
     pub environment: Option<Environment>,
     /// The address of the datacenter, if the library records it. It is unauthenticated.
-    pub server: Option<Server>,
+    pub server: Option<ServerAddress>,
     /// The permanent key.
     pub auth_key: AuthKey,
     /// The user that is logged in, if the library records it.
@@ -89,7 +89,7 @@ pub struct ImportedSession {
 
 /// Address of a datacenter in a session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Server {
+pub struct ServerAddress {
     /// An IP address, or a name.
     pub host: String,
     /// The port.
@@ -174,7 +174,7 @@ fn auth_key(bytes: &[u8]) -> Result<AuthKey, ImportError> {
 }
 
 /// Reads the address, if there is one.
-fn server(host: &str, port: i64) -> Result<Option<Server>, ImportError> {
+fn server(host: &str, port: i64) -> Result<Option<ServerAddress>, ImportError> {
     const MAX_LEN: usize = 255;
     if host.is_empty() {
         return Ok(None);
@@ -184,7 +184,7 @@ fn server(host: &str, port: i64) -> Result<Option<Server>, ImportError> {
         return Err(ImportError::Server { len: host.len() });
     }
     match u16::try_from(port) {
-        Ok(port) if port != 0 => Ok(Some(Server { host: host.to_owned(), port })),
+        Ok(port) if port != 0 => Ok(Some(ServerAddress { host: host.to_owned(), port })),
         _ => Err(ImportError::Port),
     }
 }

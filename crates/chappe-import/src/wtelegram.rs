@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::json::Object;
 use crate::keys::Keys;
-use crate::{ImportError, ImportedSession, Server, User, text};
+use crate::{ImportError, ImportedSession, ServerAddress, User, text};
 
 /// Longest file that is read. The library never lets one grow above this.
 const MAX_LEN: usize = 1 << 20;
@@ -118,7 +118,7 @@ fn push(keys: &mut Keys, session: &Object<'_>, id: Option<i64>) -> Result<Option
     Ok(Some(dc))
 }
 
-fn address(server: &Object<'_>) -> Result<Option<Server>, ImportError> {
+fn address(server: &Object<'_>) -> Result<Option<ServerAddress>, ImportError> {
     let (host, port) = (server.text("ip_address")?, server.integer("port")?);
     match (host, port) {
         (Some(host), Some(port)) => crate::server(&host, port),

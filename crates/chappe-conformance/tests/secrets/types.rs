@@ -350,7 +350,7 @@ const EXEMPT: [(&str, &[&str]); 6] = [
             "chappe_server::driver::Scratch",
             "chappe_server::driver::ScratchPool",
             "chappe_server::driver::WriteAction",
-            "chappe_import::Server",
+            "chappe_import::ServerAddress",
             "chappe_import::User",
             "chappe_server::tokio::Server",
             "chappe_session::Session",

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use chappe_handshake::Environment;
 use chappe_import::{
-    ImportError, ImportedSession, Server, User, gramjs, grammers, mtcute, pyrogram, telethon,
+    ImportError, ImportedSession, ServerAddress, User, gramjs, grammers, mtcute, pyrogram, telethon,
 };
 use chappe_net::store::{KeyStore, MemoryStore, Slot, load_state};
 use serde_json::Value;
@@ -50,7 +50,8 @@ fn compare(entry: &Value, got: &ImportedSession) {
     let environment = test.map(|test| if test { Environment::Test } else { Environment::Production });
     assert_eq!(got.environment, environment, "{form}");
     if let Some([host, port]) = entry["server"].as_array().map(Vec::as_slice) {
-        let server = Server { host: host.as_str().unwrap().into(), port: port.as_u64().unwrap() as u16 };
+        let server =
+            ServerAddress { host: host.as_str().unwrap().into(), port: port.as_u64().unwrap() as u16 };
         assert_eq!(got.server, Some(server), "{form}");
     }
     let user = entry["user"].as_i64().map(|id| User { id, is_bot: entry["bot"].as_bool().unwrap() });

@@ -1,7 +1,7 @@
 //! Session strings that this workspace writes, against those that the libraries write.
 
 use chappe_handshake::Environment;
-use chappe_import::{ExportError, ImportedSession, Server, User, gramjs, mtcute, pyrogram, telethon};
+use chappe_import::{ExportError, ImportedSession, ServerAddress, User, gramjs, mtcute, pyrogram, telethon};
 use serde_json::Value;
 
 use crate::entries;
@@ -46,7 +46,7 @@ fn what_was_written_is_read_again() {
     let session = chappe_import::from_string(&text).unwrap();
     for host in ["149.154.167.51", "2001:67c:4e8:f004::a", "::1", "64:ff9b::1"] {
         let session = ImportedSession {
-            server: Some(Server { host: host.into(), port: 65_535 }),
+            server: Some(ServerAddress { host: host.into(), port: 65_535 }),
             user: Some(User { id: i64::MAX, is_bot: true }),
             environment: Some(Environment::Test),
             dc: 255,
@@ -69,7 +69,7 @@ fn a_session_without_what_a_form_needs_is_not_written() {
     let text = entries("telethon")[0]["text"].as_str().unwrap().to_owned();
     let session = chappe_import::from_string(&text).unwrap();
     let with_host = |host: &str| ImportedSession {
-        server: Some(Server { host: host.into(), port: 443 }),
+        server: Some(ServerAddress { host: host.into(), port: 443 }),
         ..session.clone()
     };
     let bare = ImportedSession { server: None, ..session.clone() };

@@ -10,7 +10,7 @@ use chappe_tl_api::{enums, types};
 
 use super::users::encode_users;
 use super::{Api, put_vector};
-use crate::cloud::{StoredMessage, State, UserId, encode_message};
+use crate::cloud::{State, StoredMessage, UserId, encode_message};
 
 /// `messages.sendMessage` of earlier layers. All begin with the same fields, if the message is no reply.
 const SEND_MESSAGE: [u32; 3] = [0x280d_096f, 0x983f_9745, 0x545c_d15a];

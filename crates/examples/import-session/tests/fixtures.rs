@@ -15,7 +15,7 @@ fn key() -> [u8; 256] {
 
 #[test]
 fn files_of_every_library_are_read() {
-    let server = Server { host: "149.154.167.51".into(), port: 443 };
+    let server = ServerAddress { host: "149.154.167.51".into(), port: 443 };
     for (name, has_server, user) in [
         ("telethon-1.45.0.session", true, None),
         ("grammers-0.11.session", true, None),
@@ -36,7 +36,11 @@ fn a_database_of_mtcute_is_read() {
     {
         let [session] = read(&fixture(name)).expect(name).try_into().expect("one key");
         assert_eq!(session.auth_key.as_bytes(), &key(), "{name}");
-        assert_eq!(session.server, Some(Server { host: "149.154.167.50".into(), port: 443 }), "{name}");
+        assert_eq!(
+            session.server,
+            Some(ServerAddress { host: "149.154.167.50".into(), port: 443 }),
+            "{name}"
+        );
         assert_eq!(session.user.map(|user| user.id), user, "{name}");
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use chappe::authentication::Environment;
-use chappe::import::{ExportError, ImportedSession, Server, User, gramjs, mtcute, pyrogram, telethon};
+use chappe::import::{ExportError, ImportedSession, ServerAddress, User, gramjs, mtcute, pyrogram, telethon};
 use chappe::net::store::{KeyStore as _, Slot};
 use chappe::net::{Address, ConnectOptions};
 use clap::ValueEnum;
@@ -177,7 +177,9 @@ fn with_server(session: &ImportedSession) -> ImportedSession {
             _ => ConnectOptions::production(session.dc),
         };
         session.server = known.candidates.iter().find_map(|candidate| match candidate.address {
-            Address::Socket(address) => Some(Server { host: address.ip().to_string(), port: address.port() }),
+            Address::Socket(address) => {
+                Some(ServerAddress { host: address.ip().to_string(), port: address.port() })
+            }
             _ => None,
         });
     }
