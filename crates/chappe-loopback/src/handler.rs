@@ -1,7 +1,7 @@
 //! From a query of a session to the router, with the faults of the script.
 
 use chappe_handshake::bind::BindTempAuthKey;
-use chappe_server::{Context, Dispatcher, Event, Handler, Verdict};
+use chappe_server::{Context, Dispatcher, Handler, ServerEvent, Verdict};
 use chappe_tl::Serializable;
 use chappe_tl_mtproto::{enums, types};
 
@@ -32,7 +32,7 @@ impl Handler for FaultyHandler {
         self.inner.dropped(context);
     }
 
-    fn event(&self, event: &Event) {
+    fn event(&self, event: &ServerEvent) {
         self.inner.event(event);
     }
 }

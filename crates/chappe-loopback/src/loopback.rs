@@ -9,7 +9,7 @@ use chappe_crypto::rsa::{KeyRing, PublicKey};
 use chappe_handshake::{ClientOptions, DcId};
 use chappe_net::{ConnectOptions, DialOptions};
 use chappe_server::tokio::Server;
-use chappe_server::{Datacenter, Engine, EngineOptions, Event, ServerCounters};
+use chappe_server::{Datacenter, Engine, EngineOptions, ServerCounters, ServerEvent};
 use chappe_transport::{Connector, Framing};
 use tokio::sync::oneshot;
 
@@ -62,7 +62,7 @@ impl Loopback {
         let cloud = options.cloud.clone();
         let dispatcher = api.router().merge(options.router).into_handler();
         let dispatcher = dispatcher.with_limits(options.limits).with_hook(move |event| {
-            if let Event::SessionEnded { session } = event {
+            if let ServerEvent::SessionEnded { session } = event {
                 cloud.end_session(session);
             }
         });

@@ -26,7 +26,7 @@ use crate::detached::{Detached, DetachedSessions};
 use crate::directory::EngineDirectory;
 use crate::engine_counters::{EngineCounters, Refusals};
 use crate::engine_options::EngineOptions;
-use crate::event::Event;
+use crate::event::ServerEvent;
 use crate::fleet::EngineFleet;
 use crate::handler::{Context, Handler};
 use crate::handshake_queue::{HandshakeQueue, Task};
@@ -156,14 +156,14 @@ impl Engine {
     }
 
     /// Tells the application of an event. Call it while no lock is held.
-    pub(crate) fn note_event(&self, event: Event) {
+    pub(crate) fn note_event(&self, event: ServerEvent) {
         let activity = &self.observed.activity;
         match &event {
-            Event::KeyMade { expires_at: None, .. } => add(&activity.permanent_keys_made, 1),
-            Event::KeyMade { .. } => add(&activity.temporary_keys_made, 1),
-            Event::KeyBound { .. } => add(&activity.keys_bound, 1),
-            Event::LoginMoved { .. } => add(&activity.logins_moved, 1),
-            Event::SessionBegan { .. } | Event::SessionEnded { .. } => {}
+            ServerEvent::KeyMade { expires_at: None, .. } => add(&activity.permanent_keys_made, 1),
+            ServerEvent::KeyMade { .. } => add(&activity.temporary_keys_made, 1),
+            ServerEvent::KeyBound { .. } => add(&activity.keys_bound, 1),
+            ServerEvent::LoginMoved { .. } => add(&activity.logins_moved, 1),
+            ServerEvent::SessionBegan { .. } | ServerEvent::SessionEnded { .. } => {}
         }
         self.observed.events.push(event);
         self.deliver_events();
@@ -517,13 +517,13 @@ impl Engine {
             permanent.note_bound(temporary, |id| lock(&self.keys).contains(id));
             self.store_use(permanent);
         }
-        self.note_event(Event::KeyBound { temporary, permanent: bound });
+        self.note_event(ServerEvent::KeyBound { temporary, permanent: bound });
     }
 
     /// Tells the application of a key that a client has made.
     pub(crate) fn note_made(&self, key: &KeyState) {
         let (key_id, expires_at) = (key.auth_key().id(), key.kind().expires_at());
-        self.note_event(Event::KeyMade { key_id, expires_at, dc: key.dc() });
+        self.note_event(ServerEvent::KeyMade { key_id, expires_at, dc: key.dc() });
     }
 
     /// Notes that a client has proved that it has a key.

@@ -17,7 +17,7 @@ use crate::session::Attached;
 /// server is held then: it may call everything.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Event {
+pub enum ServerEvent {
     /// A client has made a key.
     KeyMade {
         /// The key.
@@ -60,16 +60,16 @@ pub enum Event {
 pub(crate) struct Events {
     /// So that nobody takes the lock for nothing.
     waiting: AtomicUsize,
-    queue: Mutex<VecDeque<Event>>,
+    queue: Mutex<VecDeque<ServerEvent>>,
 }
 
 impl Events {
-    pub(crate) fn push(&self, event: Event) {
+    pub(crate) fn push(&self, event: ServerEvent) {
         lock(&self.queue).push_back(event);
         self.waiting.fetch_add(1, Ordering::Release);
     }
 
-    pub(crate) fn pop(&self) -> Option<Event> {
+    pub(crate) fn pop(&self) -> Option<ServerEvent> {
         if self.waiting.load(Ordering::Acquire) == 0 {
             return None;
         }

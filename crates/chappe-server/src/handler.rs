@@ -8,7 +8,7 @@ use chappe_handshake::bind::{BindError, BindTempAuthKey};
 use chappe_session::Now;
 
 use crate::engine::Engine;
-use crate::event::Event;
+use crate::event::ServerEvent;
 use crate::keys::KeyState;
 use crate::metrics::Activity;
 use crate::session::Attached;
@@ -88,7 +88,7 @@ pub trait Handler: Send + Sync + 'static {
     }
 
     /// Is told what happens to keys, sessions and logins.
-    fn event(&self, event: &Event) {
+    fn event(&self, event: &ServerEvent) {
         let _ = event;
     }
 }

@@ -71,7 +71,7 @@ pub use counters::ServerCounters;
 pub use engine::Engine;
 pub use engine_counters::EngineCounters;
 pub use engine_options::EngineOptions;
-pub use event::Event;
+pub use event::ServerEvent;
 pub use handler::{Context, Handler, Verdict};
 pub use keys::{KeyState, KeyStatus};
 pub use listen_options::ListenOptions;

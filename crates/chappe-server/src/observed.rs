@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::event::{Event, Events};
+use crate::event::{Events, ServerEvent};
 use crate::metrics::Activity;
 use crate::session::Attached;
 
@@ -16,11 +16,11 @@ pub(crate) struct Observed {
 impl Observed {
     pub(crate) fn note_session_begun(&self, session: &Attached) {
         self.activity.sessions_begun.fetch_add(1, Ordering::Relaxed);
-        self.events.push(Event::SessionBegan { session: session.clone() });
+        self.events.push(ServerEvent::SessionBegan { session: session.clone() });
     }
 
     pub(crate) fn note_session_ended(&self, session: &Attached) {
         self.activity.sessions_ended.fetch_add(1, Ordering::Relaxed);
-        self.events.push(Event::SessionEnded { session: session.clone() });
+        self.events.push(ServerEvent::SessionEnded { session: session.clone() });
     }
 }

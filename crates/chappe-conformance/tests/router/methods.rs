@@ -4,7 +4,7 @@ use core::sync::atomic::{AtomicI64, Ordering};
 use std::sync::Arc;
 
 use chappe_handshake::DcId;
-use chappe_server::{CallContext, Datacenter, Datacenters, Event, Logins, Router, RpcError};
+use chappe_server::{CallContext, Datacenter, Datacenters, Logins, Router, RpcError, ServerEvent};
 use chappe_tl_api::functions::{auth, help};
 
 use crate::rig::{Add, Rig, refusal, until};
@@ -53,8 +53,8 @@ fn temporary_keys_are_bound_and_dropped() {
     let options = rig.options(DcId::production(2)).with_forward_secrecy();
     let client = chappe_net::blocking::connect(options).expect("a connection");
     client.invoke(&Add { a: 1, b: 2 }).wait().expect("the key is bound");
-    let bound = |event: &Event| match event {
-        Event::KeyBound { temporary, permanent } => Some((*temporary, *permanent)),
+    let bound = |event: &ServerEvent| match event {
+        ServerEvent::KeyBound { temporary, permanent } => Some((*temporary, *permanent)),
         _ => None,
     };
     let (temporary, permanent) = {
@@ -110,7 +110,7 @@ fn a_login_moves_to_another_key_once() {
     let events = rig.events.lock().expect("no panic");
     let moved = events
         .iter()
-        .filter(|event| matches!(event, Event::LoginMoved { user_id: 77, from, to } if from != to));
+        .filter(|event| matches!(event, ServerEvent::LoginMoved { user_id: 77, from, to } if from != to));
     assert_eq!(moved.count(), 1);
 }
 
@@ -123,10 +123,10 @@ fn the_application_is_told_of_keys_and_sessions_and_counts_agree() {
     rig.engine.forget_key(key);
     let events = rig.events.lock().expect("no panic").clone();
     assert!(
-        matches!(&events[0], Event::KeyMade { key_id, expires_at: None, dc: Some(dc) } if (*key_id, *dc) == (key, DcId::production(2)))
+        matches!(&events[0], ServerEvent::KeyMade { key_id, expires_at: None, dc: Some(dc) } if (*key_id, *dc) == (key, DcId::production(2)))
     );
-    assert!(matches!(&events[1], Event::SessionBegan { .. }));
-    assert!(matches!(&events[2], Event::SessionEnded { .. }));
+    assert!(matches!(&events[1], ServerEvent::SessionBegan { .. }));
+    assert!(matches!(&events[2], ServerEvent::SessionEnded { .. }));
     let metrics = rig.engine.metrics();
     assert_eq!((metrics.permanent_keys_made, metrics.keys), (1, 0));
     assert_eq!((metrics.sessions_begun, metrics.sessions_ended, metrics.sessions()), (1, 1, 0));

@@ -9,7 +9,7 @@ use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::{KeyRing, PrivateKey};
 use chappe_handshake::{ClientOptions, DcId, ServerOptions};
 use chappe_net::{Client, ConnectOptions, DialOptions, InvokeError};
-use chappe_server::{Dispatcher, Engine, EngineOptions, Event, ListenOptions};
+use chappe_server::{Dispatcher, Engine, EngineOptions, ListenOptions, ServerEvent};
 use chappe_session::server::ServerConfig;
 use chappe_tl::deserialize::{self, Buffer, Deserializable};
 use chappe_tl::{EncodeError, Identifiable, RemoteCall, Serializable, Sink};
@@ -23,7 +23,7 @@ pub(crate) struct Rig {
     address: SocketAddr,
     key: PrivateKey,
     pub(crate) server: Server,
-    pub(crate) events: Arc<Mutex<Vec<Event>>>,
+    pub(crate) events: Arc<Mutex<Vec<ServerEvent>>>,
 }
 
 pub(crate) enum Server {
@@ -85,14 +85,14 @@ impl Rig {
     }
 }
 
-fn engine(dispatcher: Dispatcher) -> (Arc<Engine>, PrivateKey, Arc<Mutex<Vec<Event>>>) {
+fn engine(dispatcher: Dispatcher) -> (Arc<Engine>, PrivateKey, Arc<Mutex<Vec<ServerEvent>>>) {
     static KEY: OnceLock<PrivateKey> = OnceLock::new();
     let key = KEY.get_or_init(|| PrivateKey::generate(&mut Drbg::from_seed([3; 32])).expect("a key")).clone();
     let mut rng = Drbg::from_os().expect("randomness");
     let mut handshake = ServerOptions::lenient(vec![key.clone()]);
     handshake.rate = None;
     let options = EngineOptions::new(handshake, ServerConfig::default());
-    let events = Arc::<Mutex<Vec<Event>>>::default();
+    let events = Arc::<Mutex<Vec<ServerEvent>>>::default();
     let seen = Arc::clone(&events);
     let dispatcher = dispatcher.with_hook(move |event| seen.lock().expect("no panic").push(event.clone()));
     (Engine::new(options, dispatcher, &mut rng).expect("good options"), key, events)

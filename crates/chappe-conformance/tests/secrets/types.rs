@@ -337,7 +337,7 @@ const EXEMPT: [(&str, &[&str]); 6] = [
             "chappe_server::Datacenter",
             "chappe_server::Datacenters",
             "chappe_server::Dispatcher",
-            "chappe_server::Event",
+            "chappe_server::ServerEvent",
             "chappe_server::Logins",
             "chappe_server::Router",
             "chappe_server::RouterService",

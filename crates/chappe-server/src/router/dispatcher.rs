@@ -20,7 +20,7 @@ use super::spawn::spawn;
 use super::stop::Stop;
 use super::task::{CallFuture, Outcome, Task};
 use super::wrappers::unwrap;
-use crate::event::Event;
+use crate::event::ServerEvent;
 use crate::handler::{Context, Handler, Verdict};
 use crate::session::Attached;
 
@@ -29,7 +29,7 @@ pub(super) trait CallService: Send + Sync + 'static {
     fn call(&self, call: RawCall) -> CallFuture;
 }
 
-type Hook = Box<dyn Fn(&Event) + Send + Sync>;
+type Hook = Box<dyn Fn(&ServerEvent) + Send + Sync>;
 
 /// The [`Handler`] of an engine whose calls are answered by a [`Router`](crate::Router).
 ///
@@ -68,9 +68,9 @@ impl Dispatcher {
         self
     }
 
-    /// Sets what is called with each [`Event`] of the server.
+    /// Sets what is called with each [`ServerEvent`] of the server.
     #[must_use]
-    pub fn with_hook(mut self, hook: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+    pub fn with_hook(mut self, hook: impl Fn(&ServerEvent) + Send + Sync + 'static) -> Self {
         self.hook = Some(Box::new(hook));
         self
     }
@@ -120,8 +120,8 @@ impl Handler for Dispatcher {
         self.inner.go_on(next);
     }
 
-    fn event(&self, event: &Event) {
-        if let Event::SessionEnded { session } = event {
+    fn event(&self, event: &ServerEvent) {
+        if let ServerEvent::SessionEnded { session } = event {
             session.calls().stop_all();
         }
         if let Some(hook) = &self.hook {

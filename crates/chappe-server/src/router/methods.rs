@@ -14,7 +14,7 @@ use super::datacenters::Datacenters;
 use super::logins::Logins;
 use super::pending::RawCall;
 use super::schema::{enums, functions, types};
-use crate::event::Event;
+use crate::event::ServerEvent;
 
 /// `auth.importAuthorization#a57a7dad id:long bytes:bytes = auth.Authorization;` The result has a user, which differs from
 /// layer to layer, so it is the application's.
@@ -112,7 +112,7 @@ impl Router {
                 let from = logins.import(id, &bytes, dc, context.now().mono)?;
                 let engine = Arc::clone(context.engine());
                 let answer = log_in(context, id).await?.try_to_bytes().map_err(unencodable)?;
-                engine.note_event(Event::LoginMoved { user_id: id, from, to });
+                engine.note_event(ServerEvent::LoginMoved { user_id: id, from, to });
                 Ok(Reply::from(answer))
             }
         })
