@@ -63,10 +63,10 @@ pub use chappe_carrier::{Address, Credentials, Endpoint, Interception, LinkError
 pub use chappe_types::{RpcError, Rule, TransportErrorCode};
 #[cfg(feature = "client")]
 pub use client::{
-    BackOff, Blame, CallCounts, Candidate, Client, ClientId, Closing, ConnectError, ConnectOptions,
-    CreateKeyError, DataCenter, DataCenters, Gap, Histogram, InvokeError, InvokeOptions, Lane, LaneLimits,
-    Metrics, NextUpdate, Peer, PendingCall, Ready, Received, Report, Stage, Starting, Status, Step,
-    StoreFailure, Timing, Transfer, Update, UpdateLimits, UpdateObject, Updates, Waited,
+    BackOff, Blame, CallCounts, Candidate, Client, ClientId, ClientMetrics, Closing, ConnectError,
+    ConnectOptions, CreateKeyError, DataCenter, DataCenters, Gap, InvokeError, InvokeOptions, Lane,
+    LaneLimits, LatencyHistogram, NextUpdate, Peer, PendingCall, Ready, Received, Report, Stage, Starting,
+    Status, Step, StoreFailure, Timing, Transfer, Update, UpdateLimits, UpdateObject, Updates, Waited,
 };
 #[cfg(feature = "client")]
 pub use driver::{Driver, Socket, Sockets, StoreJob};

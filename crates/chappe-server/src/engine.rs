@@ -32,7 +32,7 @@ use crate::handler::{Context, Handler};
 use crate::handshake_queue::{HandshakeQueue, Task};
 use crate::key_table::Keys;
 use crate::keys::{KeyState, KeyStatus};
-use crate::metrics::{Activity, Metrics};
+use crate::metrics::{Activity, ServerMetrics};
 use crate::observed::Observed;
 use crate::replies::Replies;
 use crate::session::{Attached, Waker};
@@ -146,7 +146,7 @@ impl Engine {
     }
 
     /// Returns what the server has done since the start, and what it holds now.
-    pub fn metrics(&self) -> Metrics {
+    pub fn metrics(&self) -> ServerMetrics {
         let keys = lock(&self.keys).len();
         self.observed.activity.read(self.counters(), keys)
     }

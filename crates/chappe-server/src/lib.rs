@@ -75,7 +75,7 @@ pub use event::ServerEvent;
 pub use handler::{Context, Handler, Verdict};
 pub use keys::{KeyState, KeyStatus};
 pub use listen_options::ListenOptions;
-pub use metrics::{Histogram, Metrics};
+pub use metrics::{Histogram, ServerMetrics};
 pub use networks::Networks;
 #[cfg(feature = "tower")]
 pub use router::RouterService;

@@ -1,13 +1,13 @@
 //! What clients count.
 
 use chappe_loopback::Misbehaviour;
-use chappe_net::{Metrics, blocking, tokio::connect};
+use chappe_net::{ClientMetrics, blocking, tokio::connect};
 use chappe_tl_api::functions::help::GetNearestDc;
 
 use crate::world::World;
 
 /// Calls that have ended.
-fn ended(metrics: &Metrics) -> u64 {
+fn ended(metrics: &ClientMetrics) -> u64 {
     let calls = metrics.calls;
     calls.answered + calls.rejected + calls.timed_out + calls.failed + calls.cancelled
 }

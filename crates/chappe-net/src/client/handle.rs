@@ -16,8 +16,8 @@ use chappe_tl::{RemoteCall, Serializable};
 use super::pending::Accepted;
 use super::updates::UpdateQueue;
 use super::{
-    Candidate, ClientId, ConnectError, ConnectOptions, InvokeError, InvokeOptions, Metrics, PendingCall,
-    Status, Updates,
+    Candidate, ClientId, ClientMetrics, ConnectError, ConnectOptions, InvokeError, InvokeOptions,
+    PendingCall, Status, Updates,
 };
 use crate::block_on::block_on;
 use crate::driver::{Claiming, Clock, Driver, Shared};
@@ -224,7 +224,7 @@ impl Client {
     }
 
     /// Returns what the client has counted, for a monitoring system.
-    pub fn metrics(&self) -> Metrics {
+    pub fn metrics(&self) -> ClientMetrics {
         self.owner.0.with(|engine, _| engine.metrics())
     }
 

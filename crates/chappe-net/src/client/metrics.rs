@@ -8,11 +8,11 @@ use std::time::Duration;
 /// a client whose metrics are not read pays no more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Metrics {
+pub struct ClientMetrics {
     /// Calls, by their ends.
     pub calls: CallCounts,
     /// From the acceptance of a call to its answer or the datacenter's error.
-    pub latency: Histogram,
+    pub latency: LatencyHistogram,
     /// Bytes read from sockets, proxies and TLS included.
     pub bytes_read: u64,
     /// Bytes written to sockets, proxies and TLS included.
@@ -58,15 +58,15 @@ pub struct CallCounts {
 
 /// Durations, counted in fixed buckets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Histogram {
+pub struct LatencyHistogram {
     /// One more than there are bounds: the last is for all that is longer.
     counts: [u64; BUCKETS],
     sum: Duration,
 }
 
-const BUCKETS: usize = Histogram::BOUNDS.len() + 1;
+const BUCKETS: usize = LatencyHistogram::BOUNDS.len() + 1;
 
-impl Histogram {
+impl LatencyHistogram {
     /// Upper bounds of the buckets, included. The last bucket has none.
     pub const BOUNDS: [Duration; 15] = [
         Duration::from_millis(1),
@@ -109,7 +109,7 @@ impl Histogram {
     }
 }
 
-impl Metrics {
+impl ClientMetrics {
     /// Returns every counter by its name, for a recorder; the [`latency`](Self::latency) is left out.
     pub fn counters(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
         let calls = self.calls;
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn each_duration_is_in_the_smallest_bucket_that_holds_it() {
-        let mut histogram = Histogram::default();
+        let mut histogram = LatencyHistogram::default();
         let micros = Duration::from_micros;
         for (duration, bound) in [
             (Duration::ZERO, Some(micros(1000))),
@@ -158,6 +158,6 @@ mod tests {
             assert_eq!(changed.map(|(_, now)| now.0).collect::<Vec<_>>(), [bound], "{duration:?}");
         }
         assert_eq!((histogram.count(), histogram.sum()), (6, Duration::MAX));
-        assert!(Histogram::BOUNDS.is_sorted());
+        assert!(LatencyHistogram::BOUNDS.is_sorted());
     }
 }

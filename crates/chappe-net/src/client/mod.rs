@@ -20,7 +20,7 @@ pub use error::CreateKeyError;
 pub use handle::{Client, Closing, Ready};
 pub use id::ClientId;
 pub use lanes::{Lane, LaneLimits, Transfer};
-pub use metrics::{CallCounts, Histogram, Metrics};
+pub use metrics::{CallCounts, ClientMetrics, LatencyHistogram};
 pub(crate) use options::CallReference;
 pub use options::{BackOff, Candidate, ConnectOptions, InvokeOptions, Timing, UpdateLimits};
 pub use pending::{PendingCall, Received};

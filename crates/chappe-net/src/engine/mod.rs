@@ -65,8 +65,8 @@ use self::waking::Clocks;
 use crate::client::pending::Slot;
 use crate::client::updates::UpdateQueue;
 use crate::client::{
-    CallReference, Candidate, ClientId, ConnectError, ConnectOptions, InvokeError, InvokeOptions, Metrics,
-    Status,
+    CallReference, Candidate, ClientId, ClientMetrics, ConnectError, ConnectOptions, InvokeError,
+    InvokeOptions, Status,
 };
 use crate::options::DialOptions;
 use crate::store::schedule::StoreSchedule;
@@ -293,9 +293,9 @@ impl Engine {
     }
 
     /// Returns what was counted.
-    pub(crate) fn metrics(&self) -> Metrics {
+    pub(crate) fn metrics(&self) -> ClientMetrics {
         let (bytes_read, bytes_written) = self.links.bytes();
-        Metrics { bytes_read, bytes_written, ..self.sink.metrics.clone() }
+        ClientMetrics { bytes_read, bytes_written, ..self.sink.metrics.clone() }
     }
 
     /// Returns what is to be seen from outside.

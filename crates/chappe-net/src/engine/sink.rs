@@ -11,7 +11,7 @@ use chappe_session::{KeyDestruction, MonoTime};
 use super::destruction::Destructions;
 use crate::client::pending::Slot;
 use crate::client::updates::{Gap, Update, UpdateQueue};
-use crate::client::{ConnectError, InvokeError, Metrics};
+use crate::client::{ClientMetrics, ConnectError, InvokeError};
 
 /// What the core must do after an event.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,7 @@ pub(super) enum Next {
 pub(super) struct Sink {
     /// Calls under way, and when they were accepted.
     pub(super) calls: HashMap<CallId, (Arc<Slot>, MonoTime)>,
-    pub(super) metrics: Metrics,
+    pub(super) metrics: ClientMetrics,
     updates: Arc<UpdateQueue>,
     pub(super) destructions: Destructions,
     /// Why there is no connection at present.
@@ -67,7 +67,7 @@ impl Sink {
     pub(super) fn new(updates: Arc<UpdateQueue>) -> Self {
         Self {
             calls: HashMap::new(),
-            metrics: Metrics::default(),
+            metrics: ClientMetrics::default(),
             updates,
             destructions: Destructions::default(),
             link_error: None,

@@ -34,7 +34,7 @@ const BYTES: &[f64] = &[
 /// [`prometheus`](Self::prometheus) writes it as text.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Metrics {
+pub struct ServerMetrics {
     /// What was refused, by cause.
     pub refused: EngineCounters,
     /// Permanent keys that clients made.
@@ -75,7 +75,7 @@ pub struct Metrics {
     pub result_bytes: Histogram,
 }
 
-impl Metrics {
+impl ServerMetrics {
     /// Returns how many sessions there are now.
     pub const fn sessions(&self) -> u64 {
         self.sessions_begun.saturating_sub(self.sessions_ended)
@@ -130,9 +130,9 @@ impl Default for Activity {
 
 impl Activity {
     /// Reads everything, one after the other.
-    pub(crate) fn read(&self, refused: EngineCounters, keys: usize) -> Metrics {
+    pub(crate) fn read(&self, refused: EngineCounters, keys: usize) -> ServerMetrics {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Metrics {
+        ServerMetrics {
             refused,
             permanent_keys_made: read(&self.permanent_keys_made),
             temporary_keys_made: read(&self.temporary_keys_made),

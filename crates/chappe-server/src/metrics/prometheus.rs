@@ -2,10 +2,10 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{Histogram, Metrics};
+use super::{Histogram, ServerMetrics};
 use crate::ServerCounters;
 
-impl Metrics {
+impl ServerMetrics {
     /// Writes all metrics, and the counters of a listener, in the text format of Prometheus. Names begin with `prefix_`.
     ///
     /// ```
@@ -29,7 +29,7 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    fn engine(&mut self, metrics: &Metrics) -> fmt::Result {
+    fn engine(&mut self, metrics: &ServerMetrics) -> fmt::Result {
         self.labelled(
             "keys_made_total",
             "Keys that clients made.",
@@ -61,7 +61,7 @@ impl Page<'_> {
         self.histogram("result_bytes", "Lengths of results.", &metrics.result_bytes)
     }
 
-    fn refusals(&mut self, metrics: &Metrics) -> fmt::Result {
+    fn refusals(&mut self, metrics: &ServerMetrics) -> fmt::Result {
         let refused = &metrics.refused;
         self.labelled(
             "refused_total",
