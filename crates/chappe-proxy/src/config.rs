@@ -49,15 +49,15 @@ pub struct Config {
     /// The forms in which secrets are accepted. Default: `ee` if there is a [`domain`](Self::domain), else `dd`.
     pub modes: Option<Vec<Mode>>,
     /// Which sites the hello of a fake-TLS client may name.
-    pub names: Names,
+    pub names: HelloDomains,
     /// File in which the bytes of users are kept over a restart. Default: none, a restart forgets them.
     pub usage_file: Option<PathBuf>,
     /// Bounds and time-outs.
-    pub limits: Limits,
+    pub limits: ProxyLimits,
     /// How datacenters are reached.
     pub upstream: Upstream,
     /// Addresses of datacenters in place of the built-in ones.
-    pub datacenters: Vec<Datacenter>,
+    pub datacenters: Vec<DatacenterConfig>,
     /// Who may use the proxy.
     pub users: Vec<UserConfig>,
 }
@@ -79,7 +79,7 @@ pub enum Mode {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
-pub enum Names {
+pub enum HelloDomains {
     /// The domain of the secret, or none. Clients on iOS are reported to name none.
     #[default]
     Secret,
@@ -91,7 +91,7 @@ pub enum Names {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
-pub struct Limits {
+pub struct ProxyLimits {
     /// Connections of clients at the same time. Default 20 000. The oldest without a known secret makes room.
     pub connections: usize,
     /// Connections from one network at the same time. Default 1000.
@@ -116,7 +116,7 @@ pub struct Limits {
     pub drain: u64,
 }
 
-impl Default for Limits {
+impl Default for ProxyLimits {
     fn default() -> Self {
         Self {
             connections: 20_000,
@@ -195,7 +195,7 @@ pub enum CarrierChoice {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
-pub struct Datacenter {
+pub struct DatacenterConfig {
     /// Its number, plus 10 000 for the test environment.
     pub id: u16,
     /// `HOST:PORT`, tried in this order.

@@ -27,8 +27,8 @@ mod usage;
 mod user;
 
 pub use config::{
-    CarrierChoice, Config, Datacenter, FramingChoice, Limits, Mode, Names, Secret, SecretText, Upstream,
-    UserConfig,
+    CarrierChoice, Config, DatacenterConfig, FramingChoice, HelloDomains, Mode, ProxyLimits, Secret,
+    SecretText, Upstream, UserConfig,
 };
 pub use counters::ProxyCounters;
 pub use error::ConfigError;

@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::buffers::Buffers;
-use crate::config::Limits;
+use crate::config::ProxyLimits;
 use crate::upstream::Datacenter;
 use crate::user::{Direction, UserPermit};
 
@@ -54,7 +54,7 @@ impl Pipe {
     pub(crate) fn join(
         client: (TcpStream, Connection, ReadBuf),
         datacenter: Datacenter,
-        limits: &Limits,
+        limits: &ProxyLimits,
     ) -> Result<Self, LinkError> {
         let (client, accepted, mut read) = client;
         let Datacenter { socket, connection, read: mut answered, stack } = datacenter;

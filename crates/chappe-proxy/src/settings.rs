@@ -8,7 +8,7 @@ use chappe_net::{Candidate, ConnectOptions};
 use chappe_server::ListenOptions;
 use chappe_transport::{AcceptConfig, DcId, Domain, HelloNames, ProxySecret, SecretKind};
 
-use crate::config::{Config, Limits, Mode, Names, UserConfig};
+use crate::config::{Config, HelloDomains, Mode, ProxyLimits, UserConfig};
 use crate::error::ConfigError;
 use crate::expiry::unix_time;
 use crate::upstream::UpstreamSettings;
@@ -31,7 +31,7 @@ pub struct Settings {
     pub(crate) upstream: UpstreamSettings,
     /// Addresses of datacenters by the number of the wire, without its sign.
     datacenters: BTreeMap<u16, Vec<Address>>,
-    pub(crate) limits: Limits,
+    pub(crate) limits: ProxyLimits,
 }
 
 /// A user as configured.
@@ -58,8 +58,8 @@ impl Settings {
             owners.resize(secrets.len(), index);
         }
         let names = match config.names {
-            Names::Secret => HelloNames::SecretOrNone,
-            Names::Any => HelloNames::Any,
+            HelloDomains::Secret => HelloNames::SecretOrNone,
+            HelloDomains::Any => HelloNames::Any,
         };
         let datacenters = datacenters(config)?;
         let upstream = UpstreamSettings::new(&config.upstream, Duration::from_secs(config.limits.connect))?;
@@ -117,7 +117,7 @@ pub(crate) fn address(key: &str, text: &str) -> Result<Address, ConfigError> {
     Ok(Address::of(host, port))
 }
 
-fn check_limits(limits: &Limits) -> Result<(), ConfigError> {
+fn check_limits(limits: &ProxyLimits) -> Result<(), ConfigError> {
     let [least, most] = WINDOW;
     if !(least..=most).contains(&limits.window) {
         return Err(ConfigError::invalid("limits.window", format!("it is not from {least} to {most}")));
@@ -306,7 +306,7 @@ mod tests {
     fn the_example_that_is_installed_shows_the_defaults() {
         let example = Config::parse(include_str!("../dist/chappe-proxy.toml")).expect("it is TOML");
         Settings::new(&example).expect("it is in order");
-        assert_eq!(format!("{:?}", example.limits), format!("{:?}", Limits::default()));
+        assert_eq!(format!("{:?}", example.limits), format!("{:?}", ProxyLimits::default()));
         let plain = format!("{:?}", crate::Upstream::default());
         // The example spells this default out.
         assert_eq!(format!("{:?}", example.upstream).replace("fallback: Some(2)", "fallback: None"), plain);
