@@ -44,10 +44,11 @@ const MOST_TIME: Duration = Duration::from_secs(600);
 pub(super) struct Outstanding {
     /// `None` while nothing is on its way: an idle session keeps no memory for it.
     way: Option<Box<OnTheWay>>,
-    /// Bytes a second, measured or assumed. It outlives the connection.
+    /// Bytes a second, measured or assumed. It outlives the connection, as a guess of how much may go over the next one.
     rate: u64,
+    /// The rate was measured on this connection. That of another network is no reason to give this one up.
     is_measured: bool,
-    /// Connections that were given up in silence under bytes before a rate was measured.
+    /// Connections that were given up in silence under bytes, one after the other, before a rate was measured on them.
     silences: u8,
 }
 
@@ -117,6 +118,7 @@ impl Outstanding {
 
     /// A new connection begins: nothing is on its way.
     pub(super) fn on_connected(&mut self) {
+        self.is_measured = false;
         if let Some(way) = &mut self.way {
             way.notes.clear();
             (way.sent, way.arrived, way.pinged) = (0, 0, 0);
@@ -143,9 +145,8 @@ impl Outstanding {
         if self.bytes() < FEW {
             return;
         }
-        if self.is_measured {
-            self.rate = (self.rate / 2).max(SLOWEST_RATE);
-        } else {
+        self.rate = (self.rate / 2).max(SLOWEST_RATE);
+        if !self.is_measured {
             self.silences = self.silences.saturating_add(1);
         }
     }
@@ -173,7 +174,7 @@ impl Outstanding {
         let nanos = u64::try_from(now.since(since).as_nanos()).unwrap_or(u64::MAX).max(1);
         let rate = bytes.saturating_mul(1_000_000_000) / nanos;
         if bytes >= NOTE_EVERY || bytes >= FEW && rate > self.rate {
-            (self.rate, self.is_measured) = (rate.max(SLOWEST_RATE), true);
+            (self.rate, self.is_measured, self.silences) = (rate.max(SLOWEST_RATE), true, 0);
         }
     }
 
@@ -315,6 +316,23 @@ mod tests {
         bytes.on_arrived(at(61_000), id(2));
         let rate = bytes.rate;
         assert!((512 << 10..540 << 10).contains(&rate), "{rate}");
+    }
+
+    #[test]
+    fn the_rate_of_an_earlier_connection_is_no_reason_to_give_this_one_up() {
+        let mut bytes = Outstanding::new();
+        bytes.on_sent(at(0), id(0), PART, false);
+        bytes.on_arrived(at(1000), id(1));
+        bytes.on_sent(at(1000), id(1), PART, false);
+        assert_eq!(bytes.time(), Duration::from_millis(1250));
+        bytes.on_connected();
+        let room = bytes.room(PATIENCE);
+        assert!(room.is_some_and(|room| room > PART), "as much may go as before: {room:?}");
+        bytes.on_sent(at(2000), id(2), PART, false);
+        assert_eq!(bytes.time(), FIRST_TIME);
+        bytes.on_arrived(at(4000), id(3));
+        bytes.on_sent(at(4000), id(3), PART, false);
+        assert_eq!(bytes.time(), Duration::from_millis(2500));
     }
 
     #[test]
