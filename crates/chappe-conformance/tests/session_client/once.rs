@@ -191,3 +191,50 @@ fn calls_in_front_of_a_refused_one_may_have_run_before_the_servers_clock_stepped
         }
     }
 }
+
+#[test]
+fn a_cancelled_call_is_never_sent_again() {
+    let unknown = CallFailure::Cancelled(DropOutcome::Unknown);
+    let evidence: [(&str, fn(&mut Pair, MsgId) -> Vec<Seen>); 5] = [
+        ("the server has forgotten it, with the answer that it dropped", |pair, _| {
+            let (request, _) = asked(pair);
+            pair.say(&state_info(request, &[1]))
+        }),
+        ("it was not received", |pair, _| {
+            let (request, _) = asked(pair);
+            pair.say(&state_info(request, &[2]))
+        }),
+        ("the salt was wrong", |pair, query| pair.bad_salt(query, 9)),
+        ("the server wants it again", resend),
+        ("the connection is gone", |pair, _| {
+            let now = pair.now();
+            pair.client.handle_disconnected(now);
+            pair.client.handle_connected(now, TransportTail::None);
+            own(pair.client.events())
+        }),
+    ];
+    for (what, tell) in evidence {
+        for repeat in [Repeat::AfterAsking, Repeat::Freely, Repeat::Never] {
+            let mut pair = Pair::new();
+            let call = pair.call_with(SendOptions::default().with_repeat(repeat));
+            let query = pair.queries().remove(0);
+            assert!(pair.client.cancel(call));
+            pair.sent();
+            assert_eq!(tell(&mut pair, query.msg_id), [failed(call, unknown)], "{what}, {repeat:?}");
+            assert_eq!(pair.queries(), [], "{what}, {repeat:?}");
+        }
+    }
+}
+
+#[test]
+fn a_call_that_is_cancelled_while_it_waits_to_go_again_ends_at_once() {
+    let mut pair = Pair::new();
+    let (first, refused) = (pair.call(), pair.call());
+    let queries = pair.queries();
+    assert_eq!(pair.refuse(queries[1].msg_id, 420, "FLOOD_WAIT_1"), [], "the other is under way");
+    assert!(pair.client.cancel(refused));
+    let unknown = CallFailure::Cancelled(DropOutcome::Unknown);
+    assert_eq!(pair.pass(5), [failed(refused, unknown)]);
+    assert_eq!(pair.queries(), []);
+    assert_eq!(pair.answer(queries[0].msg_id, &BOOL_TRUE), [Seen::Answer(first, BOOL_TRUE.to_vec())]);
+}

@@ -170,7 +170,7 @@ impl core::error::Error for CallFailure {}
 pub enum DropOutcome {
     /// It was never sent.
     NotSent,
-    /// The server remembers nothing of it (`rpc_answer_unknown`).
+    /// The server knows nothing of it (`rpc_answer_unknown`), did not accept it, or could not be asked.
     Unknown,
     /// It was running (`rpc_answer_dropped_running`).
     Running,

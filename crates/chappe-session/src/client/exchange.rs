@@ -188,7 +188,7 @@ impl Exchange {
             questions.forget_connection();
         }
         if let Some(calls) = &mut self.calls {
-            calls.on_disconnected();
+            calls.on_disconnected(&mut self.events);
         }
     }
 
@@ -253,7 +253,7 @@ impl Exchange {
                 msg_id > refused && msg_id.time() > latest && !sent.reused_id
             };
             let refused = calls.in_flight(is_refused);
-            calls.requeue(&refused);
+            calls.requeue(&refused, &mut self.events);
         }
     }
 }
@@ -404,7 +404,7 @@ impl Exchange {
                 again.push(call);
             }
         }
-        calls.requeue(&again);
+        calls.requeue(&again, &mut self.events);
     }
 
     /// Parts the calls of a container that the server could not read.

@@ -448,15 +448,17 @@ impl ClientSession {
 
     /// Gives up a call. Returns whether it was still pending.
     ///
-    /// A call that was not sent ends at once. For one in flight the server is asked to drop the answer, and
-    /// the call ends with the server's reply, or with its answer if that comes first.
+    /// A call that waits to be sent, for the first time or again, ends at once. For one in flight the server is asked to
+    /// drop the answer. The call is not sent again; it ends with the server's reply, with its answer or with the connection,
+    /// whichever comes first.
     pub fn cancel(&mut self, call: CallId) -> bool {
         let Some(slot) = self.state.exchange.calls.as_deref_mut().and_then(|calls| calls.get_mut(call))
         else {
             return false;
         };
-        if slot.attempts == 0 {
-            self.state.exchange.fail(call, CallFailure::Cancelled(DropOutcome::NotSent));
+        if slot.is_queued() {
+            let outcome = if slot.attempts == 0 { DropOutcome::NotSent } else { DropOutcome::Unknown };
+            self.state.exchange.fail(call, CallFailure::Cancelled(outcome));
         } else {
             slot.cancelled = true;
             self.state.exchange.drop_answer(call);

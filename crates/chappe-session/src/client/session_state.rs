@@ -170,7 +170,7 @@ impl SessionState {
             }
             _ => return false,
         }
-        calls.requeue(&[call]);
+        calls.requeue(&[call], &mut self.exchange.events);
         true
     }
 

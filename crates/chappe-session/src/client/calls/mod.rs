@@ -33,7 +33,7 @@ use self::slot::Fate;
 pub(super) use self::slot::{Evidence, QueuedAs, Receipt, SentAs, Slot, Stage};
 use super::events::Record;
 use super::key_session::Generation;
-use super::{CallFailure, SendError};
+use super::{CallFailure, DropOutcome, SendError};
 use crate::SessionLimits;
 use crate::counters::Counters;
 use crate::event_log::EventLog;
@@ -353,18 +353,24 @@ impl Calls {
         self.watch(call, sent.header.msg_id, ask_at);
     }
 
-    /// Queues calls again under new ids, in front of those not sent yet and in the order given.
-    pub(super) fn requeue(&mut self, calls: &[CallId]) {
+    /// Queues calls again under new ids, in front of those not sent yet and in the order given. Those that were cancelled
+    /// end.
+    pub(super) fn requeue(&mut self, calls: &[CallId], events: &mut EventLog<Record>) {
         for call in calls.iter().rev() {
-            self.requeue_as(*call, QueuedAs::NewId);
+            self.requeue_as(*call, QueuedAs::NewId, events);
         }
     }
 
-    fn requeue_as(&mut self, call: CallId, queued: fn(SentAs) -> QueuedAs) {
-        if let Some(sent) = self.get(call).and_then(|slot| slot.in_flight().copied()) {
-            self.set_stage(call, Stage::Queued(queued(sent)));
-            self.queue.push_front(call);
+    /// Queues a call again, or ends it if it was cancelled. The server was asked to drop its answer, and may have forgotten
+    /// with it that it executed the call.
+    fn requeue_as(&mut self, call: CallId, queued: fn(SentAs) -> QueuedAs, events: &mut EventLog<Record>) {
+        let Some(slot) = self.get(call) else { return };
+        let Some(sent) = slot.in_flight().copied() else { return };
+        if slot.cancelled {
+            return self.fail(call, CallFailure::Cancelled(DropOutcome::Unknown), events);
         }
+        self.set_stage(call, Stage::Queued(queued(sent)));
+        self.queue.push_front(call);
     }
 
     /// Records that the server has a message, so that a lost connection does not lead to a second execution.
@@ -429,7 +435,7 @@ impl Calls {
     }
 
     /// The connection is gone, and it is unknown what arrived.
-    pub(super) fn on_disconnected(&mut self) {
+    pub(super) fn on_disconnected(&mut self, events: &mut EventLog<Record>) {
         self.quick_acks = None;
         self.forget_watches();
         let mut again = Vec::new();
@@ -437,13 +443,13 @@ impl Calls {
             let Some((slot, sent)) = self.get(call).and_then(|slot| Some((slot, *slot.in_flight()?))) else {
                 continue;
             };
-            if slot.repeat == Repeat::Freely && sent.receipt != Receipt::Confirmed {
+            if slot.cancelled || (slot.repeat == Repeat::Freely && sent.receipt != Receipt::Confirmed) {
                 again.push(call);
             } else {
                 self.set_stage(call, Stage::Uncertain(sent));
             }
         }
-        self.requeue(&again);
+        self.requeue(&again, events);
     }
 
     /// The session that these calls were sent in has ended, at the client or at the server, and their answers are lost.
@@ -460,7 +466,7 @@ impl Calls {
         for call in uncertain {
             self.fail(call, CallFailure::Uncertain, events);
         }
-        self.requeue(&again);
+        self.requeue(&again, events);
     }
 
     /// Handles the states that the server reported of messages in flight.
@@ -492,8 +498,8 @@ impl Calls {
             let Some(slot) = self.get(call) else { continue };
             match slot.fate(status, rules) {
                 Fate::Wait => self.watch(call, msg_id, rules.ask_at),
-                Fate::NewId => self.requeue_as(call, QueuedAs::NewId),
-                Fate::SameId => self.requeue_as(call, QueuedAs::SameId),
+                Fate::NewId => self.requeue_as(call, QueuedAs::NewId, events),
+                Fate::SameId => self.requeue_as(call, QueuedAs::SameId, events),
                 Fate::Fail(failure) => failed.push((call, failure)),
             }
         }

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use chappe_framing::{MessageHeader, MsgId};
 
 use super::{CallId, Repeat, StatusRules};
-use crate::client::CallFailure;
 use crate::client::key_session::Generation;
+use crate::client::{CallFailure, DropOutcome};
 use crate::service::Status;
 
 /// A place for a call. Places are reused with their memory.
@@ -189,7 +189,9 @@ impl Slot {
                 (_, Repeat::AfterAsking | Repeat::Never) => Fate::Fail(CallFailure::Uncertain),
             };
         }
-        if self.repeat == Repeat::Never && is_unknown {
+        if self.cancelled {
+            Fate::Fail(CallFailure::Cancelled(DropOutcome::Unknown))
+        } else if self.repeat == Repeat::Never && is_unknown {
             Fate::Fail(CallFailure::Uncertain)
         } else if self.attempts >= rules.attempts {
             Fate::Fail(CallFailure::TooManyAttempts)

@@ -61,8 +61,8 @@ fn calls_sent_again_go_first_and_keep_their_order() {
     let (late, body) = calls.open(3);
     body.push(0);
     calls.admit(late, &mut SendOptions::default(), MonoTime::ZERO);
-    calls.requeue(&ids);
-    calls.requeue(&ids);
+    calls.requeue(&ids, &mut EventLog::new());
+    calls.requeue(&ids, &mut EventLog::new());
     assert_eq!(choose(&mut calls), [&ids[..], &[late]].concat());
 }
 
@@ -205,7 +205,7 @@ fn a_refusal_of_an_earlier_copy_changes_nothing() {
     assert!(calls.hold_back(ids[0], MsgId::from_raw(400), at(1)));
     assert_eq!((calls.waiting(), calls.queued()), (2, 0));
     // A call that waits to go under the refused id goes under a new one: the server has answered that id.
-    calls.requeue_as(ids[1], QueuedAs::SameId);
+    calls.requeue_as(ids[1], QueuedAs::SameId, &mut EventLog::new());
     assert!(refuse(&mut calls, ids[1], 1));
     assert_eq!(
         calls.get(ids[1]).map(|slot| slot.stage),
