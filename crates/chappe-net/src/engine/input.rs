@@ -484,9 +484,14 @@ impl Engine {
         }
     }
 
-    pub(super) fn on_attempt_failed(&mut self, now: Now) {
+    /// Dials again after a pause, which doubles each time.
+    pub(super) fn pause_dialling(&mut self, now: Now) {
         let limit = self.pause_limit(now);
         self.race.on_failed(now.mono, limit, &mut self.rng);
+    }
+
+    pub(super) fn on_attempt_failed(&mut self, now: Now) {
+        self.pause_dialling(now);
         if let Life::Starting { attempts_left, .. } = &mut self.life {
             *attempts_left = attempts_left.saturating_sub(1);
             if *attempts_left == 0

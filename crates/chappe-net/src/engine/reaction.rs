@@ -40,9 +40,10 @@ impl Engine {
         };
         if std::mem::take(&mut self.is_binding) {
             // The last one was of no use. The next would fail alike if it were made at once, and a key costs the server
-            // more than us: it is made on a new connection, after a pause.
+            // more than us: it is made on a new connection, after a pause. The datacenter answers, so this is no attempt to
+            // connect that failed: how long a young permanent key may be unknown is a matter of time.
             self.lose(now, connection, ConnectError::Session(ReconnectReason::Refused));
-            self.on_attempt_failed(now);
+            self.pause_dialling(now);
         } else {
             self.get_temporary_key(now);
         }
