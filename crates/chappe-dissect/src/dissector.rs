@@ -135,6 +135,11 @@ impl Dissector {
         self.sessions.handle_envelope(source, envelope, &self.keys, &mut self.records);
     }
 
+    /// Envelopes of `len` bytes together were not seen, where there is no transport around them.
+    pub fn handle_lost_envelopes(&mut self, connection: ConnectionId, from: Side, at: Moment, len: u64) {
+        self.records.push_back(Source { at, connection, from }.record(Content::Lost { len }));
+    }
+
     /// A quick acknowledgement was seen, without a transport around it.
     pub fn handle_quick_ack(&mut self, connection: ConnectionId, at: Moment, token: QuickAckToken) {
         let source = Source { at, connection, from: Side::Server };

@@ -61,7 +61,7 @@ pub enum Content {
     },
     /// A transport error.
     TransportError(TransportErrorCode),
-    /// Bytes are missing, because the capture does not have them.
+    /// Bytes are missing, because the capture does not have them, or the reader of a log was slower than the traffic.
     Lost {
         /// Number of bytes.
         len: u64,

@@ -1,11 +1,12 @@
 //! The keys of a client in a file, so that its traffic can be read later.
 
+use std::collections::VecDeque;
 use std::env;
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use chappe_carrier::lock;
 use chappe_crypto::AuthKey;
@@ -20,8 +21,41 @@ pub const KEY_LOG_FILE: &str = "MTPROTO_KEYLOGFILE";
 pub trait KeyLog: fmt::Debug + Send + Sync {
     /// Takes a key, before anything is sent under it.
     ///
-    /// The client waits for this method, and its calls with it.
+    /// It is called outside of the client's locks, by the thread that brought the key. Whatever is to be sent waits until
+    /// it returns, so it must not call the client.
     fn log(&self, key: &AuthKey);
+}
+
+/// Keys on their way from an engine, which does no I/O, to a log.
+#[derive(Debug)]
+pub(crate) struct KeyQueue {
+    log: Arc<dyn KeyLog>,
+    waiting: Mutex<VecDeque<AuthKey>>,
+    /// Held while keys are logged.
+    turn: Mutex<()>,
+}
+
+impl KeyQueue {
+    pub(crate) fn new(log: Arc<dyn KeyLog>) -> Self {
+        Self { log, waiting: Mutex::default(), turn: Mutex::default() }
+    }
+
+    /// Adds a key. Called under the lock of the engine.
+    pub(crate) fn push(&self, key: &AuthKey) {
+        lock(&self.waiting).push_back(key.clone());
+    }
+
+    /// Logs what waits, or blocks until another thread has logged it. Called without the lock of the engine, before
+    /// anything is written that the engine lent under it.
+    pub(crate) fn flush(&self) {
+        let _turn = lock(&self.turn);
+        loop {
+            // The queue is free again before the log is called.
+            let next = lock(&self.waiting).pop_front();
+            let Some(key) = next else { return };
+            self.log.log(&key);
+        }
+    }
 }
 
 /// Appends keys to a file, in the format that `chappe decrypt` and `chappe tap` read: `AUTH_KEY <id> <key>` in each line.

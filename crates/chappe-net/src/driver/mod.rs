@@ -23,7 +23,7 @@ use chappe_carrier::Address;
 use chappe_session::{MonoTime, Now};
 
 use crate::block_on::block_on;
-use crate::engine::{Action, Machine, Prompted, ReadBuffer, SocketId, StoreTask, Task, WriteBuffer};
+use crate::engine::{Action, Logs, Machine, Prompted, ReadBuffer, SocketId, StoreTask, Task, WriteBuffer};
 use crate::store::StoreError;
 use crate::store::handle::{StoreHandle, Unreadable};
 
@@ -46,6 +46,7 @@ pub(crate) type Clock = Box<dyn Fn() -> Now + Send + Sync>;
 pub(crate) struct Shared<M: ?Sized> {
     clock: Clock,
     wake: Waker,
+    logs: Option<Arc<Logs>>,
     state: Mutex<State<M>>,
 }
 
@@ -89,7 +90,8 @@ impl<M: Machine> Shared<M> {
     ) -> Arc<Self> {
         let wake = Waker::from(Arc::new(WakeDriver(wake)));
         let machine = machine(clock(), &wake);
-        Arc::new(Self { clock, wake, state: Mutex::new(State { sockets: Vec::new(), machine }) })
+        let logs = machine.logs();
+        Arc::new(Self { clock, wake, logs, state: Mutex::new(State { sockets: Vec::new(), machine }) })
     }
 }
 
@@ -126,6 +128,13 @@ impl<M: Machine + ?Sized> Shared<M> {
         result
     }
 
+    /// Shows what was sent and received to a log, if there is one.
+    fn drain_logs(&self) {
+        if let Some(logs) = &self.logs {
+            logs.drain();
+        }
+    }
+
     /// Wakes the driver.
     pub(crate) fn wake(&self) {
         self.wake.wake_by_ref();
@@ -140,6 +149,12 @@ impl<M: Machine + ?Sized> Shared<M> {
         let result = work(&mut state, (self.clock)());
         let wakers = state.machine.take_wakers();
         drop(state);
+        // Keys are logged before a frame under them, which `work` may have claimed, is written.
+        if let Some(logs) = &self.logs
+            && logs.flush()
+        {
+            self.wake();
+        }
         // A woken task would only wait for the lock.
         wakers.wake();
         result
@@ -243,6 +258,7 @@ impl Driver {
 
     /// Returns what to do next. After [`Action::WaitUntil`], ask again at that time, or once the driver was woken.
     pub fn poll_action(&self) -> Action {
+        self.sockets.0.drain_logs();
         self.poll_claim();
         loop {
             let action = self.sockets.0.with(Machine::poll_action);
@@ -317,6 +333,8 @@ impl Drop for Driver {
     fn drop(&mut self) {
         self.leave();
         self.sockets.0.lock().sockets.clear();
+        // Those who are told of the end find the log complete.
+        self.sockets.0.drain_logs();
         self.sockets.0.with(|machine, _| machine.handle_driver_ended());
     }
 }
@@ -479,11 +497,16 @@ impl Sockets {
 
 #[cfg(test)]
 mod tests {
-    use crate::client::{Client, ConnectOptions};
-    use crate::store::MemoryStore;
+    use std::sync::OnceLock;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use chappe_crypto::AuthKey;
+    use chappe_session::client::KeyMaterial;
+
     use super::*;
+    use crate::client::{Client, ConnectOptions};
+    use crate::key_log::KeyLog;
+    use crate::store::MemoryStore;
 
     /// Counts who holds the store at the moment of being told.
     struct Holders {
@@ -622,6 +645,67 @@ mod tests {
         drop(driver);
         assert_eq!(unlocked.woken.load(Ordering::SeqCst), 3, "the first connection, updates, the end");
         assert_eq!(unlocked.was_locked.load(Ordering::SeqCst), 0);
+    }
+
+    /// A log that notes whether it is called under the lock of a client.
+    #[derive(Debug, Default)]
+    struct UnlockedLog {
+        shared: OnceLock<Arc<Shared<dyn Machine>>>,
+        called: AtomicUsize,
+        was_free: AtomicUsize,
+    }
+
+    impl UnlockedLog {
+        fn look(&self) {
+            let is_free = self.shared.get().is_some_and(|shared| shared.state.try_lock().is_ok());
+            self.called.fetch_add(1, Ordering::SeqCst);
+            self.was_free.fetch_add(usize::from(is_free), Ordering::SeqCst);
+        }
+
+        /// Returns how often it was called, and how often of that without the lock.
+        fn seen(&self) -> (usize, usize) {
+            (self.called.load(Ordering::SeqCst), self.was_free.load(Ordering::SeqCst))
+        }
+    }
+
+    impl KeyLog for UnlockedLog {
+        fn log(&self, _: &AuthKey) {
+            self.look();
+        }
+    }
+
+    #[test]
+    fn no_log_is_written_under_the_lock() {
+        let [keys, wire] = [(); 2].map(|()| Arc::<UnlockedLog>::default());
+        let mut options = ConnectOptions::production(2).with_key_log(Arc::clone(&keys) as Arc<dyn KeyLog>);
+        options.key = Some(KeyMaterial::from_handshake([7; 256], 42, 0, 1_800_000_000));
+        #[cfg(feature = "wire-log")]
+        let options = {
+            let wire = Arc::clone(&wire);
+            options.with_wire_log(crate::WireLog::new(move |_| wire.look()))
+        };
+        let (_client, driver) = Client::with_driver(options, Now::from_system, || {}).expect("randomness");
+        for log in [&keys, &wire] {
+            log.shared.set(Arc::clone(&driver.sockets.0)).expect("it was not set");
+        }
+        let (sockets, handle) = (driver.sockets(), Arc::<Blocked>::default());
+        loop {
+            match driver.poll_action() {
+                Action::Connect { socket, .. } => {
+                    sockets.connected(socket, Arc::clone(&handle) as Arc<dyn Socket>);
+                }
+                Action::Write(socket) => while sockets.flush(socket) {},
+                Action::WaitUntil(_) => break,
+                Action::Finished => panic!("nothing to write"),
+                _ => {}
+            }
+        }
+        assert!(handle.taken.load(Ordering::SeqCst) > 0, "nothing was written");
+        // The driver was woken to show what the client sent.
+        driver.poll_action();
+        assert_eq!(keys.seen(), (1, 1));
+        let (called, was_free) = wire.seen();
+        assert_eq!((called > 0, was_free), (cfg!(feature = "wire-log"), called));
     }
 
     #[cfg(feature = "blocking")]

@@ -1,10 +1,11 @@
 //! What drivers drive: an engine, or a connection frame by frame.
 
 use std::io;
+use std::sync::Arc;
 
 use chappe_session::Now;
 
-use super::{Action, Engine, Input, Links, ReadBuffer, SocketId, Wakers, WriteBuffer};
+use super::{Action, Engine, Input, Links, Logs, ReadBuffer, SocketId, Wakers, WriteBuffer};
 use crate::store::StoreError;
 use crate::store::handle::Loaded;
 
@@ -59,6 +60,11 @@ pub(crate) trait Machine: Send {
 
     /// Returns whom to wake once the lock is free.
     fn take_wakers(&mut self) -> Wakers;
+
+    /// Returns the logs that are written once the lock is free.
+    fn logs(&self) -> Option<Arc<Logs>> {
+        None
+    }
 
     /// A socket is connected. Returns whether it is still wanted.
     fn handle_connected(&mut self, now: Now, socket: SocketId) -> bool {
@@ -137,5 +143,9 @@ impl Machine for Engine {
 
     fn take_wakers(&mut self) -> Wakers {
         self.sink.take_wakers()
+    }
+
+    fn logs(&self) -> Option<Arc<Logs>> {
+        self.logs.clone()
     }
 }

@@ -78,6 +78,7 @@ pub use self::action::{Action, ReadBuffer, SocketId, StoreTask};
 pub(crate) use self::key_share::KeyShare;
 pub(crate) use self::links::{ConnectionId, Input, Links};
 pub(crate) use self::machine::{Machine, Moved, Prompted};
+pub(crate) use self::observing::Logs;
 pub use self::opening::Opening;
 pub(crate) use self::sink::Wakers;
 
@@ -121,6 +122,8 @@ pub(crate) struct Engine {
     turn: Turn,
     clocks: Clocks,
     tally: Tally,
+    /// `None` if there is no log, as usual.
+    logs: Option<Arc<Logs>>,
 }
 
 /// What callers may do while the driver waits.
@@ -251,6 +254,7 @@ impl Engine {
             },
             clocks: Clocks::new(now),
             tally: Tally::default(),
+            logs: Logs::of(id, &mut options),
             options: Box::new(options),
         };
         if engine.candidates.is_empty() {
