@@ -73,6 +73,7 @@ const PROTOCOL: &[&str] = &[
     "chappe-tl-mtproto",
     "chappe-framing",
     "chappe-transport",
+    "chappe-dissect",
     "chappe-handshake",
     "chappe-session",
 ];

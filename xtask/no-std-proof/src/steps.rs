@@ -17,6 +17,7 @@ const STEPS: &[Step] = &[
     crypto::both_ends_agree_on_a_key,
     crypto::pq_is_factored,
     wire::a_call_reaches_the_other_end,
+    wire::a_dissector_reads_the_call,
     exchange::a_key_is_made_and_carries_a_call,
 ];
 

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use chappe_crypto::Side;
+use chappe_dissect::{Beginning, ConnectionId, Content, Dissector, Keys, Moment};
 use chappe_framing::{
     EncryptedHeader, EncryptedWriter, FrameBuf, MessageHeader, MsgIdGenerator, MsgOrigin, Padding,
     SeqNoCounter, ServerSalt, SessionId, TransportTail, UnixTime, open,
@@ -23,13 +24,30 @@ const CALL: Ping = Ping { ping_id: 0x0123_4567_89ab_cdef };
 
 /// The call is serialised, sealed, framed and obfuscated, and arrives as it was.
 pub fn a_call_reaches_the_other_end() -> Option<()> {
+    (received(&sent()?)? == CALL).then_some(())
+}
+
+/// A dissector with the key finds the transport and the call in the same bytes.
+pub fn a_dissector_reads_the_call() -> Option<()> {
+    let mut keys = Keys::new();
+    keys.insert(auth_key());
+    let mut dissector = Dissector::new(keys);
+    dissector.open(ConnectionId(1), Beginning::Seen);
+    dissector.handle_bytes(ConnectionId(1), Side::Client, Moment::default(), &sent()?);
+    let Content::Transport(_) = dissector.poll_record()?.content else { return None };
+    let Content::Message(message) = dissector.poll_record()?.content else { return None };
+    (Ping::from_bytes(message.object.body()).ok()? == CALL).then_some(())
+}
+
+/// Returns the bytes of a connection.
+fn sent() -> Option<Vec<u8>> {
     let mut wire = Vec::new();
     let connector = Connector::obfuscated(Framing::PaddedIntermediate, None).ok()?;
     let ConnectStep::Ready(mut client) = connector.start(2, &mut rng(4), &mut wire).ok()? else {
         return None;
     };
     client.sender.encode_into(&mut wire, sealed()?.as_slice(), AckRequest::No, &mut rng(5)).ok()?;
-    (received(&wire)? == CALL).then_some(())
+    Some(wire)
 }
 
 fn sealed() -> Option<FrameBuf> {
