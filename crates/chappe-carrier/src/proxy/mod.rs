@@ -20,6 +20,7 @@ mod socks5;
 use core::fmt;
 
 use chappe_transport::{ReadBuf, SecretError, SocksLink};
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 pub use error::{AuthScheme, ProxyError};
@@ -154,8 +155,8 @@ impl Proxy {
 }
 
 /// Name and password for a proxy. The password is never printed. Every copy is wiped, that in the bytes for the socket
-/// included.
-#[derive(Clone, PartialEq, Eq)]
+/// included. Passwords are compared in constant time.
+#[derive(Clone)]
 pub struct Credentials {
     name: String,
     password: Zeroizing<String>,
@@ -172,6 +173,15 @@ impl Credentials {
         (1..=255).contains(&self.name.len()) && self.password.len() <= 255
     }
 }
+
+impl PartialEq for Credentials {
+    fn eq(&self, other: &Self) -> bool {
+        let is_same_password = self.password.as_bytes().ct_eq(other.password.as_bytes());
+        (self.name == other.name) & bool::from(is_same_password)
+    }
+}
+
+impl Eq for Credentials {}
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use chappe_crypto::AuthKeyId;
 use chappe_framing::UnixTime;
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 /// A request to a directory.
@@ -48,7 +49,7 @@ pub trait KeyDirectory: Send + Sync + 'static {
     /// The store cannot be reached; the key may have been replaced.
     fn replace(&self, expected: SealedKey, new: SealedKey) -> DirectoryFuture<'_, bool>;
 
-    /// Removes a key. Temporary keys that are bound to it stay until they end, and are of no use meanwhile.
+    /// Removes a key. Temporary keys that are bound to it stay until they end, and cannot be used meanwhile.
     ///
     /// # Errors
     ///
@@ -63,8 +64,8 @@ pub trait KeyDirectory: Send + Sync + 'static {
     fn bound_to(&self, permanent: AuthKeyId) -> DirectoryFuture<'_, Vec<AuthKeyId>>;
 }
 
-/// A key as a directory keeps it. Two keys are equal if all of their fields are.
-#[derive(Clone, PartialEq, Eq)]
+/// A key as a directory keeps it. Two keys are equal if all of their fields are; the bytes are compared in constant time.
+#[derive(Clone)]
 pub struct SealedKey {
     /// The key's id.
     pub id: AuthKeyId,
@@ -128,6 +129,18 @@ impl Error for DirectoryError {
         }
     }
 }
+
+impl PartialEq for SealedKey {
+    fn eq(&self, other: &Self) -> bool {
+        // Without a sealing key the bytes hold an `auth_key`: the time must not tell how many of them are equal.
+        let is_same_key = self.bytes.ct_eq(&other.bytes);
+        let is_same_row =
+            (self.id, self.permanent, self.expires_at) == (other.id, other.permanent, other.expires_at);
+        is_same_row & bool::from(is_same_key)
+    }
+}
+
+impl Eq for SealedKey {}
 
 impl fmt::Debug for SealedKey {
     /// Omits the bytes: they may hold the key (`SEC-05`).
