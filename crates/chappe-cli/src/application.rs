@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use chappe::api::LAYER;
 use chappe::session::client::{ClientInfo, InitConnection};
+use zeroize::Zeroizing;
 
 use crate::failure::{Blame, OrBlame as _, Result};
 use crate::secrets::{first_line, prompt};
@@ -43,10 +44,10 @@ impl Application {
 
 impl ApiHash {
     /// Returns the hash.
-    pub(crate) fn read(&self) -> Result<String> {
+    pub(crate) fn read(&self) -> Result<Zeroizing<String>> {
         match (&self.api_hash_file, std::env::var(API_HASH)) {
             (Some(path), _) => first_line(path),
-            (None, Ok(hash)) => Ok(hash),
+            (None, Ok(hash)) => Ok(hash.into()),
             (None, Err(_)) => prompt("api_hash", &format!("--api-hash-file or {API_HASH}")),
         }
     }

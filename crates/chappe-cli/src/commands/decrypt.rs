@@ -5,12 +5,12 @@ use std::io::{self, IsTerminal as _, Read};
 use std::path::PathBuf;
 
 use chappe::dissect::capture::{CaptureDissector, CaptureError, PacketReader};
-use chappe::dissect::{Content, Dissector, Record, Unreadable};
+use chappe::dissect::{Content, Record, Unreadable};
 use indicatif::ProgressBar;
 
 use crate::failure::{Blame, OrBlame as _, Result, Status};
 use crate::output::Output;
-use crate::traffic::{Format, KeySources, Printer, SchemaSources, SecretSources};
+use crate::traffic::{Format, Printer, TrafficSources};
 
 /// Text that is collected before it is printed.
 const CHUNK: usize = 64 * 1024;
@@ -31,17 +31,7 @@ pub(crate) struct Decrypt {
     #[arg(value_name = "CAPTURE")]
     capture: PathBuf,
     #[command(flatten)]
-    keys: KeySources,
-    #[command(flatten)]
-    secrets: SecretSources,
-    #[command(flatten)]
-    schemas: SchemaSources,
-    /// Prints the content of messages too
-    #[arg(long)]
-    bodies: bool,
-    /// Prints connections too that carry no MTProto
-    #[arg(long)]
-    all: bool,
+    sources: TrafficSources,
     /// Prints JSON as `tshark -T json` does
     #[arg(long, conflicts_with = "json")]
     tshark_json: bool,
@@ -65,8 +55,7 @@ impl Decrypt {
             (false, true) => Format::Json,
             (false, false) => Format::Text,
         };
-        let dissector = Dissector::new(self.keys.read()?).with_secrets(self.secrets.read()?);
-        let printer = Printer::new(format, self.schemas.read()?, self.bodies, self.all);
+        let (dissector, printer) = (self.sources.dissector()?, self.sources.printer(format)?);
         let (file, len): (Box<dyn Read + Send>, u64) = if self.capture.as_os_str() == "-" {
             (Box::new(io::stdin()), 0)
         } else {
@@ -90,7 +79,7 @@ impl Decrypt {
         // What is in front of a damaged place is shown all the same.
         run.end(output)?;
         let packets = packets.or_blame(Blame::Input, self.capture.display())?;
-        run.tell(packets, self.all, output);
+        run.tell(packets, self.sources.all, output);
         Ok(Status::Done)
     }
 }

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::failure::{Blame, OrBlame as _, Result, Status};
 use crate::output::{Output, Report};
-use crate::traffic::{Format, KeyLog, KeySources, Printer, SchemaSources, SecretSources};
+use crate::traffic::{Format, KeyLog, Printer, TrafficSources};
 
 /// Bytes of one read.
 const READ: usize = 64 * 1024;
@@ -38,17 +38,7 @@ pub(crate) struct Tap {
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4431")]
     listen: SocketAddr,
     #[command(flatten)]
-    keys: KeySources,
-    #[command(flatten)]
-    secrets: SecretSources,
-    #[command(flatten)]
-    schemas: SchemaSources,
-    /// Prints the content of messages too
-    #[arg(long)]
-    bodies: bool,
-    /// Prints connections too that carry no MTProto
-    #[arg(long)]
-    all: bool,
+    sources: TrafficSources,
     /// Writes what passes to a capture in the format pcap
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
@@ -89,14 +79,13 @@ struct Relayed {
 impl Tap {
     pub(crate) fn run(&self, output: &mut Output) -> Result<Status> {
         let format = if output.is_json() { Format::Json } else { Format::Text };
-        let dissector = Dissector::new(self.keys.read_so_far()?).with_secrets(self.secrets.read()?);
-        let printer = Printer::new(format, self.schemas.read()?, self.bodies, self.all);
+        let (dissector, logs) = self.sources.live_dissector()?;
+        let printer = self.sources.printer(format)?;
         let capture = self.write.as_ref().map(|path| {
             let file = File::create(path).and_then(CaptureWriter::new);
             file.or_blame(Blame::Machine, format_args!("cannot write {}", path.display()))
         });
         let (out, lines) = mpsc::sync_channel(QUEUE);
-        let logs = self.keys.logs();
         let shared = Shared { dissector, logs, printer, capture: capture.transpose()?, out };
         let listener = TcpListener::bind(self.listen)
             .or_blame(Blame::Machine, format_args!("cannot listen on {}", self.listen))?;

@@ -71,7 +71,7 @@ impl KeyLog {
 
 fn read_key_log(path: &Path, keys: &mut Keys) -> Result<()> {
     let name = path.display();
-    let text = fs::read_to_string(path).or_blame(Blame::Input, format_args!("cannot read {name}"))?;
+    let text = secrets::read_text(path)?;
     keys.read_key_log(&text).or_blame(Blame::Input, name)?;
     Ok(())
 }

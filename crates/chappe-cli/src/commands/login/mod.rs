@@ -91,7 +91,7 @@ impl Login {
     async fn bot(&self, account: &mut Account, api_hash: &str) -> Result<User> {
         let token = match (&self.bot_token_file, std::env::var(BOT_TOKEN)) {
             (Some(path), _) => first_line(path)?,
-            (None, Ok(token)) => token,
+            (None, Ok(token)) => token.into(),
             (None, Err(_)) => prompt("token of the bot", &format!("--bot-token-file or {BOT_TOKEN}"))?,
         };
         let call = functions::auth::ImportBotAuthorization {
@@ -106,7 +106,7 @@ impl Login {
 
     async fn phone(&self, account: &mut Account, api_hash: &str, output: &mut Output) -> Result<User> {
         let phone = match &self.phone {
-            Some(phone) => phone.clone(),
+            Some(phone) => phone.clone().into(),
             None => question("phone number", "--phone")?,
         };
         let settings = types::CodeSettings {
