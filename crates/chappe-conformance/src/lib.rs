@@ -52,16 +52,24 @@ mod readmes {
     struct Loopback;
     #[doc = include_str!("../../chappe-net/README.md")]
     struct Net;
+    #[doc = include_str!("../../chappe-server-postgres/README.md")]
+    struct ServerPostgres;
+    #[doc = include_str!("../../chappe-server-redis/README.md")]
+    struct ServerRedis;
     #[doc = include_str!("../../chappe-session/README.md")]
     struct Session;
     #[doc = include_str!("../../chappe-tl/README.md")]
     struct Tl;
     #[doc = include_str!("../../chappe-tl-api/README.md")]
     struct TlApi;
+    #[doc = include_str!("../../chappe-tl-dynamic/README.md")]
+    struct TlDynamic;
     #[doc = include_str!("../../chappe-tl-gen/README.md")]
     struct TlGen;
     #[doc = include_str!("../../chappe-tl-mtproto/README.md")]
     struct TlMtproto;
     #[doc = include_str!("../../chappe-tl-parser/README.md")]
     struct TlParser;
+    #[doc = include_str!("../../chappe-tl-secret/README.md")]
+    struct TlSecret;
 }

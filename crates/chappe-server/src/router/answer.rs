@@ -9,10 +9,18 @@ use chappe_types::RpcError;
 
 /// An encoded result of the type `R`.
 ///
-/// Types of the API borrow, so a handler cannot return one that it makes. It returns the encoding instead:
+/// Types of the API borrow, so a handler cannot return one that it makes. It returns the encoding instead, here of a
+/// `Vector<long>`:
 ///
-/// ```ignore
-/// Ok(Answer::new(&enums::NearestDc::from(&types::NearestDc { country: "FR", this_dc: 2, nearest_dc: 2 })))
+/// ```
+/// use chappe_server::{Answer, RpcError};
+///
+/// fn contact_ids() -> Result<Answer<Vec<i64>>, RpcError> {
+///     let ids = vec![7, 9];
+///     Ok(Answer::new(&ids.as_slice()))
+/// }
+/// assert_eq!(contact_ids()?.into_reply()?.object.len(), 8 + 2 * 8);
+/// # Ok::<(), RpcError>(())
 /// ```
 pub struct Answer<R> {
     encoded: Result<Vec<u8>, EncodeError>,
