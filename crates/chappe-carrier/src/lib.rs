@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`FrameWriter`], [`FrameReader`] | the two halves of a connection, joined to the buffers they work on |
 //! | [`Stack`] | TLS and WebSocket between the socket and the stream of frames |
-//! | [`proxy`] | the exchange with a SOCKS5 or HTTP CONNECT proxy |
+//! | [`Proxy`], [`Negotiation`] | the exchange with a SOCKS or HTTP CONNECT proxy |
 //! | [`proxy_protocol`] | the header in which a load balancer names the client, on the server's side |
 //! | [`HttpLane`] | requests and responses of one HTTP connection, on the client's side |
 //!
@@ -26,7 +26,7 @@ mod frames;
 mod http;
 mod link;
 mod lock;
-pub mod proxy;
+mod proxy;
 pub mod proxy_protocol;
 mod stack;
 #[cfg(feature = "tls")]
@@ -40,7 +40,7 @@ pub use error::{Interception, LinkError, Wait};
 pub use http::{HttpAnswer, HttpLane, LANES, QUEUE, may_repeat};
 pub use link::{FrameReader, FrameWriter, join, join_over};
 pub use lock::lock;
-pub use proxy::{AuthScheme, Credentials, Proxy, ProxyError};
+pub use proxy::{AuthScheme, Credentials, Negotiation, Proxy, ProxyError};
 pub use stack::{Carried, ONE_READ, Stack};
 #[cfg(feature = "tls")]
 pub use tls::TlsOptions;

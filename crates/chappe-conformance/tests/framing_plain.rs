@@ -2,7 +2,9 @@
 
 use chappe_conformance::vectors;
 use chappe_crypto::Side;
-use chappe_framing::{FrameBuf, FrameError, MalformedFrame, MsgId, PeerMisbehaved, PlainMessage, plain};
+use chappe_framing::{
+    FrameBuf, FrameError, MalformedFrame, MsgId, PeerMisbehaved, PlainMessage, write_plain, write_plain_bytes,
+};
 use chappe_tl::Serializable;
 use chappe_tl_mtproto::{functions, types};
 
@@ -21,9 +23,9 @@ fn plain_messages_are_written_as_in_the_vectors() {
     buf.append(&[0xa5; 7]);
     let nonce = case.bytes("body")[4..].try_into().unwrap();
     let msg_id = MsgId::from_raw(case.number("msg_id"));
-    plain::write(&mut buf, msg_id, &functions::ReqPqMulti { nonce }).unwrap();
+    write_plain(&mut buf, msg_id, &functions::ReqPqMulti { nonce }).unwrap();
     assert_eq!(buf.as_slice(), case.bytes("packet"));
-    plain::write_bytes(&mut buf, msg_id, &case.bytes("body")).unwrap();
+    write_plain_bytes(&mut buf, msg_id, &case.bytes("body")).unwrap();
     assert_eq!(buf.as_slice(), case.bytes("packet"));
 }
 

@@ -96,7 +96,7 @@ impl World {
     /// Hands frames to the server; returns the numbers of the calls that it shows.
     fn server_takes(&mut self, frames: &[Vec<u8>]) -> Vec<(MsgId, u32)> {
         let (now, session_id) = (self.now(), self.session_id());
-        let config = ServerConfig::default().with_policy(Policy::Strict);
+        let config = ServerConfig::default().with(|config| config.policy = Policy::Strict);
         let make = || {
             let mut server = ServerSession::new(config, key(), session_id, SaltSchedule::new([1; 32]), 77);
             server.handle_connected(now, TransportTail::None);

@@ -3,9 +3,10 @@
 
 use core::fmt::Write as _;
 
+use chappe_tl::__private::{Described, Field, Kind};
 use chappe_tl::__private::{Tables, Type};
 use chappe_tl::deserialize::{Cursor, DecodeOptions};
-use chappe_tl::table::{Arena, Decoded, Described, Family, Field, Kind};
+use chappe_tl::table::{Arena, Decoded, Family};
 use chappe_tl::{Deserializable as _, Serializable};
 use chappe_tl_api::{AnyCall, TYPES};
 use chappe_tl_parser::{Definition, Parameter, ParameterKind, Schema, Type as Tl};

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 
 use chappe_conformance::tl_values::Values;
 use chappe_tl::__private::Type;
+use chappe_tl::__private::{Described as _, Kind, Line, Value, View};
 use chappe_tl::deserialize::DecodeOptions;
-use chappe_tl::table::{Arena, Described as _, Kind, Line, Value, View};
+use chappe_tl::table::Arena;
 use chappe_tl_api::{AnyCall, TYPES};
 use chappe_tl_dynamic::{AnyObject, Decoder, Explored, encode_object, schemas};
 use chappe_tl_parser::{Definition, Schema};

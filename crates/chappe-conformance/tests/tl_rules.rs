@@ -1,6 +1,7 @@
 //! The rules about TL, SEC-112 to SEC-118, and inputs that cost other implementations their memory or their stack.
 
-use chappe_tl::deserialize::{DecodeError, DecodeOptions};
+use chappe_tl::DecodeError;
+use chappe_tl::deserialize::DecodeOptions;
 use chappe_tl::{Deserializable, EncodeError, FlagGroup, Serializable};
 use chappe_tl_mtproto::{AnyCall, enums, functions, types};
 use rand_chacha::ChaCha8Rng;

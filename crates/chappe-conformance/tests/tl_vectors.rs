@@ -2,7 +2,8 @@
 
 use chappe_conformance::vectors::{self, Entry};
 use chappe_crypto::hash::sha256;
-use chappe_tl::deserialize::{Cursor, DecodeError, DecodeOptions};
+use chappe_tl::DecodeError;
+use chappe_tl::deserialize::{Cursor, DecodeOptions};
 use chappe_tl::{Blob, Deserializable, RawVec, RemoteCall, Serializable};
 use chappe_tl_mtproto::{enums, functions, types};
 use chappe_tl_parser::id;

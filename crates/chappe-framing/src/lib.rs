@@ -41,7 +41,7 @@
 //!
 //! | What | Where |
 //! |---|---|
-//! | plain envelope of the handshake | [`plain`] |
+//! | plain envelope of the handshake | [`PlainMessage`], [`write_plain`] |
 //! | encrypted envelope | [`EncryptedWriter`], [`open`]; several together with the feature `batch` |
 //! | several messages in one | [`ContainerWriter`], [`Container`] |
 //! | compressed objects | [`Deflater`], [`Inflater`], [`GzipPacked`] |
@@ -68,7 +68,7 @@ mod message;
 mod mono_time;
 mod msg_id;
 mod now;
-pub mod plain;
+mod plain;
 mod rpc;
 mod seq_no;
 #[cfg(feature = "std")]
@@ -94,7 +94,7 @@ pub use message::{MAX_BODY_LEN, MessageHeader, constructor_id};
 pub use mono_time::MonoTime;
 pub use msg_id::{MsgId, MsgIdGenerator, MsgOrigin};
 pub use now::Now;
-pub use plain::{PLAIN_HEADER_LEN, PlainMessage};
+pub use plain::{PLAIN_HEADER_LEN, PlainMessage, write_plain, write_plain_bytes};
 pub use rpc::{RPC_ERROR, RPC_RESULT, RPC_RESULT_HEADER_LEN, RpcOutcome, RpcResult, write_rpc_result_header};
 pub use seq_no::{SeqNo, SeqNoCounter};
 pub use unix_time::UnixTime;

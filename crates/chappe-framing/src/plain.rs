@@ -1,6 +1,6 @@
 //! Plain messages: the envelope of the handshake, before there is a key.
 //!
-//! [`write()`] writes the header in front of an object, [`PlainMessage::new_checked`] reads it. The public datacenters and
+//! [`write_plain`] writes the header in front of an object, [`PlainMessage::new_checked`] reads it. The public datacenters and
 //! one official client append random bytes to the object, inside the declared length. Only this module accepts such a tail
 //! (SEC-12).
 //!
@@ -32,7 +32,7 @@ pub const PLAIN_HEADER_LEN: usize = field::BODY_LEN.end;
 /// # Errors
 ///
 /// [`WriteError::Encode`] if the object cannot be encoded.
-pub fn write(
+pub fn write_plain(
     buf: &mut FrameBuf,
     msg_id: MsgId,
     object: &(impl Serializable + ?Sized),
@@ -47,7 +47,7 @@ pub fn write(
 /// # Errors
 ///
 /// [`WriteError::UnsendableBody`] if there are fewer than four bytes.
-pub fn write_bytes(buf: &mut FrameBuf, msg_id: MsgId, object: &[u8]) -> Result<(), WriteError> {
+pub fn write_plain_bytes(buf: &mut FrameBuf, msg_id: MsgId, object: &[u8]) -> Result<(), WriteError> {
     buf.clear();
     buf.append(object);
     seal(buf, msg_id)

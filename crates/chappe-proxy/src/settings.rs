@@ -93,7 +93,7 @@ impl Settings {
     pub(crate) fn listen_options(&self, config: &Config) -> ListenOptions {
         let limits = &self.limits;
         let options = ListenOptions::datacenter();
-        let networks = options.networks.with_ipv6_bits(limits.ipv6_bits);
+        let networks = options.networks.with(|networks| networks.ipv6_bits = limits.ipv6_bits);
         options
             .with_reuse_port(config.reuse_port)
             .with_max_connections(limits.connections)

@@ -48,23 +48,7 @@ pub struct Budgets {
 }
 
 impl Budgets {
-    chappe_types::setters! {
-        with_unused_keys => unused_keys: usize,
-        with_unused_keys_per_network => unused_keys_per_network: usize,
-        with_used_keys => used_keys: usize,
-        with_used_keys_per_network => used_keys_per_network: usize,
-        with_unauthenticated_frame => unauthenticated_frame: usize,
-        with_handshakes_queued => handshakes_queued: usize,
-        with_handshakes_queued_per_network => handshakes_queued_per_network: usize,
-        with_sessions_per_key => sessions_per_key: usize,
-        with_sessions_begun_per_second => sessions_begun_per_second: u32,
-        with_sessions_begun_at_once => sessions_begun_at_once: u32,
-        with_detached_session => detached_session: Duration,
-        with_unacked_bytes => unacked_bytes: usize,
-        with_unacked_bytes_per_key => unacked_bytes_per_key: usize,
-        with_inflated_per_second => inflated_per_second: u32,
-        with_inflated_at_once => inflated_at_once: u32,
-    }
+    chappe_types::with!();
 }
 
 impl Default for Budgets {

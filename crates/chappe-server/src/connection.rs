@@ -12,8 +12,8 @@ use chappe_handshake::PeerId;
 use chappe_handshake::bind::{BindError, BindTempAuthKey};
 use chappe_session::server::{MessageCheck, ServerError, ServerEvent, ServerSession};
 use chappe_session::{BadMsgCode, HttpWait, KeyDestruction, MonoTime, Now};
+use chappe_tl::Deserializable as _;
 use chappe_tl::Identifiable as _;
-use chappe_tl::deserialize::Deserializable as _;
 use chappe_transport::{AckRequest, TransportErrorCode};
 
 use crate::counters::add;

@@ -256,11 +256,12 @@ mod tests {
     const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 
     fn budgets() -> Budgets {
-        Budgets::default()
-            .with_unused_keys(4)
-            .with_unused_keys_per_network(2)
-            .with_used_keys(4)
-            .with_used_keys_per_network(2)
+        Budgets::default().with(|budgets| {
+            budgets.unused_keys = 4;
+            budgets.unused_keys_per_network = 2;
+            budgets.used_keys = 4;
+            budgets.used_keys_per_network = 2;
+        })
     }
 
     fn key(number: u16) -> AuthKey {

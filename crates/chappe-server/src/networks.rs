@@ -15,10 +15,7 @@ pub struct Networks {
 }
 
 impl Networks {
-    chappe_types::setters! {
-        with_ipv4_bits => ipv4_bits: u8,
-        with_ipv6_bits => ipv6_bits: u8,
-    }
+    chappe_types::with!();
 
     /// Returns the first address of the network of an address.
     pub fn of(&self, address: IpAddr) -> IpAddr {
@@ -55,10 +52,16 @@ mod tests {
         assert_eq!(of(usual, "192.0.2.77"), "192.0.2.77");
         assert_eq!(of(usual, "::ffff:192.0.2.77"), "192.0.2.77");
         assert_eq!(of(usual, "2001:db8:0:1:2::1"), "2001:db8:0:1::");
-        let wide = usual.with_ipv4_bits(24).with_ipv6_bits(48);
+        let wide = usual.with(|networks| {
+            networks.ipv4_bits = 24;
+            networks.ipv6_bits = 48;
+        });
         assert_eq!(of(wide, "192.0.2.77"), "192.0.2.0");
         assert_eq!(of(wide, "2001:db8:0:1:2::1"), "2001:db8::");
-        let extreme = usual.with_ipv4_bits(0).with_ipv6_bits(255);
+        let extreme = usual.with(|networks| {
+            networks.ipv4_bits = 0;
+            networks.ipv6_bits = 255;
+        });
         assert_eq!(of(extreme, "192.0.2.77"), "0.0.0.0");
         assert_eq!(of(extreme, "2001:db8::1"), "2001:db8::1");
     }

@@ -53,7 +53,10 @@ mod tests {
 
     #[test]
     fn sessions_share_the_budget_of_their_key_and_of_the_server() {
-        let budgets = Budgets::default().with_unacked_bytes(4096).with_unacked_bytes_per_key(2048);
+        let budgets = Budgets::default().with(|budgets| {
+            budgets.unacked_bytes = 4096;
+            budgets.unacked_bytes_per_key = 2048;
+        });
         let (all, [first, second, third]) = (Total::default(), [(); 3].map(|()| Total::default()));
         let mut sessions =
             [&first, &first, &second, &third].map(|key| Unacked::new(Arc::clone(key), Arc::clone(&all)));

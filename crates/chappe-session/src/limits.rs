@@ -20,7 +20,7 @@ pub const MAX_IDS_PER_LIST: usize = 8192;
 /// ```
 /// use chappe_session::SessionLimits;
 ///
-/// let limits = SessionLimits::default().with_pending_calls(64);
+/// let limits = SessionLimits::default().with(|limits| limits.pending_calls = 64);
 /// assert_eq!(limits.received_ids, 416);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,28 +79,7 @@ pub struct SessionLimits {
 }
 
 impl SessionLimits {
-    chappe_types::setters! {
-        with_received_ids => received_ids: usize,
-        with_age => age: AgeLimits,
-        with_pending_calls => pending_calls: usize,
-        with_pending_bytes => pending_bytes: usize,
-        with_container_messages => container_messages: usize,
-        with_container_bytes => container_bytes: usize,
-        with_body_bytes => body_bytes: usize,
-        with_received_bytes => received_bytes: usize,
-        with_unpacked_bytes => unpacked_bytes: usize,
-        with_gzip_from => gzip_from: usize,
-        with_acks => acks: usize,
-        with_acks_at_once => acks_at_once: usize,
-        with_ack_delay => ack_delay: Duration,
-        with_sent_service_ids => sent_service_ids: usize,
-        with_sent_memory => sent_memory: Duration,
-        with_salts => salts: usize,
-        with_attempts => attempts: u8,
-        with_session_resets => session_resets: u8,
-        with_ask_state_after => ask_state_after: Duration,
-        with_events => events: usize,
-    }
+    chappe_types::with!();
 }
 
 impl Default for SessionLimits {

@@ -47,14 +47,7 @@ pub struct LivenessPolicy {
 }
 
 impl LivenessPolicy {
-    chappe_types::setters! {
-        with_keep_alive => keep_alive: Duration,
-        with_busy_ping => busy_ping: Duration,
-        with_busy_ping_rtts => busy_ping_rtts: u32,
-        with_dead_after => dead_after: Duration,
-        with_dead_after_rtts => dead_after_rtts: u32,
-        with_disconnect_delay => disconnect_delay: Duration,
-    }
+    chappe_types::with!();
 }
 
 impl LivenessPolicy {

@@ -152,10 +152,7 @@ pub struct AgeLimits {
 }
 
 impl AgeLimits {
-    chappe_types::setters! {
-        with_past => past: Duration,
-        with_future => future: Duration,
-    }
+    chappe_types::with!();
 }
 
 impl AgeLimits {

@@ -4,8 +4,10 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::alloc::System;
 
-use chappe_tl::deserialize::{DecodeError, DecodeOptions, Place};
-use chappe_tl::table::{Arena, Decoded, OwnedAnswer, View};
+use chappe_tl::__private::View;
+use chappe_tl::DecodeError;
+use chappe_tl::deserialize::{DecodeOptions, Place};
+use chappe_tl::table::{Arena, Decoded, OwnedAnswer};
 use chappe_tl::{Deserializable, EncodeError, FlagGroup, Identifiable, RemoteCall, Serializable};
 use chappe_tl_api::{LAYER, One, enums, functions, name_for_id, types};
 

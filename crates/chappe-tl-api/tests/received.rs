@@ -1,8 +1,8 @@
 //! Functions as a server receives them.
 #![cfg(all(feature = "server", feature = "functions"))]
 
-use chappe_tl::deserialize::{DecodeError, Deserializable as _};
 use chappe_tl::table::Decoded;
+use chappe_tl::{DecodeError, Deserializable as _};
 use chappe_tl::{Identifiable as _, Serializable as _};
 use chappe_tl_api::functions::{help, messages, upload};
 use chappe_tl_api::{enums, types};

@@ -61,7 +61,8 @@ pub mod __private {
     pub use crate::table::internals::*;
 }
 
-pub use deserialize::{DecodeError, Deserializable};
+pub use deserialize::decode_error::DecodeError;
+pub use deserialize::deserializable::Deserializable;
 pub use raw::{Blob, Int512, RawVec};
 pub use serialize::{EncodeError, FlagGroup, Serializable};
 pub use sink::{Sink, SliceSink};

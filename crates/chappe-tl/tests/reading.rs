@@ -1,6 +1,7 @@
 //! What reading refuses, what it forgives, and what its errors say.
 
-use chappe_tl::deserialize::{Cursor, DecodeError, DecodeOptions};
+use chappe_tl::DecodeError;
+use chappe_tl::deserialize::{Cursor, DecodeOptions};
 use chappe_tl::{Blob, Deserializable, RawVec, Serializable};
 
 #[test]

@@ -6,7 +6,7 @@ use chappe_crypto::{
     rng::Drbg,
     rsa::{PrivateKey, PublicKey},
 };
-use chappe_framing::{FrameBuf, MsgIdGenerator, MsgOrigin, Now, PlainMessage, UnixTime, plain};
+use chappe_framing::{FrameBuf, MsgIdGenerator, MsgOrigin, Now, PlainMessage, UnixTime, write_plain_bytes};
 use chappe_handshake::{PeerId, QueryReply, ServerHandshakes, ServerOptions};
 
 use super::Costs;
@@ -79,7 +79,7 @@ impl Server {
     pub fn handle_object(&mut self, object: &[u8], costs: &mut Costs) -> Result<Vec<u8>> {
         let mut question = FrameBuf::new();
         let msg_id = self.msg_ids.next(UnixTime::now(), MsgOrigin::Client);
-        plain::write_bytes(&mut question, msg_id, object)?;
+        write_plain_bytes(&mut question, msg_id, object)?;
         let answer = self.handle_frame(question.as_slice(), costs)?;
         Ok(PlainMessage::new_checked(answer, Side::Server)?.body().to_vec())
     }
@@ -97,6 +97,6 @@ fn announce_production_key(answer: &mut FrameBuf) -> Result<()> {
     let count = body.len() - 12;
     body[count] += 1;
     body.splice(count + 4..count + 4, PRODUCTION.to_le_bytes());
-    plain::write_bytes(answer, msg_id, &body)?;
+    write_plain_bytes(answer, msg_id, &body)?;
     Ok(())
 }

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use chappe_crypto::Side;
 use chappe_crypto::rand_core::Rng as _;
 use chappe_crypto::{factorize, rng::Drbg};
-use chappe_framing::{FrameBuf, MsgIdGenerator, MsgOrigin, PlainMessage, UnixTime, plain};
+use chappe_framing::{FrameBuf, MsgIdGenerator, MsgOrigin, PlainMessage, UnixTime, write_plain_bytes};
 use chappe_tl::{Deserializable as _, Serializable as _};
 use chappe_tl_mtproto::{enums, functions};
 
@@ -111,7 +111,7 @@ fn make_noise(address: SocketAddr, is_over: &AtomicBool) -> Result<()> {
 /// Returns how many bytes that were.
 fn send(socket: &mut TcpStream, ids: &mut MsgIdGenerator, object: &[u8]) -> Result<f64> {
     let mut frame = FrameBuf::new();
-    plain::write_bytes(&mut frame, ids.next(UnixTime::now(), MsgOrigin::Client), object)?;
+    write_plain_bytes(&mut frame, ids.next(UnixTime::now(), MsgOrigin::Client), object)?;
     let len = (frame.len() as u32).to_le_bytes();
     socket.write_all(&[&len, frame.as_slice()].concat())?;
     Ok((frame.len() + 4) as f64)

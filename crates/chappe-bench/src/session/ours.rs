@@ -24,7 +24,8 @@ pub struct Ours {
 
 impl Ours {
     pub fn new(pending: usize) -> Self {
-        let limits = SessionLimits::default().with_ask_state_after(Duration::from_secs(1 << 30));
+        let limits =
+            SessionLimits::default().with(|limits| limits.ask_state_after = Duration::from_secs(1 << 30));
         let config = ClientConfig::default()
             .with_limits(limits)
             .with_padding(Padding::Minimum)

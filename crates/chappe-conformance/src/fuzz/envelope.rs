@@ -4,7 +4,7 @@ use chappe_framing::{
     AcceptedFormat, Container, ContainerWriter, Deflater, EncryptedHeader, EncryptedWriter, FrameBuf,
     FrameError, GzipPacked, INNER_HEADER_LEN, Inflater, MalformedFrame, MessageHeader, MsgId, Padding,
     PlainMessage, RpcOutcome, RpcResult, SeqNo, ServerSalt, SessionId, TransportTail, constructor_id, open,
-    plain, write_rpc_result_header,
+    write_plain_bytes, write_rpc_result_header,
 };
 use std::sync::OnceLock;
 
@@ -80,7 +80,7 @@ fn plain_seeds() -> Vec<Vec<u8>> {
             let origin = if step.text("direction") == "c2s" { 4 } else { 1 };
             let mut buf = FrameBuf::new();
             let msg_id = MsgId::from_raw(1_707_425_105 << 32 | origin);
-            plain::write_bytes(&mut buf, msg_id, &step.bytes("body")).expect("it is short");
+            write_plain_bytes(&mut buf, msg_id, &step.bytes("body")).expect("it is short");
             seeds.push(buf.as_slice().to_vec());
         }
     }

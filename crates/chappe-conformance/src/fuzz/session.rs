@@ -135,7 +135,11 @@ struct World {
 }
 
 fn limits() -> SessionLimits {
-    SessionLimits::default().with_pending_calls(64).with_events(4096).with_unpacked_bytes(1 << 20)
+    SessionLimits::default().with(|limits| {
+        limits.pending_calls = 64;
+        limits.events = 4096;
+        limits.unpacked_bytes = 1 << 20;
+    })
 }
 
 impl World {
@@ -171,11 +175,12 @@ impl World {
     fn server(&mut self, session_id: SessionId) -> &mut ServerSession {
         let fits = self.server.as_ref().is_some_and(|server| server.session_id() == session_id);
         if !fits {
-            let config = ServerConfig::default()
-                .with_policy(Policy::Strict)
-                .with_unacked_messages(256)
-                .with_running_queries(128)
-                .with_unpacked_bytes(1 << 20);
+            let config = ServerConfig::default().with(|config| {
+                config.policy = Policy::Strict;
+                config.unacked_messages = 256;
+                config.running_queries = 128;
+                config.unpacked_bytes = 1 << 20;
+            });
             let unique_id = self.rng.next_u64() as i64;
             let salts = SaltSchedule::new([9; 32]);
             self.queries.clear();

@@ -5,9 +5,10 @@ use std::sync::OnceLock;
 use std::{fs, path::Path};
 
 use chappe_tl::__private::Type;
+use chappe_tl::__private::{Described as _, Line, View};
 use chappe_tl::Serializable;
 use chappe_tl::deserialize::DecodeOptions;
-use chappe_tl::table::{Arena, Described as _, Line, View};
+use chappe_tl::table::Arena;
 use chappe_tl_api::{AnyCall, TYPES};
 use chappe_tl_dynamic::{AnyObject, Decoder, encode_object, schemas};
 use chappe_tl_parser::{Definition, Impact, Schema, SchemaDiff};

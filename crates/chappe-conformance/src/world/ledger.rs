@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use chappe_framing::{MsgId, constructor_id};
 use chappe_handshake::bind::BindTempAuthKey;
 use chappe_server::{Attached, Context, Handler, Verdict};
-use chappe_tl::deserialize::Deserializable as _;
+use chappe_tl::Deserializable as _;
 use chappe_tl::{Identifiable as _, Serializable as _};
 
 use super::pipe::lock;

@@ -83,7 +83,7 @@ impl Play {
         options.has_store = dice.chance(800);
         let has_store = options.has_store;
         if dice.chance(300) {
-            options.server = options.server.with_policy(Policy::Strict);
+            options.server = options.server.with(|config| config.policy = Policy::Strict);
         }
         let mood = match dice.below(10) {
             0..3 => Mood::Calm,

@@ -12,7 +12,7 @@ mod server;
 use chappe_conformance::script::Script;
 use chappe_conformance::vectors::{self, Entry};
 use chappe_crypto::rsa::{KeyRing, PrivateKey, PublicKey};
-use chappe_framing::{FrameBuf, MonoTime, MsgId, Now, PlainMessage, UnixTime, plain};
+use chappe_framing::{FrameBuf, MonoTime, MsgId, Now, PlainMessage, UnixTime, write_plain_bytes};
 use chappe_handshake::{ClientOptions, DcId, KeyKind, PeerId, ServerHandshakes, ServerOptions};
 
 /// The peer of all tests that know only one.
@@ -62,7 +62,7 @@ fn from_client(object: &[u8]) -> Vec<u8> {
 
 fn frame(msg_id: MsgId, object: &[u8]) -> Vec<u8> {
     let mut buf = FrameBuf::new();
-    plain::write_bytes(&mut buf, msg_id, object).expect("the object can be sent");
+    write_plain_bytes(&mut buf, msg_id, object).expect("the object can be sent");
     buf.as_slice().to_vec()
 }
 

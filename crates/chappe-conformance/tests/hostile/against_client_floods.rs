@@ -184,7 +184,7 @@ fn a_server_that_never_stops_talking_fills_nothing() {
 
 #[test]
 fn events_that_nobody_fetches_stop_the_session_and_not_the_machine() {
-    let limits = SessionLimits::default().with_events(100);
+    let limits = SessionLimits::default().with(|limits| limits.events = 100);
     let mut pen = Pen::with(limits);
     // The frames carry updates, and then a fault, so that they are never shown.
     let broken = [&0x3072_cfa1_u32.to_le_bytes()[..], &[4, 0x1f, 0x8b, 8, 0, 0, 0, 0]].concat();

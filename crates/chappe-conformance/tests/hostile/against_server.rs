@@ -294,7 +294,7 @@ fn a_client_that_never_stops_and_never_acknowledges_fills_nothing() {
 fn answers_to_be_dropped_are_held_in_bounded_number_like_any_others() {
     let world = World::new();
     let now: Now = world.now();
-    let config = ServerConfig::default().with_unacked_messages(64);
+    let config = ServerConfig::default().with(|config| config.unacked_messages = 64);
     let salts = SaltSchedule::new([9; 32]);
     let mut session = ServerSession::new(config, key(1), SessionId::from_raw(7), salts, 1);
     session.handle_connected(now, TransportTail::None);

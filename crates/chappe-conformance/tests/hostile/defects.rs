@@ -8,7 +8,7 @@ use crate::{QUERY, gzip_packed};
 
 #[test]
 fn a_call_as_large_as_a_container_may_be_is_sent_and_holds_nothing_up() {
-    let limits = SessionLimits::default().with_container_bytes(4096);
+    let limits = SessionLimits::default().with(|limits| limits.container_bytes = 4096);
     for len in (4096 - 64..=4096 + 64).step_by(4) {
         let mut pen = Pen::with(limits.clone());
         let options = || SendOptions::default().with_packing(Packing::Never);

@@ -7,7 +7,7 @@ use chappe_conformance::fuzz::Seeded;
 use chappe_conformance::vectors;
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::KeyRing;
-use chappe_framing::{FrameBuf, MonoTime, MsgId, Now, PlainMessage, UnixTime, plain};
+use chappe_framing::{FrameBuf, MonoTime, MsgId, Now, PlainMessage, UnixTime, write_plain_bytes};
 use chappe_handshake::{
     ClientHandshake, ClientOptions, DcId, PeerId, Progress, QueryReply, ServerHandshakes, ServerOptions,
     TransportErrorCode,
@@ -39,7 +39,7 @@ fn server() -> ServerHandshakes {
 
 fn wrap(object: &[u8], origin: i64) -> Vec<u8> {
     let mut buf = FrameBuf::new();
-    plain::write_bytes(&mut buf, MsgId::from_raw(1_707_425_105 << 32 | origin), object).unwrap();
+    write_plain_bytes(&mut buf, MsgId::from_raw(1_707_425_105 << 32 | origin), object).unwrap();
     buf.as_slice().to_vec()
 }
 

@@ -4,7 +4,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::KeyRing;
-use chappe_framing::{FrameBuf, MsgIdGenerator, MsgOrigin, PlainMessage, plain};
+use chappe_framing::{FrameBuf, MsgIdGenerator, MsgOrigin, PlainMessage, write_plain_bytes};
 use chappe_handshake::{ClientHandshake, ClientOptions, DcId, Progress, RateLimit};
 use chappe_server::ServerConnection;
 use chappe_server::driver::HandshakeWorker;
@@ -57,7 +57,7 @@ impl Honest {
 fn framed(world: &World, object: &[u8]) -> Vec<u8> {
     let mut out = FrameBuf::new();
     let msg_id = MsgIdGenerator::new().next(world.now().unix, MsgOrigin::Client);
-    plain::write_bytes(&mut out, msg_id, object).unwrap();
+    write_plain_bytes(&mut out, msg_id, object).unwrap();
     out.as_slice().to_vec()
 }
 
@@ -202,7 +202,7 @@ fn handshakes_beyond_the_budget_are_refused_and_not_those_of_others() {
 
 #[test]
 fn addresses_of_one_network_share_one_limit() {
-    let rate = RateLimit::default().with_burst(20);
+    let rate = RateLimit::default().with(|rate| rate.burst = 20);
     let mut world = World::configured(Policy::Strict, Counting::default(), |options| {
         options.handshake.rate = Some(rate);
     });

@@ -17,7 +17,11 @@ fn stranger(number: u16) -> IpAddr {
 
 #[test]
 fn keys_that_strangers_make_do_not_log_anybody_out() {
-    let budgets = Budgets::default().with_unused_keys(4).with_used_keys(4).with_used_keys_per_network(2);
+    let budgets = Budgets::default().with(|budgets| {
+        budgets.unused_keys = 4;
+        budgets.used_keys = 4;
+        budgets.used_keys_per_network = 2;
+    });
     let mut world = World::configured(Policy::Strict, Counting::default(), |options| {
         options.budgets = budgets;
     });

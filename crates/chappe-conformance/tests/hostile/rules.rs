@@ -176,7 +176,7 @@ fn sec_176_answers_to_guesses_are_the_same_whatever_is_wrong() {
             guess[at] ^= 1;
             let mut buf = chappe_framing::FrameBuf::new();
             let msg_id = MsgId::from_raw((START as i64) << 32 | 4);
-            chappe_framing::plain::write_bytes(&mut buf, msg_id, &guess).unwrap();
+            chappe_framing::write_plain_bytes(&mut buf, msg_id, &guess).unwrap();
             assert_eq!(end(buf.as_slice().to_vec()), End::Error(-404), "{} {at}", step.name());
         }
     }

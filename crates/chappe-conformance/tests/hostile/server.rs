@@ -90,7 +90,10 @@ impl World {
         let mut rng = Drbg::from_seed([4; 32]);
         let mut handshake = ServerOptions::lenient(vec![private_key()]);
         handshake.rate = None;
-        let session = ServerConfig::default().with_policy(policy).with_unacked_messages(UNACKED);
+        let session = ServerConfig::default().with(|config| {
+            config.policy = policy;
+            config.unacked_messages = UNACKED;
+        });
         let mut options = EngineOptions::new(handshake, session);
         options.salt_secret = Some([9; 32]);
         change(&mut options);

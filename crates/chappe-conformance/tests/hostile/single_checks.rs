@@ -37,7 +37,7 @@ fn requests_to_send_more_than_8192_messages_again_are_ignored() {
 
 #[test]
 fn a_frame_above_the_limit_is_refused_before_it_is_decrypted() {
-    let mut pen = Pen::with(SessionLimits::default().with_received_bytes(256));
+    let mut pen = Pen::with(SessionLimits::default().with(|limits| limits.received_bytes = 256));
     let error = pen.say(&[0x44; 400]).unwrap_err();
     assert_eq!(
         error,

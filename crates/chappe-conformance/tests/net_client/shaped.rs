@@ -140,11 +140,12 @@ fn world() -> World {
 
 fn options(world: &World, relay: &Relay) -> ConnectOptions {
     let mut options = world.options_at(relay.address);
-    options.liveness = LivenessPolicy::INTERACTIVE
-        .with_busy_ping(PATIENCE / 2)
-        .with_busy_ping_rtts(1)
-        .with_dead_after(PATIENCE)
-        .with_dead_after_rtts(1);
+    options.liveness = LivenessPolicy::INTERACTIVE.with(|policy| {
+        policy.busy_ping = PATIENCE / 2;
+        policy.busy_ping_rtts = 1;
+        policy.dead_after = PATIENCE;
+        policy.dead_after_rtts = 1;
+    });
     options
 }
 

@@ -41,7 +41,7 @@ impl Gate {
 #[test]
 fn calls_of_one_session_beyond_its_limit_wait_and_those_of_others_do_not() {
     let gate = Gate::new();
-    let limits = CallLimits::default().with_per_session(3);
+    let limits = CallLimits::default().with(|limits| limits.per_session = 3);
     for rig in Rig::both(|| gate.dispatcher().with_limits(limits)) {
         let (client, other) = (rig.client(), rig.client());
         let calls: Vec<_> = (0..20).map(|number| client.invoke(&Wait(number))).collect();
@@ -61,7 +61,8 @@ fn calls_of_one_session_beyond_its_limit_wait_and_those_of_others_do_not() {
 #[test]
 fn calls_beyond_the_limit_of_the_server_are_told_to_wait() {
     let gate = Gate::new();
-    let rig = Rig::start(gate.dispatcher().with_limits(CallLimits::default().with_in_all(2)));
+    let rig =
+        Rig::start(gate.dispatcher().with_limits(CallLimits::default().with(|limits| limits.in_all = 2)));
     let (client, other) = (rig.client(), rig.client());
     let running = [client.invoke(&Wait(1)), other.invoke(&Wait(2))];
     until("both run", || gate.running.load(Ordering::SeqCst) == 2);
@@ -91,7 +92,7 @@ fn bytes_of_calls_are_bounded_too() {
             }
         })
     };
-    let limits = CallLimits::default().with_bytes(100_000);
+    let limits = CallLimits::default().with(|limits| limits.bytes = 100_000);
     let rig = Rig::start(router.into_handler().with_limits(limits));
     let client = rig.client();
     let body = vec![0xa5; 60_000];

@@ -11,7 +11,8 @@ use chappe_handshake::{ClientOptions, DcId, ServerOptions};
 use chappe_net::{Client, ConnectOptions, DialOptions, InvokeError};
 use chappe_server::{Dispatcher, Engine, EngineOptions, ListenOptions, ServerEvent};
 use chappe_session::server::ServerConfig;
-use chappe_tl::deserialize::{self, Buffer, Deserializable};
+use chappe_tl::Deserializable;
+use chappe_tl::deserialize::{self, Buffer};
 use chappe_tl::{EncodeError, Identifiable, RemoteCall, Serializable, Sink};
 use chappe_transport::{Connector, Framing};
 

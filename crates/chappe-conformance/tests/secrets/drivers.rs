@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 use std::sync::Arc;
 
-use chappe_carrier::proxy::Negotiation;
+use chappe_carrier::Negotiation;
 use chappe_crypto::rng::Drbg;
 use chappe_framing::{FrameBuf, TransportTail};
 use chappe_handshake::{ClientOptions, DcId, ServerOptions};
@@ -112,12 +112,12 @@ pub(crate) fn sec_005_no_debug_of_a_client_or_a_datacenter_shows_a_key() {
 fn proxied(secrets: &Secrets, options: &ConnectOptions) {
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     let credentials = Credentials::new("name", text(PASSWORD));
-    secrets.hidden_by("chappe_carrier::proxy::Credentials", &credentials);
+    secrets.hidden_by("chappe_carrier::Credentials", &credentials);
     let proxy = Proxy::Socks5 { address: "127.0.0.1:1".into(), credentials: Some(credentials) };
-    secrets.hidden_by("chappe_carrier::proxy::Proxy", &proxy);
+    secrets.hidden_by("chappe_carrier::Proxy", &proxy);
     let target = ([127, 0, 0, 1], 443).into();
     let negotiation = Negotiation::start(&proxy, &target, &mut Zeroizing::default()).unwrap();
-    secrets.hidden_by("chappe_carrier::proxy::Negotiation", &negotiation);
+    secrets.hidden_by("chappe_carrier::Negotiation", &negotiation);
     let mut options = options.clone();
     let mut dialling = DialOptions::new(Connector::proxy(&ProxySecret::plain(secret()), DcId::production(2)));
     dialling.proxy = Some(proxy);

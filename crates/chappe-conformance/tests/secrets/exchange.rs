@@ -4,7 +4,7 @@ use chappe_crypto::AuthKey;
 use chappe_crypto::dh::PrimeCache;
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::KeyRing;
-use chappe_framing::{FrameBuf, MonoTime, MsgId, Now, SessionId, UnixTime, plain};
+use chappe_framing::{FrameBuf, MonoTime, MsgId, Now, SessionId, UnixTime, write_plain_bytes};
 use chappe_handshake::bind::{BindContext, BindTempAuthKey};
 use chappe_handshake::{
     ClientHandshake, ClientOptions, DcId, ExpectResPq, FrameStep, Outcome, PeerId, Progress, QueryReply,
@@ -65,7 +65,7 @@ fn exchange_by_steps(options: &ClientOptions, server_options: ServerOptions, kep
     let mut server = ServerHandshakes::new(server_options).unwrap();
     let mut ask = |question: &[u8]| {
         let (mut frame, mut answer) = (FrameBuf::new(), FrameBuf::new());
-        plain::write_bytes(&mut frame, MsgId::from_raw(4), question).unwrap();
+        write_plain_bytes(&mut frame, MsgId::from_raw(4), question).unwrap();
         match server.handle_frame(time, PeerId(1), frame.as_slice(), &mut answer, server_rng) {
             QueryReply::Answer => {}
             QueryReply::Key(candidate) if retries > 0 => {

@@ -9,8 +9,7 @@ use core::time::Duration;
 use std::process::Command;
 use std::thread;
 
-use chappe_carrier::proxy::Negotiation;
-use chappe_carrier::{Credentials, Proxy};
+use chappe_carrier::{Credentials, Negotiation, Proxy};
 use chappe_conformance::vectors;
 use chappe_crypto::rand_core::{TryCryptoRng, TryRng, utils};
 use chappe_crypto::rng::Drbg;

@@ -250,7 +250,7 @@ const EXEMPT: [(&str, &[&str]); 6] = [
             "chappe_framing::Opened",
             "chappe_framing::RpcOutcome",
             "chappe_framing::RpcResult",
-            "chappe_framing::plain::PlainMessage",
+            "chappe_framing::PlainMessage",
             "chappe_carrier::Carried",
             "chappe_carrier::HttpAnswer",
             "chappe_carrier::HttpLane",

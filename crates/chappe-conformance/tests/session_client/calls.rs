@@ -184,7 +184,10 @@ fn sec_133_quick_acknowledgements_name_own_packets() {
 
 #[test]
 fn a_container_holds_no_more_than_its_limits() {
-    let limits = SessionLimits::default().with_container_messages(1020).with_container_bytes(1 << 20);
+    let limits = SessionLimits::default().with(|limits| {
+        limits.container_messages = 1020;
+        limits.container_bytes = 1 << 20;
+    });
     let mut pair = Pair::with(ClientConfig::default().with_limits(limits), 0);
     pair.show_speed();
     for _ in 0..2500 {

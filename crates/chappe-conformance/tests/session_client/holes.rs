@@ -11,7 +11,7 @@ fn packed(object: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_frame_beyond_the_limit_is_refused_unread() {
-    let limits = SessionLimits::default().with_received_bytes(200);
+    let limits = SessionLimits::default().with(|limits| limits.received_bytes = 200);
     let mut pair = Pair::with(ClientConfig::default().with_limits(limits), 0);
     pair.call();
     pair.sent();

@@ -5,7 +5,7 @@ use super::pair::*;
 
 #[test]
 fn limits_hold() {
-    let limits = SessionLimits::default().with_pending_calls(3);
+    let limits = SessionLimits::default().with(|limits| limits.pending_calls = 3);
     let mut pair = Pair::with(ClientConfig::default().with_limits(limits), 0);
     for _ in 0..3 {
         pair.call();
@@ -15,7 +15,7 @@ fn limits_hold() {
     let mut pair = Pair::new();
     let refused = pair.client.send_bytes(pair.now(), &[1, 2, 3], SendOptions::default());
     assert_eq!(refused, Err(SendError::BodyLength { len: 3, max: 1 << 20 }));
-    let limits = SessionLimits::default().with_pending_bytes(100);
+    let limits = SessionLimits::default().with(|limits| limits.pending_bytes = 100);
     let mut pair = Pair::with(ClientConfig::default().with_limits(limits), 0);
     let body = [&GET_CONFIG[..], &[0; 56]].concat();
     let first = pair.client.send_bytes(pair.now(), &body, SendOptions::default()).unwrap();

@@ -172,7 +172,7 @@ fn bodies_that_no_message_may_have_are_not_sent() {
 
 #[test]
 fn beyond_the_limit_of_running_queries_only_the_excess_is_refused_and_all_else_passes() {
-    let mut pair = Pair::with(ServerConfig::default().with_running_queries(2));
+    let mut pair = Pair::with(ServerConfig::default().with(|config| config.running_queries = 2));
     for step in 0..2 {
         assert_eq!(pair.send(0, after(at(0), step), 1, &GET_CONFIG).len(), 1);
     }

@@ -114,7 +114,7 @@ fn sec_076_and_sec_077_the_window_answers_as_in_the_vectors() {
     let file = vectors::load("msg_id_seq_no");
     let case = file.entry("duplicate_window");
     let received_ids = case.number("capacity");
-    let mut pair = Pair::with(ServerConfig::default().with_received_ids(received_ids));
+    let mut pair = Pair::with(ServerConfig::default().with(|config| config.received_ids = received_ids));
     for step in case.list("sequence") {
         let (number, expect): (i64, &str) = (step.number("msg_id"), step.text("expect"));
         let msg_id = after(at(0), number);
@@ -140,7 +140,10 @@ fn sec_078_the_default_window_holds_at_least_400_ids() {
 #[test]
 fn sec_077_an_id_below_a_full_window_gets_code_20() {
     let mut pair = Pair::new(Policy::Strict);
-    let config = ServerConfig::default().with_policy(Policy::Strict).with_received_ids(4);
+    let config = ServerConfig::default().with(|config| {
+        config.policy = Policy::Strict;
+        config.received_ids = 4;
+    });
     pair.server = ServerSession::new(config, key(), SESSION, SaltSchedule::new([1; 32]), 77);
     pair.server.handle_connected(now(0), TransportTail::None);
     for second in 10..14 {
@@ -179,7 +182,7 @@ fn complaints_are_limited() {
 
 #[test]
 fn complaints_begin_anew_after_ten_seconds() {
-    let mut pair = Pair::with(ServerConfig::default().with_complaints(2));
+    let mut pair = Pair::with(ServerConfig::default().with(|config| config.complaints = 2));
     let even = |step: i64| MsgId::from_raw(at(0).to_raw() + 2 + 4 * step);
     let told: Vec<_> = [0, 1, 9, 10, 10, 10]
         .into_iter()

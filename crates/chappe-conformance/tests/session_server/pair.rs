@@ -42,7 +42,7 @@ pub struct Sent {
 
 impl Pair {
     pub fn new(policy: Policy) -> Self {
-        Self::with(ServerConfig::default().with_policy(policy))
+        Self::with(ServerConfig::default().with(|config| config.policy = policy))
     }
 
     pub fn with(config: ServerConfig) -> Self {

@@ -104,7 +104,7 @@ impl Datacenter {
         };
         let name = (id, opened.session_id());
         let session = self.sessions.entry(name).or_insert_with(|| {
-            let config = ServerConfig::default().with_policy(self.policy);
+            let config = ServerConfig::default().with(|config| config.policy = self.policy);
             ServerSession::new(config, key, name.1, self.salts.clone(), rng.next() as i64)
         });
         if !self.attached.contains(&name) {

@@ -486,7 +486,7 @@ fn take<'a>(
 }
 
 fn limits() -> SessionLimits {
-    SessionLimits::default().with_pending_calls(2000)
+    SessionLimits::default().with(|limits| limits.pending_calls = 2000)
 }
 
 fn config(temporary: bool) -> ClientConfig {

@@ -8,7 +8,7 @@ use chappe_crypto::{AuthKey, QuickAckToken, Side};
 use chappe_dissect::{Beginning, ConnectionId, Dissector, Keys, Moment, Record};
 use chappe_framing::{
     ContainerWriter, Deflater, EncryptedHeader, EncryptedWriter, FrameBuf, MessageHeader, MsgId, Padding,
-    SeqNo, ServerSalt, SessionId, UnixTime, plain, write_rpc_result_header,
+    SeqNo, ServerSalt, SessionId, UnixTime, write_plain, write_rpc_result_header,
 };
 use chappe_tl::Serializable;
 use chappe_tl_mtproto::{functions, types};
@@ -200,7 +200,7 @@ pub(crate) fn msg_id(from: Side, number: u64) -> MsgId {
 
 pub(crate) fn plain_frame(object: &impl Serializable, number: u64) -> Vec<u8> {
     let mut buf = FrameBuf::new();
-    plain::write(&mut buf, msg_id(Side::Client, number), object).expect("it can be written");
+    write_plain(&mut buf, msg_id(Side::Client, number), object).expect("it can be written");
     buf.as_slice().to_vec()
 }
 
@@ -257,7 +257,7 @@ pub(crate) fn conversation(transport: &Transport) -> Wire {
     };
     let mut buf = FrameBuf::new();
     let res_pq = chappe_tl_mtproto::enums::ResPq::ResPq(res_pq);
-    plain::write(&mut buf, msg_id(Server, 1), &res_pq).expect("it can be written");
+    write_plain(&mut buf, msg_id(Server, 1), &res_pq).expect("it can be written");
     carrier.send(Server, buf.as_slice(), AckRequest::No);
 
     // Two calls in a container, of which the token is requested.

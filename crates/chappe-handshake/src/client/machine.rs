@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use chappe_framing::{
     FrameBuf, FrameError, MalformedFrame, MonoTime, MsgIdGenerator, MsgOrigin, Now, PlainMessage, UnixTime,
-    plain,
+    write_plain_bytes,
 };
 use core::fmt;
 use core::mem;
@@ -198,7 +198,7 @@ impl ClientHandshake {
             return false;
         }
         let msg_id = self.msg_ids.next(now.unix, MsgOrigin::Client);
-        plain::write_bytes(buf, msg_id, &self.request).expect("requests are a few hundred bytes long");
+        write_plain_bytes(buf, msg_id, &self.request).expect("requests are a few hundred bytes long");
         true
     }
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use chappe_crypto::Side;
-use chappe_framing::{FrameBuf, MonoTime, MsgIdGenerator, MsgOrigin, Now, PlainMessage, plain};
+use chappe_framing::{FrameBuf, MonoTime, MsgIdGenerator, MsgOrigin, Now, PlainMessage, write_plain_bytes};
 use chappe_tl::{Identifiable, Serializable};
 use chappe_tl_mtproto::{enums, functions, types};
 use rand_core::CryptoRng;
@@ -70,7 +70,7 @@ impl Answering<'_> {
     /// Writes the object of an answer as a plain message.
     pub(super) fn write(&mut self, object: &[u8]) {
         let msg_id = self.msg_ids.next(self.now.unix, MsgOrigin::Response);
-        plain::write_bytes(self.out, msg_id, object).expect("answers are a few hundred bytes long");
+        write_plain_bytes(self.out, msg_id, object).expect("answers are a few hundred bytes long");
     }
 }
 

@@ -22,11 +22,7 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    chappe_types::setters! {
-        with_interval => interval: Duration,
-        with_burst => burst: u32,
-        with_max_peers => max_peers: usize,
-    }
+    chappe_types::with!();
 }
 
 impl Default for RateLimit {

@@ -2,7 +2,8 @@
 
 use chappe_crypto::AuthKeyId;
 use chappe_server::{Answer, Call, CallContext, Router, RpcError};
-use chappe_tl::deserialize::{Cursor, Deserializable as _};
+use chappe_tl::Deserializable as _;
+use chappe_tl::deserialize::Cursor;
 use chappe_tl::table::Decoded;
 use chappe_tl::{Blob, Sink as _};
 use chappe_tl_api::functions::{account, auth};

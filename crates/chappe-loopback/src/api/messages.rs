@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use chappe_server::{Answer, Call, CallContext, RawCall, Router, RpcError};
-use chappe_tl::deserialize::{Cursor, Deserializable as _};
+use chappe_tl::Deserializable as _;
+use chappe_tl::deserialize::Cursor;
 use chappe_tl::table::{Arena, Decoded};
 use chappe_tl_api::functions::messages;
 use chappe_tl_api::{enums, types};

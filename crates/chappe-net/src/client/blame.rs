@@ -359,7 +359,7 @@ impl From<SendError> for InvokeError {
 
 #[cfg(test)]
 mod tests {
-    use chappe_tl::deserialize::Deserializable as _;
+    use chappe_tl::Deserializable as _;
 
     use super::*;
     use chappe_carrier::ProxyError;

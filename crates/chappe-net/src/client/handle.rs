@@ -10,7 +10,7 @@ use chappe_crypto::rng::Drbg;
 use chappe_framing::SessionId;
 use chappe_session::client::{CallId, ClientSession, KeyMaterial, SavedState, SendError, SendOptions};
 use chappe_session::{KeyDestruction, Now};
-use chappe_tl::deserialize::Deserializable;
+use chappe_tl::Deserializable;
 use chappe_tl::{RemoteCall, Serializable};
 
 use super::pending::Accepted;

@@ -20,7 +20,7 @@ use chappe_server::{
 use chappe_session::client::{KeyMaterial, Packing, Repeat};
 use chappe_session::server::ServerConfig;
 use chappe_session::{MonoTime, Now};
-use chappe_tl::deserialize::Deserializable as _;
+use chappe_tl::Deserializable as _;
 use chappe_transport::{Connector, Framing};
 use rand_core::Rng as _;
 

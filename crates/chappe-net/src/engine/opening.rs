@@ -8,10 +8,10 @@ use core::time::Duration;
 use std::io;
 use std::sync::Arc;
 
-use chappe_carrier::proxy::{Negotiation, ProxyError};
 use chappe_carrier::{
     Address, Endpoint, FrameReader, FrameWriter, HttpLane, LinkError, Stack, Wait, join_over,
 };
+use chappe_carrier::{Negotiation, ProxyError};
 use chappe_crypto::rng::Drbg;
 use chappe_framing::UnixTime;
 use chappe_transport::{ConnectStep, Connection, ConnectionLimits, ExpectServerHello, ReadBuf};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chappe_framing::{MsgId, MsgOrigin, plain};
+use chappe_framing::{MsgId, MsgOrigin, write_plain};
 use chappe_session::{HttpWait, MonoTime, Now};
 use chappe_tl_mtproto::functions::ReqPqMulti;
 use chappe_transport::AckRequest;
@@ -149,7 +149,7 @@ impl Engine {
         })?;
         let mut frame = self.links.take_buffer();
         let msg_id = MsgId::at(now.unix, MsgOrigin::Client);
-        plain::write(&mut frame, msg_id, &ReqPqMulti { nonce }).ok()?;
+        write_plain(&mut frame, msg_id, &ReqPqMulti { nonce }).ok()?;
         self.send(now, connection, frame, AckRequest::No);
         Some(true)
     }

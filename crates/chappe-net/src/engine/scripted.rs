@@ -359,7 +359,7 @@ fn patient() -> ConnectOptions {
     let mut options = options();
     options.timing.proof = Duration::from_secs(600);
     options.timing.connect = Duration::from_secs(600);
-    options.liveness = options.liveness.with_dead_after(Duration::from_secs(600));
+    options.liveness = options.liveness.with(|policy| policy.dead_after = Duration::from_secs(600));
     options.timing.call = None;
     options.candidates[0].dialling.write_timeout = Duration::from_secs(600);
     options

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use chappe_tl::deserialize::{self, Deserializable};
+use chappe_tl::Deserializable;
+use chappe_tl::deserialize;
 use chappe_tl::table::{Decoded, Family};
 use chappe_tl::{Identifiable, RemoteCall};
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use chappe_handshake::bind::BindTempAuthKey;
+use chappe_tl::Deserializable as _;
 use chappe_tl::Identifiable as _;
-use chappe_tl::deserialize::Deserializable as _;
 use chappe_types::{BindError, RpcError};
 
 use super::context::CallContext;

@@ -15,11 +15,7 @@ pub struct CallLimits {
 }
 
 impl CallLimits {
-    chappe_types::setters! {
-        with_per_session => per_session: usize,
-        with_in_all => in_all: usize,
-        with_bytes => bytes: usize,
-    }
+    chappe_types::with!();
 }
 
 impl Default for CallLimits {

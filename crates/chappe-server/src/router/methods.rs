@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use chappe_crypto::AuthKeyId;
+use chappe_tl::Deserializable as _;
 use chappe_tl::Serializable;
-use chappe_tl::deserialize::{Cursor, Deserializable as _};
+use chappe_tl::deserialize::Cursor;
 use chappe_types::{DcId, RpcError};
 
 use super::Router;

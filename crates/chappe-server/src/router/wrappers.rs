@@ -5,7 +5,8 @@
 use std::cell::OnceCell;
 
 use chappe_framing::{AcceptedFormat, GZIP_PACKED, GzipPacked, Inflater, MsgId, constructor_id};
-use chappe_tl::deserialize::{self, Cursor, Deserializable};
+use chappe_tl::Deserializable;
+use chappe_tl::deserialize::{self, Cursor};
 use chappe_types::RpcError;
 
 use super::client_info::Device;

@@ -72,7 +72,6 @@ use chappe_types::TransportErrorCode;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-pub use crate::Transmit;
 pub use calls::{CallId, Packing, Repeat, SendOptions};
 pub use config::{
     ClientConfig, ClientInfo, ClockTrust, ForwardSecrecy, InitConnection, KeyMaterial, TemporaryKey,
@@ -82,6 +81,7 @@ pub use events::{AuthorizationTrouble, CallFailure, DropOutcome, Event, Events, 
 pub use saved::{SavedState, StateError};
 
 use crate::QUIET;
+use crate::Transmit;
 use crate::clock::ServerClock;
 use crate::counters::Counters;
 use crate::gzip::Gzip;

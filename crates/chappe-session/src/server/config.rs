@@ -58,24 +58,7 @@ pub struct ServerConfig {
 }
 
 impl ServerConfig {
-    chappe_types::setters! {
-        with_policy => policy: Policy,
-        with_padding => padding: Padding,
-        with_received_ids => received_ids: usize,
-        with_age => age: AgeLimits,
-        with_running_queries => running_queries: usize,
-        with_unacked_messages => unacked_messages: usize,
-        with_unacked_bytes => unacked_bytes: usize,
-        with_unpacked_bytes => unpacked_bytes: usize,
-        with_container_messages => container_messages: usize,
-        with_container_bytes => container_bytes: usize,
-        with_gzip_from => gzip_from: usize,
-        with_large_answer => large_answer: usize,
-        with_ack_delay => ack_delay: Duration,
-        with_resend_after => resend_after: Duration,
-        with_disconnect_delay => disconnect_delay: Duration,
-        with_complaints => complaints: u16,
-    }
+    chappe_types::with!();
 }
 
 impl Default for ServerConfig {

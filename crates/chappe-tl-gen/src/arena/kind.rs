@@ -1,4 +1,4 @@
-//! The numbers of kinds of rows, as `chappe_tl::table::Kind` has them.
+//! The numbers of kinds of rows, as `chappe_tl::__private::Kind` has them.
 
 pub(super) const WORD: u8 = 0;
 pub(super) const FLAG: u8 = 1;

@@ -14,7 +14,7 @@ use super::structs::PROMISE;
 use super::tables::{Places, least};
 use crate::code::Code;
 
-/// `chappe_tl::table::Field::ALWAYS`.
+/// `chappe_tl::__private::Field::ALWAYS`.
 const ALWAYS: u8 = 128;
 
 /// All lines of a schema in the making.

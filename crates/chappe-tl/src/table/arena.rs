@@ -45,11 +45,12 @@ impl Arena {
         self.decode_at::<T>(Source { input: bytes, offset: 0, options, copy: false })
     }
 
-    /// Decodes an object of any type that fills `bytes` exactly, to be read by its table.
+    /// Decodes an object of any type that fills `bytes` exactly, to be read by its table. For tests of tables.
     ///
     /// # Errors
     ///
     /// Those of [`decode`](Self::decode).
+    #[doc(hidden)]
     pub fn view<'a>(
         &'a self,
         ty: &'static Type,

@@ -33,7 +33,7 @@ impl<T: Described> Identifiable for T {
 /// # Safety
 ///
 /// `Self` must be [`Of`](Self::Of) with some lifetime. `Of` must be `Send`, `Sync` and `Copy`, which follows if all its fields
-/// are of the types that [`Kind`] lists. (These are no bounds because checking them for thousands of types takes the
+/// are of the types that `Kind` lists. (These are no bounds because checking them for thousands of types takes the
 /// compiler a second.)
 pub unsafe trait Family: Described {
     /// The type with the given lifetime.

@@ -15,7 +15,7 @@
 ///     // What follows compiles because this crate allows it, and is a lie: the table of `long` does not describe a reference.
 ///     chappe_tl::described_by_table! {
 ///         unsafe { chappe_tl::__private::Promise::new() };
-///         Spy, Spy, <i64 as chappe_tl::table::Described>::TYPE
+///         Spy, Spy, <i64 as chappe_tl::__private::Described>::TYPE
 ///     }
 /// };
 /// ```
@@ -25,7 +25,7 @@
 /// let _: fn() = || {
 ///     chappe_tl::described_by_table! {
 ///         unsafe { chappe_tl::__private::Promise::new() };
-///         Spy, Spy, <i64 as chappe_tl::table::Described>::TYPE
+///         Spy, Spy, <i64 as chappe_tl::__private::Described>::TYPE
 ///     }
 /// };
 /// ```

@@ -8,9 +8,9 @@
 //! * [`Arena::decode`] reads an answer without copying its strings; a reused arena does not allocate;
 //! * [`Decoded`] is an object with its memory, for answers that must outlive their buffer;
 //! * an object is encoded by its table, by code that is compiled once, here;
-//! * [`View`] reads any object by its table, for `Debug`, `PartialEq`, serde and tools.
+//! * serde, `Debug` and `PartialEq` read any object by its table.
 //!
-//! **Invariant:** all memory accesses by tables are in `raw/`. They rely on the table of a type ([`Described`]), which generated
+//! **Invariant:** all memory accesses by tables are in `raw/`. They rely on the table of a type, which generated
 //! code guarantees by its `unsafe` implementations. Besides `raw/`, `unsafe` is in the traits that say so (`described.rs`,
 //! `object.rs`, `one.rs`) and in the two lines of `decoded.rs` that return an owned object.
 
@@ -34,13 +34,15 @@ mod text;
 mod types;
 mod value;
 
-/// The items that generated code uses besides `codegen`, and that its tests inspect.
+/// The items that generated code uses besides `codegen`, and that tests inspect.
 pub(crate) mod internals {
     #[cfg(feature = "serde")]
     pub use super::serde;
     pub use super::{
-        Decoded, Described, Family, Field, Kind, One, RawObject, View,
+        Decoded, Family, One, RawObject,
         decoded::whole,
+        described::Described,
+        kind::Kind,
         layout::{Constructor, Layout, MAX_ALIGN, Payload, layout},
         macros::Promise,
         object::{
@@ -48,8 +50,9 @@ pub(crate) mod internals {
             Function, Lines, Listed, Object, Of, Tabled,
         },
         one::Sole,
-        raw::{Chunk, Native, empty, printed},
-        tables::Tables,
+        raw::{Chunk, Native, Rows, Value, View, Views, empty, printed},
+        rows::Field,
+        tables::{Line, Tables},
         types::{EMPTY, Form, Type, hash, slots, types},
         value::{debug, is_same},
     };
@@ -62,13 +65,10 @@ pub(crate) mod internals {
 }
 
 pub use decoded::{Decoded, OwnedAnswer};
-pub use described::{Described, Family};
+pub use described::Family;
 pub use encode::RawObject;
-pub use kind::Kind;
 pub use one::One;
-pub use raw::{Arena, Rows, Value, View, Views};
-pub use rows::Field;
-pub use tables::Line;
+pub use raw::Arena;
 
 // Shorter paths for the modules of this folder.
 #[allow(clippy::wildcard_imports, reason = "the list stands above")]

@@ -15,7 +15,7 @@ use super::{Constructor, Field, Kind, Line, Native, Tables};
 /// What decodes and reads values believes it, so it is made by `unsafe` functions only, and nothing changes it:
 ///
 /// ```compile_fail,E0616
-/// let mut long = *<i64 as chappe_tl::table::Described>::TYPE;
+/// let mut long = *<i64 as chappe_tl::__private::Described>::TYPE;
 /// long.size = 0;
 /// ```
 /// ```compile_fail,E0133

@@ -39,10 +39,7 @@ pub struct TimeWindow {
 }
 
 impl TimeWindow {
-    chappe_types::setters! {
-        with_ahead => ahead: u32,
-        with_behind => behind: u32,
-    }
+    chappe_types::with!();
 }
 
 impl TimeWindow {

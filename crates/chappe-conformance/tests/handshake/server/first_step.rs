@@ -23,7 +23,7 @@ fn after(seconds: u64) -> Now {
 
 #[test]
 fn sec_060_first_queries_need_no_memory_and_are_not_counted() {
-    let rate = RateLimit::default().with_burst(1);
+    let rate = RateLimit::default().with(|rate| rate.burst = 1);
     let mut rig = computing(server_options().with_rate(Some(rate)));
     let first = rig.start();
     (0..1000).for_each(|_| drop(rig.start()));

@@ -60,7 +60,11 @@ fn sec_058_answers_are_remembered_for_ten_minutes() {
 
 #[test]
 fn sec_059_a_peer_that_asks_too_often_is_told_so() {
-    let rate = RateLimit::default().with_interval(Duration::from_secs(1)).with_burst(4).with_max_peers(10);
+    let rate = RateLimit::default().with(|rate| {
+        rate.interval = Duration::from_secs(1);
+        rate.burst = 4;
+        rate.max_peers = 10;
+    });
     let mut rig = Rig::new(server_options().with_rate(Some(rate)));
     let first = rig.start();
     let query = rig.params_query(&first, enums::PQInnerData::Dc);
@@ -83,7 +87,11 @@ fn sec_059_a_peer_that_asks_too_often_is_told_so() {
 
 #[test]
 fn sec_059_too_often_does_not_destroy_the_exchange() {
-    let rate = RateLimit::default().with_interval(Duration::from_secs(1)).with_burst(1).with_max_peers(10);
+    let rate = RateLimit::default().with(|rate| {
+        rate.interval = Duration::from_secs(1);
+        rate.burst = 1;
+        rate.max_peers = 10;
+    });
     let mut rig = Rig::new(server_options().with_rate(Some(rate)));
     let first = rig.start();
     let query = rig.params_query(&first, enums::PQInnerData::Dc);

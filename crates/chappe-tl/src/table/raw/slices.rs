@@ -71,7 +71,7 @@ pub(in crate::table) const fn part_of<T>(all: &'static [T], first: usize, count:
 ///
 /// # Safety
 ///
-/// The first byte of each row must be the number of a [`Kind`](crate::table::Kind), and the fourth one 0 or 1; of each constructor, the byte at
+/// The first byte of each row must be the number of a `Kind`, and the fourth one 0 or 1; of each constructor, the byte at
 /// index 18 must be 0 or 1.
 pub const unsafe fn printed<const ROWS: usize, const LINES: usize>(
     rows: &[u8],
