@@ -16,7 +16,7 @@ use chappe_crypto::{AuthKey, rng::Drbg, rsa::PrivateKey};
 use chappe_framing::{FrameBuf, UnixTime};
 use chappe_handshake::ServerOptions;
 use chappe_server::{
-    Context, Engine, EngineOptions, Handler, KeyState, KeyStatus, ListenOptions, Verdict, tokio::Server,
+    Context, Engine, EngineOptions, Handler, KeyState, KeyStatus, ListenOptions, QueryResponse, tokio::Server,
 };
 use chappe_session::{EncryptedSession, server::ServerConfig};
 use chappe_tl_mtproto::functions::Ping;
@@ -42,8 +42,8 @@ const ADDRESS: &str = "CHAPPE_BENCH_IDLE";
 struct Nobody;
 
 impl Handler for Nobody {
-    fn query(&self, _context: &Context<'_>, _body: &[u8]) -> Verdict {
-        Verdict::Error { code: 400, message: "METHOD_INVALID".into() }
+    fn query(&self, _context: &Context<'_>, _body: &[u8]) -> QueryResponse {
+        QueryResponse::Error { code: 400, message: "METHOD_INVALID".into() }
     }
 }
 

@@ -12,7 +12,7 @@ use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::PrivateKey;
 use chappe_handshake::ServerOptions;
 use chappe_server::ListenOptions;
-use chappe_server::{Context, Engine, EngineOptions, Handler, Verdict};
+use chappe_server::{Context, Engine, EngineOptions, Handler, QueryResponse};
 use chappe_server::{blocking, tokio as server_tokio};
 use chappe_session::server::ServerConfig;
 use tracing::field::{Field, Visit};
@@ -87,8 +87,8 @@ impl Subscriber for Watcher {
 struct Nobody;
 
 impl Handler for Nobody {
-    fn query(&self, _context: &Context<'_>, _body: &[u8]) -> Verdict {
-        Verdict::Error { code: 400, message: "METHOD_INVALID".into() }
+    fn query(&self, _context: &Context<'_>, _body: &[u8]) -> QueryResponse {
+        QueryResponse::Error { code: 400, message: "METHOD_INVALID".into() }
     }
 }
 

@@ -38,7 +38,7 @@ use core::fmt;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use self::cache::Verdict;
+use self::cache::PrimalityResult;
 pub(crate) use self::value::left_padded;
 use crate::backend::modexp::Modulus;
 
@@ -241,15 +241,15 @@ fn check_safe_prime(
     cache: &mut PrimeCache,
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Result<(), DhError> {
-    let verdict = cache.lookup(prime).unwrap_or_else(|| {
-        let verdict = safe_prime::judge(prime, rng);
-        cache.insert(prime, verdict);
-        verdict
+    let result = cache.lookup(prime).unwrap_or_else(|| {
+        let result = safe_prime::judge(prime, rng);
+        cache.insert(prime, result);
+        result
     });
-    match verdict {
-        Verdict::SafePrime => Ok(()),
-        Verdict::Composite => Err(DhError::NotPrime),
-        Verdict::NotSafe => Err(DhError::NotSafePrime),
+    match result {
+        PrimalityResult::SafePrime => Ok(()),
+        PrimalityResult::Composite => Err(DhError::NotPrime),
+        PrimalityResult::NotSafe => Err(DhError::NotSafePrime),
     }
 }
 

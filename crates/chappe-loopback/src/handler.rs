@@ -1,7 +1,7 @@
 //! From a query of a session to the router, with the faults of the script.
 
 use chappe_handshake::bind::BindTempAuthKey;
-use chappe_server::{Context, Dispatcher, Handler, ServerEvent, Verdict};
+use chappe_server::{Context, Dispatcher, Handler, QueryResponse, ServerEvent};
 use chappe_tl::Serializable;
 use chappe_tl_mtproto::{enums, types};
 
@@ -14,14 +14,14 @@ pub(crate) struct FaultyHandler {
 }
 
 impl Handler for FaultyHandler {
-    fn query(&self, context: &Context<'_>, body: &[u8]) -> Verdict {
+    fn query(&self, context: &Context<'_>, body: &[u8]) -> QueryResponse {
         match self.faults.take_query() {
             Some(misbehaviour) => misbehave(context, misbehaviour),
             None => self.inner.query(context, body),
         }
     }
 
-    fn bind_temp_auth_key(&self, context: &Context<'_>, request: &BindTempAuthKey) -> Verdict {
+    fn bind_temp_auth_key(&self, context: &Context<'_>, request: &BindTempAuthKey) -> QueryResponse {
         match self.faults.take_query() {
             Some(misbehaviour) => misbehave(context, misbehaviour),
             None => self.inner.bind_temp_auth_key(context, request),
@@ -37,11 +37,11 @@ impl Handler for FaultyHandler {
     }
 }
 
-fn misbehave(context: &Context<'_>, misbehaviour: Misbehaviour) -> Verdict {
+fn misbehave(context: &Context<'_>, misbehaviour: Misbehaviour) -> QueryResponse {
     let bad_msg_id = context.msg_id.to_raw();
     let notification = match misbehaviour {
-        Misbehaviour::RpcError { code, message } => return Verdict::Error { code, message },
-        Misbehaviour::Silence => return Verdict::Later,
+        Misbehaviour::RpcError { code, message } => return QueryResponse::Error { code, message },
+        Misbehaviour::Silence => return QueryResponse::Later,
         Misbehaviour::BadMsg { code: error_code } => {
             let refusal = types::BadMsgNotification { bad_msg_id, bad_msg_seqno: 1, error_code };
             enums::BadMsgNotification::BadMsgNotification(refusal)
@@ -52,5 +52,5 @@ fn misbehave(context: &Context<'_>, misbehaviour: Misbehaviour) -> Verdict {
             enums::BadMsgNotification::BadServerSalt(refusal)
         }
     };
-    Verdict::Instead(notification.to_bytes())
+    QueryResponse::Instead(notification.to_bytes())
 }

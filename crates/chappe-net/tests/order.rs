@@ -11,7 +11,7 @@ use chappe_crypto::rsa::{KeyRing, PrivateKey};
 use chappe_handshake::{ClientOptions, DcId, ServerOptions};
 use chappe_net::{Blame, ConnectOptions, DialOptions, InvokeError, InvokeOptions, blocking};
 use chappe_server::blocking::Server;
-use chappe_server::{Context, Engine, EngineOptions, Handler, ListenOptions, Verdict};
+use chappe_server::{Context, Engine, EngineOptions, Handler, ListenOptions, QueryResponse};
 use chappe_session::server::ServerConfig;
 use chappe_transport::{Connector, Framing};
 
@@ -27,9 +27,9 @@ type Seen = Arc<Mutex<Vec<(i64, Vec<u8>)>>>;
 struct Answers(Seen);
 
 impl Handler for Answers {
-    fn query(&self, context: &Context<'_>, body: &[u8]) -> Verdict {
+    fn query(&self, context: &Context<'_>, body: &[u8]) -> QueryResponse {
         self.0.lock().expect("nobody panics").push((context.msg_id.to_raw(), body.to_vec()));
-        if body == FIRST { Verdict::Later } else { Verdict::Answer(body.to_vec()) }
+        if body == FIRST { QueryResponse::Later } else { QueryResponse::Answer(body.to_vec()) }
     }
 }
 

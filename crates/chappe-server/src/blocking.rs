@@ -521,13 +521,13 @@ mod tests {
     use chappe_session::server::ServerConfig;
 
     use super::*;
-    use crate::{Context, EngineOptions, Handler, Verdict};
+    use crate::{Context, EngineOptions, Handler, QueryResponse};
 
     struct Nobody;
 
     impl Handler for Nobody {
-        fn query(&self, _: &Context<'_>, _: &[u8]) -> Verdict {
-            Verdict::Later
+        fn query(&self, _: &Context<'_>, _: &[u8]) -> QueryResponse {
+            QueryResponse::Later
         }
     }
 

@@ -20,7 +20,7 @@ use crate::counters::add;
 use crate::directory::{Gate, Outcome as GateOutcome, Search};
 use crate::engine::{Engine, Handled, NoSession};
 use crate::fleet::{Admission, SessionName};
-use crate::handler::{Context, Handler, Verdict};
+use crate::handler::{Context, Handler, QueryResponse};
 use crate::keys::KeyState;
 use crate::replies::Replies;
 use crate::requests::{Request, Requests};
@@ -100,19 +100,19 @@ struct Outcome {
     quick_ack: Option<QuickAckToken>,
 }
 
-/// The verdicts on the queries of a frame. Most frames hold one query, which needs no allocation here.
+/// The responses to the queries of a frame. Most frames hold one query, which needs no allocation here.
 #[derive(Debug, Default)]
-struct Verdicts {
-    first: Option<(MsgId, Verdict)>,
-    more: Vec<(MsgId, Verdict)>,
+struct Responses {
+    first: Option<(MsgId, QueryResponse)>,
+    more: Vec<(MsgId, QueryResponse)>,
 }
 
-impl Verdicts {
-    fn push(&mut self, query: MsgId, verdict: Verdict) {
+impl Responses {
+    fn push(&mut self, query: MsgId, response: QueryResponse) {
         if self.first.is_none() {
-            self.first = Some((query, verdict));
+            self.first = Some((query, response));
         } else {
-            self.more.push((query, verdict));
+            self.more.push((query, response));
         }
     }
 }
@@ -223,7 +223,7 @@ impl ServerConnection {
         self.engine.search_key(key_id, self.peer, now.unix, &self.waker)
     }
 
-    /// Goes on after the wish to look up a key.
+    /// Continues after a request to look up a key.
     fn on_search(&mut self, search: Search, frame: Option<(Vec<u8>, AckRequest)>, tries: u8) {
         match search {
             Search::Waiting(gate) => {
@@ -543,8 +543,8 @@ impl ServerConnection {
                 }
                 self.http_wait = http_wait;
                 // The session is not locked here, so that a handler may push to it and ask about it.
-                let verdicts = self.call_handler(now, key, &attached, opened.body());
-                self.answer(now, key, &attached, verdicts, rng);
+                let responses = self.call_handler(now, key, &attached, opened.body());
+                self.answer(now, key, &attached, responses, rng);
             }
             Err(ServerError::Transport(code)) => self.end(Some(code)),
             Err(ServerError::Frame(error)) => self.refuse(&error),
@@ -624,8 +624,14 @@ impl ServerConnection {
     }
 
     /// Passes the requests of the frame with this body to the handler.
-    fn call_handler(&mut self, now: Now, key: &Arc<KeyState>, attached: &Attached, frame: &[u8]) -> Verdicts {
-        let mut verdicts = Verdicts::default();
+    fn call_handler(
+        &mut self,
+        now: Now,
+        key: &Arc<KeyState>,
+        attached: &Attached,
+        frame: &[u8],
+    ) -> Responses {
+        let mut responses = Responses::default();
         let handler = self.engine.handler();
         let context = |msg_id| Context { now, msg_id, session: attached, engine: &self.engine, key };
         for request in self.requests.iter(frame) {
@@ -635,10 +641,10 @@ impl ServerConnection {
                     add(&activity.queries, 1);
                     activity.query_bytes.record_len(body.len());
                     // A query without an answer would run indefinitely: its repetitions are duplicates.
-                    let verdict = caught(|| answer_query(handler, &context(msg_id), body));
-                    verdicts.push(
+                    let response = caught(|| answer_query(handler, &context(msg_id), body));
+                    responses.push(
                         msg_id,
-                        verdict.unwrap_or_else(|| {
+                        response.unwrap_or_else(|| {
                             add(&self.engine.refusals().panics, 1);
                             internal_error()
                         }),
@@ -652,20 +658,27 @@ impl ServerConnection {
             }
         }
         self.requests.clear();
-        verdicts
+        responses
     }
 
-    fn answer(&mut self, now: Now, key: &KeyState, attached: &Attached, verdicts: Verdicts, rng: &mut Drbg) {
+    fn answer(
+        &mut self,
+        now: Now,
+        key: &KeyState,
+        attached: &Attached,
+        responses: Responses,
+        rng: &mut Drbg,
+    ) {
         let budgets = self.engine.options().budgets;
         let mut inner = attached.lock();
-        for (query, verdict) in verdicts.first.into_iter().chain(verdicts.more) {
-            verdict.count(self.engine.activity());
-            let is_alone = matches!(verdict, Verdict::AnswerAlone(_));
+        for (query, response) in responses.first.into_iter().chain(responses.more) {
+            response.count(self.engine.activity());
+            let is_alone = matches!(response, QueryResponse::AnswerAlone(_));
             if is_alone {
                 flush(&mut inner.session, now, rng, &mut self.waiting);
             }
-            let room = inner.require_room(verdict.len(), &budgets);
-            let answered = room.and_then(|()| apply(&mut inner.session, query, verdict));
+            let room = inner.require_room(response.len(), &budgets);
+            let answered = room.and_then(|()| apply(&mut inner.session, query, response));
             inner.count_unacked();
             if is_alone {
                 flush(&mut inner.session, now, rng, &mut self.waiting);
@@ -761,19 +774,19 @@ pub(crate) fn caught<T>(call: impl FnOnce() -> T) -> Option<T> {
 }
 
 /// Passes a query to the handler.
-fn answer_query(handler: &dyn Handler, context: &Context<'_>, body: &[u8]) -> Verdict {
+fn answer_query(handler: &dyn Handler, context: &Context<'_>, body: &[u8]) -> QueryResponse {
     if constructor_id(body) != Ok(BindTempAuthKey::CONSTRUCTOR_ID) {
         return handler.query(context, body);
     }
     match BindTempAuthKey::from_bytes(body) {
         Ok(request) => handler.bind_temp_auth_key(context, &request),
-        Err(_) => Verdict::of_bind_error(BindError::EncryptedMessageInvalid),
+        Err(_) => QueryResponse::of_bind_error(BindError::EncryptedMessageInvalid),
     }
 }
 
 /// The answer to a query whose handler panicked.
-fn internal_error() -> Verdict {
-    Verdict::Error { code: 500, message: "INTERNAL_SERVER_ERROR".into() }
+fn internal_error() -> QueryResponse {
+    QueryResponse::Error { code: 500, message: "INTERNAL_SERVER_ERROR".into() }
 }
 
 /// Takes out everything that the session has to send, so that the next message is alone in its envelope.

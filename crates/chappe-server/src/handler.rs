@@ -15,7 +15,7 @@ use crate::session::Attached;
 
 /// The answer to a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum QueryResponse {
     /// This object, encoded, constructor id first.
     Answer(Vec<u8>),
     /// The same, alone in its envelope. Some clients accept the answer to `auth.bindTempAuthKey` only in this way.
@@ -36,7 +36,7 @@ pub enum Verdict {
 /// `boolTrue`.
 const BOOL_TRUE: u32 = 0x9972_75b5;
 
-impl Verdict {
+impl QueryResponse {
     /// The answer to a valid `auth.bindTempAuthKey`.
     pub(crate) fn bound() -> Self {
         Self::AnswerAlone(BOOL_TRUE.to_le_bytes().to_vec())
@@ -67,18 +67,18 @@ impl Verdict {
 
 /// Answers queries.
 ///
-/// It is called on the thread or task of the connection, so it must not block: return [`Later`](Verdict::Later) for queries
+/// It is called on the thread or task of the connection, so it must not block: return [`Later`](QueryResponse::Later) for queries
 /// that take long. It may use the session of the query, for example to push an update. Updates that it pushes are sent
 /// before the answer.
 pub trait Handler: Send + Sync + 'static {
     /// Answers a query. The body starts with its constructor id; wrappers such as `invokeWithLayer` are part of it.
-    fn query(&self, context: &Context<'_>, body: &[u8]) -> Verdict;
+    fn query(&self, context: &Context<'_>, body: &[u8]) -> QueryResponse;
 
     /// Answers `auth.bindTempAuthKey`, unless it comes within a wrapper. By default, binds the key if the request is valid.
     ///
     /// A client whose permanent key is gone learns it from the error of this call, and makes another one. With an error that
     /// it does not know it would connect again without end, so give no other than those of [`Context::bind`].
-    fn bind_temp_auth_key(&self, context: &Context<'_>, request: &BindTempAuthKey) -> Verdict {
+    fn bind_temp_auth_key(&self, context: &Context<'_>, request: &BindTempAuthKey) -> QueryResponse {
         context.answer_bind(request)
     }
 
@@ -140,14 +140,14 @@ impl Context<'_> {
     }
 
     /// Binds the temporary key of this query, and returns the answer that clients know. If a [directory](crate::directory) keeps
-    /// the key, this is [`Later`](Verdict::Later), and the query is answered once the directory has the binding.
-    pub fn answer_bind(&self, request: &BindTempAuthKey) -> Verdict {
+    /// the key, this is [`Later`](QueryResponse::Later), and the query is answered once the directory has the binding.
+    pub fn answer_bind(&self, request: &BindTempAuthKey) -> QueryResponse {
         if self.key.is_stored() {
             return self.engine.bind_stored(self, request);
         }
         match self.bind(request) {
-            Ok(()) => Verdict::bound(),
-            Err(error) => Verdict::of_bind_error(error),
+            Ok(()) => QueryResponse::bound(),
+            Err(error) => QueryResponse::of_bind_error(error),
         }
     }
 

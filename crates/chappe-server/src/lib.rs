@@ -72,7 +72,7 @@ pub use engine::Engine;
 pub use engine_counters::EngineCounters;
 pub use engine_options::EngineOptions;
 pub use event::ServerEvent;
-pub use handler::{Context, Handler, Verdict};
+pub use handler::{Context, Handler, QueryResponse};
 pub use keys::{KeyState, KeyStatus};
 pub use listen_options::ListenOptions;
 pub use metrics::{Histogram, ServerMetrics};

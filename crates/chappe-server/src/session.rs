@@ -14,7 +14,7 @@ use chappe_session::{KeyDestruction, MonoTime};
 use crate::Budgets;
 use crate::counters::add;
 use crate::fleet::{Entry, Ownership};
-use crate::handler::Verdict;
+use crate::handler::QueryResponse;
 use crate::key_life::KeyLife;
 use crate::observed::Observed;
 use crate::router::SessionCalls;
@@ -201,21 +201,21 @@ impl Attached {
         self.session_id
     }
 
-    /// Answers a query whose verdict was [`Later`](Verdict::Later).
+    /// Answers a query whose response was [`Later`](QueryResponse::Later).
     ///
-    /// Within a [`Handler`](crate::Handler), return the verdict instead.
+    /// Within a [`Handler`](crate::Handler), return the response instead.
     ///
     /// # Errors
     ///
     /// The answer cannot be encoded, or the client leaves too many messages unacknowledged.
-    pub fn respond(&self, query: MsgId, verdict: Verdict) -> Result<(), RespondError> {
-        verdict.count(&self.observed.activity);
-        self.with(verdict.len(), |inner| match verdict {
-            Verdict::AnswerAlone(result) => {
+    pub fn respond(&self, query: MsgId, response: QueryResponse) -> Result<(), RespondError> {
+        response.count(&self.observed.activity);
+        self.with(response.len(), |inner| match response {
+            QueryResponse::AnswerAlone(result) => {
                 inner.late.push_back(Late::Answer(query, result));
                 Ok(())
             }
-            verdict => apply(&mut inner.session, query, verdict),
+            response => apply(&mut inner.session, query, response),
         })
     }
 
@@ -348,12 +348,18 @@ impl Attached {
 }
 
 /// Passes the answer to a query to its session.
-pub(crate) fn apply(session: &mut ServerSession, query: MsgId, verdict: Verdict) -> Result<(), RespondError> {
-    match verdict {
-        Verdict::Answer(result) | Verdict::AnswerAlone(result) => session.respond_vec(query, result),
-        Verdict::Error { code, message } => session.respond_error(query, code, &message),
-        Verdict::Instead(object) => session.push_bytes(&object),
-        Verdict::Later => Ok(()),
+pub(crate) fn apply(
+    session: &mut ServerSession,
+    query: MsgId,
+    response: QueryResponse,
+) -> Result<(), RespondError> {
+    match response {
+        QueryResponse::Answer(result) | QueryResponse::AnswerAlone(result) => {
+            session.respond_vec(query, result)
+        }
+        QueryResponse::Error { code, message } => session.respond_error(query, code, &message),
+        QueryResponse::Instead(object) => session.push_bytes(&object),
+        QueryResponse::Later => Ok(()),
     }
 }
 

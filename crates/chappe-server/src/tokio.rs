@@ -33,13 +33,13 @@ use crate::{Engine, ListenOptions, ServerCounters};
 /// use chappe_crypto::rsa::PrivateKey;
 /// use chappe_handshake::ServerOptions;
 /// use chappe_server::tokio::Server;
-/// use chappe_server::{Context, Engine, EngineOptions, Handler, ListenOptions, Verdict};
+/// use chappe_server::{Context, Engine, EngineOptions, Handler, ListenOptions, QueryResponse};
 /// use chappe_session::server::ServerConfig;
 ///
 /// struct Nobody;
 /// impl Handler for Nobody {
-///     fn query(&self, _context: &Context<'_>, _body: &[u8]) -> Verdict {
-///         Verdict::Error { code: 400, message: "METHOD_INVALID".into() }
+///     fn query(&self, _context: &Context<'_>, _body: &[u8]) -> QueryResponse {
+///         QueryResponse::Error { code: 400, message: "METHOD_INVALID".into() }
 ///     }
 /// }
 ///

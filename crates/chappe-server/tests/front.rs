@@ -15,7 +15,7 @@ use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::PrivateKey;
 use chappe_handshake::ServerOptions;
 use chappe_server::{
-    Address, Context, Engine, EngineOptions, Handler, ListenOptions, ServerCounters, Verdict, blocking,
+    Address, Context, Engine, EngineOptions, Handler, ListenOptions, QueryResponse, ServerCounters, blocking,
     tokio as on_tokio,
 };
 use chappe_session::server::ServerConfig;
@@ -30,8 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Nobody;
 
 impl Handler for Nobody {
-    fn query(&self, _: &Context<'_>, _: &[u8]) -> Verdict {
-        Verdict::Later
+    fn query(&self, _: &Context<'_>, _: &[u8]) -> QueryResponse {
+        QueryResponse::Later
     }
 }
 

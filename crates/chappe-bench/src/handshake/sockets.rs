@@ -9,7 +9,7 @@ use chappe_crypto::{
 };
 use chappe_handshake::{ClientOptions, DcId, ServerOptions};
 use chappe_net::{DialOptions, blocking::dial_with_new_key};
-use chappe_server::{Context, Engine, EngineOptions, Handler, ListenOptions, Verdict, tokio::Server};
+use chappe_server::{Context, Engine, EngineOptions, Handler, ListenOptions, QueryResponse, tokio::Server};
 use chappe_session::server::ServerConfig;
 use chappe_transport::{Connector, Framing};
 
@@ -24,8 +24,8 @@ const EACH: usize = 4;
 struct Nobody;
 
 impl Handler for Nobody {
-    fn query(&self, _context: &Context<'_>, _body: &[u8]) -> Verdict {
-        Verdict::Error { code: 400, message: "METHOD_INVALID".into() }
+    fn query(&self, _context: &Context<'_>, _body: &[u8]) -> QueryResponse {
+        QueryResponse::Error { code: 400, message: "METHOD_INVALID".into() }
     }
 }
 

@@ -36,7 +36,7 @@ struct Findings {
 #[derive(Serialize)]
 struct Finding {
     check: String,
-    verdict: Verdict,
+    verdict: Rating,
     found: String,
     /// What to do.
     advice: Option<&'static str>,
@@ -44,7 +44,7 @@ struct Finding {
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Verdict {
+enum Rating {
     Good,
     /// It does not keep a client from connecting.
     Note,
@@ -75,7 +75,7 @@ impl Doctor {
         let check = "clock".to_owned();
         let Some(way) = probes.iter().find(|probe| probe.failure.is_none()) else {
             let found = "not checked: no way works".into();
-            return Ok(Finding { check, verdict: Verdict::Note, found, advice: None });
+            return Ok(Finding { check, verdict: Rating::Note, found, advice: None });
         };
         let options = self.reach.dial.options(&way.way)?;
         let asking = ClientOptions::new(target.keys.clone(), target.dc);
@@ -83,7 +83,7 @@ impl Doctor {
         let offset = match made {
             Ok((_, finished)) => finished.time_offset,
             Err(error) => {
-                let (verdict, found) = (Verdict::Problem, format!("no key was made: {error}"));
+                let (verdict, found) = (Rating::Problem, format!("no key was made: {error}"));
                 let advice =
                     Some("The server answers, and is not the datacenter: check the address and --rsa-key.");
                 return Ok(Finding { check: "key".into(), verdict, found, advice });
@@ -102,12 +102,12 @@ impl Doctor {
 
 /// Datacenters refuse messages that are 300 s old or 30 s early. Clients of this library correct the clock by the
 /// datacenter's; others do not.
-const fn judge_clock(offset: i32) -> (Verdict, Option<&'static str>) {
+const fn judge_clock(offset: i32) -> (Rating, Option<&'static str>) {
     match offset {
-        -5..=5 => (Verdict::Good, None),
-        -29..=299 => (Verdict::Note, Some("Switch on the synchronisation of the clock.")),
+        -5..=5 => (Rating::Good, None),
+        -29..=299 => (Rating::Note, Some("Switch on the synchronisation of the clock.")),
         _ => (
-            Verdict::Problem,
+            Rating::Problem,
             Some("Set the clock: clients that trust it have their messages refused with code 16 or 17."),
         ),
     }
@@ -128,11 +128,11 @@ fn names(ways: &[(Address, Way)]) -> Vec<Finding> {
         match found {
             Ok(Some(address)) => {
                 let found = format!("is {}", address.ip());
-                Finding { check, verdict: Verdict::Good, found, advice: None }
+                Finding { check, verdict: Rating::Good, found, advice: None }
             }
             failed => Finding {
                 check,
-                verdict: Verdict::Note,
+                verdict: Rating::Note,
                 found: failed.err().map_or("has no address".into(), |error| error.to_string()),
                 advice: Some(
                     "Names are looked up for WebSocket, HTTP and proxies only. Check the resolver of this machine.",
@@ -148,7 +148,7 @@ fn proxy(probes: &[Probe]) -> Finding {
     let check = "proxy".to_owned();
     if let Some(works) = probes.iter().find_map(|probe| probe.answer) {
         let found = format!("forwards to the datacenter, which answers in {}", duration(works));
-        return Finding { check, verdict: Verdict::Good, found, advice: None };
+        return Finding { check, verdict: Rating::Good, found, advice: None };
     }
     let first = probes.iter().find_map(|probe| probe.failure.as_ref());
     let found = first.map_or_else(String::new, |(_, failure)| failure.to_string());
@@ -167,7 +167,7 @@ fn proxy(probes: &[Probe]) -> Finding {
         Obstacle::Proxy => "The proxy does not connect to the datacenter. Try another one, or --carrier wss.",
         Obstacle::Other => "The address is not one of such a proxy, or something between changes the bytes.",
     });
-    Finding { check, verdict: Verdict::Problem, found, advice }
+    Finding { check, verdict: Rating::Problem, found, advice }
 }
 
 /// Judges families, ports and carriers by what the probes led to.
@@ -180,7 +180,7 @@ fn groups(probes: &[Probe]) -> Vec<Finding> {
     {
         findings.push(Finding {
             check: "login page".into(),
-            verdict: Verdict::Problem,
+            verdict: Rating::Problem,
             found: "a web server answers in the datacenter's place".into(),
             advice: Some("Open a page in a browser, and log in to the network."),
         });
@@ -229,9 +229,9 @@ impl Finding {
             };
             let found = format!("{work}, answers in {}", duration(*time));
             let (verdict, advice) = if times.len() == probes.len() {
-                (Verdict::Good, None)
+                (Rating::Good, None)
             } else {
-                (Verdict::Note, Some("`chappe ping --all` shows which ones do not."))
+                (Rating::Note, Some("`chappe ping --all` shows which ones do not."))
             };
             return Self { check, verdict, found, advice };
         }
@@ -246,14 +246,14 @@ impl Finding {
             Obstacle::Name => "Check the resolver of this machine.",
             _ => "Something between changes the bytes: use --carrier wss or a proxy.",
         });
-        let verdict = if any_works { Verdict::Note } else { Verdict::Problem };
+        let verdict = if any_works { Rating::Note } else { Rating::Problem };
         Self { check, verdict, found, advice }
     }
 }
 
 impl Findings {
     fn has_problem(&self) -> bool {
-        self.findings.iter().any(|finding| finding.verdict == Verdict::Problem)
+        self.findings.iter().any(|finding| finding.verdict == Rating::Problem)
     }
 }
 
@@ -262,9 +262,9 @@ impl Report for Findings {
         let mut last = None;
         for Finding { check, verdict, found, advice } in &self.findings {
             let (style, word) = match verdict {
-                Verdict::Good => (GOOD, "good"),
-                Verdict::Note => (WARN, "note"),
-                Verdict::Problem => (BAD, "problem"),
+                Rating::Good => (GOOD, "good"),
+                Rating::Note => (WARN, "note"),
+                Rating::Problem => (BAD, "problem"),
             };
             writeln!(out, "{style}{word:<8}{style:#} {NAME}{check}{NAME:#}: {found}")?;
             // The same advice for the next thing is not repeated.
@@ -283,11 +283,11 @@ impl Report for Findings {
 
 #[cfg(test)]
 mod tests {
-    use super::{Verdict, judge_clock};
+    use super::{Rating, judge_clock};
 
     #[test]
     fn a_clock_is_a_problem_where_datacenters_refuse_its_messages() {
-        use Verdict::{Good, Note, Problem};
+        use Rating::{Good, Note, Problem};
         let verdicts = [0, 6, 299, 300, -29, -30].map(|offset| judge_clock(offset).0);
         assert!(verdicts == [Good, Note, Note, Problem, Note, Problem]);
     }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use chappe_framing::{MsgId, constructor_id};
 use chappe_handshake::bind::BindTempAuthKey;
-use chappe_server::{Attached, Context, Handler, Verdict};
+use chappe_server::{Attached, Context, Handler, QueryResponse};
 use chappe_tl::Deserializable as _;
 use chappe_tl::{Identifiable as _, Serializable as _};
 
@@ -164,7 +164,7 @@ impl Ledger {
             drop(inner);
             has_answered = true;
             // The client may have gone, and its session with it.
-            let _ = session.respond(msg_id, Verdict::Answer(query.to_answer()));
+            let _ = session.respond(msg_id, QueryResponse::Answer(query.to_answer()));
         }
     }
 
@@ -183,15 +183,15 @@ impl Ledger {
         lock(&self.0).bindings
     }
 
-    fn bind(&self, context: &Context<'_>, body: &[u8]) -> Verdict {
-        let refused = |message: &str| Verdict::Error { code: 400, message: message.to_owned() };
+    fn bind(&self, context: &Context<'_>, body: &[u8]) -> QueryResponse {
+        let refused = |message: &str| QueryResponse::Error { code: 400, message: message.to_owned() };
         let Ok(request) = BindTempAuthKey::from_bytes(body) else {
             return refused("ENCRYPTED_MESSAGE_INVALID");
         };
         match context.bind(&request) {
             Ok(()) => {
                 lock(&self.0).bindings += 1;
-                Verdict::AnswerAlone(true.to_bytes())
+                QueryResponse::AnswerAlone(true.to_bytes())
             }
             Err(error) => refused(error.rpc_message()),
         }
@@ -203,27 +203,27 @@ impl Ledger {
 pub(super) struct Application(pub(super) std::sync::Arc<Ledger>);
 
 impl Handler for Application {
-    fn query(&self, context: &Context<'_>, body: &[u8]) -> Verdict {
+    fn query(&self, context: &Context<'_>, body: &[u8]) -> QueryResponse {
         if constructor_id(body) == Ok(BindTempAuthKey::CONSTRUCTOR_ID) {
             return self.0.bind(context, body);
         }
         let Some(query) = Query::from_body(body) else {
-            return Verdict::Error { code: 400, message: "METHOD_INVALID".into() };
+            return QueryResponse::Error { code: 400, message: "METHOD_INVALID".into() };
         };
         if context.permanent_key_id().is_none() {
-            return Verdict::Error { code: 401, message: "AUTH_KEY_PERM_EMPTY".into() };
+            return QueryResponse::Error { code: 401, message: "AUTH_KEY_PERM_EMPTY".into() };
         }
         let mut inner = lock(&self.0.0);
         let execution = Execution { msg_id: context.msg_id, epoch: inner.epoch, time: inner.time };
         inner.executed.entry(query.number).or_default().push(execution);
         if query.takes == 0 {
-            return Verdict::Answer(query.to_answer());
+            return QueryResponse::Answer(query.to_answer());
         }
         inner.order += 1;
         let place = (inner.time + u64::from(query.takes) * super::MILLISECOND, inner.order);
         inner.due.insert(place, Due { session: context.session.clone(), msg_id: context.msg_id, query });
         inner.running += 1;
         inner.most_running = inner.most_running.max(inner.running);
-        Verdict::Later
+        QueryResponse::Later
     }
 }

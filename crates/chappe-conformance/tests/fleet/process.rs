@@ -15,7 +15,7 @@ use chappe_handshake::ServerOptions;
 use chappe_server::directory::{Directory, KeySealer};
 use chappe_server::fleet::Fleet;
 use chappe_server::tokio::Server;
-use chappe_server::{Context, Engine, EngineOptions, Handler, ListenOptions, Verdict};
+use chappe_server::{Context, Engine, EngineOptions, Handler, ListenOptions, QueryResponse};
 use chappe_server_redis::{RedisDirectory, RedisSessions};
 use chappe_session::server::ServerConfig;
 
@@ -69,13 +69,13 @@ struct Logged {
 }
 
 impl Handler for Logged {
-    fn query(&self, context: &Context<'_>, body: &[u8]) -> Verdict {
+    fn query(&self, context: &Context<'_>, body: &[u8]) -> QueryResponse {
         let word =
             |at: usize| body.get(at..at + 4).and_then(|word| Some(u32::from_le_bytes(word.try_into().ok()?)));
         match (word(0), word(4)) {
             (Some(RUN), Some(number)) => {
                 self.execute(number, context.fence());
-                Verdict::Answer(body.to_vec())
+                QueryResponse::Answer(body.to_vec())
             }
             (Some(RUN_SLOWLY), Some(number)) => {
                 self.execute(number, context.fence());
@@ -83,15 +83,15 @@ impl Handler for Logged {
                 thread::spawn(move || {
                     thread::sleep(SLOW);
                     // The session may belong to another process by now.
-                    let _ = session.respond(msg_id, Verdict::Answer(answer));
+                    let _ = session.respond(msg_id, QueryResponse::Answer(answer));
                 });
-                Verdict::Later
+                QueryResponse::Later
             }
             (Some(NAME), _) => {
                 let (key, session) = (context.key().auth_key().id(), context.session_id());
-                Verdict::Answer([key.to_raw().to_le_bytes(), session.to_raw().to_le_bytes()].concat())
+                QueryResponse::Answer([key.to_raw().to_le_bytes(), session.to_raw().to_le_bytes()].concat())
             }
-            _ => Verdict::Error { code: 400, message: "METHOD_INVALID".into() },
+            _ => QueryResponse::Error { code: 400, message: "METHOD_INVALID".into() },
         }
     }
 }

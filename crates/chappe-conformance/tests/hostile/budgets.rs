@@ -2,7 +2,7 @@
 
 use chappe_crypto::rng::Drbg;
 use chappe_framing::{MsgId, MsgOrigin};
-use chappe_server::{Context, Handler, Verdict};
+use chappe_server::{Context, Handler, QueryResponse};
 use chappe_session::server::{Policy, SaltSchedule};
 use rand_core::Rng as _;
 
@@ -16,14 +16,14 @@ const REFUSED: Option<End> = Some(End::Error(-429));
 struct Much;
 
 impl Handler for Much {
-    fn query(&self, _: &Context<'_>, body: &[u8]) -> Verdict {
+    fn query(&self, _: &Context<'_>, body: &[u8]) -> QueryResponse {
         if body == QUERY {
-            return Verdict::Answer(ANSWER.to_vec());
+            return QueryResponse::Answer(ANSWER.to_vec());
         }
         let len = u32::from_le_bytes(body[4..8].try_into().unwrap());
         let mut bytes = vec![0; len as usize];
         Drbg::from_seed([5; 32]).fill_bytes(&mut bytes);
-        Verdict::Answer(bytes)
+        QueryResponse::Answer(bytes)
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use chappe_crypto::AuthKey;
 use chappe_crypto::rng::Drbg;
 use chappe_handshake::bind::BindTempAuthKey;
-use chappe_server::{Context, Handler, KeyState, KeyStatus, ServerConnection, Verdict};
+use chappe_server::{Context, Handler, KeyState, KeyStatus, QueryResponse, ServerConnection};
 use chappe_session::server::{Policy, SaltSchedule};
 use chappe_tl::Serializable as _;
 use chappe_transport::AckRequest;
@@ -25,12 +25,12 @@ type Elsewhere = Arc<Mutex<Option<(ServerConnection, Vec<u8>)>>>;
 struct Moving(Elsewhere);
 
 impl Handler for Moving {
-    fn query(&self, context: &Context<'_>, _: &[u8]) -> Verdict {
+    fn query(&self, context: &Context<'_>, _: &[u8]) -> QueryResponse {
         if let Some((connection, frame)) = self.0.lock().unwrap().as_mut() {
             let mut rng = Drbg::from_seed([8; 32]);
             connection.handle_payload(context.now, &mut frame.clone(), AckRequest::No, &mut rng);
         }
-        Verdict::Answer(ANSWER.to_vec())
+        QueryResponse::Answer(ANSWER.to_vec())
     }
 }
 
@@ -64,9 +64,9 @@ fn an_answer_wakes_the_connection_that_the_session_moved_to_while_the_handler_ra
 struct Panicking;
 
 impl Handler for Panicking {
-    fn query(&self, _: &Context<'_>, body: &[u8]) -> Verdict {
+    fn query(&self, _: &Context<'_>, body: &[u8]) -> QueryResponse {
         assert_eq!(body, QUERY, "a mistake in an application");
-        Verdict::Answer(ANSWER.to_vec())
+        QueryResponse::Answer(ANSWER.to_vec())
     }
 }
 
@@ -106,8 +106,8 @@ fn the_body_of_a_query_is_not_copied() {
 struct Nothing;
 
 impl Handler for Nothing {
-    fn query(&self, _: &Context<'_>, _: &[u8]) -> Verdict {
-        Verdict::Error { code: 400, message: "METHOD_INVALID".into() }
+    fn query(&self, _: &Context<'_>, _: &[u8]) -> QueryResponse {
+        QueryResponse::Error { code: 400, message: "METHOD_INVALID".into() }
     }
 }
 

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use chappe_framing::FrameBuf;
-use chappe_server::{Context, Handler, Verdict};
+use chappe_server::{Context, Handler, QueryResponse};
 use chappe_session::server::{Policy, SaltSchedule};
 use chappe_transport::AckRequest;
 
@@ -14,8 +14,8 @@ use crate::server::{Hostile, World};
 struct Later;
 
 impl Handler for Later {
-    fn query(&self, _: &Context<'_>, _: &[u8]) -> Verdict {
-        Verdict::Later
+    fn query(&self, _: &Context<'_>, _: &[u8]) -> QueryResponse {
+        QueryResponse::Later
     }
 }
 

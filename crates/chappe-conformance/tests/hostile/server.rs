@@ -15,7 +15,7 @@ use chappe_framing::{
 };
 use chappe_handshake::{ClientHandshake, ClientOptions, DcId, Progress, ServerOptions};
 use chappe_server::{
-    Context, Engine, EngineOptions, Handler, KeyState, KeyStatus, Output, ServerConnection, Verdict,
+    Context, Engine, EngineOptions, Handler, KeyState, KeyStatus, Output, QueryResponse, ServerConnection,
 };
 use chappe_session::client::{ClientConfig, ClientSession, Event, KeyMaterial, SendOptions};
 use chappe_session::server::{Policy, SaltSchedule, ServerConfig};
@@ -30,14 +30,14 @@ use crate::{QUERY, START, key, private_key};
 pub(crate) struct Counting(pub(crate) Arc<AtomicUsize>);
 
 impl Handler for Counting {
-    fn query(&self, _: &Context<'_>, body: &[u8]) -> Verdict {
+    fn query(&self, _: &Context<'_>, body: &[u8]) -> QueryResponse {
         self.0.fetch_add(1, Ordering::Relaxed);
-        if body == QUERY { Verdict::Answer(ANSWER.to_vec()) } else { error(400, "METHOD_INVALID") }
+        if body == QUERY { QueryResponse::Answer(ANSWER.to_vec()) } else { error(400, "METHOD_INVALID") }
     }
 }
 
-fn error(code: i32, message: &str) -> Verdict {
-    Verdict::Error { code, message: message.to_owned() }
+fn error(code: i32, message: &str) -> QueryResponse {
+    QueryResponse::Error { code, message: message.to_owned() }
 }
 
 /// The server.

@@ -11,7 +11,7 @@ use chappe_loopback::api::Account;
 use chappe_loopback::{Cloud, FaultScript, Loopback, Options};
 use chappe_net::store::{MemoryStore, Zeroizing};
 use chappe_net::{ConnectOptions, Credentials, DataCenter, DataCenters, DialOptions, Proxy, blocking, tokio};
-use chappe_server::{Context, Engine, EngineOptions, Handler, KeyState, KeyStatus, Verdict};
+use chappe_server::{Context, Engine, EngineOptions, Handler, KeyState, KeyStatus, QueryResponse};
 use chappe_session::client::{ClientConfig, ClientSession, KeyMaterial, SendOptions};
 use chappe_session::server::ServerConfig;
 use chappe_tl_api::functions;
@@ -24,12 +24,12 @@ use crate::texts::{START, now, private_key};
 struct Printing;
 
 impl Handler for Printing {
-    fn query(&self, context: &Context<'_>, _: &[u8]) -> Verdict {
+    fn query(&self, context: &Context<'_>, _: &[u8]) -> QueryResponse {
         let secrets = Secrets::new();
         secrets.hidden_by("chappe_server::Context", context);
         secrets.hidden_by("chappe_server::Attached", context.session);
         secrets.hidden_by("chappe_server::KeyState", &**context.key());
-        Verdict::Answer(vec![7; 4])
+        QueryResponse::Answer(vec![7; 4])
     }
 }
 

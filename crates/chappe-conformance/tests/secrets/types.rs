@@ -269,7 +269,7 @@ const EXEMPT: [(&str, &[&str]); 6] = [
             "chappe_server::Output",
             "chappe_server::RawCall",
             "chappe_server::Reply",
-            "chappe_server::Verdict",
+            "chappe_server::QueryResponse",
             "chappe_session::Message",
             "chappe_session::MessageView",
             "chappe_session::client::ClientInfo",

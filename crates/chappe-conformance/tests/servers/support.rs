@@ -15,8 +15,8 @@ use chappe_handshake::{ClientOptions, DcId};
 use chappe_net::{DialOptions, LinkError, Stream, blocking};
 use chappe_server::directory::Directory;
 use chappe_server::{
-    Attached, Context, Engine, EngineOptions, Handler, KeyState, KeyStatus, ListenOptions, ServerCounters,
-    Verdict,
+    Attached, Context, Engine, EngineOptions, Handler, KeyState, KeyStatus, ListenOptions, QueryResponse,
+    ServerCounters,
 };
 use chappe_session::client::KeyMaterial;
 use chappe_session::server::ServerConfig;
@@ -67,27 +67,27 @@ pub(crate) type Waiting = Arc<Mutex<Vec<(Attached, MsgId)>>>;
 struct Answers(Waiting);
 
 impl Handler for Answers {
-    fn query(&self, context: &Context<'_>, body: &[u8]) -> Verdict {
+    fn query(&self, context: &Context<'_>, body: &[u8]) -> QueryResponse {
         let word = |at: usize| u32::from_le_bytes(body[at..at + 4].try_into().expect("four bytes"));
         match word(0) {
-            1 => Verdict::Answer(body.to_vec()),
+            1 => QueryResponse::Answer(body.to_vec()),
             2 => {
                 self.0.lock().expect("no panic").push((context.session.clone(), context.msg_id));
-                Verdict::Later
+                QueryResponse::Later
             }
             3 => {
                 let mut bytes = vec![0; word(4) as usize];
                 Drbg::from_seed([5; 32]).fill_bytes(&mut bytes);
-                Verdict::Answer(bytes)
+                QueryResponse::Answer(bytes)
             }
             4 => {
                 let session = context.session;
                 for update in [b"first...", b"second.."] {
                     session.push(update).expect("the session takes it");
                 }
-                Verdict::Answer(vec![u8::from(session.is_connected()); 4])
+                QueryResponse::Answer(vec![u8::from(session.is_connected()); 4])
             }
-            _ => Verdict::Error { code: 400, message: "METHOD_INVALID".into() },
+            _ => QueryResponse::Error { code: 400, message: "METHOD_INVALID".into() },
         }
     }
 }
@@ -320,7 +320,7 @@ impl Client {
 /// Answers the queries that wait.
 pub(crate) fn answer_all(waiting: &Waiting) {
     for (session, msg_id) in waiting.lock().expect("no panic").drain(..) {
-        let answer = Verdict::Answer(b"done".to_vec());
+        let answer = QueryResponse::Answer(b"done".to_vec());
         session.respond(msg_id, answer).expect("the session takes it");
     }
 }

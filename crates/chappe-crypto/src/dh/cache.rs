@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 /// The result of the two primality tests of a 2048-bit number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum PrimalityResult {
     /// The number and half of it are primes.
     SafePrime,
     /// The number is composite.
@@ -105,37 +105,37 @@ impl PrimeCache {
         for entry in entries {
             let (&tag, key) = entry.split_first().ok_or(PrimeCacheError::Malformed)?;
             let key = key.try_into().map_err(|_| PrimeCacheError::Malformed)?;
-            let verdict = match tag {
-                TAG_SAFE_PRIME => Verdict::SafePrime,
-                TAG_COMPOSITE => Verdict::Composite,
-                TAG_NOT_SAFE => Verdict::NotSafe,
+            let result = match tag {
+                TAG_SAFE_PRIME => PrimalityResult::SafePrime,
+                TAG_COMPOSITE => PrimalityResult::Composite,
+                TAG_NOT_SAFE => PrimalityResult::NotSafe,
                 _ => return Err(PrimeCacheError::Malformed),
             };
-            cache.insert_key(key, verdict);
+            cache.insert_key(key, result);
         }
         Ok(cache)
     }
 
-    pub(super) fn lookup(&self, prime: &[u8; 256]) -> Option<Verdict> {
+    pub(super) fn lookup(&self, prime: &[u8; 256]) -> Option<PrimalityResult> {
         let key = Self::key(prime);
         if self.good.contains(&key) {
-            return Some(Verdict::SafePrime);
+            return Some(PrimalityResult::SafePrime);
         }
         self.bad.iter().find(|(bad, _)| *bad == key).map(|(_, reason)| match reason {
-            BadReason::Composite => Verdict::Composite,
-            BadReason::NotSafe => Verdict::NotSafe,
+            BadReason::Composite => PrimalityResult::Composite,
+            BadReason::NotSafe => PrimalityResult::NotSafe,
         })
     }
 
-    pub(super) fn insert(&mut self, prime: &[u8; 256], verdict: Verdict) {
-        self.insert_key(Self::key(prime), verdict);
+    pub(super) fn insert(&mut self, prime: &[u8; 256], result: PrimalityResult) {
+        self.insert_key(Self::key(prime), result);
     }
 
-    fn insert_key(&mut self, key: Key, verdict: Verdict) {
-        match verdict {
-            Verdict::SafePrime => push_bounded(&mut self.good, key),
-            Verdict::Composite => push_bounded(&mut self.bad, (key, BadReason::Composite)),
-            Verdict::NotSafe => push_bounded(&mut self.bad, (key, BadReason::NotSafe)),
+    fn insert_key(&mut self, key: Key, result: PrimalityResult) {
+        match result {
+            PrimalityResult::SafePrime => push_bounded(&mut self.good, key),
+            PrimalityResult::Composite => push_bounded(&mut self.bad, (key, BadReason::Composite)),
+            PrimalityResult::NotSafe => push_bounded(&mut self.bad, (key, BadReason::NotSafe)),
         }
     }
 
@@ -188,10 +188,10 @@ mod tests {
     #[test]
     fn bad_numbers_without_end_do_not_drive_out_good_ones() {
         let mut cache = PrimeCache::new();
-        cache.insert(&number(0), Verdict::SafePrime);
-        (1..100).for_each(|i| cache.insert(&number(i), Verdict::Composite));
-        assert_eq!(cache.lookup(&number(0)), Some(Verdict::SafePrime));
-        assert_eq!(cache.lookup(&number(99)), Some(Verdict::Composite));
+        cache.insert(&number(0), PrimalityResult::SafePrime);
+        (1..100).for_each(|i| cache.insert(&number(i), PrimalityResult::Composite));
+        assert_eq!(cache.lookup(&number(0)), Some(PrimalityResult::SafePrime));
+        assert_eq!(cache.lookup(&number(99)), Some(PrimalityResult::Composite));
         assert_eq!(cache.lookup(&number(1)), None);
         assert_eq!(cache.len(), 1 + PrimeCache::CAPACITY);
     }
@@ -199,9 +199,11 @@ mod tests {
     #[test]
     fn an_export_keeps_every_verdict() {
         let mut cache = PrimeCache::new();
-        for (i, verdict) in [Verdict::SafePrime, Verdict::Composite, Verdict::NotSafe].into_iter().enumerate()
+        for (i, result) in [PrimalityResult::SafePrime, PrimalityResult::Composite, PrimalityResult::NotSafe]
+            .into_iter()
+            .enumerate()
         {
-            cache.insert(&number(i), verdict);
+            cache.insert(&number(i), result);
         }
         assert_eq!(PrimeCache::import(&cache.export()), Ok(cache));
     }
@@ -209,7 +211,7 @@ mod tests {
     #[test]
     fn malformed_exports_are_refused() {
         let mut cache = PrimeCache::new();
-        cache.insert(&number(7), Verdict::NotSafe);
+        cache.insert(&number(7), PrimalityResult::NotSafe);
         let good = cache.export();
         assert_eq!(PrimeCache::import(&[]), Err(PrimeCacheError::Malformed));
         assert_eq!(PrimeCache::import(&[2]), Err(PrimeCacheError::Version { got: 2 }));

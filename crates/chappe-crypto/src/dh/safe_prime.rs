@@ -11,7 +11,7 @@
 
 use rand_core::CryptoRng;
 
-use super::cache::Verdict;
+use super::cache::PrimalityResult;
 use crate::backend::modexp::Modulus;
 
 /// Rounds of Miller-Rabin, computed in pairs. The security guidelines ask for at least 15. With 64, even a number that an
@@ -25,23 +25,23 @@ const SMALL_PRIMES: [u32; 30] = [
 ];
 
 /// Tests an odd number whose top bit is set.
-pub(super) fn judge(p: &[u8; 256], rng: &mut (impl CryptoRng + ?Sized)) -> Verdict {
+pub(super) fn judge(p: &[u8; 256], rng: &mut (impl CryptoRng + ?Sized)) -> PrimalityResult {
     for prime in SMALL_PRIMES {
         match remainder(p, prime) {
-            0 => return Verdict::Composite,
+            0 => return PrimalityResult::Composite,
             // q = (p - 1) / 2 is divisible exactly if p - 1 is.
-            1 => return Verdict::NotSafe,
+            1 => return PrimalityResult::NotSafe,
             _ => {}
         }
     }
     let q = half(p);
     if !passes_fermat(p) {
-        return Verdict::Composite;
+        return PrimalityResult::Composite;
     }
     if q[255] & 1 == 0 || !passes_miller_rabin(&q, rng) {
-        return Verdict::NotSafe;
+        return PrimalityResult::NotSafe;
     }
-    Verdict::SafePrime
+    PrimalityResult::SafePrime
 }
 
 /// `2^(p-1) = 1 mod p`.

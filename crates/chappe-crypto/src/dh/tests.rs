@@ -31,7 +31,7 @@ impl rand_core::TryCryptoRng for Stuck {}
 
 #[test]
 fn the_known_prime_is_a_safe_prime_by_our_own_test() {
-    assert_eq!(safe_prime::judge(&KNOWN_PRIME, &mut rng()), Verdict::SafePrime);
+    assert_eq!(safe_prime::judge(&KNOWN_PRIME, &mut rng()), PrimalityResult::SafePrime);
 }
 
 /// A prime whose half is composite without any small factor: the first from a fixed random start.
@@ -48,11 +48,11 @@ const UNSAFE_PRIME: &str = "\
 #[test]
 fn a_prime_whose_half_has_only_large_factors_is_not_taken_for_safe() {
     let prime: [u8; 256] = hex::decode(UNSAFE_PRIME).expect("hexadecimal").try_into().expect("256 bytes");
-    assert_eq!(safe_prime::judge(&prime, &mut rng()), Verdict::NotSafe);
+    assert_eq!(safe_prime::judge(&prime, &mut rng()), PrimalityResult::NotSafe);
     // A number beside it, which is composite.
     let mut composite = prime;
     composite[200] ^= 8;
-    assert_ne!(safe_prime::judge(&composite, &mut rng()), Verdict::SafePrime);
+    assert_ne!(safe_prime::judge(&composite, &mut rng()), PrimalityResult::SafePrime);
 }
 
 /// A composite number whose half is prime, without any factor below 20 000: the first from a fixed random start.
@@ -69,7 +69,7 @@ const COMPOSITE: &str = "\
 #[test]
 fn a_composite_number_whose_half_is_prime_is_not_taken_for_safe() {
     let number: [u8; 256] = hex::decode(COMPOSITE).expect("hexadecimal").try_into().expect("256 bytes");
-    assert_eq!(safe_prime::judge(&number, &mut rng()), Verdict::Composite);
+    assert_eq!(safe_prime::judge(&number, &mut rng()), PrimalityResult::Composite);
 }
 
 #[test]

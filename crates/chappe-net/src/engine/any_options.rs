@@ -15,7 +15,7 @@ use chappe_handshake::bind::BindTempAuthKey;
 use chappe_handshake::{ClientOptions, DcId, ServerOptions};
 use chappe_server::driver::{ConnectionLimit, Conversation, Scratch, WriteAction};
 use chappe_server::{
-    Context, Engine as Server, EngineOptions, Handler, KeyState, KeyStatus, ListenOptions, Verdict,
+    Context, Engine as Server, EngineOptions, Handler, KeyState, KeyStatus, ListenOptions, QueryResponse,
 };
 use chappe_session::client::{KeyMaterial, Packing, Repeat};
 use chappe_session::server::ServerConfig;
@@ -47,13 +47,13 @@ const TRUE: u32 = 0x9972_75b5;
 struct Answers;
 
 impl Handler for Answers {
-    fn query(&self, context: &Context<'_>, body: &[u8]) -> Verdict {
+    fn query(&self, context: &Context<'_>, body: &[u8]) -> QueryResponse {
         match BindTempAuthKey::from_bytes(body) {
             Ok(request) => match context.bind(&request) {
-                Ok(()) => Verdict::AnswerAlone(TRUE.to_le_bytes().to_vec()),
-                Err(error) => Verdict::Error { code: 400, message: error.rpc_message().into() },
+                Ok(()) => QueryResponse::AnswerAlone(TRUE.to_le_bytes().to_vec()),
+                Err(error) => QueryResponse::Error { code: 400, message: error.rpc_message().into() },
             },
-            Err(_) => Verdict::Answer(ANSWER.to_vec()),
+            Err(_) => QueryResponse::Answer(ANSWER.to_vec()),
         }
     }
 }

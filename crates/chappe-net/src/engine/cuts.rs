@@ -12,7 +12,7 @@ use chappe_crypto::rsa::{KeyRing, PrivateKey};
 use chappe_framing::UnixTime;
 use chappe_handshake::{ClientOptions, DcId, ServerOptions};
 use chappe_server::driver::{ConnectionLimit, Conversation, Scratch, WriteAction};
-use chappe_server::{Context, Engine, EngineOptions, Handler, ListenOptions, Verdict};
+use chappe_server::{Context, Engine, EngineOptions, Handler, ListenOptions, QueryResponse};
 use chappe_session::server::ServerConfig;
 use chappe_session::{MonoTime, Now};
 use chappe_tl::Identifiable;
@@ -31,8 +31,8 @@ const ANSWER: &[u8] = b"answer..";
 struct Answers;
 
 impl Handler for Answers {
-    fn query(&self, _context: &Context<'_>, _body: &[u8]) -> Verdict {
-        Verdict::Answer(ANSWER.to_vec())
+    fn query(&self, _context: &Context<'_>, _body: &[u8]) -> QueryResponse {
+        QueryResponse::Answer(ANSWER.to_vec())
     }
 }
 

@@ -10,12 +10,12 @@ use chappe_handshake::PeerId;
 use chappe_handshake::bind::{BindContext, BindError, BindTempAuthKey};
 
 use super::gate::{Gate, Outcome};
-use super::look_ups::{Duty, LookUps, Wish};
+use super::look_ups::{LookUpGuard, LookUpStart, LookUps};
 use super::options::Records;
 use super::tasks::DirectoryTasks;
 use super::{Directory, DirectoryError, KeyRecord};
 use crate::Engine;
-use crate::handler::{Context, Verdict};
+use crate::handler::{Context, QueryResponse};
 use crate::keys::{KeyState, KeyStatus};
 use crate::replies::Replies;
 use crate::session::Attached;
@@ -105,15 +105,15 @@ impl Engine {
         // The first one counts.
         let _ = directory.first_at.compare_exchange(0, now.as_nanos(), Ordering::Relaxed, Ordering::Relaxed);
         match lock(&directory.look_ups).begin(id, network, (&directory.options).into()) {
-            Wish::Refused => return Search::Refused,
-            Wish::Joined(gate) => {
+            LookUpStart::Refused => return Search::Refused,
+            LookUpStart::Joined(gate) => {
                 gate.wait(waker);
                 return Search::Waiting(gate);
             }
-            Wish::Begun(gate) => {
+            LookUpStart::Begun(gate) => {
                 gate.wait(waker);
-                let duty = Duty::new(Arc::clone(self), id, look_ups_of, Arc::clone(&gate));
-                if directory.tasks.push(look_up(duty, now)) {
+                let guard = LookUpGuard::new(Arc::clone(self), id, look_ups_of, Arc::clone(&gate));
+                if directory.tasks.push(look_up(guard, now)) {
                     return Search::Waiting(gate);
                 }
             }
@@ -198,8 +198,12 @@ impl Engine {
     }
 
     /// Binds a key that is in the directory, and answers the query then.
-    pub(crate) fn bind_stored(self: &Arc<Self>, context: &Context<'_>, request: &BindTempAuthKey) -> Verdict {
-        let unavailable = || Verdict::Error { code: 500, message: "INTERNAL_SERVER_ERROR".into() };
+    pub(crate) fn bind_stored(
+        self: &Arc<Self>,
+        context: &Context<'_>,
+        request: &BindTempAuthKey,
+    ) -> QueryResponse {
+        let unavailable = || QueryResponse::Error { code: 500, message: "INTERNAL_SERVER_ERROR".into() };
         let Some(directory) = self.directory() else { return unavailable() };
         let binding = Binding {
             request: request.clone(),
@@ -211,19 +215,19 @@ impl Engine {
         let (engine, attached): (_, Attached) = (Arc::clone(self), context.session.clone());
         let is_taken = directory.tasks.push(async move {
             let msg_id = binding.msg_id;
-            let verdict = match engine.bind_in_directory(binding).await {
-                Ok(()) => Verdict::bound(),
-                Err(BindFailure::Bind(error)) => Verdict::of_bind_error(error),
+            let response = match engine.bind_in_directory(binding).await {
+                Ok(()) => QueryResponse::bound(),
+                Err(BindFailure::Bind(error)) => QueryResponse::of_bind_error(error),
                 Err(BindFailure::Directory(error)) => {
                     tracing::warn!(%error, "key not bound");
                     unavailable()
                 }
             };
-            if let Err(error) = attached.respond(msg_id, verdict) {
+            if let Err(error) = attached.respond(msg_id, response) {
                 tracing::debug!(%error, "binding not answered");
             }
         });
-        if is_taken { Verdict::Later } else { unavailable() }
+        if is_taken { QueryResponse::Later } else { unavailable() }
     }
 
     async fn bind_in_directory(self: &Arc<Self>, binding: Binding) -> Result<(), BindFailure> {
@@ -318,8 +322,8 @@ fn look_ups_of(engine: &Engine) -> Option<&Mutex<LookUps<AuthKeyId>>> {
 }
 
 /// Looks a key up, and lets the clients in that wait for it.
-async fn look_up(duty: Duty<AuthKeyId>, now: UnixTime) {
-    let (engine, id) = (&duty.engine, duty.id);
+async fn look_up(guard: LookUpGuard<AuthKeyId>, now: UnixTime) {
+    let (engine, id) = (&guard.engine, guard.id);
     let Some(directory) = engine.directory() else { return };
     let outcome = match directory.options.look_up(id).await {
         Ok(Some(records)) => {
@@ -332,5 +336,5 @@ async fn look_up(duty: Duty<AuthKeyId>, now: UnixTime) {
             Outcome::Failed
         }
     };
-    duty.end(outcome);
+    guard.end(outcome);
 }

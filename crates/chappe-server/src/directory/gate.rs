@@ -51,16 +51,16 @@ impl Gate {
     }
 }
 
-/// The duty to end a request. Dropping it makes the request fail.
-pub(crate) struct GateKeeper(pub(crate) Arc<Gate>);
+/// Ends a request. Dropping it makes the request fail.
+pub(crate) struct GateGuard(pub(crate) Arc<Gate>);
 
-impl GateKeeper {
+impl GateGuard {
     pub(crate) fn open(self, outcome: Outcome) {
         self.0.open(outcome);
     }
 }
 
-impl Drop for GateKeeper {
+impl Drop for GateGuard {
     fn drop(&mut self) {
         self.0.open(Outcome::Failed);
     }

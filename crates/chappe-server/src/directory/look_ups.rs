@@ -8,7 +8,7 @@ use chappe_carrier::lock;
 use chappe_handshake::PeerId;
 
 use super::Directory;
-use super::gate::{Gate, GateKeeper, Outcome};
+use super::gate::{Gate, GateGuard, Outcome};
 use crate::Engine;
 
 /// Requests that are under way.
@@ -25,8 +25,8 @@ struct LookUp {
     network: PeerId,
 }
 
-/// What becomes of the wish to make a request.
-pub(crate) enum Wish {
+/// Whether a request may be made.
+pub(crate) enum LookUpStart {
     /// Another client waits for the same.
     Joined(Arc<Gate>),
     /// The caller makes the request.
@@ -55,18 +55,18 @@ impl<K> Default for LookUps<K> {
 }
 
 impl<K: Eq + Hash> LookUps<K> {
-    pub(crate) fn begin(&mut self, id: K, network: PeerId, limits: Limits) -> Wish {
+    pub(crate) fn begin(&mut self, id: K, network: PeerId, limits: Limits) -> LookUpStart {
         if let Some(known) = self.by_id.get(&id) {
-            return Wish::Joined(Arc::clone(&known.gate));
+            return LookUpStart::Joined(Arc::clone(&known.gate));
         }
         let of_network = self.by_network.get(&network).copied().unwrap_or(0);
         if self.by_id.len() >= limits.all || of_network >= limits.of_network {
-            return Wish::Refused;
+            return LookUpStart::Refused;
         }
         let gate = Arc::new(Gate::default());
         self.by_id.insert(id, LookUp { gate: Arc::clone(&gate), network });
         *self.by_network.entry(network).or_default() += 1;
-        Wish::Begun(gate)
+        LookUpStart::Begun(gate)
     }
 
     fn end(&mut self, id: &K) {
@@ -80,23 +80,23 @@ impl<K: Eq + Hash> LookUps<K> {
     }
 }
 
-/// The duty to end a request. Dropping it makes the request fail.
-pub(crate) struct Duty<K: Eq + Hash> {
+/// Ends a request. Dropping it makes the request fail.
+pub(crate) struct LookUpGuard<K: Eq + Hash> {
     pub(crate) engine: Arc<Engine>,
     pub(crate) id: K,
     /// Finds the table of the request.
     table: fn(&Engine) -> Option<&Mutex<LookUps<K>>>,
-    keeper: Option<GateKeeper>,
+    gate: Option<GateGuard>,
 }
 
-impl<K: Eq + Hash> Duty<K> {
+impl<K: Eq + Hash> LookUpGuard<K> {
     pub(crate) const fn new(
         engine: Arc<Engine>,
         id: K,
         table: fn(&Engine) -> Option<&Mutex<LookUps<K>>>,
         gate: Arc<Gate>,
     ) -> Self {
-        Self { engine, id, table, keeper: Some(GateKeeper(gate)) }
+        Self { engine, id, table, gate: Some(GateGuard(gate)) }
     }
 
     pub(crate) fn end(mut self, outcome: Outcome) {
@@ -104,17 +104,17 @@ impl<K: Eq + Hash> Duty<K> {
     }
 
     fn end_with(&mut self, outcome: Outcome) {
-        if let Some(keeper) = self.keeper.take() {
+        if let Some(gate) = self.gate.take() {
             // A client that comes after this begins anew.
             if let Some(table) = (self.table)(&self.engine) {
                 lock(table).end(&self.id);
             }
-            keeper.open(outcome);
+            gate.open(outcome);
         }
     }
 }
 
-impl<K: Eq + Hash> Drop for Duty<K> {
+impl<K: Eq + Hash> Drop for LookUpGuard<K> {
     fn drop(&mut self) {
         self.end_with(Outcome::Failed);
     }
@@ -129,9 +129,9 @@ mod tests {
         let limits = Limits { all: 3, of_network: 2 };
         let mut look_ups = LookUps::default();
         let mut begin = |id, network| match look_ups.begin(id, PeerId(network), limits) {
-            Wish::Begun(_) => "begun",
-            Wish::Joined(_) => "joined",
-            Wish::Refused => "refused",
+            LookUpStart::Begun(_) => "begun",
+            LookUpStart::Joined(_) => "joined",
+            LookUpStart::Refused => "refused",
         };
         assert_eq!(
             [begin(1, 1), begin(1, 1), begin(1, 2), begin(2, 1)],
@@ -141,7 +141,9 @@ mod tests {
         look_ups.end(&1);
         look_ups.end(&1);
         let mut begin = |id, network| look_ups.begin(id, PeerId(network), limits);
-        assert!(matches!(begin(3, 1), Wish::Joined(_)) && matches!(begin(5, 1), Wish::Begun(_)));
+        assert!(
+            matches!(begin(3, 1), LookUpStart::Joined(_)) && matches!(begin(5, 1), LookUpStart::Begun(_))
+        );
         (1..9).for_each(|id| look_ups.end(&id));
         assert!(look_ups.by_id.is_empty() && look_ups.by_network.is_empty());
     }

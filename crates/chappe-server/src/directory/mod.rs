@@ -27,5 +27,5 @@ pub use options::Directory;
 
 pub(crate) use engine::{EngineDirectory, Search};
 pub(crate) use gate::{Gate, Outcome};
-pub(crate) use look_ups::{Duty, Limits, LookUps, Wish};
+pub(crate) use look_ups::{Limits, LookUpGuard, LookUpStart, LookUps};
 pub use tasks::{DirectoryTask, DirectoryWorker};

@@ -16,7 +16,7 @@ use rand_core::Rng as _;
 use super::entry::Entry;
 use super::{Claim, ClaimRequest, Fleet, FleetEvent, Membership, Ownership, ProcessId, SessionName};
 use crate::Engine;
-use crate::directory::{DirectoryError, DirectoryFuture, Duty, Gate, LookUps, Outcome, Wish};
+use crate::directory::{DirectoryError, DirectoryFuture, Gate, LookUpGuard, LookUpStart, LookUps, Outcome};
 use crate::keys::KeyState;
 use crate::session::{Attached, Waker};
 
@@ -161,15 +161,15 @@ impl Engine {
         }
         let name = SessionName { key: key.auth_key().id(), session: opened.session_id() };
         match lock(&fleet.claims).begin(name, network, CLAIMS) {
-            Wish::Refused => Admission::Refused,
-            Wish::Joined(gate) => {
+            LookUpStart::Refused => Admission::Refused,
+            LookUpStart::Joined(gate) => {
                 gate.wait(waker);
                 Admission::Waiting(gate)
             }
-            Wish::Begun(gate) => {
+            LookUpStart::Begun(gate) => {
                 gate.wait(waker);
-                let duty = Duty::new(Arc::clone(self), name, claims_of, Arc::clone(&gate));
-                let task = claim(duty, Arc::clone(key), opened.msg_id());
+                let guard = LookUpGuard::new(Arc::clone(self), name, claims_of, Arc::clone(&gate));
+                let task = claim(guard, Arc::clone(key), opened.msg_id());
                 if directory.tasks.push(task) { Admission::Waiting(gate) } else { Admission::Failed }
             }
         }
@@ -443,8 +443,8 @@ fn reserve(options: &Fleet, msg_id: MsgId) -> MsgId {
 }
 
 /// Claims a session, and lets the frames in that wait for it.
-async fn claim(duty: Duty<SessionName>, key: Arc<KeyState>, msg_id: MsgId) {
-    let (engine, name) = (Arc::clone(&duty.engine), duty.id);
+async fn claim(guard: LookUpGuard<SessionName>, key: Arc<KeyState>, msg_id: MsgId) {
+    let (engine, name) = (Arc::clone(&guard.engine), guard.id);
     let Some(fleet) = engine.fleet() else { return };
     let options = &fleet.options;
     let process = fleet.process();
@@ -466,7 +466,7 @@ async fn claim(duty: Duty<SessionName>, key: Arc<KeyState>, msg_id: MsgId) {
             Outcome::Failed
         }
     };
-    duty.end(outcome);
+    guard.end(outcome);
     if outcome == Outcome::Ready {
         engine.deliver(name).await;
     }

@@ -37,7 +37,7 @@ pub enum Membership {
     Renewing,
 }
 
-/// The wish of a process to own a session.
+/// A request of a process to own a session.
 #[derive(Clone, Copy, Debug)]
 pub struct ClaimRequest {
     /// The session.

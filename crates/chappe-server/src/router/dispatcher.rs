@@ -13,7 +13,7 @@ use chappe_types::{BindError, RpcError};
 
 use super::context::CallContext;
 use super::limits::CallLimits;
-use super::pending::{Load, Pending, RawCall};
+use super::pending::{HeldCalls, Pending, RawCall};
 use super::schema::functions;
 use super::session_calls::{Begun, Next};
 use super::spawn::spawn;
@@ -21,7 +21,7 @@ use super::stop::Stop;
 use super::task::{CallFuture, Outcome, Task};
 use super::wrappers::unwrap;
 use crate::event::ServerEvent;
-use crate::handler::{Context, Handler, Verdict};
+use crate::handler::{Context, Handler, QueryResponse};
 use crate::session::Attached;
 
 /// What answers calls: a router, with or without layers around it.
@@ -50,7 +50,7 @@ pub struct Dispatcher {
 struct Inner {
     service: Box<dyn CallService>,
     limits: CallLimits,
-    load: Arc<Load>,
+    load: Arc<HeldCalls>,
 }
 
 impl Dispatcher {
@@ -75,7 +75,7 @@ impl Dispatcher {
         self
     }
 
-    fn answer(&self, context: &Context<'_>, body: &[u8]) -> Result<Verdict, RpcError> {
+    fn answer(&self, context: &Context<'_>, body: &[u8]) -> Result<QueryResponse, RpcError> {
         let (budgets, now) = (context.engine.options().budgets, context.now.mono);
         let limit = context.engine.options().session.unpacked_bytes;
         let limit = context.key.may_inflate(now, &budgets).then_some(limit);
@@ -90,7 +90,7 @@ impl Dispatcher {
             let request = BindTempAuthKey::from_bytes(&call.body);
             return Ok(match request {
                 Ok(request) => context.answer_bind(&request),
-                Err(_) => Verdict::of_bind_error(BindError::EncryptedMessageInvalid),
+                Err(_) => QueryResponse::of_bind_error(BindError::EncryptedMessageInvalid),
             });
         }
         if context.permanent_key_id().is_none() && !is_allowed_unbound(id) {
@@ -100,7 +100,7 @@ impl Dispatcher {
         let pending = admitted.ok_or_else(|| RpcError::new(420, "FLOOD_WAIT_1"))?;
         match context.session.calls().begin(pending, self.inner.limits.per_session) {
             Begun::Run(pending, stop) => Ok(self.inner.run(pending, stop)),
-            Begun::Waits | Begun::Over => Ok(Verdict::Later),
+            Begun::Waits | Begun::Over => Ok(QueryResponse::Later),
         }
     }
 }
@@ -111,8 +111,8 @@ const fn is_allowed_unbound(id: u32) -> bool {
 }
 
 impl Handler for Dispatcher {
-    fn query(&self, context: &Context<'_>, body: &[u8]) -> Verdict {
-        self.answer(context, body).unwrap_or_else(|error| verdict(Err(error)))
+    fn query(&self, context: &Context<'_>, body: &[u8]) -> QueryResponse {
+        self.answer(context, body).unwrap_or_else(|error| response(Err(error)))
     }
 
     fn dropped(&self, context: &Context<'_>) {
@@ -132,21 +132,21 @@ impl Handler for Dispatcher {
 
 impl Inner {
     /// Begins a call where its query came. Most handlers are ready at once.
-    fn run(self: &Arc<Self>, mut pending: Pending, stop: Arc<Stop>) -> Verdict {
+    fn run(self: &Arc<Self>, mut pending: Pending, stop: Arc<Stop>) -> QueryResponse {
         let mut task = self.task(&mut pending, stop);
         let mut context = TaskContext::from_waker(Waker::noop());
         match Pin::new(&mut task).poll(&mut context) {
             Poll::Ready(Some(outcome)) => {
                 self.after(pending, outcome.is_ok());
-                verdict(outcome)
+                response(outcome)
             }
             // Its query has an answer, or no session.
             Poll::Ready(None) => {
                 self.after(pending, false);
-                Verdict::Later
+                QueryResponse::Later
             }
             // The first poll of the task tells the future its waker.
-            Poll::Pending => self.go_on_elsewhere(task, pending).unwrap_or(Verdict::Later),
+            Poll::Pending => self.go_on_elsewhere(task, pending).unwrap_or(QueryResponse::Later),
         }
     }
 
@@ -163,7 +163,7 @@ impl Inner {
     }
 
     /// Lets a task run apart from the connection. Returns an answer if that is impossible.
-    fn go_on_elsewhere(self: &Arc<Self>, task: Task, pending: Pending) -> Option<Verdict> {
+    fn go_on_elsewhere(self: &Arc<Self>, task: Task, pending: Pending) -> Option<QueryResponse> {
         let inner = Arc::clone(self);
         let context = pending.context().clone();
         let is_running = spawn(async move {
@@ -179,7 +179,7 @@ impl Inner {
         }
         let next = context.session().calls().end(context.msg_id(), false, self.limits.per_session);
         self.go_on(next);
-        Some(verdict(Err(RpcError::new(420, "FLOOD_WAIT_1"))))
+        Some(response(Err(RpcError::new(420, "FLOOD_WAIT_1"))))
     }
 
     /// Lets calls go on that waited for this one.
@@ -207,18 +207,18 @@ impl Inner {
     }
 }
 
-fn verdict(outcome: Outcome) -> Verdict {
+fn response(outcome: Outcome) -> QueryResponse {
     match outcome {
-        Ok(reply) if reply.is_alone => Verdict::AnswerAlone(reply.object),
-        Ok(reply) => Verdict::Answer(reply.object),
-        Err(RpcError { code, message }) => Verdict::Error { code, message },
+        Ok(reply) if reply.is_alone => QueryResponse::AnswerAlone(reply.object),
+        Ok(reply) => QueryResponse::Answer(reply.object),
+        Err(RpcError { code, message }) => QueryResponse::Error { code, message },
     }
 }
 
 /// Answers a query after its frame was handled.
 fn respond(context: &CallContext, outcome: Outcome) {
     let session: &Attached = context.session();
-    if let Err(error) = session.respond(context.msg_id(), verdict(outcome)) {
+    if let Err(error) = session.respond(context.msg_id(), response(outcome)) {
         tracing::debug!(%error, "session closed");
         context.end_session();
     }

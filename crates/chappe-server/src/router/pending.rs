@@ -40,12 +40,12 @@ impl fmt::Debug for RawCall {
 
 /// What all calls of a server hold.
 #[derive(Debug, Default)]
-pub(super) struct Load {
+pub(super) struct HeldCalls {
     calls: AtomicUsize,
     bytes: AtomicUsize,
 }
 
-impl Load {
+impl HeldCalls {
     /// Takes a call in, if there is room.
     pub(super) fn admit(self: &Arc<Self>, call: RawCall, limits: &CallLimits) -> Option<Pending> {
         let bytes = call.body.len();
@@ -63,7 +63,7 @@ impl Load {
 pub(super) struct Pending {
     call: RawCall,
     bytes: usize,
-    load: Arc<Load>,
+    load: Arc<HeldCalls>,
     begun: Instant,
 }
 
