@@ -19,7 +19,7 @@ pub const MAX_CONNECTIONS: usize = 16 * 1024;
 /// Default bound of the bytes that wait for the rest of their frames, of all connections together: 256 MiB.
 pub const DEFAULT_MAX_MEMORY: usize = 256 << 20;
 
-/// Reads the bytes of connections, as somebody in the middle sees them, and tells what they mean.
+/// Reads the bytes of connections, as an observer between client and server sees them, and returns what they mean.
 ///
 /// Call [`handle_bytes`](Self::handle_bytes) for each piece of a connection in its order,
 /// [`handle_gap`](Self::handle_gap) where bytes were not seen, and take records with

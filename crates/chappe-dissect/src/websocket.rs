@@ -1,4 +1,4 @@
-//! The frames of a WebSocket connection, read as a byte stream by somebody in the middle.
+//! The frames of a WebSocket connection, read as a byte stream by an observer.
 //!
 //! Spec: <https://www.rfc-editor.org/rfc/rfc6455#section-5.2>.
 

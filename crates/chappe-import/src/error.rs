@@ -4,7 +4,7 @@ use core::fmt;
 
 /// Why a session of another library cannot be used.
 ///
-/// No variant holds a byte of the input: what stands in the place of a version or of an id may be a part of the key, if the
+/// No variant holds a byte of the input: what is in the place of a version or of an id may be a part of the key, if the
 /// text is something else than it was taken for. Lengths are the only numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -66,7 +66,7 @@ pub fn from_file(bytes: &[u8]) -> Result<Vec<ImportedSession>, ImportError> {
     read(&mut cursor).map_err(malformed)??.into_sessions()
 }
 
-/// Reads up to the user. The state of updates follows, which is of no use to other libraries.
+/// Reads up to the user. The state of updates follows, which other libraries cannot use.
 fn read(cursor: &mut Cursor<'_>) -> Read<Result<Keys, ImportError>> {
     const VECTOR: u32 = 0x1cb5_c415;
     const HAS_USER: u32 = 1 << 0;

@@ -71,7 +71,7 @@ impl Options {
         self
     }
 
-    /// Enforces every rule, for tests of one's own client. Real clients do not get through.
+    /// Enforces every rule, to test your own client. Real clients do not get through.
     #[must_use]
     pub const fn strict(mut self) -> Self {
         self.policy = Policy::Strict;

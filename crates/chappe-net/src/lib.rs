@@ -6,7 +6,7 @@
 //! | connecting and calling | [`Client`] | `tokio::connect` | `blocking::connect` |
 //! | several connections and datacenters | [`DataCenters`] | `tokio::start` | `blocking::start` |
 //! | one connection, frame by frame | [`Stream`] | `tokio::dial` | `blocking::dial` |
-//! | sockets of one's own | [`Driver`] | | |
+//! | your own sockets | [`Driver`] | | |
 //!
 //! Both modules drive the same engine, so neither can do what the other cannot. [`ConnectOptions`] states where a client
 //! dials and how long everything may take; a [`store`] keeps its keys. Servers are in `chappe-server`; keys of other

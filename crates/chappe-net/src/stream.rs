@@ -90,7 +90,7 @@ enum Found {
 }
 
 impl Stream {
-    /// Begins to connect; somebody must drive the driver.
+    /// Begins to connect; the caller must run the driver.
     pub(crate) fn start(
         target: SocketAddr,
         options: &DialOptions,

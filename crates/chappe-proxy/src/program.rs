@@ -184,7 +184,7 @@ fn reload(proxy: &Proxy, path: &Path) {
     notify(&[NotifyState::Ready]);
 }
 
-/// Tells the service manager. There may be none.
+/// Notifies the service manager. There may be none.
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::debug!(%error, "service manager not told");

@@ -21,7 +21,7 @@ use crate::connection::Connection;
 /// `PREFIX:process:ID` lives as long as the lease of a process. The hash `PREFIX:session:KEY:ID` has the fields `owner`, `fence`,
 /// `floor` and `last` of a session, the hash `PREFIX:entries:KEY:ID` what waits for it, and the stream `PREFIX:events:ID` tells a process what
 /// happens to its sessions. Ids and `msg_id`s are 16 hexadecimal digits, whose order as texts is that of the numbers. Redis removes what
-/// nobody has touched for a day.
+/// was not used for a day.
 pub struct RedisSessions {
     connection: Connection,
     /// Waits for events: that blocks a connection.

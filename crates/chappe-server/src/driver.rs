@@ -1,4 +1,4 @@
-//! What a listener is made of, for sockets and runtimes of one's own.
+//! What a listener is made of, for your own sockets and runtimes.
 //!
 //! For each accepted socket, ask a [`ConnectionLimit`] for a permit, make a [`Conversation`] with it, and move bytes as its
 //! documentation says. Start [`HandshakeThreads`], so that making keys delays nothing else, and for an engine with a directory

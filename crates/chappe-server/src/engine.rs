@@ -155,7 +155,7 @@ impl Engine {
         &self.observed.activity
     }
 
-    /// Tells the application of an event. Call it while no lock is held.
+    /// Reports an event to the application. Call it while no lock is held.
     pub(crate) fn note_event(&self, event: ServerEvent) {
         let activity = &self.observed.activity;
         match &event {
@@ -169,7 +169,7 @@ impl Engine {
         self.deliver_events();
     }
 
-    /// Tells the application what happened since the last time. Call it while no lock is held.
+    /// Reports the events since the last call to the application. Call it while no lock is held.
     pub(crate) fn deliver_events(&self) {
         while let Some(event) = self.observed.events.pop() {
             if caught(|| self.handler.event(&event)).is_none() {
@@ -232,7 +232,7 @@ impl Engine {
 
     /// Keeps a key until it is forgotten or ends, however many others are used. Returns whether there is one of this id.
     ///
-    /// Pin the permanent keys that somebody has logged in with: keys that are not pinned make room for others.
+    /// Pin the permanent keys that users have logged in with: keys that are not pinned make room for others.
     pub fn pin_key(&self, id: AuthKeyId) -> bool {
         lock(&self.keys).pin(id)
     }
@@ -455,7 +455,7 @@ impl Engine {
         Attached::new(session, Arc::clone(key.life()), unacked, &self.budgets, Arc::clone(&self.observed))
     }
 
-    /// Tells the application of a session that began here.
+    /// Reports a session that began here to the application.
     pub(crate) fn note_begun(&self, session: &Attached) {
         self.observed.note_session_begun(session);
         self.deliver_events();
@@ -520,7 +520,7 @@ impl Engine {
         self.note_event(ServerEvent::KeyBound { temporary, permanent: bound });
     }
 
-    /// Tells the application of a key that a client has made.
+    /// Reports a key that a client has made to the application.
     pub(crate) fn note_made(&self, key: &KeyState) {
         let (key_id, expires_at) = (key.auth_key().id(), key.kind().expires_at());
         self.note_event(ServerEvent::KeyMade { key_id, expires_at, dc: key.dc() });

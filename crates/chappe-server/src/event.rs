@@ -58,7 +58,7 @@ pub enum ServerEvent {
 /// Events that were not delivered yet. They wait until no lock of the engine is held.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
-    /// So that nobody takes the lock for nothing.
+    /// Spares the lock while there are no events.
     waiting: AtomicUsize,
     queue: Mutex<VecDeque<ServerEvent>>,
 }

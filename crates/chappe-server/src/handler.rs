@@ -87,7 +87,7 @@ pub trait Handler: Send + Sync + 'static {
         let _ = context;
     }
 
-    /// Is told what happens to keys, sessions and logins.
+    /// Receives what happens to keys, sessions and logins.
     fn event(&self, event: &ServerEvent) {
         let _ = event;
     }
@@ -128,7 +128,7 @@ impl Context<'_> {
         self.key.permanent_id()
     }
 
-    /// Keeps the key that logins belong to, however many others are used: call it when somebody logs in. Returns whether
+    /// Keeps the key that logins belong to, however many others are used: call it when a user logs in. Returns whether
     /// there is one.
     pub fn pin_key(&self) -> bool {
         self.permanent_key_id().is_some_and(|id| self.engine.pin_key(id))

@@ -27,7 +27,7 @@ pub(crate) struct HandshakeQueue {
 }
 
 impl HandshakeQueue {
-    /// Returns whether somebody works.
+    /// Returns whether a worker runs.
     pub(crate) fn has_workers(&self) -> bool {
         self.workers.load(Ordering::SeqCst) > 0
     }

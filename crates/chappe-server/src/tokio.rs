@@ -89,7 +89,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// The socket is of no use, or the operating system has no randomness.
+    /// The socket cannot be used, or the operating system has no randomness.
     pub fn serve(
         listener: std::net::TcpListener,
         options: ListenOptions,

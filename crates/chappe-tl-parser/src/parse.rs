@@ -203,7 +203,7 @@ impl<'a> Parser<'_, 'a> {
         })))
     }
 
-    /// Tells flags words from numbers: a `#` is a word if a later parameter depends on it.
+    /// Distinguishes flags words from numbers: a `#` is a word if a later parameter depends on it.
     fn find_words(&self, params: &mut [Parameter]) {
         for index in 0..params.len() {
             let (earlier, later) = params.split_at_mut(index + 1);

@@ -1,4 +1,4 @@
-//! A server of one's own: three methods, on every transport, on one port.
+//! Your own server: three methods, on every transport, on one port.
 //!
 //! ```sh
 //! cargo run --release --example server

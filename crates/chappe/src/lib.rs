@@ -35,7 +35,7 @@
 )]
 #![cfg_attr(
     feature = "dissect",
-    doc = "| [`dissect`] | `chappe-dissect` | messages in traffic and in captures, with keys of one's own |"
+    doc = "| [`dissect`] | `chappe-dissect` | messages in traffic and in captures, with your own keys |"
 )]
 #![cfg_attr(
     feature = "loopback",

@@ -1,4 +1,4 @@
-//! Whether a server of MTProto answers on one way, and if not, what stands in it.
+//! Whether a server of MTProto answers on one way, and if not, what is in it.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, ToSocketAddrs as _};

@@ -63,7 +63,7 @@ fn read_key(cursor: &mut Cursor<'_>, keys: &mut Keys) -> Result<(), ImportError>
     keys.push(dc, key, None, None)
 }
 
-/// Notes the account. Both are 0 until somebody has logged in.
+/// Notes the account. Both are 0 until a user has logged in.
 fn set_home(keys: &mut Keys, user: i64, dc: i64) {
     keys.main = Some(dc).filter(|dc| *dc != 0);
     keys.user = Some(User { id: user, is_bot: false }).filter(|user| user.id != 0);

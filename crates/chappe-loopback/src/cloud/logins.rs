@@ -12,14 +12,14 @@ use super::state::State;
 pub(crate) struct SentCode {
     pub(crate) phone: String,
     pub(crate) code: String,
-    /// Whether somebody has entered it.
+    /// Whether it was entered.
     is_entered: bool,
 }
 
 /// Codes that wait to be used. The oldest is forgotten.
 const MAX_SENT: usize = 1024;
 
-/// A session of somebody who is logged in.
+/// A session of a user who is logged in.
 pub(crate) struct Listening {
     pub(crate) session: Attached,
     pub(crate) layer: i32,

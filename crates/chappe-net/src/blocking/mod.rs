@@ -41,7 +41,7 @@ pub fn start(options: ConnectOptions) -> Result<Client, ConnectError> {
 ///
 /// # Errors
 ///
-/// An option cannot work, the operating system refuses, a time-out passed, the proxy is of no use, or the answer under fake TLS is not the
+/// An option cannot work, the operating system refuses, a time-out passed, the proxy cannot be used, or the answer under fake TLS is not the
 /// `MTProxy`'s.
 pub fn dial(address: SocketAddr, options: &DialOptions, rng: &mut Drbg) -> Result<Stream, LinkError> {
     block_on(open(address, options, rng))

@@ -242,7 +242,7 @@ impl Client {
         ConnectOptions { store: None, key: self.owner.0.with(key), ..options.clone() }
     }
 
-    /// Makes a new connection, which replaces the one in use once it has shown that somebody answers. While there is
+    /// Makes a new connection, which replaces the one in use once it has shown that the datacenter answers. While there is
     /// none, the next attempt is made at once.
     ///
     /// For applications that are told of a change of networks.

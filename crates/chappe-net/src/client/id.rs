@@ -3,7 +3,7 @@
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// Tells the clients of a process apart, in the events of `tracing` for instance. No number is used twice.
+/// Distinguishes the clients of a process, in the events of `tracing` for instance. No number is used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(u64);
 

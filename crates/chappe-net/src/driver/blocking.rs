@@ -88,7 +88,7 @@ struct Threads {
 
 /// The thread of one socket.
 struct Running {
-    /// Tells it to read. It ends when this is dropped and the socket is shut down.
+    /// Lets it read. It ends when this is dropped and the socket is shut down.
     may_read: Sender<()>,
     stream: Arc<OnceLock<TcpStream>>,
 }

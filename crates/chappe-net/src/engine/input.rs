@@ -384,7 +384,7 @@ impl Engine {
         }
     }
 
-    /// Handles a transport error. It is unauthenticated, and the connection is of no use after it.
+    /// Handles a transport error. It is unauthenticated, and the connection cannot be used after it.
     fn on_refused(&mut self, now: Now, connection: ConnectionId, code: TransportErrorCode) {
         self.sink.metrics.refusals += 1;
         tell_of!(DEBUG, self, connection, %code, "refused");

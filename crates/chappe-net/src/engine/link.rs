@@ -323,7 +323,7 @@ impl Link {
         self.writing.is_announced = false;
     }
 
-    /// Lends what is to be written; `None` if there is nothing or somebody else writes.
+    /// Lends what is to be written; `None` if there is nothing or another thread writes.
     pub(super) fn begin_write(&mut self) -> Option<WriteBuffer> {
         let pending = self.writing.pending.take()?;
         self.writing.is_claimed = true;

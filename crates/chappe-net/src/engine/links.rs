@@ -227,7 +227,7 @@ impl Links {
         }
     }
 
-    /// Lends what is to be written; `None` if there is nothing or somebody else writes.
+    /// Lends what is to be written; `None` if there is nothing or another thread writes.
     pub(crate) fn begin_write(&mut self, socket: SocketId) -> Option<WriteBuffer> {
         if let Some(place) = self.farewells.iter().position(|(closing, _)| *closing == socket) {
             return Some(self.farewells.swap_remove(place).1);
@@ -235,7 +235,7 @@ impl Links {
         self.link(socket)?.begin_write()
     }
 
-    /// The driver wanted to write while somebody else did: it is told again if something is left.
+    /// The driver wanted to write while another thread did: it is told again if something is left.
     pub(crate) fn write_later(&mut self, socket: SocketId) {
         if let Some(link) = self.link(socket) {
             link.write_later();
@@ -309,7 +309,7 @@ impl Links {
         }
     }
 
-    /// A socket is of no use any more. Over HTTP the others may go on without it.
+    /// A socket cannot be used any more. Over HTTP the others may go on without it.
     fn on_lost(&mut self, now: Now, socket: SocketId, error: LinkError) -> Input {
         let Some(link) = self.link(socket) else { return Input::Nothing };
         let (connection, was_up, request) = (link.connection, link.is_up(), link.take_request());

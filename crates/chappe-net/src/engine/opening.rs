@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 
 use crate::options::DialOptions;
 
-/// The beginning of a connection, from the first byte of a socket to the first frame, for sockets of one's own.
+/// The beginning of a connection, from the first byte of a socket to the first frame, for your own sockets.
 ///
 /// Connect to the proxy of the options or else to the target, write what [`take_output`](Self::take_output) returns, read, call
 /// [`handle`](Self::handle), and so on until [`awaits`](Self::awaits) returns `None`. Write what is left, then take the

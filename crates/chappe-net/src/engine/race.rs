@@ -18,7 +18,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub(super) struct Race {
     backoff: BackOff,
     stagger: Duration,
-    /// Candidates that are of no use, such as one that answered -444.
+    /// Candidates that cannot be used, such as one that answered -444.
     excluded: Vec<bool>,
     last_good: Option<usize>,
     /// Candidates of this round that were not dialled yet, in reverse.
@@ -143,7 +143,7 @@ impl Race {
         self.last_good = Some(candidate);
     }
 
-    /// The connection has shown that somebody answers.
+    /// The connection has shown that the datacenter answers.
     pub(super) const fn on_proven(&mut self) {
         self.failures = 0;
     }

@@ -32,7 +32,7 @@ struct Script {
     dialled: Option<Address>,
 }
 
-/// What an engine wants that takes somebody else.
+/// What an engine requests of its driver.
 #[derive(Debug, PartialEq, Eq)]
 enum Wanted {
     Connect(SocketId),

@@ -57,7 +57,7 @@ impl Wakers {
         }
     }
 
-    /// Tells everybody.
+    /// Notifies all waiters.
     pub(crate) fn wake(self) {
         self.first.into_iter().chain(self.more).for_each(Waker::wake);
     }

@@ -22,7 +22,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Tells what has changed: an event for each counter, and one for each rule that something broke.
+    /// Reports what has changed: an event for each counter, and one for each rule that something broke.
     fn tell(&mut self, client: ClientId, dc: DcId, counters: &Counters, now: MonoTime) {
         self.told_at = now;
         if !tracing::enabled!(tracing::Level::DEBUG) {
@@ -43,7 +43,7 @@ impl Tally {
 }
 
 impl Engine {
-    /// Tells what the session has counted, since a connection ended or the client did.
+    /// Reports what the session has counted, since a connection ended or the client did.
     pub(super) fn tell_counters(&mut self, now: Now) {
         if let Some(session) = self.session.as_deref() {
             self.tally.tell(self.id, self.options.handshake.dc, session.counters(), now.mono);

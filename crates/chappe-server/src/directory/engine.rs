@@ -77,7 +77,7 @@ impl EngineDirectory {
         Self { options, tasks, look_ups, first_at: AtomicU64::new(0) }
     }
 
-    /// Returns when a key that nobody uses is dropped.
+    /// Returns when an unused key is dropped.
     pub(crate) fn unused_until(&self, now: UnixTime) -> UnixTime {
         now.saturating_add(self.options.unused_for)
     }

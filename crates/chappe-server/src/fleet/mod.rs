@@ -7,7 +7,7 @@
 //! What holds, whatever happens to processes and store:
 //!
 //! - **A query is executed at most once.** A process executes a message only after it has reserved its `msg_id` in the
-//!   store, and a process that takes a session over leaves all reserved ids to its predecessor. A query of which nobody knows
+//!   store, and a process that takes a session over leaves all reserved ids to its predecessor. A query of which no process knows
 //!   whether it was executed is answered with the error 409 `QUERY_OUTCOME_UNKNOWN`.
 //! - **An update that was [published](crate::Engine::publish) is sent at least once**, by whichever process owns the session, until the
 //!   client acknowledges it. One update may come twice after a move; the application's ids in it tell.

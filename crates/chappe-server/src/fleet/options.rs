@@ -15,7 +15,7 @@ pub struct Fleet {
     /// long. A process that cannot reach the store for so long gives its sessions up.
     pub lease: Duration,
     /// How far ahead of the last message of a session its owner reserves ids. Default 5 s. When a process dies, its clients get the
-    /// error 409 for queries of this time that nobody has executed; while the store is out of reach, sessions go on for half of
+    /// error 409 for queries of this time that were not executed; while the store is out of reach, sessions go on for half of
     /// this time at least.
     pub reserve: Duration,
     /// How long a process may take to finish the queries of a session that another process wants. Default 5 s; their answers are

@@ -104,7 +104,7 @@ impl CallContext {
         &self.after
     }
 
-    /// Keeps the key that logins belong to, however many others are used: call it when somebody logs in. Returns whether
+    /// Keeps the key that logins belong to, however many others are used: call it when a user logs in. Returns whether
     /// there is one.
     pub fn pin_key(&self) -> bool {
         self.permanent_key_id().is_some_and(|id| self.engine.pin_key(id))

@@ -63,7 +63,7 @@ impl Shapes<'_, '_> {
         if arguments.is_empty() { path } else { format!("{path}<{}>", arguments.join(", ")) }
     }
 
-    /// Whether a row is a vector, and what it is, or what stands in it.
+    /// Whether a row is a vector, and what it is, or what is in it.
     pub(super) fn row(ty: &Type) -> (bool, Target<'_>) {
         let (is_list, value) = match ty {
             Type::Vector { element, .. } => (true, &**element),
@@ -89,7 +89,7 @@ impl Shapes<'_, '_> {
     }
 }
 
-/// What a row is, or what stands in it.
+/// What a row is, or what is in it.
 pub(super) enum Target<'t> {
     /// A type that has a kind of its own, with the number of that.
     Kind(u8),

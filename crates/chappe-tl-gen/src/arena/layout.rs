@@ -181,7 +181,7 @@ impl<'t, 'p, 's> Lines<'t, 'p, 's> {
         format!("&VECTOR_{number}")
     }
 
-    /// Whether a type of the schema is what stands in the innermost vector.
+    /// Whether a type of the schema is in the innermost vector.
     fn is_of_objects(&self, ty: &Type) -> bool {
         matches!(ty.innermost(), Type::Boxed(_)) || self.shapes.plan.bare_target(ty.innermost()).is_some()
     }

@@ -120,7 +120,7 @@ impl Kind {
         self as u8 >= Self::ListNat as u8 && self as u8 <= Self::ListObject as u8
     }
 
-    /// Returns what stands in the vector, or in the `Option`.
+    /// Returns what is in the vector, or in the `Option`.
     #[cfg(feature = "serde")]
     pub(super) const fn element(self) -> Self {
         match self {

@@ -64,7 +64,7 @@ pub(super) fn head(input: &[u8], from: Side, max: usize) -> Result<Head, Transpo
     }
 }
 
-/// A server's quick ack is an ordinary frame here, but a bare token is told from a length all the same, as the
+/// A server's quick ack is an ordinary frame here, but a bare token is distinguished from a length nevertheless, as the
 /// official client does.
 pub(super) fn padded_head(input: &[u8], from: Side, max: usize) -> Result<Head, TransportError> {
     let Some(head) = input.first_chunk::<HEAD>() else {

@@ -18,7 +18,7 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Waits for a lock; `None` if somebody else keeps it.
+    /// Waits for a lock; `None` if another page or worker holds it.
     ///
     /// # Errors
     ///

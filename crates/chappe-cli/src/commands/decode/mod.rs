@@ -15,7 +15,7 @@ use crate::traffic::{KeySources, SchemaNames, SchemaSources, SecretSources};
 use found::Found;
 use input::Input;
 
-/// Tells what bytes are, and prints what is in them
+/// Recognises bytes, and prints what is in them
 ///
 /// It knows TL objects, plain and encrypted envelopes, frames, the first bytes of every transport, links of proxies, and
 /// secrets. Offsets are hexadecimal. Bytes that can be several things are shown as the most likely one.

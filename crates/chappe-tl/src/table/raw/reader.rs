@@ -92,7 +92,7 @@ impl<'v> View<'v> {
         Self { ty: T::TYPE, at: core::ptr::from_ref(value).cast(), borrow: PhantomData }
     }
 
-    /// Views what stands at `at`, of which the caller knows that the type describes it.
+    /// Views what is at `at`, of which the caller knows that the type describes it.
     pub(super) const fn at(ty: &'static Type, at: *const u8) -> Self {
         Self { ty, at, borrow: PhantomData }
     }

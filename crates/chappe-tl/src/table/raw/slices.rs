@@ -13,7 +13,7 @@ use crate::table::layout::Layout;
 
 /// `&[T]`, whatever `T` is.
 ///
-/// Rust does not say how a slice reference is laid out, only that it is like the raw pointer. So whoever describes a type
+/// Rust does not say how a slice reference is laid out, only that it is like the raw pointer. So code that describes a type
 /// that stands in vectors has [`assert_slices`] compare its slices with these.
 pub(super) type AnySlice = *const [()];
 
