@@ -5,8 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use chappe_tl_parser::diff::Change;
-use chappe_tl_parser::{Category, Dialect, Impact, Name, ParseOptions, SchemaDiff};
+use chappe_tl_parser::{Category, Change, Dialect, Impact, Name, ParseOptions, SchemaDiff};
 use clap::{Args, Subcommand};
 use sha2::{Digest as _, Sha256};
 

@@ -122,13 +122,13 @@ pub struct SchemaDiff {
     pub changes: Vec<Change>,
     /// The types that had one constructor and have several now, sorted. Generated types of the arena style change their shape:
     /// a struct behind a `One` becomes an enum.
-    pub grown: Vec<Grown>,
+    pub grown: Vec<GrownType>,
 }
 
 /// A type that had one constructor and has several now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Grown {
+pub struct GrownType {
     /// The type.
     pub ty: Name,
     /// The constructor that it had.
@@ -139,7 +139,7 @@ pub struct Grown {
     pub used_by: Vec<Name>,
 }
 
-impl fmt::Display for Grown {
+impl fmt::Display for GrownType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -203,7 +203,7 @@ impl SchemaDiff {
             "constructors": counts(Category::Types),
             "functions": counts(Category::Functions),
             "changes": self.changes.iter().map(Change::to_json).collect::<Vec<_>>(),
-            "grown": self.grown.iter().map(Grown::to_json).collect::<Vec<_>>(),
+            "grown": self.grown.iter().map(GrownType::to_json).collect::<Vec<_>>(),
         })
     }
 
@@ -212,9 +212,9 @@ impl SchemaDiff {
         self.changes.iter().map(|change| change.impact).max().unwrap_or(Impact::Compatible)
     }
 
-    /// Counts the additions, removals and changes of a section.
-    pub fn counts(&self, category: Category) -> Counts {
-        let mut counts = Counts::default();
+    /// ChangeCounts the additions, removals and changes of a section.
+    pub fn counts(&self, category: Category) -> ChangeCounts {
+        let mut counts = ChangeCounts::default();
         for change in self.changes.iter().filter(|change| change.category == category) {
             match change.kind {
                 ChangeKind::Added { .. } => counts.added += 1,
@@ -247,7 +247,7 @@ impl Change {
     }
 }
 
-impl Grown {
+impl GrownType {
     fn to_json(&self) -> Value {
         let names = |names: &[Name]| names.iter().map(Name::to_string).collect::<Vec<_>>();
         json!({
@@ -260,7 +260,7 @@ impl Grown {
 }
 
 /// Returns the types that had one constructor and have several now.
-fn grown(old: &Schema, new: &Schema) -> Vec<Grown> {
+fn grown(old: &Schema, new: &Schema) -> Vec<GrownType> {
     let only = |ty: &&Name| {
         let mut constructors = old.constructors_of(ty);
         constructors.next().filter(|_| constructors.next().is_none())
@@ -274,7 +274,7 @@ fn grown(old: &Schema, new: &Schema) -> Vec<Grown> {
     };
     let candidates = new.types().filter_map(|ty| Some((ty, only(&ty)?)));
     candidates
-        .map(|(ty, first)| Grown {
+        .map(|(ty, first)| GrownType {
             ty: ty.clone(),
             first: first.name.clone(),
             constructors: new.constructors_of(ty).map(|one| one.name.clone()).collect(),
@@ -292,7 +292,7 @@ fn grown(old: &Schema, new: &Schema) -> Vec<Grown> {
 /// The number of changes in a section.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Counts {
+pub struct ChangeCounts {
     /// Added definitions.
     pub added: usize,
     /// Removed definitions.
@@ -301,7 +301,7 @@ pub struct Counts {
     pub changed: usize,
 }
 
-impl fmt::Display for Counts {
+impl fmt::Display for ChangeCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} added, {} removed, {} changed", self.added, self.removed, self.changed)
     }

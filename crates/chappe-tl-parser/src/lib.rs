@@ -50,7 +50,7 @@ mod builtin;
 mod check;
 mod diagnostic;
 mod dialect;
-pub mod diff;
+mod diff;
 pub mod id;
 mod json;
 mod lexer;
@@ -64,7 +64,7 @@ use std::borrow::Cow;
 
 pub use diagnostic::{Diagnostic, Diagnostics, MAX_DIAGNOSTICS, Severity};
 pub use dialect::{Dialect, UnknownDialect};
-pub use diff::{Impact, SchemaDiff};
+pub use diff::{Change, ChangeCounts, ChangeKind, FieldChange, GrownType, Impact, SchemaDiff};
 pub use merge::{MergeConflict, Merged};
 pub use model::{Category, Condition, Definition, Name, Parameter, ParameterKind, Type};
 pub use schema::Schema;
