@@ -89,7 +89,7 @@ impl FrameBuf {
 
     /// Writes `count` zero bytes after the content and returns them.
     #[inline]
-    pub fn append_zeroed(&mut self, count: usize) -> &mut [u8] {
+    pub(crate) fn append_zeroed(&mut self, count: usize) -> &mut [u8] {
         let end = self.bytes.len();
         self.bytes.resize(end + count, 0);
         &mut self.bytes[end..]

@@ -8,7 +8,7 @@ use crate::window::AgeLimits;
 /// 1020 too.
 ///
 /// <https://core.telegram.org/mtproto/service_messages#containers>
-pub const MAX_CONTAINER_MESSAGES: usize = chappe_framing::MAX_MESSAGES_SENT;
+pub(crate) const MAX_CONTAINER_MESSAGES: usize = chappe_framing::MAX_MESSAGES_SENT;
 
 /// The most ids in one `msgs_ack`, `msgs_state_req` or `msg_resend_req` (SEC-103), as the specification sets it.
 ///

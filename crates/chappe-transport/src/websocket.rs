@@ -137,6 +137,6 @@ impl Upgrade {
 /// Returns `Sec-WebSocket-Accept` for a `Sec-WebSocket-Key`.
 ///
 /// Spec: <https://www.rfc-editor.org/rfc/rfc6455#section-4.2.2>.
-pub fn accept_value(key: &[u8]) -> String {
+fn accept_value(key: &[u8]) -> String {
     BASE64.encode(&sha1(&[key, GUID]))
 }

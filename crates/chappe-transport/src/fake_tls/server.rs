@@ -45,9 +45,6 @@ impl TimeWindow {
 impl TimeWindow {
     /// The window of the official proxy: 3 seconds ahead, 10 minutes behind.
     pub const OFFICIAL: Self = Self { ahead: 3, behind: 600 };
-
-    /// The window of tolerant proxies: 20 minutes ahead, 10 minutes behind.
-    pub const TOLERANT: Self = Self { ahead: 1200, behind: 600 };
 }
 
 /// The sites that a hello may ask for. The digest proves the secret in any case.
