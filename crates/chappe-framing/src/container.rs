@@ -271,6 +271,8 @@ fn split_message<'a>(rest: &mut &'a [u8]) -> Result<InnerMessage<'a>, FrameError
 #[inline]
 fn check_inner(message: &InnerMessage<'_>, container: MsgId, from: Side) -> Result<(), FrameError> {
     let msg_id = message.header.msg_id;
+    // A container is numbered after the messages in it, so its id is the highest.
+    // <https://core.telegram.org/mtproto/service_messages#simple-container>
     if msg_id >= container {
         return Err(PeerMisbehaved::InnerIdNotLower { msg_id }.into());
     }
@@ -282,6 +284,7 @@ fn check_inner(message: &InnerMessage<'_>, container: MsgId, from: Side) -> Resu
         return Err(PeerMisbehaved::BadOrigin { msg_id }.into());
     }
     match constructor_id(message.body)? {
+        // Containers do not nest, so the walk over messages needs no recursion.
         id @ MSG_CONTAINER => Err(PeerMisbehaved::Nested { id }.into()),
         _ => Ok(()),
     }

@@ -43,6 +43,8 @@ impl MessageHeader {
         seq_no: SeqNo,
         body_len: usize,
     ) -> Result<[u8; Self::LEN], WriteError> {
+        // A TL object is a sequence of 4-byte words, the first of which is its constructor id.
+        // <https://core.telegram.org/mtproto/serialize>
         if body_len == 0 || !body_len.is_multiple_of(4) || body_len > MAX_BODY_LEN {
             return Err(WriteError::UnsendableBody { len: body_len });
         }
@@ -70,6 +72,8 @@ pub const MAX_BODY_LEN: usize = (1 << 24) - 4096;
 #[inline]
 pub(crate) fn checked_body_len(claimed: i32, available: usize) -> Result<usize, FrameError> {
     match usize::try_from(claimed) {
+        // A length that is no multiple of 4 must be refused, not rounded.
+        // <https://core.telegram.org/mtproto/security_guidelines#checking-message-length>
         Ok(len) if len >= 4 && len.is_multiple_of(4) && len <= available => Ok(len),
         _ => Err(MalformedFrame::BadBodyLen { claimed, available }.into()),
     }

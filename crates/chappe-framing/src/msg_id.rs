@@ -132,6 +132,7 @@ impl MsgIdGenerator {
     /// Returns the next id.
     #[inline]
     pub const fn next(&mut self, now: UnixTime, origin: MsgOrigin) -> MsgId {
+        // The next multiple of 4 above the last id, with the bits of the writer: ids increase even if the clock does not.
         let after_last = ((self.last & !LOW_BITS) | origin.low_bits()).wrapping_add(STEP);
         // The messages of one packet have the same time and need one division together.
         let is_same_time = now.as_nanos() == self.asked_at.as_nanos();
@@ -148,7 +149,9 @@ const STEP: u64 = 4;
 /// `unixtime · 2^32`, rounded down to a multiple of 4.
 const fn timestamp(time: UnixTime) -> u64 {
     let seconds = time.as_secs();
+    // The id has 32 bits of seconds; later times would wrap to ids that servers refuse as too old.
     let seconds = if seconds > u32::MAX as u64 { u32::MAX as u64 } else { seconds };
+    // Nanoseconds to units of 2^-32 seconds. The product needs 62 bits.
     let fraction = ((time.subsec_nanos() as u64) << 32) / 1_000_000_000;
     (seconds << 32) | (fraction & !LOW_BITS)
 }

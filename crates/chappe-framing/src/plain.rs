@@ -96,10 +96,12 @@ impl<'a> PlainMessage<'a> {
         }
         let body = declared_body(array(&header[field::BODY_LEN]), rest)?;
         let msg_id = MsgId::from_bytes(array(&header[field::MSG_ID]));
+        // Every plain message of a server answers one of the client; an id of another form is not from a server.
         if from == Side::Server && msg_id.origin() != Some(MsgOrigin::Response) {
             return Err(PeerMisbehaved::BadOrigin { msg_id }.into());
         }
         let id = constructor_id(body)?;
+        // Plain messages are unauthenticated: anything but the handshake could be forged.
         if !is_handshake_object(id, from) {
             return Err(PeerMisbehaved::NotAHandshakeObject { id }.into());
         }

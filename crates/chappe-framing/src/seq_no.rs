@@ -43,6 +43,7 @@ impl SeqNoCounter {
 
     /// Numbers a content-related message: an RPC query, an `rpc_result`, an update.
     pub const fn next_content_related(&mut self) -> SeqNo {
+        // A message does not count itself: the first content-related one has number 1, the next 3.
         let seq_no = self.content_related.wrapping_mul(2).wrapping_add(1);
         self.content_related = self.content_related.wrapping_add(1);
         SeqNo(seq_no as i32)
@@ -50,6 +51,7 @@ impl SeqNoCounter {
 
     /// Numbers a message that needs no acknowledgement: `msgs_ack`, `msg_container`, `pong`.
     pub const fn next_unrelated(&self) -> SeqNo {
+        // Even, and equal for all service messages between two content-related ones.
         SeqNo(self.content_related.wrapping_mul(2) as i32)
     }
 }

@@ -100,9 +100,12 @@ impl ServerClock {
     pub(crate) fn observe_answer(&mut self, mono: MonoTime, answer: MsgId, question: MsgId) -> ClockChange {
         self.is_synchronized = true;
         let stamp = answer.time();
+        // An answer that is stamped well before its question shows that our clock is ahead.
         if stamp.saturating_add(FAST_CLOCK_PROOF) < question.time() {
             return self.set(mono, stamp);
         }
+        // The stamp was the time when the answer was written. It can show that we are behind; an old one shows only that the
+        // answer was late.
         if stamp > self.at(mono) { self.set(mono, stamp) } else { ClockChange::None }
     }
 

@@ -53,6 +53,8 @@ impl SaltTable {
         table.salts.shrink_to_fit();
         table.salts.sort_by_key(|salt| salt.valid_since);
         if table.salts.is_empty() {
+            // `bad_server_salt` brings the right one with the first answer.
+            // <https://core.telegram.org/mtproto/description#server-salt>
             table.salts.push(TimedSalt { valid_since: 0, valid_until: 0, salt: ServerSalt::from_raw(0) });
         }
         table

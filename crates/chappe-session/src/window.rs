@@ -61,6 +61,7 @@ impl<S> DuplicateWindow<S> {
     pub(crate) fn check(&self, id: MsgId) -> Seen {
         match self.place(id) {
             Ok(_) => Seen::Duplicate,
+            // Below a full window an id may have been seen and forgotten, so it is refused: a replay must not pass.
             Err(0) if self.is_full() => Seen::TooOld,
             Err(_) => Seen::Fresh,
         }

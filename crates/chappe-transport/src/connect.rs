@@ -89,6 +89,7 @@ impl Connector {
         let (key, dc) = (secret.key().clone(), Some(dc));
         let obfuscated = |key, padding| Disguise::Obfuscated { dc, key: Some(key), padding };
         let (framing, disguise) = match secret.kind() {
+            // The form of the secret decides: proxies with `dd` and `ee` secrets accept padded framing alone.
             SecretKind::Plain => (Framing::Intermediate, obfuscated(key, Demand::AnyTagged)),
             SecretKind::Padded => (Framing::PaddedIntermediate, obfuscated(key, Demand::Padded)),
             SecretKind::FakeTls { domain } => {
@@ -185,6 +186,7 @@ impl Connector {
                     Hello::Drawn => HelloProfile::draw(rng).template().render(domain, rng)?,
                     Hello::Fixed(template) => template.render(domain, rng)?,
                 };
+                // The random field of the hello holds a digest under the secret, with the time in its last 4 bytes.
                 sign_client_hello(&mut record, key, unix_time)?;
                 let mut random = [0; 32];
                 random.copy_from_slice(&record[RANDOM]);

@@ -40,6 +40,8 @@ pub fn detect(input: &[u8]) -> Detected {
     let Some(&first) = input.first() else {
         return Detected::Incomplete { needed: 1 };
     };
+    // 0xef is not the first byte of any other transport: no length begins so, and obfuscation avoids it.
+    // <https://core.telegram.org/mtproto/mtproto-transports#abridged>
     if first == 0xef {
         return Detected::Plain { framing: Framing::Abridged, prefix_len: 1 };
     }
@@ -68,6 +70,7 @@ pub fn detect(input: &[u8]) -> Detected {
     let Some(&[.., a, b, c, d]) = input.first_chunk::<8>() else {
         return Detected::Incomplete { needed: 8 };
     };
+    // Full framing has no tag. Its first frame has sequence number 0, which obfuscation avoids at this place.
     if [a, b, c, d] == [0; 4] {
         return Detected::Plain { framing: Framing::Full, prefix_len: 0 };
     }

@@ -94,6 +94,8 @@ impl Obfuscation {
         secret: Option<&SecretKey>,
     ) -> Result<Option<(Self, [u8; HEADER_LEN])>, TransportError> {
         let tag = framing.tag().ok_or(TransportMisuse::FullCannotBeObfuscated)?;
+        // A server tells transports apart by the first bytes, so random ones must not look like another transport's.
+        // <https://core.telegram.org/mtproto/mtproto-transports#transport-obfuscation>
         if looks_like_another_transport(random) {
             return Ok(None);
         }
@@ -103,9 +105,11 @@ impl Obfuscation {
             header[field::DC].copy_from_slice(&bytes);
         }
         let mut outgoing = Keystream::derive(&header, secret);
+        // Each direction has its own keystream. The one of the server comes from the same bytes in reverse order.
         let incoming = Keystream::derive(&reversed(&header), secret);
         let mut encrypted = header;
         outgoing.apply(&mut encrypted);
+        // Key and IV travel in the clear; only the bytes behind them are encrypted. The keystream has passed all 64.
         header[field::ENCRYPTED].copy_from_slice(&encrypted[field::ENCRYPTED]);
         Ok(Some((Self { outgoing, incoming }, header)))
     }
@@ -116,6 +120,7 @@ impl Obfuscation {
     pub fn accept(header: &[u8; HEADER_LEN], secret: Option<&SecretKey>) -> Option<(Self, Framing, DcId)> {
         let mut incoming = Keystream::derive(header, secret);
         let mut opened = Zeroizing::new(*header);
+        // All 64 bytes pass the keystream, though only the last 8 are used: the stream goes on behind the header.
         incoming.apply(&mut *opened);
         let framing = Framing::from_tag(*opened[field::TAG].first_chunk()?)?;
         let dc = DcId::from_header(*opened[field::DC].first_chunk()?);
@@ -142,6 +147,7 @@ impl Keystream {
         key.copy_from_slice(&header[field::KEY]);
         iv.copy_from_slice(&header[field::IV]);
         if let Some(secret) = secret {
+            // With the secret in the key, an observer cannot decrypt the stream by the header alone.
             *key = sha256(&[&*key, secret.as_bytes()]);
         }
         Self(Box::new(Ctr::new(&key, &iv)))
@@ -172,6 +178,7 @@ pub fn identity(header: &[u8; HEADER_LEN]) -> &[u8] {
 fn looks_like_another_transport(header: &[u8; HEADER_LEN]) -> bool {
     header[0] == 0xef
         || FORBIDDEN_FIRST.iter().any(|first| header[field::FIRST] == *first)
+        // A plain connection in full framing begins with its length and sequence number 0.
         || header[field::SECOND] == [0; 4]
 }
 

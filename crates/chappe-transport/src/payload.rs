@@ -46,6 +46,7 @@ impl Payload {
         let len = payload.len();
         let short = TransportError::Malformed(MalformedStream::ShortPayload { len });
         let first = word(payload, 0).ok_or(short)? as i32;
+        // No envelope is shorter, and errors and acknowledgements never are as long.
         if len >= MIN_ENVELOPE {
             return Ok(if payload[..8] == [0; 8] { Self::Plain } else { Self::Encrypted });
         }
@@ -55,10 +56,12 @@ impl Payload {
         if len <= max && first == 0 {
             return Ok(Self::Nop);
         }
+        // Only servers send errors and acknowledgements.
         if from == Side::Client {
             return Err(short);
         }
         if framing == Framing::PaddedIntermediate
+            // A quick acknowledgement in padded framing: -1, the token, padding.
             && first == -1
             && len <= 16
             && let Some(token) = word(payload, 4)
@@ -86,6 +89,7 @@ pub(crate) fn unpadded_len_of(start: &[u8], len: usize) -> usize {
     if start.len() < MIN_ENVELOPE {
         return len;
     }
+    // Encrypted data is whole AES blocks, so what exceeds them is padding of the transport.
     if start[..8] != [0; 8] {
         return len - (len - ENCRYPTED_HEAD) % 16;
     }

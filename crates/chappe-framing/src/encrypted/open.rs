@@ -50,13 +50,17 @@ pub(super) fn checked_len(key: &AuthKey, tail: TransportTail, frame: &[u8]) -> R
         return Err(MalformedFrame::TooShort { len: frame.len(), min: MIN_FRAME_LEN }.into());
     }
     let got = auth_key_id(frame)?;
+    // Key id 0 marks a plain message, which only the handshake may use.
+    // <https://core.telegram.org/mtproto/description#unencrypted-message>
     if got.is_zero() {
         return Err(PeerMisbehaved::PlainNotAllowed.into());
     }
+    // Compared before decryption: under another key the bytes would only become noise.
     if got != key.id() {
         return Err(PeerMisbehaved::UnknownAuthKey { got }.into());
     }
     let len = frame.len() - OUTER_HEADER_LEN;
+    // IGE has no partial blocks. Only padded intermediate appends bytes that belong to no block.
     match (len % BLOCK, tail) {
         (0, _) => Ok(frame.len()),
         (over, TransportTail::Padded) => Ok(frame.len() - over),
@@ -86,6 +90,8 @@ impl<'a> Opened<'a> {
         let (header, rest) = plaintext
             .split_first_chunk::<INNER_HEADER_LEN>()
             .ok_or(MalformedFrame::TooShort { len: plaintext.len(), min: INNER_HEADER_LEN })?;
+        // The lengths are authenticated now, but the peer itself can be wrong or hostile.
+        // <https://core.telegram.org/mtproto/security_guidelines#checking-message-length>
         let (message, claimed) = MessageHeader::from_bytes(&array(&header[inner::MESSAGE]));
         let (body, padding) = rest.split_at(checked_body_len(claimed, rest.len())?);
         if !ACCEPTED.contains(&padding.len()) {
@@ -172,6 +178,8 @@ impl<'a> Opened<'a> {
     /// [`PeerMisbehaved::BadOrigin`] if they are not.
     pub fn require_origin(&self, from: Side) -> Result<(), FrameError> {
         let msg_id = self.msg_id();
+        // The two lowest bits separate the directions, so a message cannot be reflected to its writer.
+        // <https://core.telegram.org/mtproto/description#message-identifier-msg-id>
         let fits = match from {
             Side::Client => msg_id.origin() == Some(MsgOrigin::Client),
             Side::Server => msg_id.origin().is_some_and(MsgOrigin::is_server),

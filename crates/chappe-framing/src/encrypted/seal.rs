@@ -62,6 +62,8 @@ impl<'a> EncryptedWriter<'a> {
         bytes[inner::MESSAGE].copy_from_slice(&message);
         buf.prepend(&bytes);
         let padding_len = padding.choose(body_len, rng);
+        // Random bytes: `msg_key` covers the padding, so equal messages get different keys.
+        // <https://core.telegram.org/mtproto/description#message-key-msg-key>
         rng.fill_bytes(buf.append_zeroed(padding_len));
         Ok(Prepared { buf })
     }
@@ -105,6 +107,7 @@ impl Prepared<'_> {
 /// Writes the outer header in front of the ciphertext.
 #[inline]
 pub(super) fn finish(buf: &mut FrameBuf, key: &AuthKey, sealed: &message::Sealed) -> QuickAckToken {
+    // Each call writes in front of the one before, so the last field comes first.
     buf.prepend(sealed.msg_key.as_bytes());
     buf.prepend(key.id().as_bytes());
     sealed.quick_ack

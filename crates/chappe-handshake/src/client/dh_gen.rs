@@ -79,6 +79,8 @@ impl ExpectDhGen {
         let Nonces { nonce, server_nonce, .. } = params.nonces;
         let agreement = params.group.agree(rng, &params.g_a).map_err(|_| HandshakeError::NoRandomness)?;
         let g_b = agreement.public.as_bytes().to_vec();
+        // `retry_id` is 0 at the first attempt, and afterwards names the key that the server refused.
+        // <https://core.telegram.org/mtproto/auth_key#dh-key-exchange-complete>
         let inner = types::ClientDhInnerData { nonce, server_nonce, retry_id, g_b };
         let inner = enums::ClientDhInnerData::ClientDhInnerData(inner);
         let encrypted_data = inner::seal(&inner, &params.nonces.tmp_aes(), rng)?;

@@ -52,6 +52,7 @@ impl ExpectServerDhParams {
         };
         let proof = self.nonces.check(&answer.nonce, &answer.server_nonce)?;
         let inner = self.decrypt(&answer.encrypted_answer, &proof)?;
+        // The outer nonces are in the clear, and an attacker can set them. Only these are the server's words.
         let proof = self.nonces.check(&inner.nonce, &inner.server_nonce)?;
         let (group, g_a) = check_group(&inner, primes, rng, &proof)?;
         let server_time = UnixTime::from_tl_int(inner.server_time);
@@ -75,6 +76,7 @@ impl ExpectServerDhParams {
         if let Err(error) = self.nonces.check(&answer.nonce, &answer.server_nonce) {
             return error;
         }
+        // Only the server knows `new_nonce`, so only the server can compute its hash.
         if !ct::eq(&answer.new_nonce_hash, &self.nonces.fail_hash()) {
             return InvalidAnswer::NewNonceHash { got: answer.new_nonce_hash }.into();
         }
@@ -90,6 +92,8 @@ fn check_group(
     _: &NoncesEqual,
 ) -> Result<(Group, PublicValue), HandshakeError> {
     let group = Group::check(&inner.dh_prime, inner.g, primes, rng).map_err(InvalidAnswer::DhParams)?;
+    // A value near 0 or the prime would make the shared key predictable.
+    // <https://core.telegram.org/mtproto/security_guidelines#g-a-and-g-b-validation>
     let g_a = group.check_public(&inner.g_a).map_err(InvalidAnswer::DhParams)?;
     Ok((group, g_a))
 }

@@ -50,6 +50,8 @@ impl ExpectResPq {
         let key = select_key(&answer, options, &proof)?;
         let (p, q) = factorize::from_bytes(&answer.pq).map_err(InvalidAnswer::Pq)?;
         let expires_in = options.expires_in()?;
+        // The keys of the next messages derive from this secret, so it is drawn after all checks of the answer.
+        // <https://core.telegram.org/mtproto/auth_key#presenting-proof-of-work-server-authentication>
         rng.fill_bytes(&mut nonces.new_nonce[..]);
 
         let factors = Factors { pq: answer.pq, p: minimal_bytes(p), q: minimal_bytes(q) };
@@ -87,6 +89,7 @@ fn select_key<'k>(
 ) -> Result<&'k PublicKey, HandshakeError> {
     let offered = &answer.server_public_key_fingerprints;
     let unknown = || HandshakeError::UnknownFingerprints { fingerprints: offered.clone() };
+    // The server offers several keys during a change of keys; any key that the client trusts will do.
     options.keys.select(offered).ok_or_else(unknown)
 }
 
@@ -115,6 +118,7 @@ fn inner_data(
         }),
     };
     let bytes = inner.try_to_bytes().map(Zeroizing::new);
+    // The generated types do not wipe themselves.
     match &mut inner {
         enums::PQInnerData::Dc(inner) => inner.new_nonce.zeroize(),
         enums::PQInnerData::TempDc(inner) => inner.new_nonce.zeroize(),
@@ -125,6 +129,7 @@ fn inner_data(
 
 /// Returns the big-endian bytes of a number without leading zeros, as factors travel.
 pub(crate) fn minimal_bytes(number: u64) -> Vec<u8> {
+    // Servers compare the bytes with their own factors, which have no leading zeros.
     let skipped = number.leading_zeros() as usize / 8;
     number.to_be_bytes()[skipped..].to_vec()
 }

@@ -52,11 +52,13 @@ impl FirstStep {
 
     /// Returns the factors of an exchange.
     pub(super) fn factors(&self, name: &Name) -> Factors {
+        // Computed again instead of stored: a flood of first queries takes no memory.
         let seed = hash::hmac_sha256(&self.secret[..], &[b"factors", &name.nonce, &name.server_nonce]);
         Factors::random(&mut Drbg::from_seed(seed))
     }
 
     fn server_nonce(&self, period: u64, PeerId(peer): PeerId, nonce: [u8; 16]) -> [u8; 16] {
+        // Bound to the peer: another network cannot continue the exchange.
         let parts: [&[u8]; 4] = [b"server_nonce", &period.to_le_bytes(), &peer.to_le_bytes(), &nonce];
         let mac = hash::hmac_sha256(&self.secret[..], &parts);
         let mut server_nonce = [0; 16];

@@ -270,6 +270,7 @@ impl ServerHandshakes {
                     State::DhParamsSent { .. } | State::Over => None,
                 }
             }
+            // The first answer may have been computed and not stored.
             None => Some(self.recall(now, peer, &name).ok_or(RefusalReason::UnknownExchange)?),
         };
         charge(&mut self.meter, &self.options, now, peer)?;
@@ -322,6 +323,7 @@ impl ServerHandshakes {
     ) -> Result<(), RefusalReason> {
         let state = State::DhParamsSent { params, retry_id: 0 };
         match self.table.get_mut(&name) {
+            // A repeated query was answered while this work ran.
             Some(exchange) if exchange.answer_to(query).is_some() => {}
             Some(exchange) if matches!(exchange.state, State::ResPqSent(_)) => {
                 exchange.advance(query, answer, state);
@@ -344,6 +346,7 @@ impl ServerHandshakes {
         let exchange = self.table.get_mut(name).ok_or(RefusalReason::UnknownExchange)?;
         match &exchange.state {
             _ if exchange.answer_to(query).is_some() => Ok(()),
+            // After `dh_gen_retry` the key of an earlier attempt must not be accepted.
             State::DhParamsSent { retry_id, .. } if *retry_id == started_with => Ok(()),
             _ => Err(RefusalReason::UnknownExchange),
         }

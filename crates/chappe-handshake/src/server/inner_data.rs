@@ -38,6 +38,8 @@ pub(super) fn decrypt(
                 key.decrypt_pad(&query.encrypted_data, rng).map_err(|_| RefusalReason::Undecryptable)?;
             parse(&data[..])?.0
         }
+        // Some clients still use the padding that came before RSA_PAD.
+        // <https://core.telegram.org/mtproto/auth_key#presenting-proof-of-work-server-authentication>
         Tolerance::Lenient => match key.decrypt_either(&query.encrypted_data, rng) {
             Ok(Decrypted::Padded(data)) => parse(&data[..])?.0,
             Ok(Decrypted::Legacy(data)) => parse_hashed(&data[..])?,
@@ -104,6 +106,7 @@ impl Inner {
         factors: Factors,
         options: &ServerOptions,
     ) -> Result<CheckedInnerData, RefusalReason> {
+        // The outer fields are in the clear: they could be those of another exchange.
         let same_nonces =
             ct::eq(&self.nonce, &query.nonce) && ct::eq(&self.server_nonce, &query.server_nonce);
         if !same_nonces || self.pq != factors.pq_bytes() || !factors.are(&self.p, &self.q) {
@@ -111,6 +114,7 @@ impl Inner {
         }
         match self.dc {
             Some(dc) if !options.dcs.accepts(dc) => return Err(RefusalReason::WrongDc { dc }),
+            // Old clients name no datacenter. Their query could be passed on to another one.
             None if options.tolerance == Tolerance::Strict => return Err(RefusalReason::UnexpectedInnerData),
             _ => {}
         }
@@ -124,6 +128,7 @@ impl Inner {
 
 fn checked_expiry(expires_in: i32, max: u32) -> Result<u32, RefusalReason> {
     match u32::try_from(expires_in) {
+        // `expires_in` is a signed `int` of seconds from now; zero and less would be an expired key.
         Ok(seconds) if (1..=max).contains(&seconds) => Ok(seconds),
         _ => Err(RefusalReason::BadExpiry { expires_in }),
     }

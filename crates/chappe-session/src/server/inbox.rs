@@ -103,12 +103,14 @@ impl Inbox {
         constructor: u32,
     ) -> MessageCheck {
         if msg_id.origin() != Some(MsgOrigin::Client) {
+            // Code 18: ids of clients are divisible by 4.
             return MessageCheck::Refused(BadMsgCode::WrongLowBits);
         }
         // The age of a query that runs does not matter: a client that is told 16 would send it again under a new id, and
         // it would run twice.
         let age = if self.is_running(msg_id) { Age::Plausible } else { config.age.check(msg_id, now) };
         match age {
+            // Codes 16 and 17: the client sets its clock by the id of the notification, and sends again.
             Age::TooOld => return MessageCheck::Refused(BadMsgCode::MsgIdTooLow),
             Age::TooNew => return MessageCheck::Refused(BadMsgCode::MsgIdTooHigh),
             Age::Plausible => {}
@@ -118,6 +120,7 @@ impl Inbox {
         }
         match self.seen(msg_id) {
             Seen::Fresh => MessageCheck::Fresh,
+            // Code 20: whether it was received cannot be told any more, so the client must not assume either.
             Seen::TooOld => MessageCheck::Refused(BadMsgCode::TooOld),
             Seen::Duplicate if constructor == MSG_CONTAINER && config.policy == Policy::Strict => {
                 MessageCheck::Refused(BadMsgCode::ContainerIdReused)
@@ -144,6 +147,7 @@ impl Inbox {
         if policy == Policy::Lenient {
             return MessageCheck::Fresh;
         }
+        // Codes 34 and 35: a number is odd exactly if its message must be acknowledged.
         match (Parity::of(constructor), seq_no.is_content_related()) {
             (Parity::Even, true) => MessageCheck::Refused(BadMsgCode::EvenSeqNoExpected),
             (Parity::Odd, false) => MessageCheck::Refused(BadMsgCode::OddSeqNoExpected),
@@ -160,6 +164,7 @@ impl Inbox {
         let follows = |low: i32, high: i32| {
             if low & 1 == 1 { high > low } else { high >= low }
         };
+        // Codes 32 and 33.
         if !follows(least, seq_no.to_raw()) {
             MessageCheck::Refused(BadMsgCode::SeqNoTooLow)
         } else if !follows(seq_no.to_raw(), most) {

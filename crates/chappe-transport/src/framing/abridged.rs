@@ -27,6 +27,7 @@ pub(super) fn encode(len: usize, ack: AckRequest) -> Result<Affixes, TransportEr
     }
     let flag = if ack == AckRequest::Quick { ACK_BIT } else { 0 };
     let [low, middle, high, _] = (words as u32).to_le_bytes();
+    // Lengths of 127 words and more do not fit beside the acknowledgement bit.
     Ok(if words < usize::from(LONG) {
         Affixes::with_head(&[low | flag])
     } else {
@@ -65,6 +66,8 @@ pub(super) fn head(input: &[u8], from: Side, max: usize) -> Result<Head, Transpo
 fn quick_ack(input: &[u8]) -> Head {
     match input.first_chunk::<ACK_LEN>() {
         Some(bytes) => {
+            // Abridged reverses the token, so that its highest bit is in the first byte.
+            // <https://core.telegram.org/mtproto/mtproto-transports#quick-ack>
             Head::QuickAck { token: QuickAckToken::from_raw(u32::from_be_bytes(*bytes)), used: ACK_LEN }
         }
         None => Head::Incomplete { needed: ACK_LEN },

@@ -19,6 +19,7 @@ pub(super) fn encode(payload: &[u8], seq_no: u32) -> Result<Affixes, TransportEr
 
 /// The head of a frame whose checksum is computed later.
 pub(super) fn encode_head(len: usize, seq_no: u32) -> Result<Affixes, TransportError> {
+    // The announced length covers length, number and checksum as well.
     let announced = u32::try_from(len + FIELDS)
         .map_err(|_| TransportError::Misuse(TransportMisuse::PayloadLength { len }))?;
     let mut head = [0; HEAD];
@@ -37,6 +38,7 @@ pub(super) fn head(input: &[u8], expected: u32, max: usize) -> Result<Head, Tran
         return Ok(Head::Incomplete { needed: HEAD });
     };
     let got = u32::from_le_bytes([w, x, y, z]);
+    // Frames are numbered from 0 per connection and direction. A gap means that the stream is out of step.
     if got != expected {
         return Err(MalformedStream::BadSeqNo { got, expected }.into());
     }

@@ -49,6 +49,7 @@ pub(super) fn quick_ack_into<R: CryptoRng + ?Sized>(
     let mut random = [0; MAX_PADDING];
     rng.fill_bytes(&mut random[..padding]);
     out.extend_from_slice(&(8 + padding as u32).to_le_bytes());
+    // -1 in the place of an error code marks a quick acknowledgement.
     out.extend_from_slice(&[0xff; 4]);
     out.extend_from_slice(&token.to_le_bytes());
     out.extend_from_slice(&random[..padding]);
@@ -71,6 +72,8 @@ pub(super) fn padded_head(input: &[u8], from: Side, max: usize) -> Result<Head, 
         return Ok(Head::Incomplete { needed: HEAD });
     };
     let word = u32::from_le_bytes(*head);
+    // A client sets this bit to request a quick acknowledgement; a server sets it in the acknowledgement.
+    // <https://core.telegram.org/mtproto/mtproto-transports#quick-ack>
     if word & ACK_BIT != 0 && from == Side::Server {
         return Ok(Head::QuickAck { token: QuickAckToken::from_raw(word), used: HEAD });
     }
@@ -86,6 +89,7 @@ const fn split_length(word: u32) -> (usize, AckRequest) {
 
 /// A number from 0 to `max`, which is at most 15, each equally likely.
 fn random_below_16<R: CryptoRng + ?Sized>(max: usize, rng: &mut R) -> usize {
+    // The high half of a product instead of a remainder: no division, and no bias that matters for padding.
     let bound = max.min(MAX_PADDING) as u64 + 1;
     ((u64::from(rng.next_u32()) * bound) >> 32) as usize
 }
