@@ -523,9 +523,9 @@ mod tests {
     use super::*;
     use crate::{Context, EngineOptions, Handler, QueryResponse};
 
-    struct Nobody;
+    struct NoMethods;
 
-    impl Handler for Nobody {
+    impl Handler for NoMethods {
         fn query(&self, _: &Context<'_>, _: &[u8]) -> QueryResponse {
             QueryResponse::Later
         }
@@ -535,7 +535,7 @@ mod tests {
         let mut rng = Drbg::from_seed([1; 32]);
         let handshake = ServerOptions::lenient(vec![PrivateKey::generate(&mut rng).expect("a key")]);
         let options = EngineOptions::new(handshake, ServerConfig::default());
-        let engine = Engine::new(options, Nobody, &mut rng).expect("good options");
+        let engine = Engine::new(options, NoMethods, &mut rng).expect("good options");
         let hour = Duration::from_secs(3600);
         let options = ListenOptions::datacenter().with_first_bytes_timeout(hour);
         let shared = ServerShared::new(options, engine).expect("randomness");

@@ -36,8 +36,8 @@ use crate::{Engine, ListenOptions, ServerCounters};
 /// use chappe_server::{Context, Engine, EngineOptions, Handler, ListenOptions, QueryResponse};
 /// use chappe_session::server::ServerConfig;
 ///
-/// struct Nobody;
-/// impl Handler for Nobody {
+/// struct NoMethods;
+/// impl Handler for NoMethods {
 ///     fn query(&self, _context: &Context<'_>, _body: &[u8]) -> QueryResponse {
 ///         QueryResponse::Error { code: 400, message: "METHOD_INVALID".into() }
 ///     }
@@ -46,7 +46,7 @@ use crate::{Engine, ListenOptions, ServerCounters};
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut rng = Drbg::from_os()?;
 /// let handshake = ServerOptions::lenient(vec![PrivateKey::generate(&mut rng)?]);
-/// let engine = Engine::new(EngineOptions::new(handshake, ServerConfig::default()), Nobody, &mut rng)?;
+/// let engine = Engine::new(EngineOptions::new(handshake, ServerConfig::default()), NoMethods, &mut rng)?;
 /// let server = Server::listen("127.0.0.1:0", ListenOptions::datacenter(), engine).await?;
 /// println!("serving on {}", server.local_addr());
 /// server.shutdown(std::time::Duration::from_secs(5)).await;
