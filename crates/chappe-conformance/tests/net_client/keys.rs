@@ -7,7 +7,7 @@ use chappe_net::store::{KeyStore as _, MemoryStore, Slot, load_state};
 use chappe_net::tokio::connect;
 use chappe_net::{Blame, ConnectError};
 use chappe_tl_api::functions;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::world::World;
 
@@ -47,13 +47,26 @@ async fn sec_122_a_temporary_key_that_the_datacenter_forgot_is_replaced_and_no_c
     let client = connect(world.options().with_forward_secrecy()).await.expect("a connection");
     client.invoke(&functions::help::GetNearestDc {}).await.expect("an answer");
     world.datacenter().expire_temporary_keys();
-    let world = tokio::task::spawn_blocking(move || {
+    let mut world = tokio::task::spawn_blocking(move || {
         world.stop();
+        world
+    })
+    .await
+    .expect("it is stopped");
+    // A call that goes out over the old connection may have been executed, as far as the client can know.
+    let notice = async {
+        while client.metrics().disconnects == 0 {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(PATIENCE, notice).await.expect("it sees that the connection is gone");
+    // The next connection carries the call, still under the key that is forgotten.
+    let call = client.invoke(&functions::help::GetNearestDc {});
+    let world = tokio::task::spawn_blocking(move || {
         world.start_again();
         world
     });
     let world = world.await.expect("it is restarted");
-    let call = client.invoke(&functions::help::GetNearestDc {});
     timeout(PATIENCE, call).await.expect("it ends").expect("an answer under a new key");
     assert_eq!(world.datacenter().engine().keys().len(), 2);
 }
