@@ -212,7 +212,7 @@ impl SchemaDiff {
         self.changes.iter().map(|change| change.impact).max().unwrap_or(Impact::Compatible)
     }
 
-    /// ChangeCounts the additions, removals and changes of a section.
+    /// Counts the additions, removals and changes of a section.
     pub fn counts(&self, category: Category) -> ChangeCounts {
         let mut counts = ChangeCounts::default();
         for change in self.changes.iter().filter(|change| change.category == category) {
