@@ -61,7 +61,7 @@ fn every_malformed_string_is_refused_as_said() {
                 assert!(matches!(strict, Err(DecodeError::NonZeroPadding { .. })), "{strict:?}");
             }
             "prefix_ff" => {
-                assert!(matches!(lenient, Err(DecodeError::BadStringPrefix { .. })), "{lenient:?}")
+                assert!(matches!(lenient, Err(DecodeError::BadStringPrefix { .. })), "{lenient:?}");
             }
             _ => {
                 assert!(matches!(lenient, Err(DecodeError::UnexpectedEof { .. })), "{entry:?}: {lenient:?}");

@@ -49,7 +49,7 @@ fn strict_reading_refuses_a_string_that_is_not_utf8_and_says_where() {
     assert_eq!(String::deserialize(&mut cursor).as_deref(), Ok("abc"));
     match String::deserialize(&mut cursor) {
         Err(DecodeError::InvalidUtf8 { place, valid_up_to }) => {
-            assert_eq!((place.offset, valid_up_to), (5, 1))
+            assert_eq!((place.offset, valid_up_to), (5, 1));
         }
         other => panic!("{other:?}"),
     }
