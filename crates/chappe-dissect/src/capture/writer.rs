@@ -23,12 +23,16 @@ const WINDOW: u16 = 65_535;
 
 const TIME_TO_LIVE: u8 = 64;
 
+/// Length of the header of a packet in the file.
+const HEADER_LEN: usize = 16;
+
 /// Writes a capture in the format pcap, with nanoseconds and without a link layer.
 ///
 /// It has the packets that a network without loss would have carried: the opening, the bytes, the ends.
 #[derive(Debug)]
 pub struct CaptureWriter<W> {
     file: W,
+    /// The packet that is written, behind its header.
     packet: Vec<u8>,
 }
 
@@ -160,20 +164,53 @@ impl<W: Write> CaptureWriter<W> {
             Flag::Fin => tcp.fin().ack(ack),
         };
         self.packet.clear();
+        self.packet.resize(HEADER_LEN, 0);
         tcp.write(&mut self.packet, payload).map_err(io::Error::other)?;
         let numbered = u32::from(flag != Flag::Data);
         *seq = seq.wrapping_add(payload.len() as u32).wrapping_add(numbered);
         self.packet(time)
     }
 
+    /// Writes the packet in one call, so that a reader of a growing file does not find a part of one.
     fn packet(&mut self, time: UnixTime) -> io::Result<()> {
-        let len = (self.packet.len() as u32).to_le_bytes();
-        let mut header = [0; 16];
-        header[..4].copy_from_slice(&(time.as_secs() as u32).to_le_bytes());
-        header[4..8].copy_from_slice(&time.subsec_nanos().to_le_bytes());
-        header[8..12].copy_from_slice(&len);
-        header[12..].copy_from_slice(&len);
-        self.file.write_all(&header)?;
+        let len = ((self.packet.len() - HEADER_LEN) as u32).to_le_bytes();
+        let fields = [(time.as_secs() as u32).to_le_bytes(), time.subsec_nanos().to_le_bytes(), len, len];
+        self.packet[..HEADER_LEN].copy_from_slice(fields.as_flattened());
         self.file.write_all(&self.packet)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keeps what each call writes.
+    #[derive(Default)]
+    struct Calls(Vec<Vec<u8>>);
+
+    impl Write for Calls {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.push(bytes.to_vec());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_packet_is_written_in_one_call() {
+        let (client, server) = ("10.0.0.1:50000".parse().unwrap(), "149.154.167.50:443".parse().unwrap());
+        let mut writer = CaptureWriter::new(Calls::default()).expect("memory");
+        let mut connection = writer.open(UnixTime::EPOCH, client, server).expect("memory");
+        writer.write(&mut connection, UnixTime::EPOCH, Side::Client, b"bytes").expect("memory");
+        writer.close(&mut connection, UnixTime::EPOCH, Side::Client).expect("memory");
+        let calls = writer.into_inner().0;
+        for packet in &calls[1..] {
+            let len = u32::from_le_bytes(packet[8..12].try_into().expect("four bytes")) as usize;
+            assert_eq!(packet.len(), 16 + len, "a header and its packet");
+        }
+        assert!(calls.len() >= 5, "three packets open a connection");
     }
 }
