@@ -1,10 +1,12 @@
 // An mtcute client against the embedded datacenter.
 //
-// Usage: node mtcute_client.mjs HOST PORT PUBLIC_KEY.pem DC_ID [--mtproxy]
+// Usage: node mtcute_client.mjs HOST PORT PUBLIC_KEY.pem DC_ID [--key-log FILE] [--mtproxy]
 //
-// With `--mtproxy`, HOST and PORT are those of an MTProxy in front of the datacenter.
+// With `--mtproxy`, HOST and PORT are those of an MTProxy in front of the datacenter. With `--key-log`, keys are appended to FILE in
+// the format of `chappe decrypt`.
 // Prints one line per run and exits non-zero if any of them fails.
-import { readFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { appendFileSync, readFileSync } from 'node:fs'
 
 import { BaseTelegramClient, MemoryStorage, MtProxyTcpTransport, TcpTransport } from '@mtcute/node'
 import { NodeCryptoProvider } from '@mtcute/node/utils.js'
@@ -44,15 +46,32 @@ const ways = process.argv.includes('--mtproxy')
   ? Object.entries(secrets).map(([name, secret]) => [`MTProxy, ${name}`, overMtProxy(secret)])
   : Object.entries(codecs).map(([name, codec]) => [name, overTcp(codec)])
 
+const keyLog = process.argv.includes('--key-log') ? process.argv[process.argv.indexOf('--key-log') + 1] : null
+
+/** Appends to the key log what is kept in `storage`. */
+function logKeys(storage) {
+  const log = (key) => {
+    if (!key) return
+    const id = createHash('sha1').update(key).digest().subarray(12, 20)
+    appendFileSync(keyLog, `AUTH_KEY ${id.toString('hex')} ${Buffer.from(key).toString('hex')}\n`)
+  }
+  const keys = storage.authKeys
+  const { set, setTemp } = keys
+  keys.set = (dc, key) => (log(key), set.call(keys, dc, key))
+  keys.setTemp = (dc, idx, key, expires) => (log(key), setTemp.call(keys, dc, idx, key, expires))
+}
+
 async function oneRun(transport, pfs) {
   const crypto = new NodeCryptoProvider()
   await crypto.initialize?.()
   addPublicKey(crypto, readFileSync(keyPath, 'ascii'))
   const dc = { id: Number(dcId), ipAddress: host, port: Number(port) }
+  const storage = new MemoryStorage()
+  if (keyLog) logKeys(storage)
   const client = new BaseTelegramClient({
     apiId: 1,
     apiHash: '0'.repeat(32),
-    storage: new MemoryStorage(),
+    storage,
     crypto,
     defaultDcs: { main: dc, media: dc },
     transport: transport(),

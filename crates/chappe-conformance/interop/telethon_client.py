@@ -1,11 +1,13 @@
 """A Telethon client against the embedded datacenter, over every transport Telethon has.
 
-Usage: telethon_client.py HOST PORT PUBLIC_KEY.pem DC_ID [--mtproxy]
+Usage: telethon_client.py HOST PORT PUBLIC_KEY.pem DC_ID [--key-log FILE] [--mtproxy]
 
-With `--mtproxy`, HOST and PORT are those of an MTProxy in front of the datacenter. Prints one line per transport and exits non-zero if any of them fails.
+With `--mtproxy`, HOST and PORT are those of an MTProxy in front of the datacenter. With `--key-log`, they are those of a relay, and
+keys are appended to FILE in the format of `chappe decrypt`. Prints one line per transport and exits non-zero if any of them fails.
 """
 
 import asyncio
+import hashlib
 import sys
 
 from telethon import TelegramClient, functions
@@ -36,6 +38,15 @@ MTPROXY = [
 ]
 
 
+KEY_LOG = sys.argv[sys.argv.index("--key-log") + 1] if "--key-log" in sys.argv else None
+
+
+def log_key(key):
+    key_id = hashlib.sha1(key).digest()[12:20]
+    with open(KEY_LOG, "a", encoding="ascii") as log:
+        log.write(f"AUTH_KEY {key_id.hex()} {key.hex()}\n")
+
+
 async def one_run(host, port, dc_id, connection, secret):
     proxy = (host, port, secret) if secret else None
     session = MemorySession()
@@ -54,7 +65,9 @@ async def one_run(host, port, dc_id, connection, secret):
     await client.connect()
     config = await client(functions.help.GetConfigRequest())
     assert config.this_dc == dc_id, f"this_dc is {config.this_dc}, expected {dc_id}"
-    assert secret or any(o.port == port for o in config.dc_options), "our own address is not among dc_options"
+    assert secret or KEY_LOG or any(o.port == port for o in config.dc_options), "our own address is not among dc_options"
+    if KEY_LOG:
+        log_key(session.auth_key.key)
     await client.disconnect()
 
     # A second connection with the key of the first.

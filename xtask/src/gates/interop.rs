@@ -1,11 +1,12 @@
-//! Third-party clients against the embedded datacenter, on loopback: directly, and through `chappe-proxy`. Libraries that have
-//! session strings read those that `chappe-import` writes.
+//! Third-party clients against the embedded datacenter, on loopback: directly, and through `chappe-proxy`. `chappe tap` captures
+//! the traffic of some, and `chappe decrypt` reads it. Libraries that have session strings read those that `chappe-import` writes.
 //!
 //! The clients are installed from their registries to the target folder. If Python or Node is missing, or a registry cannot be
 //! reached, the gate leaves them out and says so.
 
 mod proxy;
 mod sessions;
+mod tap;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -50,6 +51,10 @@ enum Task {
     Connect,
     /// Connects through `chappe-proxy`.
     ConnectThroughProxy,
+    /// Connects through `chappe tap`, and writes its keys to a file; at least so many connections are decrypted.
+    ConnectTapped(usize),
+    /// The same, with `chappe-proxy` behind the tap.
+    ConnectThroughProxyTapped(usize),
     /// Reads session strings.
     ReadSessions,
 }
@@ -84,6 +89,9 @@ const CLIENTS: &[Client] = &[
     client("pyrogram_client.py", Runtime::Python(KURIGRAM), When::Always).doing(Task::ConnectThroughProxy),
     client("mtcute_client.mjs", Runtime::Node, When::Always).doing(Task::ConnectThroughProxy),
     client("tdlib_client.py", Runtime::Library(TDLIB), When::WithAll).doing(Task::ConnectThroughProxy),
+    client("telethon_client.py", Runtime::Python(TELETHON), When::Always).doing(Task::ConnectTapped(8)),
+    client("mtcute_client.mjs", Runtime::Node, When::Always).doing(Task::ConnectTapped(6)),
+    client("mtcute_client.mjs", Runtime::Node, When::Always).doing(Task::ConnectThroughProxyTapped(6)),
     client("read_sessions.py", Runtime::Python(TELETHON), When::Always).doing(Task::ReadSessions),
     client("read_sessions.py", Runtime::Python(KURIGRAM), When::Always).doing(Task::ReadSessions),
     client("read_sessions.cjs", Runtime::Node, When::Always).doing(Task::ReadSessions),
@@ -155,10 +163,15 @@ fn run_until(context: &mut Context, limit: When) -> Result<Verdict> {
         let Some(program) = program else { continue };
         let mut command = Command::new(&program);
         command.current_dir(&folder).arg(script);
-        peers.add_arguments(context, *task, &folder, &mut command)?;
-        match context.shell.run(&mut command) {
+        let tap = peers.add_arguments(context, *task, &folder, &mut command)?;
+        let outcome = context.shell.run(&mut command);
+        let outcome = outcome.and_then(|()| tap.map_or(Ok(()), |tap| tap.check(context, *task)));
+        match outcome {
             Ok(()) => ran.push(*script),
-            Err(_) => failed.push(*script),
+            Err(error) => {
+                context.shell.say(&format!("{script}: {error:#}"))?;
+                failed.push(*script);
+            }
         }
     }
     if !failed.is_empty() {
@@ -182,36 +195,51 @@ struct Peers {
 }
 
 impl Peers {
-    /// Adds the arguments of a client's script.
+    /// Adds the arguments of a client's script. Returns the tap that it connects to, if the task needs one.
     fn add_arguments(
         &mut self,
         context: &Context,
         task: Task,
         folder: &Path,
         command: &mut Command,
-    ) -> Result<()> {
+    ) -> Result<Option<tap::Tap>> {
         if task == Task::ReadSessions {
             let files = match self.sessions {
                 Some(files) => files,
                 None => *self.sessions.insert(sessions::write(context, folder)?),
             };
             command.args(files);
-            return Ok(());
+            return Ok(None);
         }
         let server = match &mut self.server {
             Some(server) => server,
             none => none.insert(Server::start(context)?),
         };
-        if task == Task::Connect {
-            command.args(&server.address).arg(DC_ID);
-            return Ok(());
-        }
-        let proxy = match &mut self.proxy {
-            Some(proxy) => proxy,
-            none => none.insert(proxy::Proxy::start(context, &server.address)?),
+        let is_through_proxy = matches!(task, Task::ConnectThroughProxy | Task::ConnectThroughProxyTapped(_));
+        let address = if is_through_proxy {
+            match &mut self.proxy {
+                Some(proxy) => &proxy.address,
+                none => &none.insert(proxy::Proxy::start(context, &server.address)?).address,
+            }
+        } else {
+            &server.address
         };
-        command.args(&proxy.address).arg(DC_ID).arg("--mtproxy");
-        Ok(())
+        let tap = match task {
+            Task::ConnectTapped(_) | Task::ConnectThroughProxyTapped(_) => {
+                Some(tap::Tap::start(context, folder, address)?)
+            }
+            _ => None,
+        };
+        match &tap {
+            Some(tap) => tap.add_arguments(DC_ID, command),
+            None => {
+                command.args(address).arg(DC_ID);
+            }
+        }
+        if is_through_proxy {
+            command.arg("--mtproxy");
+        }
+        Ok(tap)
     }
 }
 

@@ -50,7 +50,6 @@ impl Output {
     }
 
     /// Returns whether JSON is asked for.
-    #[allow(dead_code, reason = "for the commands that read captures")]
     pub(crate) const fn is_json(&self) -> bool {
         self.is_json
     }
@@ -121,7 +120,6 @@ impl Output {
     }
 
     /// Returns a progress bar over `len` bytes, which is drawn on a terminal only.
-    #[allow(dead_code, reason = "for the commands that read captures")]
     pub(crate) fn progress(&self, len: u64) -> ProgressBar {
         let target = if self.is_json || !io::stderr().is_terminal() {
             ProgressDrawTarget::hidden()
