@@ -192,10 +192,13 @@ fn calls_in_front_of_a_refused_one_may_have_run_before_the_servers_clock_stepped
     }
 }
 
+/// Lets a client learn something about its query.
+type Evidence = fn(&mut Pair, MsgId) -> Vec<Seen>;
+
 #[test]
 fn a_cancelled_call_is_never_sent_again() {
     let unknown = CallFailure::Cancelled(DropOutcome::Unknown);
-    let evidence: [(&str, fn(&mut Pair, MsgId) -> Vec<Seen>); 5] = [
+    let evidence: [(&str, Evidence); 5] = [
         ("the server has forgotten it, with the answer that it dropped", |pair, _| {
             let (request, _) = asked(pair);
             pair.say(&state_info(request, &[1]))
