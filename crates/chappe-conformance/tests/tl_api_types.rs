@@ -3,12 +3,11 @@
 
 use core::fmt::Write as _;
 
-use chappe_tl::__private::{Described, Field, Kind};
-use chappe_tl::__private::{Tables, Type};
+use chappe_tl::__private::{Described, Field, Kind, Tables, Type};
 use chappe_tl::deserialize::{Cursor, DecodeOptions};
 use chappe_tl::table::{Arena, Decoded, Family};
-use chappe_tl::{Deserializable as _, Serializable};
-use chappe_tl_api::{AnyCall, TYPES};
+use chappe_tl::{DecodeError, Deserializable as _, Serializable};
+use chappe_tl_api::{AnyCall, TYPES, enums, functions};
 use chappe_tl_parser::{Definition, Parameter, ParameterKind, Schema, Type as Tl};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
@@ -263,15 +262,20 @@ fn every_constructor_and_function_has_a_table() {
     }
 }
 
+// Each function with a type parameter below is compiled hundreds of times, so it only does what depends on the type.
+
 #[test]
 fn every_struct_is_as_large_as_its_table_says() {
-    fn check<T: Described + core::fmt::Debug + PartialEq + Copy>() {
-        assert_eq!((size_of::<T>(), align_of::<T>()), (T::TYPE.size(), T::TYPE.align()));
-        assert_eq!(T::TYPE.lines().len(), 1);
+    fn layout<T: Described + core::fmt::Debug + PartialEq + Copy>() -> (&'static Type, usize, usize) {
+        (T::TYPE, size_of::<T>(), align_of::<T>())
+    }
+    fn check((ty, size, align): (&'static Type, usize, usize)) {
+        assert_eq!((size, align), (ty.size(), ty.align()), "{}", ty.name());
+        assert_eq!(ty.lines().len(), 1, "{}", ty.name());
     }
     macro_rules! check {
         ($type:ty) => {
-            check::<$type>();
+            check(layout::<$type>());
         };
     }
     chappe_tl_api::each_struct!(check);
@@ -279,48 +283,77 @@ fn every_struct_is_as_large_as_its_table_says() {
 
 #[test]
 fn every_empty_struct_has_an_encoding_that_is_read_back() {
-    fn check<T: Described + Default + core::fmt::Debug + Serializable>() {
-        let bytes = T::default().try_to_bytes().expect("nothing in it is too long");
+    fn written<T: Described + Default + core::fmt::Debug + Serializable>() -> (&'static Type, Vec<u8>, String)
+    {
+        let empty = T::default();
+        (T::TYPE, empty.to_bytes(), format!("{empty:?}"))
+    }
+    fn check((ty, bytes, printed): (&'static Type, Vec<u8>, String)) {
         let arena = Arena::new();
-        let view = arena.view(T::TYPE, &bytes, DecodeOptions::strict());
-        let view = view.unwrap_or_else(|error| panic!("{:?}: {error}", T::default()));
-        assert_eq!(format!("{view:?}"), format!("{:?}", T::default()));
+        let view = arena.view(ty, &bytes, DecodeOptions::strict());
+        let view = view.unwrap_or_else(|error| panic!("{printed}: {error}"));
+        assert_eq!(format!("{view:?}"), printed);
     }
     macro_rules! check {
         ($type:ty) => {
-            check::<$type>();
+            check(written::<$type>());
         };
     }
     chappe_tl_api::each_default!(check);
 }
 
-/// Decodes a value as the Rust type, in both ways, and writes it.
-fn written_as_it_was_read<T>(seed: u64)
+/// Decodes a value as the Rust type, and writes it.
+fn written_again<T>(arena: &Arena, bytes: &[u8]) -> Result<(Vec<u8>, usize), DecodeError>
 where
     T: Family,
     for<'a> T::Of<'a>: Serializable,
 {
-    for round in 0..ROUNDS as u64 {
-        let bytes = random(T::TYPE, seed + round);
-        let arena = Arena::new();
-        let object = arena.decode::<T>(&bytes).unwrap_or_else(|error| panic!("{}: {error}", T::TYPE.name()));
-        assert_eq!(object.to_bytes(), bytes, "{}", T::TYPE.name());
-        assert_eq!(object.serialized_len(), bytes.len(), "{}", T::TYPE.name());
-        let copied = Decoded::<T>::from_bytes(&bytes).expect("it was decoded before");
-        let kept = Decoded::<T>::from_vec(bytes.clone()).expect("it was decoded before");
-        assert!(copied == kept, "{}", T::TYPE.name());
-        assert_eq!(copied.to_bytes(), bytes, "{}", T::TYPE.name());
-    }
+    arena.decode::<T>(bytes).map(|object| (object.to_bytes(), object.serialized_len()))
 }
+
+type WrittenAgain = fn(&Arena, &[u8]) -> Result<(Vec<u8>, usize), DecodeError>;
 
 #[test]
 fn every_type_is_written_as_it_was_read() {
+    fn check(ty: &'static Type, written_again: WrittenAgain) {
+        for round in 0..ROUNDS as u64 {
+            let bytes = random(ty, (1 << 40) + round);
+            let (written, len) =
+                written_again(&Arena::new(), &bytes).unwrap_or_else(|error| panic!("{}: {error}", ty.name()));
+            assert_eq!(written, bytes, "{}", ty.name());
+            assert_eq!(len, bytes.len(), "{}", ty.name());
+        }
+    }
     macro_rules! check {
         ($type:ty) => {
-            written_as_it_was_read::<$type>(1 << 40);
+            check(<$type as Described>::TYPE, written_again::<$type>);
         };
     }
     chappe_tl_api::each_type!(check);
+}
+
+#[test]
+fn objects_that_own_their_bytes_are_those_of_an_arena() {
+    fn check<T>()
+    where
+        T: Family,
+        for<'a> T::Of<'a>: Serializable,
+    {
+        for round in 0..4 * ROUNDS as u64 {
+            let bytes = random(T::TYPE, (1 << 41) + round);
+            let copied = Decoded::<T>::from_bytes(&bytes).expect("it is valid");
+            let kept = Decoded::<T>::from_vec(bytes.clone()).expect("it is valid");
+            assert!(copied == kept, "{}", T::TYPE.name());
+            assert_eq!(copied.to_bytes(), bytes, "{}", T::TYPE.name());
+        }
+    }
+    // A call, enums with and without references, and the largest graphs.
+    check::<functions::auth::SendCode<'_>>();
+    check::<enums::BaseTheme>();
+    check::<enums::Updates<'_>>();
+    check::<enums::messages::Messages<'_>>();
+    check::<enums::User<'_>>();
+    check::<enums::PageBlock<'_>>();
 }
 
 #[test]

@@ -7,7 +7,7 @@
 use core::fmt;
 
 use super::layout::MAX_ALIGN;
-use super::raw::{assert_slices, numbers, part_of};
+use super::raw::{TablesPointer, assert_slices, numbers, part_of};
 use super::{Constructor, Field, Kind, Line, Native, Tables};
 
 /// A TL type, or the bare struct of a constructor or function.
@@ -44,7 +44,7 @@ pub struct Type {
     /// Of a type that is no object: its only row.
     pub(super) value: Option<Field>,
     /// What the type is described by.
-    tables: &'static Tables,
+    tables: TablesPointer,
     /// Where the alternatives begin in the list of constructors, and how many they are.
     first: u32,
     count: u32,
@@ -77,7 +77,7 @@ impl Type {
         is_element: false,
         least: 0,
         value: None,
-        tables: Tables::NOTHING,
+        tables: TablesPointer::new(Tables::NOTHING),
         first: 0,
         count: 0,
         slots: 0,
@@ -90,10 +90,10 @@ impl Type {
     pub(super) fn name_of(&'static self, id: u32) -> Option<&'static str> {
         let mut ty = self;
         // The tables of a vector have nothing but the type of its elements.
-        while let (&[], &[of, ..]) = (ty.tables.constructors, ty.tables.extra) {
+        while let (&[], &[of, ..]) = (ty.tables().constructors, ty.tables().extra) {
             ty = of;
         }
-        ty.tables.name_of(id)
+        ty.tables().name_of(id)
     }
 
     /// Returns the name, in TL spelling; of a struct, nothing.
@@ -135,7 +135,7 @@ impl Type {
             is_struct: true,
             boxed,
             least: constructor.least + if boxed { 4 } else { 0 },
-            tables,
+            tables: TablesPointer::new(tables),
             first: line as u32,
             count: 1,
             ..Self::NONE
@@ -157,7 +157,7 @@ impl Type {
             is_struct: true,
             is_element: true,
             least,
-            tables,
+            tables: TablesPointer::new(tables),
             first: line as u32,
             count: 1,
             ..Self::NONE
@@ -175,7 +175,7 @@ impl Type {
             is_element: true,
             least: least_of(kind),
             value: Some(Field::alone(kind)),
-            tables,
+            tables: TablesPointer::new(tables),
             ..Self::NONE
         }
     }
@@ -217,7 +217,7 @@ impl Type {
             payload: align,
             boxed: true,
             least: 4,
-            tables,
+            tables: TablesPointer::new(tables),
             first,
             count,
             absent,
@@ -254,45 +254,46 @@ impl Type {
     /// Returns the first alternative: of a struct, its constructor.
     #[inline(always)]
     pub(super) const fn only(&self) -> &'static Constructor {
-        &self.tables.constructors[self.first as usize]
+        &self.tables().constructors[self.first as usize]
     }
 
     /// Returns the type that a struct is a constructor of.
     pub(super) const fn boxed_type(&self) -> &'static Type {
-        &self.tables.types[self.only().ty as usize]
+        &self.tables().types[self.only().ty as usize]
     }
 
     /// Returns the first alternative with its names and rows.
     pub(super) const fn only_line(&self) -> Line {
-        Line::new(self.tables, self.only())
+        Line::new(self.tables(), self.only())
     }
 
     /// Returns the rows of a type that has one alternative.
     pub(super) const fn only_rows(&self) -> &'static [Field] {
-        self.tables.rows_of(self.only())
+        self.tables().rows_of(self.only())
     }
 
     /// Returns what the type is described by.
+    #[inline(always)]
     pub const fn tables(&self) -> &'static Tables {
-        self.tables
+        self.tables.get()
     }
 
     /// Returns the alternatives.
     pub fn lines(&self) -> impl ExactSizeIterator<Item = Line> + use<> {
-        let (tables, first, count) = (self.tables, self.first as usize, self.count as usize);
+        let (tables, first, count) = (self.tables(), self.first as usize, self.count as usize);
         part_of(tables.constructors, first, count).iter().map(move |one| Line::new(tables, one))
     }
 
     /// Returns the type of the only row of a type that is no object, if it has one.
     pub fn target(&self) -> Option<&'static Type> {
         let field = self.value.filter(|field| field.kind.has_target())?;
-        Some(self.tables.target(field))
+        Some(self.tables().target(field))
     }
 
     /// Finds the alternative with this id, and its position, which is also its discriminant.
     #[inline]
     pub fn find(&self, id: u32) -> Option<(u32, &'static Constructor)> {
-        let (all, first, count) = (self.tables.constructors, self.first as usize, self.count);
+        let (all, first, count) = (self.tables().constructors, self.first as usize, self.count);
         if count <= 1 {
             let only = all.get(first)?;
             return (count == 1 && only.id == id && self.absent.is_empty()).then_some((0, only));
@@ -302,7 +303,7 @@ impl Type {
         let slot = hash(id, shift);
         // A free slot ends the search: half of them are.
         for step in 0..=mask {
-            let at = *self.tables.slots.get(slots + ((slot + step) & mask) as usize)?;
+            let at = *self.tables().slots.get(slots + ((slot + step) & mask) as usize)?;
             if at == EMPTY {
                 return None;
             }
@@ -322,7 +323,7 @@ impl Type {
         if tag >= self.count {
             return None;
         }
-        self.tables.constructors.get(self.first as usize + tag as usize)
+        self.tables().constructors.get(self.first as usize + tag as usize)
     }
 }
 
@@ -396,7 +397,7 @@ pub const unsafe fn types<const N: usize>(mut forms: &[Form], tables: &'static T
             is_element,
             least,
             value: None,
-            tables,
+            tables: TablesPointer::new(tables),
             first,
             count,
             slots,
@@ -458,6 +459,7 @@ pub const fn slots<const N: usize>(bytes: &[u8]) -> [u16; N] {
 mod tests {
     use super::super::Layout;
     use super::super::layout::tests::{line, read};
+    use super::super::raw::TablesPointer;
     use super::*;
 
     /// Calls that no value is made of.
@@ -511,7 +513,7 @@ mod tests {
     fn a_table_without_a_free_slot_ends_the_search() {
         let (ty, ids) = three(&[]);
         let tables = Tables { slots: &[0; 8], ..*ty.tables() };
-        let full = Type { tables: Box::leak(Box::new(tables)), ..ty };
+        let full = Type { tables: TablesPointer::new(Box::leak(Box::new(tables))), ..ty };
         assert!(full.find(ids[0]).is_some() && full.find(ids[1]).is_none());
     }
 

@@ -25,6 +25,7 @@ mod machine;
 mod owned;
 mod reader;
 mod slices;
+mod tables_pointer;
 
 pub use arena::Arena;
 pub(super) use arena::Source;
@@ -35,3 +36,4 @@ pub(super) use owned::Owned;
 pub use reader::{Rows, Value, View, Views};
 pub use slices::printed;
 pub(super) use slices::{assert_slices, numbers, part_of};
+pub(super) use tables_pointer::TablesPointer;
