@@ -1,6 +1,6 @@
 //! Reading objects.
 //!
-//! [`Cursor`] reads the bytes of an object and checks every length before use. [`DecodeError`](crate::DecodeError) contains the type, the field, the
+//! [`Cursor`] reads the bytes of an object and checks every length before use. [`DecodeError`] contains the type, the field, the
 //! offset and the offending value.
 //!
 //! **Invariants:** nothing is allocated for a length that the remaining bytes cannot hold, and no input nests deeper
