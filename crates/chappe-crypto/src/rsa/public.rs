@@ -4,12 +4,9 @@ use alloc::{boxed::Box, string::String};
 use core::fmt;
 
 use rand_core::CryptoRng;
-use rsa::{
-    PublicKey as RsaPublicKey,
-    pkcs1::{DecodeRsaPublicKey, EncodeRsaPublicKey},
-    pkcs8::{DecodePublicKey, LineEnding},
-    traits::PublicKeyParts,
-};
+use rsa::pkcs1::der::{Decode as _, Document, pem::PemLabel as _};
+use rsa::pkcs1::{ALGORITHM_ID, EncodeRsaPublicKey as _, LineEnding, RsaPublicKey, RsaPublicKeyRef, UintRef};
+use rsa::pkcs8::SubjectPublicKeyInfoRef;
 use sha1::{Digest, Sha1};
 
 use super::{KeyError, PadError, pad};
@@ -60,11 +57,15 @@ impl PublicKey {
     ///
     /// Fails if the text is not such a key, or the key violates SEC-19.
     pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
-        let pem = pem.trim();
-        let key = RsaPublicKey::from_pkcs1_pem(pem)
-            .or_else(|_| RsaPublicKey::from_public_key_pem(pem))
-            .map_err(|_| KeyError::Malformed)?;
-        Self::from_components(&key.n_bytes(), &key.e_bytes())
+        // The key type of `rsa` would compute with the numbers, which needs arithmetic for every size in the program.
+        let (label, document) = Document::from_pem(pem.trim()).map_err(|_| KeyError::Malformed)?;
+        let key = match label {
+            RsaPublicKeyRef::PEM_LABEL => RsaPublicKeyRef::from_der(document.as_bytes()).ok(),
+            SubjectPublicKeyInfoRef::PEM_LABEL => from_spki(document.as_bytes()),
+            _ => None,
+        };
+        let RsaPublicKey { modulus, public_exponent } = key.ok_or(KeyError::Malformed)?;
+        Self::from_components(modulus.as_bytes(), public_exponent.as_bytes())
     }
 
     /// Creates a key from modulus and public exponent, both big-endian. Leading zeros are ignored.
@@ -108,16 +109,11 @@ impl PublicKey {
     ///
     /// # Errors
     ///
-    /// Fails if the exponent is above 2^33, the encoder's limit.
+    /// Does not fail for a key of this size.
     pub fn to_pem(&self) -> Result<String, KeyError> {
-        let number = |bytes: &[u8]| {
-            crypto_bigint::BoxedUint::from_be_slice(bytes, bytes.len() as u32 * 8)
-                .map_err(|_| KeyError::Malformed)
-        };
-        RsaPublicKey::new(number(&self.n)?, number(&self.e)?)
-            .ok()
-            .and_then(|key| key.to_pkcs1_pem(LineEnding::LF).ok())
-            .ok_or(KeyError::Exponent)
+        let number = |bytes| UintRef::new(bytes).map_err(|_| KeyError::Malformed);
+        let key = RsaPublicKey { modulus: number(&self.n)?, public_exponent: number(&self.e)? };
+        key.to_pkcs1_pem(LineEnding::LF).map_err(|_| KeyError::Malformed)
     }
 
     /// Encrypts at most 144 bytes with the padding scheme `RSA_PAD`.
@@ -160,6 +156,13 @@ impl PartialEq for PublicKey {
 }
 
 impl Eq for PublicKey {}
+
+/// Reads a `SubjectPublicKeyInfo` of an RSA key.
+fn from_spki(der: &[u8]) -> Option<RsaPublicKeyRef<'_>> {
+    let info = SubjectPublicKeyInfoRef::from_der(der).ok()?;
+    let key = info.subject_public_key.as_bytes().filter(|_| info.algorithm == ALGORITHM_ID)?;
+    RsaPublicKeyRef::from_der(key).ok()
+}
 
 /// Hashes the bare `rsa_public_key n:string e:string = RSAPublicKey`.
 fn fingerprint(n: &[u8; 256], e: &[u8]) -> Fingerprint {

@@ -3,6 +3,9 @@ use alloc::{format, vec::Vec};
 use proptest::prelude::*;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use rand_core::Rng;
+use rsa::pkcs1::ALGORITHM_ID;
+use rsa::pkcs8::der::{Document, asn1::BitStringRef};
+use rsa::pkcs8::{AlgorithmIdentifierRef, LineEnding, ObjectIdentifier, SubjectPublicKeyInfoRef};
 
 use super::*;
 
@@ -58,6 +61,33 @@ fn a_key_survives_its_pem_forms() {
     assert_eq!(public, *private.public_key());
     let again = PrivateKey::from_pem(&private.to_pem().expect("encodes")).expect("decodes");
     assert_eq!(again.public_key(), &public);
+}
+
+#[test]
+fn a_key_with_a_large_exponent_survives_its_pem_form() {
+    let n = *private_key().public_key().modulus();
+    for e in [&[1, 0, 0, 0, 1][..], &[0x80, 0, 0, 0, 0, 0, 0, 0, 1], &[&[0x7f], &n[1..]].concat()] {
+        let key = PublicKey::from_components(&n, e).expect("odd and below the modulus");
+        let pem = key.to_pem().expect("there is no limit for the exponent");
+        assert_eq!(PublicKey::from_pem(&pem), Ok(key), "{e:?}");
+    }
+}
+
+/// `SubjectPublicKeyInfo`, as `openssl rsa -pubout` writes it. With the algorithm of elliptic curves it is refused.
+#[test]
+fn a_key_in_the_general_form_is_an_rsa_key() {
+    let key = private_key().public_key().clone();
+    let pkcs1 = Document::from_pem(&key.to_pem().expect("encodes")).expect("decodes").1;
+    let general = |algorithm| {
+        let subject_public_key = BitStringRef::from_bytes(pkcs1.as_bytes()).expect("it is short");
+        let info = SubjectPublicKeyInfoRef { algorithm, subject_public_key };
+        let document = Document::encode_msg(&info).expect("encodes");
+        document.to_pem("PUBLIC KEY", LineEnding::LF).expect("encodes")
+    };
+    assert_eq!(PublicKey::from_pem(&general(ALGORITHM_ID)), Ok(key));
+    let oid = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+    let other = general(AlgorithmIdentifierRef { oid, ..ALGORITHM_ID });
+    assert_eq!(PublicKey::from_pem(&other), Err(KeyError::Malformed));
 }
 
 #[test]
