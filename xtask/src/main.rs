@@ -48,6 +48,8 @@ enum Task {
     Ci,
     /// Renders the pages of docs/ as a book and checks its links and anchors.
     Book(book::Book),
+    /// Builds the page of chappe-web, and lets Chromium reach the embedded datacenter with it.
+    Browser(gates::browser::Browser),
     /// Compares the public API of each crate with its snapshot, or writes the snapshots.
     Api(gates::api::Api),
     /// Regenerates code from the schemas, compares it with them, or takes a new schema.
@@ -117,6 +119,7 @@ fn run() -> Result<()> {
         Task::Ci => gates::run_all(),
         Task::Api(api) => api.run(),
         Task::Book(book) => book.run(),
+        Task::Browser(browser) => browser.run(),
         Task::Codegen(codegen) => codegen.run(),
         Task::Conformance(conformance) => conformance.run(),
         Task::Limits(limits) => limits.run(),

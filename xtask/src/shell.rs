@@ -95,6 +95,19 @@ pub(crate) fn cargo(root: &Path) -> Command {
     command
 }
 
+/// Returns the path of a program of the search path.
+pub(crate) fn path_of(program: &str) -> Option<PathBuf> {
+    let folders = std::env::var_os("PATH")?;
+    std::env::split_paths(&folders).map(|folder| folder.join(program)).find(|path| path.is_file())
+}
+
+/// Returns whether a program can be started.
+pub(crate) fn answers(program: &str, option: &str) -> bool {
+    let mut probe = Command::new(program);
+    probe.arg(option).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    probe.status().is_ok_and(|status| status.success())
+}
+
 /// Returns whether `cargo NAME --version` works with this search path.
 pub(crate) fn has_cargo_command(name: &str, path: &OsStr) -> bool {
     let mut probe = Command::new("cargo");

@@ -11,18 +11,18 @@ mod toolchain;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
-use self::toolchain::Toolchain;
+pub(crate) use self::toolchain::Toolchain;
 use crate::gates::{self, Context, Verdict};
 use crate::shell::Shell;
 use crate::workspace::Workspace;
 
 /// A kind of machine.
 #[derive(Debug)]
-struct Target {
+pub(crate) struct Target {
     /// Its name on the command line.
     name: &'static str,
     /// Rust's name of the target that tests are built for.
-    triple: &'static str,
+    pub(crate) triple: &'static str,
     machine: Machine,
     /// The crates whose tests run.
     tested: &'static [&'static str],
@@ -49,6 +49,8 @@ enum Machine {
     },
     /// WebAssembly with WASI, run by Node.
     Wasi,
+    /// WebAssembly in a browser, which cargo does not start.
+    Browser,
     /// This machine's own programs, on QEMU's models of lesser CPUs.
     Lesser {
         /// QEMU's names of the CPUs.
@@ -139,6 +141,16 @@ const TARGETS: &[Target] = &[
         built: None,
     },
 ];
+
+/// WebAssembly in a browser. The gate `browser` builds and tests it.
+pub(crate) const BROWSER: Target = Target {
+    name: "browser",
+    triple: "wasm32-unknown-unknown",
+    machine: Machine::Browser,
+    tested: &[],
+    sample: &[],
+    built: None,
+};
 
 /// Arguments of `cargo xtask target`.
 #[derive(Args)]

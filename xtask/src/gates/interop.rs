@@ -27,7 +27,7 @@ const EXAMPLE: &str = "loopback";
 const SCRIPTS: &str = "crates/chappe-conformance/interop";
 
 /// The default id of the example's datacenter.
-const DC_ID: &str = "2";
+pub(super) const DC_ID: &str = "2";
 
 /// Secrets of an `MTProxy` that the datacenter accepts, as in the scripts.
 const SECRETS: [&str; 3] = [
@@ -213,7 +213,7 @@ impl Peers {
         }
         let server = match &mut self.server {
             Some(server) => server,
-            none => none.insert(Server::start(context)?),
+            none => none.insert(Server::start(context, &[])?),
         };
         let is_through_proxy = matches!(task, Task::ConnectThroughProxy | Task::ConnectThroughProxyTapped(_));
         let address = if is_through_proxy {
@@ -254,9 +254,9 @@ impl Runtime {
 }
 
 /// Copies the scripts to the folder of the packages, where Node looks for them.
-fn copy_scripts(from: &Path, to: &Path) -> Result<()> {
+pub(super) fn copy_scripts(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from).with_context(|| format!("no {SCRIPTS}"))? {
+    for entry in fs::read_dir(from).with_context(|| format!("no {}", from.display()))? {
         let entry = entry?;
         if entry.file_type()?.is_file() {
             fs::copy(entry.path(), to.join(entry.file_name()))?;
@@ -267,7 +267,6 @@ fn copy_scripts(from: &Path, to: &Path) -> Result<()> {
 
 /// Installs the packages and returns the program that runs scripts, or `None` if it is not available.
 fn prepare(context: &Context, runtime: Runtime, folder: &Path) -> Result<Option<PathBuf>> {
-    let npm = ["install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"];
     let (steps, program) = match runtime {
         Runtime::Python(package) => {
             // Two packages may bring modules of the same name.
@@ -279,11 +278,11 @@ fn prepare(context: &Context, runtime: Runtime, folder: &Path) -> Result<Option<
             (steps, folder.join(python))
         }
         Runtime::Node => {
-            let steps = vec![command(folder, "node", &["--version"]), command(folder, "npm", &npm)];
+            let steps = vec![command(folder, "node", &["--version"]), npm_install(folder)];
             (steps, PathBuf::from("node"))
         }
         Runtime::Library(package) => {
-            let mut install = command(folder, "npm", &npm);
+            let mut install = npm_install(folder);
             install.args(["--no-save", package]);
             (vec![command(folder, "python3", &["--version"]), install], PathBuf::from("python3"))
         }
@@ -297,6 +296,15 @@ fn prepare(context: &Context, runtime: Runtime, folder: &Path) -> Result<Option<
     Ok(Some(program))
 }
 
+/// Returns the command that installs the packages of `package.json` in `folder`.
+pub(super) fn npm_install(folder: &Path) -> Command {
+    command(
+        folder,
+        "npm",
+        &["install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"],
+    )
+}
+
 /// Returns a command in `folder`. A program with a slash in its name is relative to it.
 fn command(folder: &Path, program: &str, arguments: &[&str]) -> Command {
     let path = if program.contains('/') { folder.join(program) } else { PathBuf::from(program) };
@@ -306,21 +314,22 @@ fn command(folder: &Path, program: &str, arguments: &[&str]) -> Command {
 }
 
 /// The process of the datacenter, which is killed on drop.
-struct Server {
+pub(super) struct Server {
     process: Child,
     /// Host, port and path of the public key: the arguments of clients.
-    address: Vec<String>,
+    pub(super) address: Vec<String>,
 }
 
 impl Server {
-    fn start(context: &Context) -> Result<Self> {
+    /// Builds and starts the datacenter, with further arguments.
+    pub(super) fn start(context: &Context, arguments: &[&str]) -> Result<Self> {
         let mut build = shell::cargo(context.workspace.root());
         context.shell.run(build.args(["build", "--quiet", "--release", "--example", EXAMPLE]))?;
         let program = context.workspace.target().join("release/examples").join(EXAMPLE);
         let key = write_key(context)?;
         let mut command = Command::new(program);
         command.current_dir(context.workspace.target()).args(["--listen", "127.0.0.1:0"]);
-        command.arg("--rsa-key").arg(key);
+        command.arg("--rsa-key").arg(key).args(arguments);
         for secret in SECRETS {
             command.args(["--secret", secret]);
         }

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::debian::Debian;
 use super::{Machine, Std, Target};
 use crate::gates::Context;
-use crate::shell;
+use crate::shell::{self, answers};
 
 /// The scripts of this folder call the programs of the packages with the libraries of the packages.
 const COMPILER: &str = "\
@@ -58,7 +58,7 @@ exec node --no-warnings 'SCRIPTS/wasi.mjs' \"$@\"
 const WASI_SCRIPT: &str = include_str!("wasi.mjs");
 
 /// Everything that cargo needs for a target.
-pub(super) struct Toolchain {
+pub(crate) struct Toolchain {
     workspace: PathBuf,
     /// The folder of all that this module writes.
     folder: PathBuf,
@@ -69,7 +69,7 @@ pub(super) struct Toolchain {
 
 impl Toolchain {
     /// Unpacks the packages and writes the scripts. Returns the reason if Debian's packages or Node cannot be had.
-    pub(super) fn set_up(context: &Context, target: &Target) -> Result<Result<Self, String>> {
+    pub(crate) fn set_up(context: &Context, target: &Target) -> Result<Result<Self, String>> {
         if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
             return Ok(Err("the packages of the second compiler are for x86-64 Linux".to_owned()));
         }
@@ -98,13 +98,20 @@ impl Toolchain {
     }
 
     /// Returns the folder that cargo builds in.
-    pub(super) fn build(&self) -> PathBuf {
+    pub(crate) fn build(&self) -> PathBuf {
         self.folder.join("build")
     }
 
     /// Returns the folder of the libraries that the programs of the packages need.
     pub(super) fn libraries(&self) -> PathBuf {
         self.root.join("usr/lib/x86_64-linux-gnu")
+    }
+
+    /// Returns the command of a program of the packages.
+    pub(crate) fn program(&self, name: &str) -> Command {
+        let mut program = Command::new(self.root.join("usr/bin").join(name));
+        program.env("LD_LIBRARY_PATH", self.libraries());
+        program
     }
 
     /// Returns the path of llvm-mca, unpacked if it was not.
@@ -130,7 +137,7 @@ impl Toolchain {
     }
 
     /// Returns a command of cargo for a target.
-    pub(super) fn cargo(&self, triple: &str, subcommand: &str) -> Command {
+    pub(crate) fn cargo(&self, triple: &str, subcommand: &str) -> Command {
         let mut cargo = shell::cargo(&self.workspace);
         let variable =
             |name: &str| format!("CARGO_TARGET_{}_{name}", triple.to_uppercase().replace('-', "_"));
@@ -151,6 +158,9 @@ impl Toolchain {
         cargo.args([subcommand, "--target", triple]);
         if let Some(parts) = self.std_parts(triple) {
             cargo.env("RUSTC_BOOTSTRAP", "1").arg(format!("-Zbuild-std={parts}"));
+            if self.machine == Machine::Browser {
+                cargo.arg("-Zbuild-std-features=optimize_for_size");
+            }
         }
         cargo
     }
@@ -159,6 +169,7 @@ impl Toolchain {
     fn std_parts(&self, triple: &str) -> Option<&'static str> {
         match self.machine {
             Machine::Linux { std: Std::Ready, .. } | Machine::Lesser { .. } => None,
+            Machine::Browser => Some("std,panic_abort"),
             _ if triple != self.triple => Some("core,alloc"),
             _ => Some("std,test,panic_unwind,proc_macro"),
         }
@@ -169,6 +180,13 @@ impl Toolchain {
         match self.machine {
             Machine::Linux { .. } => "-Dwarnings -Clinker-flavor=ld".to_owned(),
             Machine::Lesser { .. } => String::new(),
+            // With reference types, wasm-bindgen exports a second table. Debian's wasm-opt 108 exports the first one under that
+            // name, and the page cannot start. Without them, wasm-bindgen keeps objects in an array of JavaScript.
+            // A panic stops the program without a text, which makes the program smaller.
+            Machine::Browser => {
+                "-Dwarnings -Ctarget-feature=-reference-types -Zunstable-options -Cpanic=immediate-abort"
+                    .to_owned()
+            }
             Machine::Wasi if triple != self.triple => "-Dwarnings".to_owned(),
             // Debian's C library for WASI is older than two functions of threads; `wasi.mjs` has them. Unwinding is needed
             // for tests that expect a panic.
@@ -196,6 +214,8 @@ impl Toolchain {
                 (fill(LINUX_LINKER), fill(LINUX_RUNNER))
             }
             Machine::Wasi => (WASM_LINKER.to_owned(), WASI_RUNNER.to_owned()),
+            // Programs run in a browser, which no runner of cargo starts.
+            Machine::Browser => (WASM_LINKER.to_owned(), String::new()),
             Machine::Lesser { .. } => (String::new(), LESSER_RUNNER.to_owned()),
         };
         let scripts = self.script("");
@@ -233,6 +253,7 @@ fn unpack(context: &Context, debian: &Debian, machine: Machine) -> Result<()> {
             });
         }
         Machine::Wasi => target.extend(["wasi-libc", "rust-web-src"].map(str::to_owned)),
+        Machine::Browser => target.extend(["binaryen", "rust-web-src"].map(str::to_owned)),
         Machine::Lesser { .. } => target.push("qemu-user".to_owned()),
     }
     let compiler: &[String] = match machine {
@@ -261,13 +282,6 @@ fn unpack(context: &Context, debian: &Debian, machine: Machine) -> Result<()> {
         debian.unpack(shell, &debian.dependencies(shell, "qemu-user")?)?;
     }
     debian.unpack(shell, &target)
-}
-
-/// Returns whether a program can be started.
-fn answers(program: &str, option: &str) -> bool {
-    let mut probe = Command::new(program);
-    probe.arg(option).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    probe.status().is_ok_and(|status| status.success())
 }
 
 #[cfg(test)]

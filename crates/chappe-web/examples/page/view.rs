@@ -33,8 +33,8 @@ impl View {
 
     /// Shows how long ago the browser began to load the page.
     pub(crate) fn show_time(&self, id: &str) {
-        let elapsed = self.window.performance().map_or(0.0, |performance| performance.now());
-        self.show(id, &format!("{elapsed:.0} ms after the page began to load"));
+        let elapsed = self.window.performance().map_or(0.0, |performance| performance.now()) as u64;
+        self.show(id, &format!("{elapsed} ms after the page began to load"));
     }
 
     /// Adds 1 to a number.

@@ -12,6 +12,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 use std::{env, fs, thread};
 
 use anyhow::{Context as _, Result};
@@ -41,7 +42,13 @@ struct Args {
     /// Secret of an MTProxy in hexadecimal, with which clients may come as well: plain, dd or ee. May be repeated.
     #[arg(long, value_name = "SECRET")]
     secret: Vec<String>,
+    /// Sends `updatesTooLong` to every connected session in this interval.
+    #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    update_every: Option<u64>,
 }
+
+/// `updatesTooLong#e317af7e = Updates`.
+const UPDATES_TOO_LONG: u32 = 0xe317_af7e;
 
 fn main() -> ExitCode {
     match run(&Args::parse()) {
@@ -76,7 +83,13 @@ fn run(args: &Args) -> Result<std::convert::Infallible> {
     std::io::stdout().flush()?;
     loop {
         // The datacenter works in a thread of its own.
-        thread::park();
+        match args.update_every {
+            None => thread::park(),
+            Some(pause) => {
+                thread::sleep(Duration::from_millis(pause));
+                datacenter.push(&UPDATES_TOO_LONG.to_le_bytes());
+            }
+        }
     }
 }
 
