@@ -139,6 +139,7 @@ fn run_until(context: &mut Context, limit: When) -> Result<Verdict> {
     if !context.workspace.has_example(EXAMPLE) {
         return Ok(Verdict::Skipped(format!("there is no example `{EXAMPLE}` in this checkout")));
     }
+    build_programs(context)?;
     let folder = context.workspace.target().join("interop");
     copy_scripts(&context.workspace.root().join(SCRIPTS), &folder)?;
     let mut ran = Vec::new();
@@ -183,6 +184,13 @@ fn run_until(context: &mut Context, limit: When) -> Result<Verdict> {
         [] => Ok(Verdict::Skipped(format!("no client can be had{missing}"))),
         ran => Ok(Verdict::Passed(format!("{}{missing}", ran.join(", ")))),
     }
+}
+
+/// Builds all programs as the gate `test` does, after which nothing is left to build.
+fn build_programs(context: &Context) -> Result<()> {
+    let mut build = shell::cargo(context.workspace.root());
+    build.args(["build", "--quiet", "--workspace", "--all-features", "--bins", "--examples"]);
+    context.shell.run(&mut build)
 }
 
 /// What clients need, each made when the first one needs it.
@@ -321,11 +329,10 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Builds and starts the datacenter, with further arguments.
+    /// Starts the datacenter, with further arguments.
     pub(super) fn start(context: &Context, arguments: &[&str]) -> Result<Self> {
-        let mut build = shell::cargo(context.workspace.root());
-        context.shell.run(build.args(["build", "--quiet", "--release", "--example", EXAMPLE]))?;
-        let program = context.workspace.target().join("release/examples").join(EXAMPLE);
+        build_programs(context)?;
+        let program = context.workspace.target().join("debug/examples").join(EXAMPLE);
         let key = write_key(context)?;
         let mut command = Command::new(program);
         command.current_dir(context.workspace.target()).args(["--listen", "127.0.0.1:0"]);

@@ -10,7 +10,6 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
 use super::{Context, SECRETS, Task};
-use crate::shell;
 
 /// The call that every client makes on every connection.
 const QUERY: &str = "help.getConfig";
@@ -31,8 +30,6 @@ impl Tap {
     /// Starts a tap in front of a server, whose address is host, port and path of its public key.
     pub(super) fn start(context: &Context, folder: &Path, server: &[String]) -> Result<Self> {
         let [host, port, key] = server else { bail!("the server has no address") };
-        let mut build = shell::cargo(context.workspace.root());
-        context.shell.run(build.args(["build", "--quiet", "-p", "chappe-cli"]))?;
         let program = context.workspace.target().join("debug/chappe");
         let file = |name: &str| folder.join(name);
         let (capture, keys, secrets) = (file("tap.pcap"), file("tap.keys"), file("tap.secrets"));
