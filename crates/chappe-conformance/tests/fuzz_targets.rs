@@ -75,4 +75,5 @@ targets! {
     transport_relay proxy_secret fake_tls proxy_header proxy_config
     envelope_plain envelope_encrypted container_gzip
     handshake_pair session_pair session_saved_state session_import session_files
+    dissect_stream dissect_capture
 }

@@ -126,7 +126,7 @@ fn encrypted(input: &[u8]) {
     }
 }
 
-fn encrypted_seeds() -> Vec<Vec<u8>> {
+pub(super) fn encrypted_seeds() -> Vec<Vec<u8>> {
     let mut rng = Seeded::rng(6);
     let mut seeds = Vec::new();
     for (number, body) in container_seeds().into_iter().enumerate() {

@@ -16,6 +16,7 @@
 //! }
 //! ```
 
+mod dissect;
 mod engine;
 mod envelope;
 mod handshake;
@@ -69,6 +70,8 @@ pub const ALL: &[Target] = &[
     session::SAVED_STATE,
     import::IMPORT,
     import::FILES,
+    dissect::STREAM,
+    dissect::CAPTURE,
 ];
 
 /// Returns the target of a name.

@@ -116,7 +116,7 @@ pub(super) fn decoder_seeds() -> Vec<Vec<u8>> {
     seeds
 }
 
-fn secrets() -> Vec<ProxySecret> {
+pub(super) fn secrets() -> Vec<ProxySecret> {
     let tls = "ee00112233445566778899aabbccddeeff6578616d706c652e636f6d";
     let tls = ProxySecret::parse(tls).expect("it is well formed");
     vec![ProxySecret::plain([3; 16]), ProxySecret::padded([5; 16]), tls]
@@ -214,7 +214,7 @@ fn begun(connector: &Connector, config: &AcceptConfig, bytes: &[u8], piece: usiz
     );
 }
 
-fn accept_seeds() -> Vec<Vec<u8>> {
+pub(super) fn accept_seeds() -> Vec<Vec<u8>> {
     let mut rng = Seeded::rng(4);
     let mut seeds = Vec::new();
     for (number, (connector, _)) in connectors().into_iter().enumerate() {
@@ -262,7 +262,7 @@ fn http(input: &[u8]) {
     }
 }
 
-fn http_seeds() -> Vec<Vec<u8>> {
+pub(super) fn http_seeds() -> Vec<Vec<u8>> {
     use chappe_transport::http::{
         Cors, Persistence, error_response_into, request_head_into, response_head_into,
     };
