@@ -124,6 +124,11 @@ impl MsgIdGenerator {
         Self { last: 0, asked_at: UnixTime::EPOCH }
     }
 
+    /// Goes on after an id that was made elsewhere: all ids are greater.
+    pub const fn after(last: MsgId) -> Self {
+        Self { last: last.0, asked_at: UnixTime::EPOCH }
+    }
+
     /// Returns the last id, or `None` before the first.
     pub const fn last(&self) -> Option<MsgId> {
         if self.last == 0 { None } else { Some(MsgId(self.last)) }
@@ -183,6 +188,13 @@ mod tests {
         let mut ids = MsgIdGenerator { last: (7 << 32) - 4, ..MsgIdGenerator::new() };
         let id = ids.next(UnixTime::EPOCH, MsgOrigin::Client);
         assert_eq!(id.to_raw(), (7 << 32) + 4);
+    }
+
+    #[test]
+    fn a_generator_goes_on_after_an_id_that_was_made_elsewhere() {
+        let last = MsgIdGenerator::new().next(UnixTime::from_secs(1_000), MsgOrigin::Notification);
+        let next = MsgIdGenerator::after(last).next(UnixTime::from_secs(1_000), MsgOrigin::Response);
+        assert_eq!((next > last, next.origin()), (true, Some(MsgOrigin::Response)));
     }
 
     #[test]

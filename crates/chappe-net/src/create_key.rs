@@ -23,7 +23,8 @@ pub(crate) async fn dial_with_new_key(
     mut show: impl FnMut(Step),
 ) -> Result<(Stream, Finished), CreateKeyError> {
     let mut stream = dial(rng).await?;
-    let mut handshake = ClientHandshake::begin(options, Now::from_system(), rng)?;
+    let clock = stream.clock();
+    let mut handshake = ClientHandshake::begin(options, clock(), rng)?;
     let mut connections = 1;
     loop {
         match create_key(&mut stream, &mut handshake, rng, &mut show).await {
@@ -31,7 +32,7 @@ pub(crate) async fn dial_with_new_key(
             Err(error) if error.can_resume() && connections < MAX_CONNECTIONS => {
                 connections += 1;
                 tracing::debug!(%address, %error, "handshake goes on over a new connection");
-                handshake.handle_timeout(Now::from_system())?;
+                handshake.handle_timeout(clock())?;
                 stream = dial(rng).await?;
             }
             Err(error) => return Err(error),
@@ -48,16 +49,16 @@ pub(crate) async fn create_key(
 ) -> Result<Finished, CreateKeyError> {
     // The last question is asked again where another connection was lost.
     handshake.resend();
-    let mut frame = FrameBuf::new();
-    let mut asked = Now::from_system().mono;
+    let (clock, mut frame) = (stream.clock(), FrameBuf::new());
+    let mut asked = clock().mono;
     loop {
-        if handshake.poll_transmit(Now::from_system(), &mut frame) {
-            asked = Now::from_system().mono;
+        if handshake.poll_transmit(clock(), &mut frame) {
+            asked = clock().mono;
             stream.send(&mut frame, AckRequest::No)?;
         }
-        let now = Now::from_system();
+        let now = clock();
         if let Some(incoming) = stream.take()? {
-            if let Some(finished) = handle(incoming, handshake, now, asked, rng, &mut show)? {
+            if let Some(finished) = handle(incoming, handshake, &clock, asked, rng, &mut show)? {
                 return Ok(finished);
             }
             continue;
@@ -73,7 +74,7 @@ pub(crate) async fn create_key(
 fn handle(
     incoming: Incoming<'_>,
     handshake: &mut ClientHandshake,
-    now: Now,
+    clock: impl Fn() -> Now,
     asked: MonoTime,
     rng: &mut Drbg,
     show: &mut impl FnMut(Step),
@@ -84,10 +85,10 @@ fn handle(
         // None was requested: an unknown token is ignored (SEC-133).
         Incoming::QuickAck(_) => return Ok(None),
     };
-    let arrived = std::time::Instant::now();
+    let now = clock();
     let progress = handshake.handle_frame(now, frame, rng)?;
     if let Some(stage) = Stage::after(&progress) {
-        show(Step { stage, waited: now.mono.since(asked), worked: arrived.elapsed() });
+        show(Step { stage, waited: now.mono.since(asked), worked: clock().mono.since(now.mono) });
     }
     Ok(match progress {
         Progress::Done(finished) => Some(finished),

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chappe_carrier::{FrameReader, LinkError, Wait};
 use chappe_crypto::rng::Drbg;
@@ -181,15 +181,22 @@ impl Stream {
         patience: Duration,
         handle: impl FnOnce(Incoming<'_>) -> T,
     ) -> Result<T, LinkError> {
-        let begun = Instant::now();
+        let deadline = self.shared.now().mono + patience;
         loop {
             if let Some(incoming) = self.take()? {
                 return Ok(handle(incoming));
             }
-            if !self.read_more(patience.saturating_sub(begun.elapsed())).wait()? {
+            let left = deadline.since(self.shared.now().mono);
+            if !self.read_more(left).wait()? {
                 return Err(LinkError::TimedOut { waiting_for: Wait::Frame, after: patience });
             }
         }
+    }
+
+    /// Returns the clock of the connection's driver.
+    pub(crate) fn clock(&self) -> impl Fn() -> Now + use<> {
+        let shared = Arc::clone(&self.shared);
+        move || shared.now()
     }
 
     /// Returns the framing. HTTP has none; what is returned for it leaves no padding behind frames, as HTTP does.

@@ -45,6 +45,11 @@ pub struct Budgets {
     pub inflated_per_second: u32,
     /// Bytes of these at once. Default 32 MiB. A frame that comes when there were more is refused with -429.
     pub inflated_at_once: u32,
+    /// Bytes that packed objects of one network may unpack to per second, on average, under whatever keys. Default 64 MiB.
+    pub inflated_per_second_per_network: u32,
+    /// Bytes of these at once. Default 256 MiB. A frame with a packed object that comes when there were more is refused with
+    /// -429; other frames of the network are served.
+    pub inflated_at_once_per_network: u32,
 }
 
 impl Budgets {
@@ -69,6 +74,8 @@ impl Default for Budgets {
             unacked_bytes_per_key: 64 << 20,
             inflated_per_second: 8 << 20,
             inflated_at_once: 32 << 20,
+            inflated_per_second_per_network: 64 << 20,
+            inflated_at_once_per_network: 256 << 20,
         }
     }
 }

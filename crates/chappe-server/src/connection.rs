@@ -7,7 +7,9 @@ use std::sync::Arc;
 use chappe_carrier::lock;
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::{AuthKeyId, QuickAckToken, Side};
-use chappe_framing::{FrameBuf, FrameError, MsgId, Opened, TransportTail, auth_key_id, constructor_id, open};
+use chappe_framing::{
+    FrameBuf, FrameError, GZIP_PACKED, MsgId, Opened, TransportTail, auth_key_id, constructor_id, open,
+};
 use chappe_handshake::PeerId;
 use chappe_handshake::bind::{BindError, BindTempAuthKey};
 use chappe_session::server::{MessageCheck, ServerError, ServerEvent, ServerSession};
@@ -125,9 +127,6 @@ const MAX_PARKED: usize = 16;
 
 /// How often one frame waits for the store of a fleet. Its session is taken away each time.
 const MAX_TRIES: u8 = 8;
-
-/// Bytes that one packed byte can unpack to at most, by the format of deflate.
-const MAX_RATIO: usize = 1032;
 
 impl ServerConnection {
     pub(crate) fn new(
@@ -488,7 +487,8 @@ impl ServerConnection {
             }
         };
         let budgets = self.engine.options().budgets;
-        if !key.may_inflate(now.mono, &budgets) {
+        let is_refused = || has_packed(opened.body()) && !self.engine.may_inflate(self.peer, now);
+        if !key.may_inflate(now.mono, &budgets) || is_refused() {
             add(&self.engine.refusals().inflated, 1);
             return self.end(Some(TransportErrorCode::TooManyConnections));
         }
@@ -515,15 +515,11 @@ impl ServerConnection {
             let inflated = inner.session.counters().gunzip_out;
             let read = self.read_requests(now, key, &mut inner.session, &opened, rng);
             let inflated = match &read {
-                // An object that was refused may have cost as much as it could unpack to.
-                Err(_) => {
-                    let most = opened.body().len().saturating_mul(MAX_RATIO);
-                    self.engine.options().session.unpacked_bytes.min(most) as u64
-                }
+                Err(_) => self.engine.most_inflated(opened.body().len()),
                 Ok(_) => inner.session.counters().gunzip_out - inflated,
             };
             if inflated > 0 {
-                key.spend_inflated(inflated, now.mono, &budgets);
+                self.engine.spend_inflated(key, self.peer, inflated, now);
             }
             inner.count_unacked();
             read
@@ -633,7 +629,14 @@ impl ServerConnection {
     ) -> Responses {
         let mut responses = Responses::default();
         let handler = self.engine.handler();
-        let context = |msg_id| Context { now, msg_id, session: attached, engine: &self.engine, key };
+        let context = |msg_id| Context {
+            now,
+            msg_id,
+            session: attached,
+            engine: &self.engine,
+            key,
+            network: self.peer,
+        };
         for request in self.requests.iter(frame) {
             match request {
                 Request::Query { msg_id, body } => {
@@ -771,6 +774,11 @@ impl ServerConnection {
 pub(crate) fn caught<T>(call: impl FnOnce() -> T) -> Option<T> {
     // Nothing of the connection is borrowed mutably, and sessions are consistent whenever no lock on them is held.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).ok()
+}
+
+/// Returns whether a body may hold a packed object: its constructor id stands somewhere.
+fn has_packed(body: &[u8]) -> bool {
+    body.chunks_exact(4).any(|word| word == GZIP_PACKED.to_le_bytes())
 }
 
 /// Passes a query to the handler.

@@ -4,18 +4,20 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chappe_carrier::lock;
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::{AuthKeyId, hash};
-use chappe_framing::{FrameBuf, MsgId, Opened, SessionId, TransportTail, UnixTime};
+use chappe_framing::{
+    FrameBuf, MsgId, MsgIdGenerator, MsgOrigin, Opened, SessionId, TransportTail, UnixTime,
+};
 use chappe_handshake::bind::{BindContext, BindError, BindTempAuthKey};
 use chappe_handshake::{
     FrameStep, PeerId, QueryRefusal, QueryReply, ServerHandshakes, ServerOptionsError, Work,
 };
 use chappe_session::server::{MessageCheck, SaltSchedule, ServerSession};
-use chappe_session::{BadMsgCode, Now};
+use chappe_session::{BadMsgCode, MonoTime, Now};
 use rand_core::Rng as _;
 use zeroize::Zeroizing;
 
@@ -30,6 +32,7 @@ use crate::event::ServerEvent;
 use crate::fleet::EngineFleet;
 use crate::handler::{Context, Handler};
 use crate::handshake_queue::{HandshakeQueue, Task};
+use crate::inflation::Inflation;
 use crate::key_table::Keys;
 use crate::keys::{KeyState, KeyStatus};
 use crate::metrics::{Activity, ServerMetrics};
@@ -40,6 +43,9 @@ use crate::unacked::{Total, Unacked};
 
 /// How long the salt of the handshake is accepted: as long as any other salt.
 const FIRST_SALT_LIFETIME: Duration = Duration::from_secs(3600);
+
+/// Bytes that one packed byte can unpack to at most, by the format of deflate.
+const MAX_RATIO: usize = 1032;
 
 /// Why a frame has no session.
 pub(crate) enum NoSession {
@@ -72,13 +78,18 @@ pub struct Engine {
     budgets: Arc<Budgets>,
     detached: Mutex<DetachedSessions>,
     unacked: Total,
+    inflation: Mutex<Inflation>,
     refusals: Refusals,
     observed: Arc<Observed>,
     salts: SaltSchedule,
+    /// Each session begins above the last of these, and so does each complaint about a frame without a session: it is all that is
+    /// kept of it.
+    first_ids: Mutex<MsgIdGenerator>,
     handler: Box<dyn Handler>,
     /// Secret of the hash that networks are counted by.
     network_secret: Zeroizing<[u8; 32]>,
     connections: AtomicU64,
+    rng: Mutex<Drbg>,
 }
 
 impl Engine {
@@ -111,11 +122,14 @@ impl Engine {
             keys: Mutex::default(),
             detached: Mutex::default(),
             unacked: Total::default(),
+            inflation: Mutex::default(),
             refusals: Refusals::default(),
             observed: Arc::default(),
             salts: SaltSchedule::new(secret),
+            first_ids: Mutex::default(),
             handler: Box::new(handler),
             connections: AtomicU64::new(0),
+            rng: Mutex::new(rng.fork()),
         }))
     }
 
@@ -127,6 +141,18 @@ impl Engine {
     /// Returns what was refused since the start.
     pub fn counters(&self) -> EngineCounters {
         self.refusals.read()
+    }
+
+    /// Reads the clock, where no driver passes the time.
+    pub(crate) fn clock_time(&self) -> MonoTime {
+        self.options.clock.now().mono
+    }
+
+    /// Makes a secret that clients cannot guess.
+    pub(crate) fn random_secret(&self) -> Zeroizing<[u8; 32]> {
+        let mut secret = Zeroizing::new([0; 32]);
+        lock(&self.rng).fill_bytes(&mut secret[..]);
+        secret
     }
 
     pub(crate) const fn directory(&self) -> Option<&EngineDirectory> {
@@ -365,9 +391,10 @@ impl Engine {
         rng: &mut Drbg,
     ) -> Result<Option<KeyState>, QueryRefusal> {
         let peer = work.peer();
-        let begun = Instant::now();
+        let begun = self.clock_time();
         let done = work.run(rng);
-        self.observed.activity.handshake_seconds.record(begun.elapsed().as_secs_f64());
+        let took = self.clock_time().since(begun);
+        self.observed.activity.handshake_seconds.record(took.as_secs_f64());
         match lock(&self.handshakes).finish(now, done, out) {
             QueryReply::Answer => Ok(None),
             QueryReply::Refuse(refusal) => Err(refusal),
@@ -409,7 +436,7 @@ impl Engine {
             // Sessions of a fleet are claimed first. This one was lost since.
             return self.refused(now, key, opened);
         }
-        let session = self.new_session(key, opened.session_id(), rng);
+        let session = self.new_session(now, key, opened.session_id(), rng.next_u64().cast_signed());
         match session.check(now, opened) {
             MessageCheck::Refused(code) => Err(NoSession::Refused(Box::new(session), code)),
             MessageCheck::Fresh if key.may_begin_session(opened.msg_id()) => {
@@ -432,8 +459,16 @@ impl Engine {
         }
     }
 
-    fn new_session(&self, key: &KeyState, id: SessionId, rng: &mut Drbg) -> ServerSession {
-        self.session_of(key, id, rng.next_u64().cast_signed())
+    /// Makes a session whose messages have higher ids than all that were sent before in sessions that were not kept.
+    pub(crate) fn new_session(
+        &self,
+        now: Now,
+        key: &KeyState,
+        id: SessionId,
+        unique_id: i64,
+    ) -> ServerSession {
+        let last = lock(&self.first_ids).next(now.unix, MsgOrigin::Notification);
+        self.session_of(key, id, unique_id).with_ids_after(last)
     }
 
     /// Returns what a session makes of a frame that would begin it.
@@ -443,11 +478,27 @@ impl Engine {
 
     /// Returns the complaint about a frame that cannot begin a session.
     fn refused(&self, now: Now, key: &KeyState, opened: &Opened<'_>) -> Result<Attached, NoSession> {
-        let session = self.session_of(key, opened.session_id(), 0);
+        let session = self.new_session(now, key, opened.session_id(), 0);
         match session.check(now, opened) {
             MessageCheck::Refused(code) => Err(NoSession::Refused(Box::new(session), code)),
             MessageCheck::Fresh | MessageCheck::Duplicate => Err(NoSession::Lost),
         }
+    }
+
+    /// Returns whether packed objects may come from a network.
+    pub(crate) fn may_inflate(&self, network: PeerId, now: Now) -> bool {
+        lock(&self.inflation).allows(network, now.mono, &self.budgets)
+    }
+
+    /// Returns how many bytes an object of `len` bytes may have unpacked to before it was refused.
+    pub(crate) fn most_inflated(&self, len: usize) -> u64 {
+        self.options.session.unpacked_bytes.min(len.saturating_mul(MAX_RATIO)) as u64
+    }
+
+    /// Counts what packed objects unpacked to.
+    pub(crate) fn spend_inflated(&self, key: &KeyState, network: PeerId, bytes: u64, now: Now) {
+        key.spend_inflated(bytes, now.mono, &self.budgets);
+        lock(&self.inflation).spend(network, bytes, now.mono, &self.budgets);
     }
 
     pub(crate) fn attach(&self, session: ServerSession, key: &KeyState) -> Attached {
@@ -461,7 +512,7 @@ impl Engine {
         self.deliver_events();
     }
 
-    pub(crate) fn session_of(&self, key: &KeyState, id: SessionId, unique_id: i64) -> ServerSession {
+    fn session_of(&self, key: &KeyState, id: SessionId, unique_id: i64) -> ServerSession {
         let (config, auth_key) = (self.options.session.clone(), key.auth_key().clone());
         let session = ServerSession::new(config, auth_key, id, self.salts.clone(), unique_id);
         match key.first_salt() {

@@ -16,7 +16,7 @@ pub struct EngineCounters {
     pub look_ups: u64,
     /// Sessions that a key may not begin: too many are in use, or begin in a short time.
     pub sessions: u64,
-    /// Frames under a key that has unpacked too much in a short time.
+    /// Frames under a key, or of a network, that has unpacked too much in a short time.
     pub inflated: u64,
     /// Answers and updates that clients leave unacknowledged too many bytes for.
     pub unacked: u64,

@@ -7,7 +7,7 @@ use chappe_session::server::ServerConfig;
 
 use crate::directory::Directory;
 use crate::fleet::Fleet;
-use crate::{Budgets, Networks};
+use crate::{Budgets, Clock, Networks};
 
 /// Settings of an [`Engine`](crate::Engine).
 #[derive(Clone)]
@@ -31,6 +31,8 @@ pub struct EngineOptions {
     /// The other processes behind the same address, which share the directory. Absent by default. Without a directory it has no
     /// effect.
     pub fleet: Option<Fleet>,
+    /// What the engine measures time with. By default the clocks of the operating system.
+    pub clock: Clock,
 }
 
 impl EngineOptions {
@@ -42,14 +44,23 @@ impl EngineOptions {
         with_salt_secret => salt_secret: Option<[u8; 32]>,
         with_directory => directory: Option<Directory>,
         with_fleet => fleet: Option<Fleet>,
+        with_clock => clock: Clock,
     }
 }
 
 impl EngineOptions {
     /// Makes options with the defaults of each field.
     pub fn new(handshake: ServerOptions, session: ServerConfig) -> Self {
-        let (budgets, networks) = (Budgets::default(), Networks::default());
-        Self { handshake, session, budgets, networks, salt_secret: None, directory: None, fleet: None }
+        Self {
+            handshake,
+            session,
+            budgets: Budgets::default(),
+            networks: Networks::default(),
+            salt_secret: None,
+            directory: None,
+            fleet: None,
+            clock: Clock::system(),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chappe_crypto::AuthKeyId;
 use chappe_framing::{MsgId, SessionId};
+use chappe_handshake::PeerId;
 use chappe_handshake::bind::{BindError, BindTempAuthKey};
 use chappe_session::Now;
 
@@ -104,6 +105,7 @@ pub struct Context<'a> {
     pub session: &'a Attached,
     pub(crate) engine: &'a Arc<Engine>,
     pub(crate) key: &'a Arc<KeyState>,
+    pub(crate) network: PeerId,
 }
 
 impl Context<'_> {

@@ -16,6 +16,11 @@ impl Meter {
         self.earned_at.since(now) <= burst
     }
 
+    /// Returns whether the client has earned everything that it has spent.
+    pub(crate) fn is_paid(self, now: MonoTime) -> bool {
+        self.earned_at <= now
+    }
+
     /// Spends what takes `cost` to earn.
     pub(crate) fn spend(&mut self, now: MonoTime, cost: Duration) {
         self.earned_at = self.earned_at.max(now) + cost;

@@ -1,13 +1,16 @@
 //! The layer rule: the allowed dependencies between crates.
 //!
 //! The table is that of `docs/architecture.md`. Arrows point down, neighbours do not depend on each other, and the crates
-//! below the edge use no runtime. Development dependencies follow the same table, so that tests cause no cycles. A test that
+//! below the edge use no runtime. Engines read no clock ([`clocks`]). Development dependencies follow the same table, so that tests cause no cycles. A test that
 //! needs more belongs to `chappe-conformance`.
+
+mod clocks;
 
 use anyhow::{Result, bail};
 use cargo_metadata::Package;
 
 use super::{Context, Verdict};
+use crate::workspace;
 
 /// One row: a package, whether it does I/O, and the workspace packages it may depend on.
 struct Layer {
@@ -180,7 +183,8 @@ pub(super) fn run(context: &mut Context) -> Result<Verdict> {
     let members = context.workspace.members();
     let arrows: Vec<Arrow> = members.iter().flat_map(|package| arrows(package)).collect();
     let names: Vec<&str> = members.iter().map(|package| package.name.as_str()).collect();
-    let broken = violations(&names, &arrows);
+    let mut broken = violations(&names, &arrows);
+    broken.extend(clocks::violations(&workspace::root()?, MACHINES)?);
     for line in &broken {
         context.shell.say(line)?;
     }

@@ -2,7 +2,7 @@
 
 use chappe_crypto::rng::Drbg;
 use chappe_framing::{MsgId, MsgOrigin};
-use chappe_server::{Context, Handler, QueryResponse};
+use chappe_server::{Context, Handler, KeyState, KeyStatus, QueryResponse, Router};
 use chappe_session::server::{Policy, SaltSchedule};
 use rand_core::Rng as _;
 
@@ -141,6 +141,53 @@ fn bombs_under_one_key_cost_no_more_than_the_budget() {
     world.honest_call(&key(2), "another key");
     world.millis += 10_000;
     world.survives("bombs, when the time of what they cost has passed");
+}
+
+#[test]
+fn bombs_under_many_keys_of_one_network_cost_no_more_than_its_budget() {
+    let mut world = World::configured(Policy::Strict, Much, |options| {
+        options.budgets.inflated_per_second_per_network = 8 << 20;
+        options.budgets.inflated_at_once_per_network = 32 << 20;
+    });
+    let bomb = gzip_packed(&[&much(4)[..], &vec![0; (8 << 20) - 8]].concat());
+    let throw = |world: &mut World, number: u64, address: [u8; 4], body: &[u8]| {
+        let key = key(number);
+        world.engine.add_key(KeyState::new(key.clone(), KeyStatus::Permanent));
+        let mut hostile = Hostile::new(7);
+        hostile.salt = SaltSchedule::new([9; 32]).current(key.id(), world.now().unix);
+        hostile.key = key;
+        let (frame, mut connection) = (hostile.query(world, body), world.connect_from(address.into()));
+        world.show(&mut connection, frame).end
+    };
+    let ends: Vec<_> = (0..12).map(|number| throw(&mut world, 100 + number, [192, 0, 2, 1], &bomb)).collect();
+    assert!(ends[..4].iter().all(Option::is_none), "{ends:?}");
+    assert!(ends[6..].iter().all(|end| *end == REFUSED), "{ends:?}");
+    assert_eq!(throw(&mut world, 200, [192, 0, 2, 1], &QUERY), None, "nothing is packed");
+    assert_eq!(throw(&mut world, 201, [192, 0, 2, 2], &bomb), None, "another network");
+    world.millis += 2000;
+    assert_eq!(throw(&mut world, 202, [192, 0, 2, 1], &bomb), None, "it has paid");
+}
+
+#[test]
+fn bombs_within_wrappers_cost_as_much_as_others_damaged_or_not() {
+    let good = gzip_packed(&vec![0; (16 << 20) - 64]);
+    let damaged = {
+        let mut bytes = good.clone();
+        let at = bytes.len() - 9;
+        bytes[at] ^= 1;
+        bytes
+    };
+    for bomb in [good, damaged] {
+        let mut world = World::serving(Policy::Lenient, Router::new().into_handler());
+        let wrapped = [&0xda9b_0d0d_u32.to_le_bytes()[..], &200_u32.to_le_bytes(), &bomb].concat();
+        let (mut hostile, mut connection) = (Hostile::new(7), world.connect());
+        let mut ends = Vec::new();
+        for _ in 0..8 {
+            let frame = hostile.query(&world, &wrapped);
+            ends.push(world.show(&mut connection, frame).end);
+        }
+        assert!(ends[0].is_none() && ends.contains(&REFUSED), "{ends:?}");
+    }
 }
 
 #[test]

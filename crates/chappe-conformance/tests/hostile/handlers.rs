@@ -1,15 +1,18 @@
 //! Handlers that do what they should not, or what few do.
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use core::time::Duration;
 use std::sync::Mutex;
 
 use chappe_crypto::AuthKey;
 use chappe_crypto::rng::Drbg;
 use chappe_handshake::bind::BindTempAuthKey;
-use chappe_server::{Context, Handler, KeyState, KeyStatus, QueryResponse, ServerConnection};
+use chappe_server::{
+    Clock, Context, Handler, KeyState, KeyStatus, QueryResponse, RawCall, Reply, Router, ServerConnection,
+};
 use chappe_session::server::{Policy, SaltSchedule};
+use chappe_session::{MonoTime, Now};
 use chappe_tl::Serializable as _;
 use chappe_transport::AckRequest;
 
@@ -167,4 +170,29 @@ fn a_session_does_not_destroy_itself_and_a_connection_that_has_ended_takes_nothi
     let frame = owner.query(&world, &QUERY);
     let said = world.show(&mut connection, frame);
     assert_eq!((world.executed(), said.frames.len(), said.end), (executed, 0, None));
+}
+
+#[test]
+fn what_calls_take_is_measured_with_the_clock_of_the_engine() {
+    let seconds = Arc::new(AtomicU64::new(100));
+    let clock = {
+        let seconds = Arc::clone(&seconds);
+        Clock::new(move || {
+            let passed = Duration::from_secs(seconds.load(Ordering::Relaxed));
+            Now::new(MonoTime::from_duration(passed), chappe_framing::UnixTime::EPOCH)
+        })
+    };
+    let router = Router::new().fallback(move |call: RawCall| {
+        seconds.fetch_add(3, Ordering::Relaxed);
+        async move { Ok(Reply::from(call.body)) }
+    });
+    let mut world = World::configured(Policy::Strict, router.into_handler(), |options| options.clock = clock);
+    let (mut owner, mut connection) = (Hostile::new(7), world.connect());
+    let frame = owner.query(&world, &QUERY);
+    world.show(&mut connection, frame);
+    let metrics = world.engine.metrics();
+    assert_eq!((metrics.call_seconds.count(), metrics.call_seconds.sum()), (1, 3.0));
+    world.make_key([192, 0, 2, 7].into());
+    let metrics = world.engine.metrics();
+    assert_eq!((metrics.handshake_seconds.count(), metrics.handshake_seconds.sum()), (2, 0.0));
 }

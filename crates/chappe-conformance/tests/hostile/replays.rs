@@ -1,5 +1,7 @@
 //! Frames that somebody on the path has recorded and sends again, without knowing the key.
 
+use std::collections::BTreeSet;
+
 use chappe_framing::{ServerSalt, SessionId};
 
 use crate::pen::ANSWER;
@@ -115,4 +117,26 @@ fn a_frame_that_is_refused_begins_no_session() {
     let again = owner.query(&world, &QUERY);
     assert!(has_answer(&owner, &world.show(&mut connection, again)), "and the client goes on");
     assert_eq!(state.sessions()[0].session_id(), SessionId::from_raw(7));
+}
+
+#[test]
+fn sec_083_messages_of_a_session_have_different_ids_also_those_sent_before_it_was_kept() {
+    let mut world = World::new();
+    let mut owner = Hostile::new(7);
+    let right = core::mem::replace(&mut owner.salt, ServerSalt::from_raw(1));
+    let mut ids = Vec::new();
+    // All of it happens within one reading of the clock.
+    for _ in 0..3 {
+        let (frame, mut connection) = (owner.query(&world, &QUERY), world.connect());
+        let said = world.show(&mut connection, frame);
+        assert_eq!(owner.codes(&said), [48]);
+        ids.extend(owner.read(&said).into_iter().map(|(msg_id, _)| msg_id));
+    }
+    owner.salt = right;
+    let (frame, mut connection) = (owner.query(&world, &QUERY), world.connect());
+    let said = world.show(&mut connection, frame);
+    assert!(has_answer(&owner, &said));
+    ids.extend(owner.read(&said).into_iter().map(|(msg_id, _)| msg_id));
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "{ids:?}");
+    assert!(ids[3..].iter().all(|id| *id > ids[2]), "{ids:?}");
 }

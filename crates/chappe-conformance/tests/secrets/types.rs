@@ -334,6 +334,7 @@ const EXEMPT: [(&str, &[&str]); 6] = [
             "chappe_carrier::TlsOptions",
             "chappe_net::Transfer",
             "chappe_server::CallContext",
+            "chappe_server::Clock",
             "chappe_server::Datacenter",
             "chappe_server::Datacenters",
             "chappe_server::Dispatcher",

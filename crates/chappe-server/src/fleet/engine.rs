@@ -214,7 +214,7 @@ impl Engine {
             key.remove_session(name.session, &stale);
         }
         let unique_id = lock(&fleet.rng).next_u64().cast_signed();
-        let session = self.session_of(key, name.session, unique_id);
+        let session = self.new_session(self.options().clock.now(), key, name.session, unique_id);
         let session = match floor {
             Some(floor) => session.continued_after(floor),
             None => session,
@@ -318,8 +318,7 @@ impl Engine {
         let mut membership = Membership::Joining;
         let mut renewed_at = MonoTime::ZERO;
         while !fleet.is_leaving.load(Ordering::SeqCst) {
-            // Tasks run at the edge, where there are clocks.
-            let now = Now::from_system().mono;
+            let now = self.clock_time();
             if now.since(renewed_at) >= lease / 5 || membership == Membership::Joining {
                 match sessions.renew(fleet.process(), lease, membership).await {
                     Ok(true) => {
@@ -335,11 +334,11 @@ impl Engine {
                     Err(error) => tracing::warn!(%error, "lease not renewed"),
                 }
             }
-            if membership == Membership::Renewing && !fleet.is_member(Now::from_system().mono) {
+            if membership == Membership::Renewing && !fleet.is_member(self.clock_time()) {
                 fleet.lose_all();
                 membership = Membership::Joining;
             }
-            let until_renewal = (renewed_at + lease / 5).since(Now::from_system().mono);
+            let until_renewal = (renewed_at + lease / 5).since(self.clock_time());
             let most = if fleet.has_wanted() { HAND_OVER_PAUSE } else { until_renewal.max(HAND_OVER_PAUSE) };
             match sessions.events(fleet.process(), most).await {
                 Ok(events) => self.on_events(events).await,
@@ -355,7 +354,7 @@ impl Engine {
             match event {
                 FleetEvent::Pushed(name) => self.deliver(name).await,
                 FleetEvent::Wanted(name) => {
-                    let now = Now::from_system().mono;
+                    let now = self.clock_time();
                     let is_owned = match lock(&fleet.owned).get_mut(&name) {
                         Some(owned) => {
                             owned.wanted_at.get_or_insert(now);
@@ -375,7 +374,7 @@ impl Engine {
     /// Hands over what others want, and what ended here.
     async fn hand_over_wanted(self: &Arc<Self>) {
         let Some(fleet) = self.fleet() else { return };
-        let (now, patience) = (Now::from_system(), fleet.options.hand_over);
+        let (now, patience) = (self.options().clock.now(), fleet.options.hand_over);
         let is_due = |(name, owned): (&SessionName, &Owned)| {
             let is_gone = || owned.key.session(name.session).is_none() || owned.attached.is_over(now.unix);
             let is_due = owned.wanted_at.map_or_else(is_gone, |at| {

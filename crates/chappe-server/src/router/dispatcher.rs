@@ -19,7 +19,7 @@ use super::session_calls::{Begun, Next};
 use super::spawn::spawn;
 use super::stop::Stop;
 use super::task::{CallFuture, Outcome, Task};
-use super::wrappers::unwrap;
+use super::wrappers::{unpack, unwrap};
 use crate::event::ServerEvent;
 use crate::handler::{Context, Handler, QueryResponse};
 use crate::session::Attached;
@@ -76,13 +76,7 @@ impl Dispatcher {
     }
 
     fn answer(&self, context: &Context<'_>, body: &[u8]) -> Result<QueryResponse, RpcError> {
-        let (budgets, now) = (context.engine.options().budgets, context.now.mono);
-        let limit = context.engine.options().session.unpacked_bytes;
-        let limit = context.key.may_inflate(now, &budgets).then_some(limit);
-        let mut unwrapped = unwrap(body, limit)?;
-        if unwrapped.inflated > 0 {
-            context.key.spend_inflated(unwrapped.inflated as u64, now, &budgets);
-        }
+        let mut unwrapped = unwrap(body, |packed| unpack_within_budget(context, packed))?;
         let call_context = CallContext::new(context, &mut unwrapped);
         let call = RawCall { context: call_context, body: unwrapped.query };
         let id = call.constructor_id();
@@ -103,6 +97,20 @@ impl Dispatcher {
             Begun::Waits | Begun::Over => Ok(QueryResponse::Later),
         }
     }
+}
+
+/// Unpacks an object within a wrapper, if the client has not made the server unpack too much already.
+fn unpack_within_budget(context: &Context<'_>, packed: &[u8]) -> Result<Vec<u8>, RpcError> {
+    let (engine, key, now) = (context.engine, context.key, context.now);
+    let budgets = &engine.options().budgets;
+    if !key.may_inflate(now.mono, budgets) || !engine.may_inflate(context.network, now) {
+        return Err(RpcError::new(420, "FLOOD_WAIT_1"));
+    }
+    let unpacked = unpack(packed, engine.options().session.unpacked_bytes);
+    let cost =
+        unpacked.as_ref().map_or_else(|_| engine.most_inflated(packed.len()), |bytes| bytes.len() as u64);
+    engine.spend_inflated(key, context.network, cost, now);
+    unpacked
 }
 
 /// What a temporary key may ask before it is bound.

@@ -6,11 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chappe_carrier::lock;
-use chappe_crypto::rng::Drbg;
 use chappe_crypto::{AuthKeyId, ct};
 use chappe_session::MonoTime;
 use chappe_types::RpcError;
-use rand_core::Rng as _;
 use zeroize::Zeroizing;
 
 /// Exported logins that wait for their import. The oldest makes room.
@@ -18,9 +16,6 @@ const MAX_EXPORTED: usize = 4096;
 
 /// How long an exported login can be imported.
 const LIFETIME: Duration = Duration::from_secs(60);
-
-/// Length of the proof that an exported login consists of.
-const PROOF_LEN: usize = 32;
 
 /// Logins that were exported and not imported yet. The datacenters of one process share it by clones.
 #[derive(Clone, Default)]
@@ -30,7 +25,7 @@ struct Exported {
     user_id: i64,
     from: AuthKeyId,
     dc: u16,
-    proof: Zeroizing<[u8; PROOF_LEN]>,
+    proof: Zeroizing<[u8; 32]>,
     at: MonoTime,
 }
 
@@ -40,25 +35,22 @@ impl Logins {
         Self::default()
     }
 
-    /// Exports the login of a key. Returns the bytes that import it, once, within a minute, in the datacenter of this number.
+    /// Exports the login of a key. `proof`, which is random, imports it, once, within a minute, in the datacenter of this
+    /// number.
     pub(super) fn export(
         &self,
         user_id: i64,
         from: AuthKeyId,
         dc: u16,
+        proof: Zeroizing<[u8; 32]>,
         now: MonoTime,
-    ) -> Result<Vec<u8>, RpcError> {
-        let mut proof = Zeroizing::new([0; PROOF_LEN]);
-        let mut rng = Drbg::from_os().map_err(|_| RpcError::new(500, "INTERNAL_SERVER_ERROR"))?;
-        rng.fill_bytes(&mut proof[..]);
-        let bytes = proof.to_vec();
+    ) {
         let mut exported = lock(&self.0);
         exported.retain(|login| login.at + LIFETIME > now);
         if exported.len() == MAX_EXPORTED {
             exported.pop_front();
         }
         exported.push_back(Exported { user_id, from, dc, proof, at: now });
-        Ok(bytes)
     }
 
     /// Takes an exported login out. Returns the key it was exported from. `dc` is the datacenter of the new key, if known.
@@ -102,8 +94,9 @@ mod tests {
     #[test]
     fn sec_157_an_exported_login_is_good_for_one_import_where_and_when_it_is_meant() {
         let logins = Logins::new();
-        let export = || logins.export(7, FROM, 4, at(100)).expect("randomness");
-        let proof = export();
+        let proof = [3; 32];
+        let export = || logins.export(7, FROM, 4, Zeroizing::new(proof), at(100));
+        export();
         for (user, proof, dc, now) in [
             (8, &proof[..], Some(4), at(100)),
             (7, &proof[1..], Some(4), at(100)),
@@ -114,17 +107,18 @@ mod tests {
         }
         assert_eq!(logins.import(7, &proof, Some(4), at(159)), Ok(FROM));
         assert!(logins.import(7, &proof, Some(4), at(159)).is_err(), "good for one use");
-        assert_eq!(logins.import(7, &export(), None, at(101)), Ok(FROM), "an old client names no datacenter");
+        export();
+        assert_eq!(logins.import(7, &proof, None, at(101)), Ok(FROM), "an old client names no datacenter");
     }
 
     #[test]
     fn exports_that_nobody_imports_are_bounded() {
         let logins = Logins::new();
         for _ in 0..MAX_EXPORTED + 10 {
-            logins.export(7, FROM, 4, at(1)).expect("randomness");
+            logins.export(7, FROM, 4, Zeroizing::default(), at(1));
         }
         assert_eq!(lock(&logins.0).len(), MAX_EXPORTED);
-        logins.export(7, FROM, 4, at(61)).expect("randomness");
+        logins.export(7, FROM, 4, Zeroizing::default(), at(61));
         assert_eq!(lock(&logins.0).len(), 1, "what is too old goes");
     }
 }

@@ -75,12 +75,14 @@ impl Router {
         let logins = logins.clone();
         self.on(move |ctx: CallContext, call: functions::auth::ExportAuthorization| {
             let (logins, from, now) = (logins.clone(), ctx.permanent_key_id(), ctx.now().mono);
+            let proof = ctx.engine().random_secret();
             let user = user(ctx);
             async move {
                 let from = from.ok_or_else(|| RpcError::new(401, "AUTH_KEY_PERM_EMPTY"))?;
                 let dc = u16::try_from(call.dc_id).map_err(|_| RpcError::new(400, "DC_ID_INVALID"))?;
                 let id = user.await?;
-                let bytes = logins.export(id, from, dc, now)?;
+                let bytes = proof.to_vec();
+                logins.export(id, from, dc, proof, now);
                 Ok(enums::auth::ExportedAuthorization::ExportedAuthorization(
                     types::auth::ExportedAuthorization { id, bytes },
                 ))

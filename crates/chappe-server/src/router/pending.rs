@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
 
 use chappe_framing::{MsgId, constructor_id};
+use chappe_session::MonoTime;
 
 use super::context::CallContext;
 use super::limits::CallLimits;
@@ -51,7 +51,8 @@ impl HeldCalls {
         let bytes = call.body.len();
         let calls = self.calls.fetch_add(1, Ordering::Relaxed);
         let held = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let pending = Pending { bytes, load: Arc::clone(self), begun: Instant::now(), call };
+        let begun = call.context.engine().clock_time();
+        let pending = Pending { bytes, load: Arc::clone(self), begun, call };
         pending.activity().calls_under_way.fetch_add(1, Ordering::Relaxed);
         let has_room = calls < limits.in_all && held.saturating_add(bytes) <= limits.bytes;
         has_room.then_some(pending)
@@ -64,7 +65,7 @@ pub(super) struct Pending {
     call: RawCall,
     bytes: usize,
     load: Arc<HeldCalls>,
-    begun: Instant,
+    begun: MonoTime,
 }
 
 impl Pending {
@@ -92,6 +93,7 @@ impl Drop for Pending {
         self.load.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
         let activity = self.activity();
         subtract(&activity.calls_under_way, 1);
-        activity.call_seconds.record(self.begun.elapsed().as_secs_f64());
+        let took = self.call.context.engine().clock_time().since(self.begun);
+        activity.call_seconds.record(took.as_secs_f64());
     }
 }

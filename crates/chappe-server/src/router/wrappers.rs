@@ -33,22 +33,20 @@ pub(super) struct Unwrapped {
     pub(super) is_without_updates: bool,
     /// Messages that `invokeAfterMsg(s)` waits for.
     pub(super) after: Vec<MsgId>,
-    /// What `gzip_packed` unpacked to, in bytes; 0 without it.
-    pub(super) inflated: usize,
 }
 
-/// Removes the wrappers of a query. `limit` bounds what `gzip_packed` may unpack to, in bytes; without one, the client has
-/// unpacked too much already.
-pub(super) fn unwrap(query: &[u8], limit: Option<usize>) -> Result<Unwrapped, RpcError> {
+/// Removes the wrappers of a query. `unpack` unpacks a `gzip_packed`.
+pub(super) fn unwrap(
+    query: &[u8],
+    unpack: impl Fn(&[u8]) -> Result<Vec<u8>, RpcError>,
+) -> Result<Unwrapped, RpcError> {
     let unpacked = OnceCell::new();
     let mut found = Unwrapped::default();
     let mut rest = query;
     for _ in 0..MAX_DEPTH {
         rest = match constructor_id(rest) {
             Ok(GZIP_PACKED) if unpacked.get().is_none() => {
-                let limit = limit.ok_or_else(|| RpcError::new(420, "FLOOD_WAIT_1"))?;
-                let bytes = unpack(rest, limit)?;
-                found.inflated = bytes.len();
+                let bytes = unpack(rest)?;
                 unpacked.get_or_init(|| bytes)
             }
             Ok(id) if is_wrapper(id) => {
@@ -112,8 +110,8 @@ fn read_device(cursor: &mut Cursor<'_>) -> deserialize::Result<Device> {
     Ok(device)
 }
 
-/// Clients send zlib streams as well as gzip ones.
-fn unpack(object: &[u8], limit: usize) -> Result<Vec<u8>, RpcError> {
+/// Unpacks a `gzip_packed` of at most `limit` bytes. Clients send zlib streams as well as gzip ones.
+pub(super) fn unpack(object: &[u8], limit: usize) -> Result<Vec<u8>, RpcError> {
     let packed = GzipPacked::new_checked(object).map_err(|_| malformed())?;
     let mut inflater = Inflater::new(AcceptedFormat::GzipOrZlib);
     inflater.unpack(&packed, limit).map(<[u8]>::to_vec).map_err(|_| malformed())
@@ -128,6 +126,10 @@ mod tests {
     use chappe_tl::Serializable as _;
 
     use super::*;
+
+    fn none(_: &[u8]) -> Result<Vec<u8>, RpcError> {
+        Err(RpcError::new(420, "FLOOD_WAIT_1"))
+    }
 
     fn with(id: u32, fields: &[u8], query: &[u8]) -> Vec<u8> {
         [&id.to_le_bytes()[..], fields, query].concat()
@@ -152,7 +154,7 @@ mod tests {
         let ids = [&0x1cb5_c415_u32.to_le_bytes()[..], &2_u32.to_le_bytes(), &[0; 16]].concat();
         let after = with(INVOKE_AFTER_MSGS, &ids, &with(INVOKE_AFTER_MSG, &8_i64.to_le_bytes(), &inside));
         let found =
-            unwrap(&with(INVOKE_WITH_LAYER, &200_i32.to_le_bytes(), &after), None).expect("all are known");
+            unwrap(&with(INVOKE_WITH_LAYER, &200_i32.to_le_bytes(), &after), none).expect("all are known");
         assert_eq!(found.query, query);
         assert_eq!((found.layer, found.is_without_updates), (Some(200), true));
         assert_eq!(found.after, [0, 0, 8].map(MsgId::from_raw));
@@ -164,7 +166,7 @@ mod tests {
     fn every_prefix_of_a_wrapper_is_refused_or_read_as_it_is() {
         let whole = with(INVOKE_WITH_LAYER, &[1, 0, 0, 0], &init_connection(&[9; 4]));
         for len in 0..whole.len() - 4 {
-            if let Ok(found) = unwrap(&whole[..len], None) {
+            if let Ok(found) = unwrap(&whole[..len], none) {
                 assert!(len < 4 || len == 8 || found.query.is_empty(), "{len}: {found:?}");
             }
         }
@@ -176,10 +178,13 @@ mod tests {
         for _ in 0..MAX_DEPTH {
             query = with(INVOKE_WITHOUT_UPDATES, &[], &query);
         }
-        assert_eq!(unwrap(&query, None).unwrap_err().message, "INPUT_REQUEST_TOO_LONG");
-        assert!(unwrap(&query[4..], None).is_ok());
+        assert_eq!(unwrap(&query, none).unwrap_err().message, "INPUT_REQUEST_TOO_LONG");
+        assert!(unwrap(&query[4..], none).is_ok());
         let garbage = with(GZIP_PACKED, &[3, 1, 2, 3], &[]);
-        assert_eq!(unwrap(&garbage, None).unwrap_err().message, "FLOOD_WAIT_1");
-        assert_eq!(unwrap(&garbage, Some(1 << 20)).unwrap_err().message, "INPUT_FETCH_ERROR");
+        assert_eq!(unwrap(&garbage, none).unwrap_err().message, "FLOOD_WAIT_1");
+        assert_eq!(
+            unwrap(&garbage, |object| unpack(object, 1 << 20)).unwrap_err().message,
+            "INPUT_FETCH_ERROR"
+        );
     }
 }

@@ -156,6 +156,14 @@ impl ServerSession {
         self
     }
 
+    /// Makes the ids of all messages of the server greater than `last`, for an owner that has sent messages of the session
+    /// before: complaints in a session that it did not keep (SEC-83).
+    #[must_use]
+    pub fn with_ids_after(mut self, last: MsgId) -> Self {
+        self.state.outbox.set_ids_after(last);
+        self
+    }
+
     /// Continues a session that another process began, and leaves all messages up to `floor` to that process.
     ///
     /// The client is not told of a new session: it would send queries again under new ids that were executed already. A

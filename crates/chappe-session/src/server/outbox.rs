@@ -73,6 +73,11 @@ impl Outbox {
         is_new
     }
 
+    /// Makes all ids greater than `last`.
+    pub(super) const fn set_ids_after(&mut self, last: MsgId) {
+        self.ids = MsgIdGenerator::after(last);
+    }
+
     /// Does not announce the session: the client knows it.
     pub(super) const fn skip_announcement(&mut self) {
         self.is_announced = true;
