@@ -18,7 +18,7 @@ use crate::connection::Connection;
 
 /// The sessions of a fleet in Redis, 6 or later.
 ///
-/// `PREFIX:process:ID` lives as long as the lease of a process. The hash `PREFIX:session:KEY:ID` has the fields `owner`, `fence`,
+/// `PREFIX:process:ID` lives as long as the lease of a process, and the set `PREFIX:processes` has those with a lease. The hash `PREFIX:session:KEY:ID` has the fields `owner`, `fence`,
 /// `floor` and `last` of a session, the hash `PREFIX:entries:KEY:ID` what waits for it, and the stream `PREFIX:events:ID` tells a process what
 /// happens to its sessions. Ids and `msg_id`s are 16 hexadecimal digits, whose order as texts is that of the numbers. Redis removes what
 /// was not used for a day.
@@ -40,15 +40,32 @@ const KEPT: &str = "86400000";
 /// Most entries that wait for one session.
 const MAX_ENTRIES: &str = "100000";
 
-/// `KEYS[1]`: the process. `ARGV`: the lease in milliseconds, whether it joins.
+/// `KEYS`: the process, the set of processes. `ARGV`: the lease in milliseconds, whether it joins, the process.
 static RENEW: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
+redis.call('SADD', KEYS[2], ARGV[3])
 if ARGV[2] == '1' then
     redis.call('SET', KEYS[1], '1', 'PX', ARGV[1])
     return 1
 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[1])",
+    )
+});
+
+/// `KEYS[1]`: the set of processes. `ARGV`: the prefix of processes, the prefix of events, the forgotten key, the time that events
+/// are kept. A process whose lease has ended leaves the set here.
+static ANNOUNCE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+for _, process in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+    if redis.call('EXISTS', ARGV[1] .. process) == 1 then
+        redis.call('XADD', ARGV[2] .. process, 'MAXLEN', '~', '10000', '*', 'forgotten', ARGV[3])
+        redis.call('PEXPIRE', ARGV[2] .. process, ARGV[4])
+    else
+        redis.call('SREM', KEYS[1], process)
+    end
+end",
     )
 });
 
@@ -129,6 +146,10 @@ impl RedisSessions {
         format!("{}:process:{process}", self.prefix)
     }
 
+    fn processes(&self) -> String {
+        format!("{}:processes", self.prefix)
+    }
+
     fn events_of(&self, process: &str) -> String {
         format!("{}:events:{process}", self.prefix)
     }
@@ -165,10 +186,10 @@ impl SessionDirectory for RedisSessions {
         lease: Duration,
         membership: Membership,
     ) -> DirectoryFuture<'_, bool> {
-        let key = self.process(&process.to_string());
+        let (key, processes) = (self.process(&process.to_string()), self.processes());
         let (lease, joins) = (lease.as_millis().to_string(), u8::from(membership == Membership::Joining));
         Box::pin(self.connection.run(&RENEW, move |call| {
-            call.key(&key).arg(&lease).arg(joins);
+            call.key(&key).key(&processes).arg(&lease).arg(joins).arg(process.to_string());
         }))
     }
 
@@ -231,6 +252,13 @@ impl SessionDirectory for RedisSessions {
         }))
     }
 
+    fn announce_forgotten(&self, key: AuthKeyId) -> DirectoryFuture<'_, ()> {
+        let (set, processes, events) = (self.processes(), self.process(""), self.events_of(""));
+        Box::pin(self.connection.run(&ANNOUNCE, move |call| {
+            call.key(&set).arg(&processes).arg(&events).arg(text_of_key(key)).arg(KEPT);
+        }))
+    }
+
     fn events(&self, process: ProcessId, most: Duration) -> DirectoryFuture<'_, Vec<FleetEvent>> {
         let stream = self.events_of(&process.to_string());
         Box::pin(async move {
@@ -242,12 +270,8 @@ impl SessionDirectory for RedisSessions {
             let mut events = Vec::new();
             for (id, fields) in self.listening.read_stream(stream, after, most).await? {
                 for (kind, text) in fields {
-                    let Some(name) = name_of_text(&text) else { continue };
-                    let event =
-                        if kind == "wanted" { FleetEvent::Wanted(name) } else { FleetEvent::Pushed(name) };
-                    if !events.contains(&event) {
-                        events.push(event);
-                    }
+                    let event = event_of_text(&kind, &text).filter(|event| !events.contains(event));
+                    events.extend(event);
                 }
                 *taken = Some((process, id));
             }
@@ -269,14 +293,32 @@ impl Wait {
     }
 }
 
+/// Returns `None` for an event of a later version.
+fn event_of_text(kind: &str, text: &str) -> Option<FleetEvent> {
+    match kind {
+        "wanted" => name_of_text(text).map(FleetEvent::Wanted),
+        "pushed" => name_of_text(text).map(FleetEvent::Pushed),
+        "forgotten" => raw_of_text(text).map(|raw| FleetEvent::Forgotten(AuthKeyId::from_raw(raw))),
+        _ => None,
+    }
+}
+
+fn text_of_key(key: AuthKeyId) -> String {
+    format!("{:016x}", key.to_raw())
+}
+
 fn text_of(name: SessionName) -> String {
-    format!("{:016x}:{:016x}", name.key.to_raw(), name.session.to_raw())
+    format!("{}:{:016x}", text_of_key(name.key), name.session.to_raw())
+}
+
+fn raw_of_text(text: &str) -> Option<i64> {
+    u64::from_str_radix(text, 16).ok().map(u64::cast_signed)
 }
 
 fn name_of_text(text: &str) -> Option<SessionName> {
     let (key, session) = text.split_once(':')?;
-    let raw = |text| u64::from_str_radix(text, 16).ok().map(u64::cast_signed);
-    Some(SessionName { key: AuthKeyId::from_raw(raw(key)?), session: SessionId::from_raw(raw(session)?) })
+    let (key, session) = (raw_of_text(key)?, raw_of_text(session)?);
+    Some(SessionName { key: AuthKeyId::from_raw(key), session: SessionId::from_raw(session) })
 }
 
 /// A `msg_id` is positive, so the order of these texts is that of the ids.
@@ -285,7 +327,7 @@ fn text_of_id(msg_id: MsgId) -> String {
 }
 
 fn id_of_text(text: &str) -> Option<MsgId> {
-    u64::from_str_radix(text, 16).ok().map(|raw| MsgId::from_raw(raw.cast_signed()))
+    raw_of_text(text).map(MsgId::from_raw)
 }
 
 impl fmt::Debug for RedisSessions {
@@ -308,5 +350,9 @@ mod tests {
         let [low, high] = [1 << 62, (1 << 62) + 1].map(MsgId::from_raw);
         assert!(text_of_id(low) < text_of_id(high) && id_of_text(&text_of_id(high)) == Some(high));
         assert_eq!(id_of_text(""), None);
+        let key = AuthKeyId::from_raw(-5);
+        assert_eq!(event_of_text("forgotten", &text_of_key(key)), Some(FleetEvent::Forgotten(key)));
+        assert_eq!(event_of_text("pushed", &text_of(name)), Some(FleetEvent::Pushed(name)));
+        assert_eq!(event_of_text("later", &text_of(name)), None);
     }
 }

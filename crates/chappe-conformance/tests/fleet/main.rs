@@ -10,5 +10,6 @@ mod programs;
 
 mod balancer;
 mod clients;
+mod hand_over;
 mod process;
 mod trouble;

@@ -288,6 +288,7 @@ impl Engine {
                     if !except.contains(&id) {
                         directory.options.forget(id).await?;
                         engine.drop_key(id);
+                        engine.announce_forgotten(id).await;
                     }
                 }
                 Ok::<(), DirectoryError>(())
@@ -309,8 +310,9 @@ impl Engine {
         directory.tasks.push(async move {
             let Some(directory) = engine.directory() else { return };
             let forgotten = directory.options.forget(id).await;
-            if let Err(error) = &forgotten {
-                tracing::warn!(%error, %id, "key not forgotten");
+            match &forgotten {
+                Ok(()) => engine.announce_forgotten(id).await,
+                Err(error) => tracing::warn!(%error, %id, "key not forgotten"),
             }
             done(forgotten.is_ok());
         })

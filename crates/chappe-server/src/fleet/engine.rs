@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use chappe_carrier::lock;
+use chappe_crypto::AuthKeyId;
 use chappe_crypto::rng::Drbg;
 use chappe_framing::{MsgId, Opened};
 use chappe_handshake::PeerId;
@@ -284,6 +285,14 @@ impl Engine {
         }
     }
 
+    /// Tells the other processes that a key was forgotten. One that does not hear of it finds out when it checks the key again.
+    pub(crate) async fn announce_forgotten(&self, key: AuthKeyId) {
+        let Some(fleet) = self.fleet() else { return };
+        if let Err(error) = fleet.options.sessions.announce_forgotten(key).await {
+            tracing::warn!(%error, %key, "other processes not told of a forgotten key");
+        }
+    }
+
     /// Hands all sessions over and leaves the fleet. Call it after a listener has been shut down: the answers that clients have
     /// not acknowledged go to the next owner of each session.
     pub async fn leave_fleet(self: &Arc<Self>) {
@@ -353,6 +362,9 @@ impl Engine {
         for event in events {
             match event {
                 FleetEvent::Pushed(name) => self.deliver(name).await,
+                FleetEvent::Forgotten(key) => {
+                    self.drop_key(key);
+                }
                 FleetEvent::Wanted(name) => {
                     let now = self.clock_time();
                     let is_owned = match lock(&fleet.owned).get_mut(&name) {

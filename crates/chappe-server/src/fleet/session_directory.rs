@@ -76,6 +76,8 @@ pub enum FleetEvent {
     Pushed(SessionName),
     /// Another process wants a session that the process owns.
     Wanted(SessionName),
+    /// A key was forgotten.
+    Forgotten(AuthKeyId),
 }
 
 /// Keeps who owns which session, and what waits for it.
@@ -111,6 +113,9 @@ pub trait SessionDirectory: Send + Sync + 'static {
 
     /// Removes an entry that its client has received.
     fn confirm(&self, name: SessionName, number: u64) -> DirectoryFuture<'_, ()>;
+
+    /// Tells all processes that have a lease that a key was forgotten.
+    fn announce_forgotten(&self, key: AuthKeyId) -> DirectoryFuture<'_, ()>;
 
     /// Waits for something that this process must know, for this long at most. While the store cannot be reached it fails,
     /// and not before some 100 ms: the caller asks again at once.
