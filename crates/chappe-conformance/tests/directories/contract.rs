@@ -1,5 +1,7 @@
 //! What every directory must do. Each test opens the directory as often as there are processes.
 
+use core::ops::Range;
+use core::time::Duration;
 use std::sync::Arc;
 
 use chappe_crypto::{AuthKey, AuthKeyId};
@@ -7,6 +9,9 @@ use chappe_framing::UnixTime;
 use chappe_server::KeyStatus;
 use chappe_server::directory::{Found, KeyDirectory, KeyRecord, KeySealer, MemoryDirectory, SealedKey};
 use zeroize::Zeroizing;
+
+use crate::cut::Cut;
+use crate::programs::Program;
 
 pub(crate) type Shared = Arc<dyn KeyDirectory>;
 
@@ -115,8 +120,8 @@ async fn one_of_two_processes_wins(ours: &Shared, theirs: &Shared) {
     }
 }
 
-/// Inserts keys until told otherwise, while the store is killed and started again. Returns the keys that were confirmed.
-pub(crate) async fn insert_through_crashes(directory: &Shared, mut crash: impl AsyncFnMut()) -> Vec<u32> {
+/// Inserts keys while the store is killed and started again, and asserts that all are there that were confirmed.
+pub(crate) async fn survives_crashes(directory: &Shared, program: &mut Program) {
     let (ended, mut is_over) = tokio::sync::watch::channel(false);
     let inserting = {
         let directory = Arc::clone(directory);
@@ -136,10 +141,29 @@ pub(crate) async fn insert_through_crashes(directory: &Shared, mut crash: impl A
         })
     };
     for _ in 0..3 {
-        crash().await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        program.kill();
+        program.start_again();
     }
     ended.send(true).expect("it still runs");
-    inserting.await.expect("no panic")
+    let confirmed = inserting.await.expect("no panic");
+    assert!(!confirmed.is_empty());
+    has_all(directory, &confirmed).await;
+}
+
+/// The keys that [`asks_again`] inserts.
+pub(crate) const LOST: Range<u32> = 1..20;
+
+/// Asserts that a change and a look-up whose answers are lost are asked for again. `cut` is in front of the store.
+pub(crate) async fn asks_again(directory: &Shared, cut: &Cut) {
+    for number in LOST {
+        cut.lose(1);
+        assert!(directory.insert(permanent(number)).await.expect("it is asked again"), "it was inserted");
+        assert!(cut.has_lost_all());
+        cut.lose(1);
+        assert!(directory.look_up(id(number)).await.expect("it is asked again").is_some());
+        assert!(cut.has_lost_all());
+    }
 }
 
 /// Asserts that all of these keys are there, whole.

@@ -9,7 +9,7 @@ use chappe_tl_api::functions::{help, langpack};
 use chappe_tl_api::{enums, types};
 use tokio::sync::Notify;
 
-use crate::rig::{Add, Rig, Wait, refusal};
+use crate::rig::{Add, Rig, Wait, refusal, waiting};
 
 #[test]
 fn functions_of_the_api_and_of_a_private_schema_are_answered() {
@@ -140,19 +140,7 @@ fn a_handler_may_push_to_its_own_session_and_ask_about_it_at_any_time() {
 #[test]
 fn a_slow_call_delays_no_other_and_is_answered_when_it_is_ready() {
     let ready = Arc::new(Notify::new());
-    let router = || {
-        let ready = Arc::clone(&ready);
-        Router::new()
-            .on(move |_, call: Wait| {
-                let ready = Arc::clone(&ready);
-                async move {
-                    ready.notified().await;
-                    Ok(call.0)
-                }
-            })
-            .on(|_, call: Add| async move { Ok(call.a + call.b) })
-            .into_handler()
-    };
+    let router = || waiting(&ready).on(|_, call: Add| async move { Ok(call.a + call.b) }).into_handler();
     for rig in Rig::both(router) {
         let client = rig.client();
         let slow = client.invoke(&Wait(5));

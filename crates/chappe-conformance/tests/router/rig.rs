@@ -9,12 +9,13 @@ use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::{KeyRing, PrivateKey};
 use chappe_handshake::{ClientOptions, DcId, ServerOptions};
 use chappe_net::{Client, ConnectOptions, DialOptions, InvokeError};
-use chappe_server::{Dispatcher, Engine, EngineOptions, ListenOptions, ServerEvent};
+use chappe_server::{Dispatcher, Engine, EngineOptions, ListenOptions, Router, ServerEvent};
 use chappe_session::server::ServerConfig;
 use chappe_tl::Deserializable;
 use chappe_tl::deserialize::{self, Buffer};
 use chappe_tl::{EncodeError, Identifiable, RemoteCall, Serializable, Sink};
 use chappe_transport::{Connector, Framing};
+use tokio::sync::Notify;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -97,6 +98,18 @@ fn engine(dispatcher: Dispatcher) -> (Arc<Engine>, PrivateKey, Arc<Mutex<Vec<Ser
     let seen = Arc::clone(&events);
     let dispatcher = dispatcher.with_hook(move |event| seen.lock().expect("no panic").push(event.clone()));
     (Engine::new(options, dispatcher, &mut rng).expect("good options"), key, events)
+}
+
+/// A router whose `wait` is answered with its number once `ready` is told.
+pub(crate) fn waiting(ready: &Arc<Notify>) -> Router {
+    let ready = Arc::clone(ready);
+    Router::new().on(move |_, call: Wait| {
+        let ready = Arc::clone(&ready);
+        async move {
+            ready.notified().await;
+            Ok(call.0)
+        }
+    })
 }
 
 /// Waits until something is so.

@@ -7,7 +7,7 @@ use chappe_net::InvokeOptions;
 use chappe_server::{Dispatcher, Router};
 use tokio::sync::Notify;
 
-use crate::rig::{Add, Rig, Wait, refusal, until};
+use crate::rig::{Add, Rig, Wait, refusal, until, waiting};
 
 /// Counts itself while it exists.
 struct Counted(Arc<AtomicUsize>);
@@ -83,19 +83,7 @@ fn handlers_end_with_their_session() {
 #[test]
 fn a_server_that_shuts_down_sends_the_answers_of_calls_that_run() {
     let ready = Arc::new(Notify::new());
-    let router = || {
-        let ready = Arc::clone(&ready);
-        Router::new()
-            .on(move |_, call: Wait| {
-                let ready = Arc::clone(&ready);
-                async move {
-                    ready.notified().await;
-                    Ok(call.0)
-                }
-            })
-            .into_handler()
-    };
-    for mut rig in Rig::both(router) {
+    for mut rig in Rig::both(|| waiting(&ready).into_handler()) {
         let client = rig.client();
         let call = client.invoke(&Wait(11));
         until("the handler runs", || rig.engine.metrics().calls_under_way == 1);
