@@ -1,7 +1,7 @@
 //! Traffic of others, live and in captures.
 
 use core::fmt::Write as _;
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 
 use chappe_crypto::Side;
 use chappe_dissect::capture::{CaptureDissector, CaptureWriter, LinkType, Packet, PacketReader};
