@@ -1,6 +1,6 @@
 //! Frames that somebody on the path has recorded and sends again, without knowing the key.
 
-use std::collections::BTreeSet;
+use alloc::collections::BTreeSet;
 
 use chappe_framing::{ServerSalt, SessionId};
 
