@@ -44,6 +44,9 @@ use crate::unacked::{Total, Unacked};
 /// How long the salt of the handshake is accepted: as long as any other salt.
 const FIRST_SALT_LIFETIME: Duration = Duration::from_secs(3600);
 
+/// How far the time in a message's id may lie ahead for its receiver (SEC-80).
+const FUTURE: Duration = Duration::from_secs(30);
+
 /// Bytes that one packed byte can unpack to at most, by the format of deflate.
 const MAX_RATIO: usize = 1032;
 
@@ -467,7 +470,13 @@ impl Engine {
         id: SessionId,
         unique_id: i64,
     ) -> ServerSession {
-        let last = lock(&self.first_ids).next(now.unix, MsgOrigin::Notification);
+        let mut ids = lock(&self.first_ids);
+        // Ids go on after the last one, unless the clock was set back since: a client takes no message from the future.
+        if ids.last().is_some_and(|last| last.time().saturating_since(now.unix) > FUTURE) {
+            *ids = MsgIdGenerator::new();
+        }
+        let last = ids.next(now.unix, MsgOrigin::Notification);
+        drop(ids);
         self.session_of(key, id, unique_id).with_ids_after(last)
     }
 
