@@ -44,8 +44,8 @@ use crate::unacked::{Total, Unacked};
 /// How long the salt of the handshake is accepted: as long as any other salt.
 const FIRST_SALT_LIFETIME: Duration = Duration::from_secs(3600);
 
-/// How far the time in a message's id may lie ahead for its receiver (SEC-80).
-const FUTURE: Duration = Duration::from_secs(30);
+/// How far ids run ahead of the clock at most while it is not set back: they grow by nanoseconds.
+const AHEAD: Duration = Duration::from_secs(1);
 
 /// Bytes that one packed byte can unpack to at most, by the format of deflate.
 const MAX_RATIO: usize = 1032;
@@ -472,7 +472,7 @@ impl Engine {
     ) -> ServerSession {
         let mut ids = lock(&self.first_ids);
         // Ids go on after the last one, unless the clock was set back since: a client takes no message from the future.
-        if ids.last().is_some_and(|last| last.time().saturating_since(now.unix) > FUTURE) {
+        if ids.last().is_some_and(|last| last.time().saturating_since(now.unix) > AHEAD) {
             *ids = MsgIdGenerator::new();
         }
         let last = ids.next(now.unix, MsgOrigin::Notification);
