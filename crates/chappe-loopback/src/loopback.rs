@@ -68,7 +68,12 @@ impl Loopback {
         });
         options.session.policy = options.policy;
         let handler = FaultyHandler { inner: dispatcher, faults: options.faults.clone() };
-        let engine = Engine::new(EngineOptions::new(handshake, options.session), handler, &mut rng)?;
+        let mut engine_options = EngineOptions::new(handshake, options.session);
+        if let Some((directory, salt_secret)) = options.directory {
+            engine_options =
+                engine_options.with_directory(Some(directory)).with_salt_secret(Some(salt_secret));
+        }
+        let engine = Engine::new(engine_options, handler, &mut rng)?;
 
         let faults = options.faults.clone();
         let server = {

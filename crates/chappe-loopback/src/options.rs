@@ -1,10 +1,12 @@
 //! How a datacenter is set up.
 
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::PrivateKey;
 use chappe_handshake::{DcId, ServerOptions};
+use chappe_server::directory::Directory;
 use chappe_server::{CallContext, CallLimits, FromCall, IntoAnswer, ListenOptions, Router, RpcError};
 use chappe_session::server::{Policy, ServerConfig};
 
@@ -15,7 +17,6 @@ use crate::faults::FaultScript;
 use crate::loopback::Loopback;
 
 /// How a datacenter is set up; [`start`](Self::start) starts it.
-#[derive(Debug)]
 pub struct Options {
     pub(crate) listen: SocketAddr,
     pub(crate) dc: DcId,
@@ -24,6 +25,7 @@ pub struct Options {
     pub(crate) handshake: Option<ServerOptions>,
     pub(crate) session: ServerConfig,
     pub(crate) sockets: ListenOptions,
+    pub(crate) directory: Option<(Directory, [u8; 32])>,
     pub(crate) faults: FaultScript,
     pub(crate) cloud: Cloud,
     pub(crate) is_cdn: bool,
@@ -42,6 +44,7 @@ impl Options {
             handshake: None,
             session: ServerConfig::default(),
             sockets: ListenOptions::datacenter(),
+            directory: None,
             faults: FaultScript::new(),
             cloud: Cloud::new(),
             is_cdn: false,
@@ -96,6 +99,16 @@ impl Options {
     #[must_use]
     pub fn sockets(mut self, options: ListenOptions) -> Self {
         self.sockets = options;
+        self
+    }
+
+    /// Keeps the keys of clients in a directory, so that they outlive the datacenter. `salt_secret` derives the salts; with the same
+    /// one as before, clients go on without a new salt.
+    ///
+    /// The threads of a datacenter may use its directory for a moment after it was dropped.
+    #[must_use]
+    pub fn directory(mut self, directory: Directory, salt_secret: [u8; 32]) -> Self {
+        self.directory = Some((directory, salt_secret));
         self
     }
 
@@ -199,6 +212,27 @@ impl Options {
             options.tolerance = chappe_handshake::Tolerance::Strict;
         }
         Ok(options)
+    }
+}
+
+impl fmt::Debug for Options {
+    /// Omits the secret of the salts (`SEC-05`): it gives all salts.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("listen", &self.listen)
+            .field("dc", &self.dc)
+            .field("keys", &self.keys)
+            .field("policy", &self.policy)
+            .field("handshake", &self.handshake)
+            .field("session", &self.session)
+            .field("sockets", &self.sockets)
+            .field("directory", &self.directory.as_ref().map(|(directory, _)| directory))
+            .field("faults", &self.faults)
+            .field("cloud", &self.cloud)
+            .field("is_cdn", &self.is_cdn)
+            .field("router", &self.router)
+            .field("limits", &self.limits)
+            .finish()
     }
 }
 

@@ -52,6 +52,7 @@
 //! | `server` | no | a server; its listeners with `tokio` or `blocking` |
 //! | `tokio` | no | tasks of tokio, for `net` and `server` |
 //! | `blocking` | no | threads and `std::net`, for `net` and `server` |
+//! | `file` | no | keys of `server` in a file |
 //! | `tower` | no | layers of tower around the router of `server` |
 //! | `websocket` | no | WebSocket, for `net`, `server` and `loopback` |
 //! | `tls` | no | TLS for the clients of `net` |

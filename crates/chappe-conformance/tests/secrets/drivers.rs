@@ -11,6 +11,7 @@ use chappe_loopback::api::Account;
 use chappe_loopback::{Cloud, FaultScript, Loopback, Options};
 use chappe_net::store::{MemoryStore, Zeroizing};
 use chappe_net::{ConnectOptions, Credentials, DataCenter, DataCenters, DialOptions, Proxy, blocking, tokio};
+use chappe_server::directory::{Directory, KeySealer, MemoryDirectory};
 use chappe_server::{Context, Engine, EngineOptions, Handler, KeyState, KeyStatus, QueryResponse};
 use chappe_session::client::{ClientConfig, ClientSession, KeyMaterial, SendOptions};
 use chappe_session::server::ServerConfig;
@@ -72,6 +73,9 @@ pub(crate) fn sec_005_no_debug_of_a_client_or_a_datacenter_shows_a_key() {
         .bot(String::from_utf8_lossy(TOKEN), account());
     let in_clear = || Secrets::of([TOKEN, PASSWORD]);
     in_clear().hidden_by("chappe_loopback::Options", &server);
+    let directory = Directory::new(Arc::new(MemoryDirectory::default()), KeySealer::new(&secret()));
+    let keeping = Options::new().directory(directory, secret());
+    Secrets::new().hidden_by("chappe_loopback::Options", &keeping);
     let cloud = Cloud::new();
     cloud.add_bot(String::from_utf8_lossy(TOKEN), account());
     cloud.add_user("123", account());

@@ -85,9 +85,6 @@ impl Serve {
     pub(crate) fn run(&self, output: &mut Output) -> Result<Status> {
         let mut folder = self.keys.as_deref().map(Folder::open).transpose()?;
         let (server, public_key) = self.start(folder.as_ref())?;
-        if let Some(folder) = &folder {
-            folder.load(&server)?;
-        }
         let ready = Ready::new(&server, public_key, folder.as_ref(), &self.secrets()?, output)?;
         output.event(&ready)?;
         let updates = self.push.then(answers::lines);
@@ -112,7 +109,11 @@ impl Serve {
             options = answers::from_file(options, path)?;
         }
         let private_key = match (folder, &self.rsa_key) {
-            (Some(folder), _) => folder.private_key()?,
+            (Some(folder), _) => {
+                let (directory, salt_secret) = folder.directory()?;
+                options = options.directory(directory, salt_secret);
+                folder.private_key()?
+            }
             (None, Some(path)) => read_private_key(path)?,
             (None, None) => generate()?,
         };
@@ -137,35 +138,35 @@ impl Serve {
     }
 }
 
-/// Waits for Ctrl-C; saves new keys of clients and pushes updates meanwhile.
+/// Waits for Ctrl-C; logs new keys of clients and pushes updates meanwhile.
 fn wait(
     server: &Loopback,
     mut folder: Option<&mut Folder>,
     mut updates: Option<UnboundedReceiver<String>>,
     output: &mut Output,
 ) -> Result<()> {
-    /// How long a new key is in memory alone, if the program does not end in order.
-    const SAVE_INTERVAL: Duration = Duration::from_millis(500);
+    /// How long a new key is missing in the log at most.
+    const LOG_INTERVAL: Duration = Duration::from_millis(500);
     enum Event {
         End,
-        Save,
+        Log,
         Update(Option<String>),
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.or_blame(Blame::Machine, "cannot wait for signals")?;
     runtime.block_on(async {
-        let mut interval = tokio::time::interval(SAVE_INTERVAL);
+        let mut interval = tokio::time::interval(LOG_INTERVAL);
         let mut end = std::pin::pin!(end_signal());
         loop {
             let event = tokio::select! {
                 () = &mut end => Event::End,
-                _ = interval.tick() => Event::Save,
+                _ = interval.tick() => Event::Log,
                 line = next(&mut updates) => Event::Update(line),
             };
             match (&event, &mut folder) {
                 (Event::Update(Some(line)), _) => answers::push(server, line, output)?,
                 (Event::Update(None), _) => updates = None,
-                (_, Some(folder)) => folder.save(server)?,
+                (_, Some(folder)) => folder.log(server)?,
                 (_, None) => {}
             }
             if matches!(event, Event::End) {
