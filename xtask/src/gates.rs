@@ -84,7 +84,6 @@ pub(crate) const ALL: &[Gate] = &[
     gate("deny", "Licences, versions and sources of dependencies are as deny.toml says", deny::run),
     gate("connect", "The main job of the README runs", main_job::run),
     gate("interop", "Clients by other people reach the embedded datacenter", interop::run),
-    gate("browser", "A page in Chromium reaches the embedded datacenter, and keeps its key", browser::run),
     gate("package", "Every crate can be published, and builds from its archive", package::run),
 ];
 

@@ -142,7 +142,7 @@ const TARGETS: &[Target] = &[
     },
 ];
 
-/// WebAssembly in a browser. The gate `browser` builds and tests it.
+/// WebAssembly in a browser. `cargo xtask browser` builds and tests it.
 pub(crate) const BROWSER: Target = Target {
     name: "browser",
     triple: "wasm32-unknown-unknown",

@@ -1,7 +1,7 @@
 //! The page of `chappe-web` in Chromium, against the embedded datacenter.
 //!
 //! The page is built for WebAssembly, bound to JavaScript by `wasm-bindgen` and made smaller by `wasm-opt`. A script of Node
-//! serves it and drives the browser. The gate names the tool that is missing, if one is.
+//! serves it and drives the browser. It names the tool that is missing, if one is.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -85,17 +85,6 @@ impl Browser {
         }
         super::show("browser", &page.verdict(&measured));
         Ok(())
-    }
-}
-
-/// Builds the page and tests it.
-pub(super) fn run(context: &mut Context) -> Result<Verdict> {
-    match Page::build(context)? {
-        Ok(page) => {
-            let measured = page.test(context, ROUNDS)?;
-            Ok(page.verdict(&measured))
-        }
-        Err(why) => Ok(Verdict::Skipped(why)),
     }
 }
 
