@@ -10,7 +10,7 @@ use chappe_crypto::AuthKeyId;
 use chappe_crypto::rng::Drbg;
 use chappe_framing::{MsgId, Opened};
 use chappe_handshake::PeerId;
-use chappe_session::server::MessageCheck;
+use chappe_session::server::{MessageCheck, Unacked};
 use chappe_session::{MonoTime, Now};
 use rand_core::Rng as _;
 
@@ -98,10 +98,31 @@ impl EngineFleet {
             tracing::warn!(sessions = owned.len(), "sessions given up: the lease of this process has ended");
         }
         for (name, owned) in owned {
-            owned.lose(name);
+            owned.ownership.lose();
+            owned.end(name);
         }
         let process = ProcessId(lock(&self.rng).next_u64());
         *lock(&self.member) = Member { process, until: MonoTime::ZERO };
+    }
+
+    /// Gives a session up. Returns what its client has not acknowledged, and the last message that was received, or `None` if
+    /// the session is kept or was lost before.
+    fn give_up(&self, name: SessionName, queries: Queries) -> Option<(Vec<Unacked>, Option<MsgId>)> {
+        let mut all = lock(&self.owned);
+        let owned = all.get(&name)?;
+        let handed_over = {
+            // With the session locked: a query that a connection reads now is either seen here, or refused there.
+            let mut inner = owned.attached.lock();
+            if queries == Queries::Finish && inner.session.running_queries() > 0 {
+                return None;
+            }
+            let floor = inner.session.last_received().max(owned.ownership.floor());
+            owned.ownership.lose().then(|| (inner.session.take_unacked(), floor))
+        };
+        let owned = all.remove(&name)?;
+        drop(all);
+        owned.end(name);
+        handed_over
     }
 
     fn has_wanted(&self) -> bool {
@@ -109,15 +130,22 @@ impl EngineFleet {
     }
 }
 
+/// What becomes of the queries that run when a session is to be handed over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Queries {
+    /// The session stays until they are answered.
+    Finish,
+    /// Their answers are lost: the next owner answers [`QUERY_OUTCOME_UNKNOWN`](super).
+    Abandon,
+}
+
 impl Owned {
-    /// Stops to work on the session. Returns whether this call did.
-    fn lose(&self, name: SessionName) -> bool {
-        let is_first = self.ownership.lose();
+    /// Stops to work on a session whose ownership was lost.
+    fn end(&self, name: SessionName) {
         self.key.remove_session(name.session, &self.attached);
         self.attached.end();
         // Its connection ends, so that the client comes again.
         self.attached.wake();
-        is_first
     }
 }
 
@@ -300,7 +328,7 @@ impl Engine {
         fleet.is_leaving.store(true, Ordering::SeqCst);
         let names: Vec<_> = lock(&fleet.owned).keys().copied().collect();
         for name in names {
-            self.hand_over(name).await;
+            self.hand_over(name, Queries::Abandon).await;
         }
         if let Err(error) = fleet.options.sessions.leave(fleet.process()).await {
             tracing::warn!(%error, "the others learn of the end by the lease");
@@ -374,7 +402,8 @@ impl Engine {
                         }
                         None => false,
                     };
-                    if !is_owned {
+                    // A process that leaves releases a session itself, once the store has what its client did not acknowledge.
+                    if !is_owned && !fleet.is_leaving.load(Ordering::SeqCst) {
                         // It ended here, and the store does not know it yet.
                         self.release(name, None).await;
                     }
@@ -387,31 +416,24 @@ impl Engine {
     async fn hand_over_wanted(self: &Arc<Self>) {
         let Some(fleet) = self.fleet() else { return };
         let (now, patience) = (self.options().clock.now(), fleet.options.hand_over);
-        let is_due = |(name, owned): (&SessionName, &Owned)| {
+        let due = |(name, owned): (&SessionName, &Owned)| {
             let is_gone = || owned.key.session(name.session).is_none() || owned.attached.is_over(now.unix);
-            let is_due = owned.wanted_at.map_or_else(is_gone, |at| {
-                at + patience <= now.mono || owned.attached.lock().session.running_queries() == 0
-            });
-            is_due.then_some(*name)
+            match owned.wanted_at {
+                Some(at) if at + patience <= now.mono => Some((*name, Queries::Abandon)),
+                Some(_) => Some((*name, Queries::Finish)),
+                None => is_gone().then_some((*name, Queries::Abandon)),
+            }
         };
-        let due: Vec<_> = lock(&fleet.owned).iter().filter_map(is_due).collect();
-        for name in due {
-            self.hand_over(name).await;
+        let due: Vec<_> = lock(&fleet.owned).iter().filter_map(due).collect();
+        for (name, queries) in due {
+            self.hand_over(name, queries).await;
         }
     }
 
-    /// Gives a session up, with everything that its client has not acknowledged.
-    async fn hand_over(self: &Arc<Self>, name: SessionName) {
+    /// Gives a session up, with everything that its client has not acknowledged, unless it has queries to finish.
+    async fn hand_over(self: &Arc<Self>, name: SessionName, queries: Queries) {
         let Some(fleet) = self.fleet() else { return };
-        let Some(owned) = lock(&fleet.owned).remove(&name) else { return };
-        if !owned.lose(name) {
-            return;
-        }
-        let (unacked, floor) = {
-            let mut inner = owned.attached.lock();
-            let floor = inner.session.last_received().max(owned.ownership.floor());
-            (inner.session.take_unacked(), floor)
-        };
+        let Some((unacked, floor)) = fleet.give_up(name, queries) else { return };
         for entry in unacked.into_iter().filter_map(Entry::of_unacked) {
             if let Err(error) = fleet.options.sessions.push(name, entry.to_bytes()).await {
                 tracing::warn!(%error, "message for a client lost");
