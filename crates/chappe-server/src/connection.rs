@@ -487,7 +487,11 @@ impl ServerConnection {
             }
         };
         let budgets = self.engine.options().budgets;
-        let is_refused = || has_packed(opened.body()) && !self.engine.may_inflate(self.peer, now);
+        let is_refused = || {
+            self.engine.watches_inflation()
+                && has_packed(opened.body())
+                && !self.engine.may_inflate(self.peer, now)
+        };
         if !key.may_inflate(now.mono, &budgets) || is_refused() {
             add(&self.engine.refusals().inflated, 1);
             return self.end(Some(TransportErrorCode::TooManyConnections));

@@ -81,7 +81,7 @@ pub struct Engine {
     budgets: Arc<Budgets>,
     detached: Mutex<DetachedSessions>,
     unacked: Total,
-    inflation: Mutex<Inflation>,
+    inflation: Inflation,
     refusals: Refusals,
     observed: Arc<Observed>,
     salts: SaltSchedule,
@@ -125,7 +125,7 @@ impl Engine {
             keys: Mutex::default(),
             detached: Mutex::default(),
             unacked: Total::default(),
-            inflation: Mutex::default(),
+            inflation: Inflation::default(),
             refusals: Refusals::default(),
             observed: Arc::default(),
             salts: SaltSchedule::new(secret),
@@ -494,9 +494,14 @@ impl Engine {
         }
     }
 
+    /// Returns whether a body must be looked into for packed objects: some network has unpacked something lately.
+    pub(crate) fn watches_inflation(&self) -> bool {
+        !self.inflation.is_idle()
+    }
+
     /// Returns whether packed objects may come from a network.
     pub(crate) fn may_inflate(&self, network: PeerId, now: Now) -> bool {
-        lock(&self.inflation).allows(network, now.mono, &self.budgets)
+        self.inflation.allows(network, now.mono, &self.budgets)
     }
 
     /// Returns how many bytes an object of `len` bytes may have unpacked to before it was refused.
@@ -507,7 +512,7 @@ impl Engine {
     /// Counts what packed objects unpacked to.
     pub(crate) fn spend_inflated(&self, key: &KeyState, network: PeerId, bytes: u64, now: Now) {
         key.spend_inflated(bytes, now.mono, &self.budgets);
-        lock(&self.inflation).spend(network, bytes, now.mono, &self.budgets);
+        self.inflation.spend(network, bytes, now.mono, &self.budgets);
     }
 
     pub(crate) fn attach(&self, session: ServerSession, key: &KeyState) -> Attached {
