@@ -1,7 +1,6 @@
 //! The folder that keeps the keys of `chappe serve` from run to run.
 
 use std::collections::HashSet;
-use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -13,6 +12,7 @@ use chappe::crypto::rng::Drbg;
 use chappe::loopback::Loopback;
 use chappe::server::KeyStatus;
 use chappe::server::directory::{Directory, FileDirectory, KeySealer};
+use zeroize::Zeroizing;
 
 use super::{generate, read_private_key};
 use crate::failure::{Blame, Failure, OrBlame as _, Result};
@@ -33,6 +33,8 @@ pub(super) struct Folder {
     path: PathBuf,
     /// The ids of the keys in the key log.
     logged: HashSet<String>,
+    /// The last line of the key log has no end.
+    is_torn: bool,
 }
 
 impl Folder {
@@ -40,9 +42,15 @@ impl Folder {
     pub(super) fn open(path: &Path) -> Result<Self> {
         fs::create_dir_all(path)
             .or_blame(Blame::Machine, format_args!("cannot make the folder {}", path.display()))?;
-        let log = fs::read_to_string(path.join(KEY_LOG)).unwrap_or_default();
-        let logged = log.lines().filter_map(|line| line.split(' ').nth(1).map(str::to_owned)).collect();
-        Ok(Self { path: path.to_owned(), logged })
+        let log = match fs::read_to_string(path.join(KEY_LOG)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+            log => log.or_blame(Blame::Machine, format_args!("cannot read {}", path.join(KEY_LOG).display())),
+        };
+        let log = Zeroizing::new(log?);
+        let is_torn = !log.is_empty() && !log.ends_with('\n');
+        let whole = log.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        let logged = whole.filter_map(|line| line.split(' ').nth(1).map(str::to_owned)).collect();
+        Ok(Self { path: path.to_owned(), logged, is_torn })
     }
 
     /// Returns the path of the public key.
@@ -65,29 +73,29 @@ impl Folder {
     /// Opens the directory of the keys of clients. Returns it with the secret of the salts.
     pub(super) fn directory(&self) -> Result<(Directory, [u8; 32])> {
         let (secret, path) = (self.secret()?, self.path.join(DIRECTORY));
-        // The file would be made for everybody to read.
+        // Created here, readable for its owner only: `FileDirectory` would create it with the default permissions.
         secret_options()
             .append(true)
             .open(&path)
             .or_blame(Blame::Machine, format_args!("cannot open {}", path.display()))?;
         let file = FileDirectory::open(&path)
             .or_blame(Blame::Machine, format_args!("cannot open {}", path.display()))?;
-        let salt_secret = hmac_sha256(&secret, &[b"chappe serve: salts"]);
+        let salt_secret = hmac_sha256(&secret[..], &[b"chappe serve: salts"]);
         Ok((Directory::new(Arc::new(file), KeySealer::new(&secret)), salt_secret))
     }
 
     /// Returns the secret, which is made in the first run.
-    fn secret(&self) -> Result<[u8; 32]> {
+    fn secret(&self) -> Result<Zeroizing<[u8; 32]>> {
         let path = self.path.join(SECRET);
-        match fs::read(&path) {
-            Ok(bytes) => bytes.try_into().map_err(|bytes: Vec<u8>| {
-                Failure::input(format!("{} has {} bytes, not 32", path.display(), bytes.len()))
-            }),
+        match fs::read(&path).map(Zeroizing::new) {
+            Ok(bytes) => <[u8; 32]>::try_from(&bytes[..])
+                .map(Zeroizing::new)
+                .map_err(|_| Failure::input(format!("{} has {} bytes, not 32", path.display(), bytes.len()))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let mut secret = [0; 32];
+                let mut secret = Zeroizing::new([0; 32]);
                 let rng = Drbg::from_os().or_blame(Blame::Machine, "the system gives no randomness");
-                rng?.fill_bytes(&mut secret);
-                write_secret(&path, &secret)?;
+                rng?.fill_bytes(&mut secret[..]);
+                write_secret(&path, &secret[..])?;
                 Ok(secret)
             }
             Err(error) => Err(error).or_blame(Blame::Machine, format_args!("cannot read {}", path.display())),
@@ -96,29 +104,26 @@ impl Folder {
 
     /// Adds the permanent keys of clients to the key log that are not in it.
     pub(super) fn log(&mut self, server: &Loopback) -> Result<()> {
-        let mut lines = String::new();
         for state in server.engine().keys() {
-            let (key, id) = (state.auth_key(), hex(state.auth_key().id().as_bytes()));
-            if state.kind() == KeyStatus::Permanent && !self.logged.contains(&id) {
-                let _ = writeln!(lines, "AUTH_KEY {id} {}", hex(key.as_bytes()));
-                self.logged.insert(id);
+            let id = state.auth_key().id().to_string();
+            if state.kind() != KeyStatus::Permanent || self.logged.contains(&id) {
+                continue;
             }
+            let path = self.path.join(KEY_LOG);
+            let log = secret_options().append(true).open(&path);
+            log.and_then(|mut log| {
+                // An earlier run may have ended within a line.
+                log.write_all(if self.is_torn { b"\n" } else { b"" })?;
+                self.is_torn = true;
+                log.write_all(state.auth_key().to_key_log_line().as_bytes())?;
+                log.write_all(b"\n")
+            })
+            .or_blame(Blame::Machine, format_args!("cannot write {}", path.display()))?;
+            self.is_torn = false;
+            self.logged.insert(id);
         }
-        if lines.is_empty() {
-            return Ok(());
-        }
-        let path = self.path.join(KEY_LOG);
-        let log = secret_options().append(true).open(&path);
-        log.and_then(|mut log| log.write_all(lines.as_bytes()))
-            .or_blame(Blame::Machine, format_args!("cannot write {}", path.display()))
+        Ok(())
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Replaces a file that only its owner may read, in one step.
@@ -193,6 +198,8 @@ mod tests {
         let client = connect(&server).expect("it serves");
         folder.log(&server).expect("the disk has room");
         drop((client, server));
+        let log = fs::read_to_string(path.join(KEY_LOG)).expect("it was written");
+        fs::write(path.join(KEY_LOG), log.trim_end()).expect("the disk has room");
 
         let mut folder = Folder::open(&path).expect("a folder");
         let (server, salt_secret) = start(&folder);
@@ -201,7 +208,10 @@ mod tests {
         assert_eq!(server.engine().metrics().permanent_keys_made, 0, "the client kept its key");
         folder.log(&server).expect("the disk has room");
         drop(client);
-        let log = fs::read_to_string(path.join(KEY_LOG)).expect("it was written");
-        assert_eq!(log.lines().count(), 1, "{log}");
+        let again = fs::read_to_string(path.join(KEY_LOG)).expect("it was written");
+        assert_eq!(again, format!("{}\n{log}", log.trim_end()), "a torn line is followed by a whole one");
+        folder.log(&server).expect("the disk has room");
+        let once = fs::read_to_string(path.join(KEY_LOG)).expect("it was written");
+        assert_eq!(once, again, "each key is logged once");
     }
 }
