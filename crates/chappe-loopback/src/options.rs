@@ -102,8 +102,8 @@ impl Options {
         self
     }
 
-    /// Keeps the keys of clients in a directory, so that they outlive the datacenter. `salt_secret` derives the salts; with the same
-    /// one as before, clients go on without a new salt.
+    /// Keeps the keys of clients in a directory, so that they outlive the datacenter. `salt_secret` derives the salts; with the
+    /// same one as before, clients go on without a new salt.
     ///
     /// The threads of a datacenter may use its directory for a moment after it was dropped.
     #[must_use]

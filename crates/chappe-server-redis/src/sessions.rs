@@ -18,10 +18,10 @@ use crate::connection::Connection;
 
 /// The sessions of a fleet in Redis, 6 or later.
 ///
-/// `PREFIX:process:ID` lives as long as the lease of a process, and the set `PREFIX:processes` has those with a lease. The hash `PREFIX:session:KEY:ID` has the fields `owner`, `fence`,
-/// `floor` and `last` of a session, the hash `PREFIX:entries:KEY:ID` what waits for it, and the stream `PREFIX:events:ID` tells a process what
-/// happens to its sessions. Ids and `msg_id`s are 16 hexadecimal digits, whose order as texts is that of the numbers. Redis removes what
-/// was not used for a day.
+/// `PREFIX:process:ID` lives as long as the lease of a process, and the set `PREFIX:processes` has those with a lease. The hash
+/// `PREFIX:session:KEY:ID` has the fields `owner`, `fence`, `floor` and `last` of a session, the hash `PREFIX:entries:KEY:ID`
+/// what waits for it, and the stream `PREFIX:events:ID` tells a process what happens to its sessions. Ids and `msg_id`s are 16
+/// hexadecimal digits, whose order as texts is that of the numbers. Redis removes what was not used for a day.
 pub struct RedisSessions {
     connection: Connection,
     /// Waits for events: that blocks a connection.
@@ -69,7 +69,9 @@ end",
     )
 });
 
-static LEAVE: LazyLock<Script> = LazyLock::new(|| Script::new("redis.call('DEL', KEYS[1], KEYS[2])"));
+/// `KEYS`: the process, its events, the set of processes. `ARGV[1]`: the process.
+static LEAVE: LazyLock<Script> =
+    LazyLock::new(|| Script::new("redis.call('DEL', KEYS[1], KEYS[2]) redis.call('SREM', KEYS[3], ARGV[1])"));
 
 /// `KEYS[1]`: the session. `ARGV`: the process, the prefix of processes, the prefix of events, the message, the last
 /// message to reserve, the name of the session, the time that it is kept.
@@ -195,8 +197,9 @@ impl SessionDirectory for RedisSessions {
 
     fn leave(&self, process: ProcessId) -> DirectoryFuture<'_, ()> {
         let (key, events) = (self.process(&process.to_string()), self.events_of(&process.to_string()));
+        let processes = self.processes();
         Box::pin(self.connection.run(&LEAVE, move |call| {
-            call.key(&key).key(&events);
+            call.key(&key).key(&events).key(&processes).arg(process.to_string());
         }))
     }
 

@@ -21,7 +21,7 @@
 //! | `bytes`, `int128`, `int256`, `int512` | hexadecimal digits, in the order of the wire; when reading also a list of numbers |
 //! | `Vector<T>` | a list; where the schema only says `Object` and the elements are plain, `{"_": "vector", "of": "long", "elements": […]}` |
 //! | flags word | left out, unless it has bits that no field explains |
-//! | bytes that the schema cannot decode | `{"_raw": "…"}` in hexadecimal; accepted for every boxed value |
+//! | bytes that the schema cannot decode | `{"_raw": "…"}` in hexadecimal; also read in place of any boxed value |
 //!
 //! A name that two definitions have is followed by its id: `ping#7abe77ec`.
 //!

@@ -1,8 +1,8 @@
 //! The layer rule: the allowed dependencies between crates.
 //!
 //! The table is that of `docs/architecture.md`. Arrows point down, neighbours do not depend on each other, and the crates
-//! below the edge use no runtime. Engines read no clock ([`clocks`]). Development dependencies follow the same table, so that tests cause no cycles. A test that
-//! needs more belongs to `chappe-conformance`.
+//! below the edge use no runtime. Engines read no clock ([`clocks`]). Development dependencies follow the same table, so that
+//! tests cause no cycles. A test that needs more belongs to `chappe-conformance`.
 
 mod clocks;
 

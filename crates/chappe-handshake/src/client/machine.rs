@@ -129,8 +129,8 @@ impl ClientHandshake {
     ///
     /// # Errors
     ///
-    /// Every error ends the exchange: close the connection. [`HandshakeError::is_fatal`] returns whether starting over would fail the
-    /// same way.
+    /// Every error ends the exchange: close the connection. [`HandshakeError::is_fatal`] returns whether starting over would
+    /// fail the same way.
     pub fn handle_frame(
         &mut self,
         now: Now,

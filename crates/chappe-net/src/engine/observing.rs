@@ -1,6 +1,6 @@
 //! What is told to a key log and to a wire log, if there are any.
 //!
-//! The engine only queues it: whoever holds the lock around the engine writes to the logs once the lock is free.
+//! The engine only queues it. The code that locks the engine writes to the logs after it has released the lock.
 
 use std::sync::Arc;
 

@@ -48,8 +48,8 @@ pub fn start(options: ConnectOptions) -> Result<Client, ConnectError> {
 ///
 /// # Errors
 ///
-/// An option cannot work, the operating system refuses, a time-out passed, the proxy cannot be used, or the answer under fake TLS is not the
-/// `MTProxy`'s.
+/// An option cannot work, the operating system refuses, a time-out passed, the proxy cannot be used, or the answer under fake
+/// TLS is not the `MTProxy`'s.
 pub async fn dial(address: SocketAddr, options: &DialOptions, rng: &mut Drbg) -> Result<Stream, LinkError> {
     check_runtime().map_err(io::Error::from)?;
     let runtime = runtime()?;

@@ -15,7 +15,8 @@ pub struct Directory {
     keys: Arc<dyn KeyDirectory>,
     sealer: KeySealer,
     /// How often the engine asks again for a key that it holds and that is in use. Default 60 s: a key that another process
-    /// has forgotten is used for that long at most. The processes of a [fleet](crate::fleet) tell each other at once. While the directory cannot be reached, keys stay in use.
+    /// has forgotten is used for that long at most. The processes of a [fleet](crate::fleet) tell each other at once. While
+    /// the directory cannot be reached, keys stay in use.
     pub recheck_after: Duration,
     /// How long a permanent key is kept that no client has used since it was made. Default 24 h.
     pub unused_for: Duration,
